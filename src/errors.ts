@@ -1,0 +1,57 @@
+/**
+ * TaskwardenError: everything that taskwarden itself rejects or throws with, apart from bad options
+ * (TypeError, RangeError). `code` is stable; messages may change.
+ */
+
+/** Every code with what it says; the README's table is tested against it. */
+export const errorCodes = {
+  TASK_CANCELED: 'The task was canceled: by `cancel()`, by its `signal`, or by the stop of its supervisor.',
+  TASK_TIMEOUT: 'The task ran longer than its `timeoutMs`.',
+  TASK_EXPIRED: 'The task waited longer than its `queueTimeoutMs`; it never ran.',
+  TASK_CRASHED: 'The thread died under the task: exit, uncaught exception, unhandled rejection or out of memory.',
+  TASK_NOT_DEFINED: 'The module was loaded in the thread, but the task is not in it.',
+  TASK_UNREACHABLE: 'The module waits for its own tasks before it defines this one.',
+  MODULE_LOAD_FAILED: 'The task module could not be imported in the thread; `cause` says why.',
+  ARGUMENT_NOT_CLONEABLE: 'An argument cannot be copied to a thread.',
+  RESULT_NOT_CLONEABLE: 'The result cannot be copied back from the thread.',
+  DUPLICATE_TASK_ID: 'A live task has this `taskId` already.',
+  DUPLICATE_TASK_NAME: 'Two tasks are registered under one module and name.',
+  QUEUE_FULL: 'More than `maxQueued` tasks would wait.',
+  LANE_BROKEN: 'Threads die as they start; `cause` says of what.',
+  SUPERVISOR_STOPPED: 'The supervisor is stopping or stopped.',
+  NOT_IN_TASK: '`currentTask()` was called outside a task.',
+  NESTED_SUBMIT: 'A task in a thread called a background task; that is not supported yet.',
+} as const;
+
+/** A stable name for each way taskwarden fails. */
+export type ErrorCode = keyof typeof errorCodes;
+
+/** Facts about a failure, each present where it is known. */
+export interface ErrorFacts {
+  readonly taskId?: string;
+  readonly timeoutMs?: number;
+  /** Of the thread that died under the task. */
+  readonly exitCode?: number;
+}
+
+/** What taskwarden itself rejects with. Tell them apart by `code`. */
+export class TaskwardenError extends Error {
+  static {
+    Object.defineProperty(TaskwardenError.prototype, 'name', {
+      value: 'TaskwardenError',
+      configurable: true,
+      writable: true,
+    });
+  }
+  readonly code: ErrorCode;
+  declare readonly taskId?: string;
+  declare readonly timeoutMs?: number;
+  declare readonly exitCode?: number;
+
+  constructor(code: ErrorCode, message: string, facts?: ErrorFacts & { readonly cause?: unknown }) {
+    const { cause, ...rest } = facts ?? {};
+    super(message, facts !== undefined && 'cause' in facts ? { cause } : undefined);
+    this.code = code;
+    Object.assign(this, rest);
+  }
+}

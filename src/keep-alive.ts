@@ -1,0 +1,24 @@
+/** Keeps the process alive while something is held, and not a moment longer: an idle supervisor must not. */
+
+export class KeepAlive {
+  #holds = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  hold(): void {
+    this.#holds += 1;
+    if (this.#holds > 1) return;
+    this.#timer ??= setInterval(() => {}, 2 ** 31 - 1);
+    this.#timer.ref();
+  }
+
+  release(): void {
+    this.#holds -= 1;
+    if (this.#holds === 0) this.#timer?.unref();
+  }
+
+  /** For the end: nothing is left, not even the timer that does nothing. */
+  close(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * How options are checked and completed: a table of key and rule for each kind of options.
+ * A bad value is a TypeError or RangeError that names the option, what was expected and what came; so is an unknown key.
+ */
+
+/** Throws if the value is not what the option takes. `undefined` never reaches a rule: it means the default. */
+export type Rule = (value: unknown, option: string) => void;
+
+/** Checks each option against the rule of its name; what is not an object, or not in the table, is refused. */
+export function checkOptions(options: unknown, rules: Readonly<Record<string, Rule>>, owner: string): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new TypeError(`${owner} takes an object of options; got ${show(options)}`);
+  }
+  for (const [key, value] of Object.entries(options)) {
+    const rule = Object.hasOwn(rules, key) ? rules[key] : undefined;
+    if (rule === undefined) {
+      throw new TypeError(`${owner} has no option "${key}"; it takes ${Object.keys(rules).join(', ')}`);
+    }
+    if (value !== undefined) rule(value, `option "${key}" of ${owner}`);
+  }
+}
+
+type RuleName =
+  | 'durationMs'
+  | 'durationMsOrInfinity'
+  | 'positiveMs'
+  | 'count'
+  | 'positiveCount'
+  | 'countOrInfinity'
+  | 'fraction'
+  | 'text'
+  | 'string'
+  | 'function'
+  | 'boolean'
+  | 'object'
+  | 'signal';
+
+export const rules: Readonly<Record<RuleName, Rule>> = {
+  durationMs: number({ what: 'a number of milliseconds, 0 or more', min: 0, finite: true }),
+  durationMsOrInfinity: number({ what: 'a number of milliseconds, 0 or more, or Infinity', min: 0 }),
+  positiveMs: number({ what: 'a number of milliseconds above 0', above: 0, finite: true }),
+  count: number({ what: 'a whole number, 0 or more', min: 0, whole: true }),
+  positiveCount: number({ what: 'a whole number, 1 or more', min: 1, whole: true }),
+  countOrInfinity: number({ what: 'a whole number, 0 or more, or Infinity', min: 0, wholeOrInfinity: true }),
+  fraction: number({ what: 'a number from 0 to 1', min: 0, max: 1 }),
+  text: is('a string', (value) => typeof value === 'string'),
+  string: is('a string that is not empty', (value) => typeof value === 'string' && value !== ''),
+  function: is('a function', (value) => typeof value === 'function'),
+  boolean: is('true or false', (value) => typeof value === 'boolean'),
+  object: is('an object', (value) => typeof value === 'object' && value !== null && !Array.isArray(value)),
+  signal: is('an AbortSignal', (value) => value instanceof AbortSignal),
+};
+
+/** A rule for values that a predicate knows. */
+export function is(what: string, test: (value: unknown) => boolean): Rule {
+  return (value, option) => {
+    if (!test(value)) throw new TypeError(`${option} must be ${what}; got ${show(value)}`);
+  };
+}
+
+export function oneOf(values: readonly string[]): Rule {
+  const what = `one of ${values.map((value) => `'${value}'`).join(', ')}`;
+  return is(what, (value) => typeof value === 'string' && values.includes(value));
+}
+
+export function arrayOf(what: string, test: (value: unknown) => boolean): Rule {
+  return is(what, (value) => Array.isArray(value) && value.every(test));
+}
+
+export function either(...alternatives: readonly Rule[]): Rule {
+  return (value, option) => {
+    const failures: Error[] = [];
+    for (const rule of alternatives) {
+      try {
+        rule(value, option);
+        return;
+      } catch (error) {
+        failures.push(error as Error);
+      }
+    }
+    // The alternative that knew the type knows best what is wrong with the value.
+    throw failures.find((error) => error instanceof RangeError) ?? failures[0];
+  };
+}
+
+interface NumberBounds {
+  readonly what: string;
+  readonly min?: number;
+  readonly max?: number;
+  readonly above?: number;
+  readonly finite?: boolean;
+  readonly whole?: boolean;
+  readonly wholeOrInfinity?: boolean;
+}
+
+function number({ what, min, max, above, finite, whole, wholeOrInfinity }: NumberBounds): Rule {
+  return (value, option) => {
+    if (typeof value !== 'number') throw new TypeError(`${option} must be ${what}; got ${show(value)}`);
+    const good =
+      !Number.isNaN(value) &&
+      (min === undefined || value >= min) &&
+      (max === undefined || value <= max) &&
+      (above === undefined || value > above) &&
+      (!finite || Number.isFinite(value)) &&
+      (!whole || Number.isInteger(value)) &&
+      (!wholeOrInfinity || Number.isInteger(value) || value === Infinity);
+    if (!good) throw new RangeError(`${option} must be ${what}; got ${value}`);
+  };
+}
+
+/** A value as an error message shows it: short, and never throwing. */
+export function show(value: unknown): string {
+  if (typeof value === 'string') return `'${value.length > 60 ? `${value.slice(0, 60)}…` : value}'`;
+  if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`;
+  if (Array.isArray(value)) return 'an array';
+  if (typeof value === 'object' && value !== null) return 'an object';
+  return String(value);
+}

@@ -1,0 +1,84 @@
+/**
+ * A first in, first out queue with O(1) put, take and removal from any place.
+ * The links live in the items, so that waiting costs no allocation; an item is in one queue at a time.
+ * Bookmarks point at the first item that was not passed yet: see `pass`.
+ */
+
+export interface FifoItem<T> {
+  next: T | undefined;
+  previous: T | undefined;
+}
+
+export class Fifo<T extends FifoItem<T>> {
+  #head: T | undefined;
+  #tail: T | undefined;
+  #size = 0;
+  readonly #bookmarks: (T | undefined)[];
+
+  constructor(bookmarks = 0) {
+    this.#bookmarks = new Array(bookmarks).fill(undefined);
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  get head(): T | undefined {
+    return this.#head;
+  }
+
+  push(item: T): void {
+    item.previous = this.#tail;
+    if (this.#tail === undefined) this.#head = item;
+    else this.#tail.next = item;
+    this.#tail = item;
+    this.#size += 1;
+    for (let i = 0; i < this.#bookmarks.length; i += 1) this.#bookmarks[i] ??= item;
+  }
+
+  /** Puts an item back before all others. The bookmarks go back to it, so those behind it may be passed again. */
+  unshift(item: T): void {
+    this.#bookmarks.fill(item);
+    item.next = this.#head;
+    if (this.#head === undefined) this.#tail = item;
+    else this.#head.previous = item;
+    this.#head = item;
+    this.#size += 1;
+  }
+
+  shift(): T | undefined {
+    const item = this.#head;
+    if (item !== undefined) this.remove(item);
+    return item;
+  }
+
+  /** The item must be in this queue. */
+  remove(item: T): void {
+    for (let i = 0; i < this.#bookmarks.length; i += 1) {
+      if (this.#bookmarks[i] === item) this.#bookmarks[i] = item.next;
+    }
+    if (item.previous === undefined) this.#head = item.next;
+    else item.previous.next = item.next;
+    if (item.next === undefined) this.#tail = item.previous;
+    else item.next.previous = item.previous;
+    item.next = undefined;
+    item.previous = undefined;
+    this.#size -= 1;
+  }
+
+  /** The first item that bookmark `index` has not passed. */
+  bookmark(index: number): T | undefined {
+    return this.#bookmarks[index];
+  }
+
+  /** Moves bookmark `index` past its item and returns that item. */
+  pass(index: number): T | undefined {
+    const item = this.#bookmarks[index];
+    if (item !== undefined) this.#bookmarks[index] = item.next;
+    return item;
+  }
+
+  *[Symbol.iterator](): Generator<T> {
+    for (let item = this.#head; item !== undefined; item = item.next) yield item;
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * Notices tasks that wait for too long, at two levels, with one timer for all of them: queues are in the order of
+ * waiting, so that only those behind the bookmark of a level can be newly late.
+ */
+import { Timer } from '../clock.ts';
+import type { Fifo, FifoItem } from './fifo.ts';
+
+export interface WaitItem<T> extends FifoItem<T> {
+  /** On the clock of `performance.now()`. */
+  readonly queuedAt: number;
+  /** The highest level that was noticed, counted from 1. */
+  warnings: number;
+}
+
+export class WaitWatch<T extends WaitItem<T>> {
+  readonly #queues: () => Iterable<Fifo<T>>;
+  readonly #notice: (level: number, late: readonly T[]) => void;
+  #levelsMs: readonly number[];
+  #timer: Timer | undefined;
+
+  /** Queues with a bookmark for each level. */
+  constructor(
+    queues: () => Iterable<Fifo<T>>,
+    levelsMs: readonly number[],
+    notice: (level: number, late: readonly T[]) => void,
+  ) {
+    this.#queues = queues;
+    this.#levelsMs = levelsMs;
+    this.#notice = notice;
+  }
+
+  configure(levelsMs: readonly number[]): void {
+    this.#levelsMs = levelsMs;
+    this.stop();
+    this.watch();
+  }
+
+  /** Something waits. */
+  watch(): void {
+    if (this.#timer === undefined) this.#arm();
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+
+  #arm(): void {
+    let dueAt = Infinity;
+    for (const queue of this.#queues()) {
+      this.#levelsMs.forEach((levelMs, level) => {
+        dueAt = Math.min(dueAt, (queue.bookmark(level)?.queuedAt ?? Infinity) + levelMs);
+      });
+    }
+    if (dueAt === Infinity) return;
+    this.#timer = new Timer(Math.max(dueAt - performance.now(), 1), () => {
+      this.#timer = undefined;
+      this.#sweep();
+      this.watch();
+    });
+  }
+
+  #sweep(): void {
+    const now = performance.now();
+    this.#levelsMs.forEach((levelMs, level) => {
+      const late: T[] = [];
+      for (const queue of this.#queues()) {
+        for (let item = queue.bookmark(level); item && now - item.queuedAt >= levelMs; item = queue.bookmark(level)) {
+          queue.pass(level);
+          if (item.warnings > level) continue; // put back after it was noticed
+          item.warnings = level + 1;
+          late.push(item);
+        }
+      }
+      if (late.length > 0) this.#notice(level, late);
+    });
+  }
+}
