@@ -1,0 +1,200 @@
+/** Background tasks: functions that run elsewhere when they are called. As a wrapper, a decorator, or a whole module. */
+import { createRequire, isBuiltin } from 'node:module';
+import { isAbsolute, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { checkOptions, rules, show } from '../options.ts';
+import {
+  type Definition,
+  defineBySource,
+  defineExport,
+  defineInModule,
+  type TaskFunction,
+  toModuleUrl,
+} from './definition.ts';
+import type { TaskHandle } from './handle.ts';
+import { type MapOptions, mapTasks } from './map-tasks.ts';
+import {
+  type ResolvedTaskOptions,
+  resolveTaskOptions,
+  type TaskOptions,
+  type TaskResult,
+  type TaskSubmitter,
+} from './task-options.ts';
+
+/** A function whose calls are tasks. */
+export interface BackgroundTask<F extends TaskFunction> {
+  /** Submits a task, and returns at once. */
+  (...args: Parameters<F>): TaskHandle<TaskResult<F>>;
+  readonly name: string;
+  /** The same task with other options; what they don't say stays. */
+  with(options: TaskOptions<F>): BackgroundTask<F>;
+  /**
+   * Calls the task for each list of arguments, and gives the results as they come. Reads its input no faster than it
+   * is used. The first failure is thrown; then, and when the loop is left, what still waits or runs is canceled.
+   */
+  map(
+    items: Iterable<Parameters<F>> | AsyncIterable<Parameters<F>>,
+    options?: MapOptions,
+  ): AsyncGenerator<TaskResult<F>, void, undefined>;
+  /** @internal */
+  readonly definition: Definition;
+  /** @internal */
+  readonly options: ResolvedTaskOptions;
+}
+
+/** Makes a background task of a static async method. */
+export type BackgroundTaskDecorator = <F extends (this: never, ...args: never[]) => Promise<unknown>>(
+  method: F,
+  context: ClassMethodDecoratorContext,
+) => F;
+
+/**
+ * Makes a background task of a function that its module holds, at the module's top level: the thread imports the
+ * module and calls the function there. It need not be exported.
+ * @param moduleUrl `import.meta.url`, or `__filename` in CommonJS.
+ * @throws TaskwardenError `DUPLICATE_TASK_NAME` if the module has a task of that name.
+ */
+export function backgroundTask<F extends TaskFunction>(
+  moduleUrl: string | URL,
+  fn: F,
+  options?: TaskOptions<F>,
+): BackgroundTask<F>;
+/**
+ * Makes a background task of a function alone. Its source is sent to the thread, so it sees nothing of what is around
+ * it; it may `await import('node:crypto')`. With `type: 'loop'` nothing is sent, and closures are fine.
+ */
+export function backgroundTask<F extends TaskFunction>(fn: F, options?: TaskOptions<F>): BackgroundTask<F>;
+/** As a decorator, on a static async method: `@backgroundTask(import.meta.url)`. */
+export function backgroundTask(moduleUrl: string | URL, options?: TaskOptions<never>): BackgroundTaskDecorator;
+export function backgroundTask(
+  first: unknown,
+  second?: unknown,
+  third?: unknown,
+): BackgroundTask<TaskFunction> | BackgroundTaskDecorator {
+  if (typeof first === 'function') {
+    if (isDecoratorContext(second)) {
+      throw new TypeError('@backgroundTask needs the module: write @backgroundTask(import.meta.url)');
+    }
+    const options = resolveTaskOptions((second ?? {}) as TaskOptions, 'backgroundTask()');
+    const fn = first as TaskFunction;
+    return wrap(defineBySource(nameOf(fn, options), fn), options);
+  }
+  const moduleUrl = toModuleUrl(first);
+  if (typeof second === 'function') {
+    const options = resolveTaskOptions((third ?? {}) as TaskOptions, 'backgroundTask()');
+    const fn = second as TaskFunction;
+    return wrap(defineInModule(moduleUrl, nameOf(fn, options), fn), options);
+  }
+  return decorator(moduleUrl, resolveTaskOptions((second ?? {}) as TaskOptions, 'backgroundTask()'));
+}
+
+/** The functions of a module as background tasks. */
+export type TasksFrom<M> = {
+  readonly [K in keyof M as M[K] extends TaskFunction ? K : never]: M[K] extends TaskFunction
+    ? BackgroundTask<M[K]>
+    : never;
+};
+
+/**
+ * The exported functions of a module that knows nothing of taskwarden, as background tasks:
+ * `tasksFrom<typeof import('./legacy.js')>(new URL('./legacy.js', import.meta.url))`.
+ * The module is imported where the tasks run, not here; a function that it does not export fails with
+ * `TASK_NOT_DEFINED` when it is called.
+ * @param module A URL, an absolute path, a built-in such as `node:zlib`, or a package, found from the working directory.
+ */
+export function tasksFrom<M>(module: string | URL, options: TaskOptions<never> = {}): TasksFrom<M> {
+  const moduleUrl = resolveModule(module);
+  const resolved = resolveTaskOptions(options as TaskOptions, 'tasksFrom()');
+  if (resolved.name !== undefined) throw new TypeError('tasksFrom() takes no option "name": it has many tasks');
+  const tasks = new Map<string, BackgroundTask<TaskFunction>>();
+  return new Proxy(Object.freeze({}), {
+    get: (_, key) => {
+      if (typeof key !== 'string' || key === 'then') return undefined; // `then`: the proxy is no promise
+      let task = tasks.get(key);
+      if (task === undefined) {
+        task = wrap(defineExport(moduleUrl, key, key), resolved);
+        tasks.set(key, task);
+      }
+      return task;
+    },
+  }) as TasksFrom<M>;
+}
+
+function resolveModule(module: unknown): string {
+  if (typeof module !== 'string' || URL.canParse(module) || isAbsolute(module)) return toModuleUrl(module);
+  if (isBuiltin(module)) return `node:${module}`;
+  if (module.startsWith('.')) {
+    throw new TypeError(
+      `tasksFrom() can't tell what ${show(module)} is relative to: pass new URL(${show(module)}, import.meta.url)`,
+    );
+  }
+  try {
+    return pathToFileURL(createRequire(join(process.cwd(), 'package.json')).resolve(module)).href;
+  } catch {
+    return import.meta.resolve(module); // a package that only `import` can load; throws if there is none
+  }
+}
+
+function nameOf(fn: TaskFunction, options: ResolvedTaskOptions): string {
+  const name = options.name ?? fn.name;
+  if (name === '') throw new TypeError('a background task needs a name: name the function, or give the option "name"');
+  return name;
+}
+
+function isDecoratorContext(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'kind' in value && 'addInitializer' in value;
+}
+
+function decorator(moduleUrl: string, options: ResolvedTaskOptions): BackgroundTaskDecorator {
+  return (method, context) => {
+    if (context.kind !== 'method' || !context.static || context.private) {
+      throw new TypeError(
+        `@backgroundTask works on public static methods; ${String(context.name)} is ` +
+          `${context.private ? 'a private' : context.static ? 'a static' : 'an instance'} ${context.kind}`,
+      );
+    }
+    const fn = method as unknown as TaskFunction;
+    const definition = defineInModule(moduleUrl, options.name ?? String(context.name), fn);
+    context.addInitializer(function (this: unknown) {
+      definition.receiver = this;
+    });
+    return wrap(definition, options) as unknown as typeof method;
+  };
+}
+
+function wrap(definition: Definition, options: ResolvedTaskOptions): BackgroundTask<TaskFunction> {
+  if (options.type !== 'loop' && definition.moduleUrl === undefined && definition.source === undefined) {
+    throw new TypeError(
+      `task "${definition.name}" can't be sent to a thread: a native or bound function has no source; ` +
+        "wrap it in a function of yours, or run it with { type: 'loop' }",
+    );
+  }
+  const submit = (...args: unknown[]) =>
+    (options.supervisor ?? defaultSubmitter()).submit<unknown>(definition, options, args);
+  return Object.defineProperties(submit, {
+    name: { value: options.name ?? definition.name },
+    definition: { value: definition },
+    options: { value: options },
+    with: {
+      value: (changes: TaskOptions) =>
+        wrap(definition, resolveTaskOptions(changes, `${definition.name}.with()`, options)),
+    },
+    map: {
+      value: (items: Iterable<unknown[]> | AsyncIterable<unknown[]>, mapOptions: MapOptions = {}) => {
+        checkOptions(
+          mapOptions,
+          { concurrency: rules.positiveCount, ordered: rules.boolean },
+          `${definition.name}.map()`,
+        );
+        return mapTasks(submit, items, mapOptions);
+      },
+    },
+  }) as BackgroundTask<TaskFunction>;
+}
+
+/** Where the default supervisor is found, whichever copy of the package made it. */
+export const defaultSupervisorSymbol: unique symbol = Symbol.for('taskwarden.supervisor') as never;
+
+function defaultSubmitter(): TaskSubmitter {
+  return (globalThis as unknown as Record<symbol, TaskSubmitter>)[defaultSupervisorSymbol] as TaskSubmitter;
+}

@@ -1,0 +1,150 @@
+/**
+ * A definition says how a task function is named and found again on the other side: by its module and name, by an
+ * export of a module that knows nothing of taskwarden, or by its source.
+ * The registry is one for all copies of the package in a thread, so that they meet.
+ */
+import { isAbsolute } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { TaskwardenError } from '../errors.ts';
+import { show } from '../options.ts';
+
+// biome-ignore lint/suspicious/noExplicitAny: a task takes and returns what its author likes.
+export type TaskFunction = (...args: any[]) => unknown;
+
+/** What crosses to a thread, once, so that it finds the function. */
+export interface WireDefinition {
+  /** Unique among the definitions of this process; on the other side the function is kept under it. */
+  readonly index: number;
+  readonly name: string;
+  /** The URL of the module that holds the function; absent where the source travels. */
+  readonly moduleUrl?: string;
+  /** The name of the export that is the function; absent where the module registers it. */
+  readonly exportName?: string;
+  readonly source?: string;
+}
+
+export interface Definition extends WireDefinition {
+  /** The function itself, where this side has it: for the event loop. */
+  readonly fn?: TaskFunction;
+  /** What `this` is in the function: the class, for a decorated static method. */
+  receiver?: unknown;
+}
+
+interface Registration {
+  readonly definition: Definition;
+  readonly place: string;
+}
+
+interface Registry {
+  readonly registrations: Map<string, Registration>;
+  readonly waiting: Map<string, (definition: Definition) => void>;
+  definitions: number;
+}
+
+const registrySymbol = Symbol.for('taskwarden.definitions');
+const holder = globalThis as { [registrySymbol]?: Registry };
+holder[registrySymbol] ??= { registrations: new Map(), waiting: new Map(), definitions: 0 };
+const registry: Registry = holder[registrySymbol];
+
+function keyOf(moduleUrl: string, name: string): string {
+  return `${moduleUrl}#${name}`;
+}
+
+/** Registers a function under `moduleUrl#name`. Throws `DUPLICATE_TASK_NAME` if that is taken, naming both places. */
+export function defineInModule(moduleUrl: string, name: string, fn: TaskFunction): Definition {
+  const key = keyOf(moduleUrl, name);
+  const place = callSite();
+  const taken = registry.registrations.get(key);
+  if (taken !== undefined) {
+    throw new TaskwardenError(
+      'DUPLICATE_TASK_NAME',
+      `two tasks are named "${name}" in ${moduleUrl}: one registered ${taken.place}, another ${place}; ` +
+        'give one of them another name, with the option "name"',
+    );
+  }
+  const definition: Definition = { index: nextIndex(), name, moduleUrl, fn };
+  registry.registrations.set(key, { definition, place });
+  registry.waiting.get(key)?.(definition);
+  return definition;
+}
+
+/** An export of a module that registers nothing. */
+export function defineExport(moduleUrl: string, exportName: string, name: string): Definition {
+  return { index: nextIndex(), name, moduleUrl, exportName };
+}
+
+/** A function that travels by its source. Throws a TypeError if its source can't stand alone. */
+export function defineBySource(name: string, fn: TaskFunction): Definition {
+  const source = sourceOf(fn);
+  return source === undefined ? { index: nextIndex(), name, fn } : { index: nextIndex(), name, fn, source };
+}
+
+/** The definition that is registered under `moduleUrl#name` in this thread, if there is one. */
+export function findDefinition(moduleUrl: string, name: string): Definition | undefined {
+  return registry.registrations.get(keyOf(moduleUrl, name))?.definition;
+}
+
+/** Calls back as soon as `moduleUrl#name` is registered in this thread. */
+export function whenDefined(moduleUrl: string, name: string, callback: (definition: Definition) => void): void {
+  const found = findDefinition(moduleUrl, name);
+  if (found === undefined) registry.waiting.set(keyOf(moduleUrl, name), callback);
+  else callback(found);
+}
+
+/** The definition as it crosses. */
+export function wireDefinition({ index, name, moduleUrl, exportName, source }: Definition): WireDefinition {
+  return {
+    index,
+    name,
+    ...(moduleUrl !== undefined && { moduleUrl }),
+    ...(exportName !== undefined && { exportName }),
+    ...(source !== undefined && { source }),
+  };
+}
+
+/** A module's URL from `import.meta.url`, a URL, or `__filename`. */
+export function toModuleUrl(module: unknown): string {
+  if (module instanceof URL) return module.href;
+  if (typeof module === 'string') {
+    if (isAbsolute(module)) return pathToFileURL(module).href;
+    if (URL.canParse(module)) return module;
+  }
+  throw new TypeError(
+    `the module of a task must be import.meta.url, a URL or an absolute path (__filename); got ${show(module)}`,
+  );
+}
+
+/** A function from its source, as `sourceOf` made it. */
+export function functionFromSource(source: string): TaskFunction {
+  return new Function(`'use strict'; return ${source};`)();
+}
+
+/** An expression that evaluates to the function: methods are written back as properties. Undefined: it has no source. */
+function sourceOf(fn: TaskFunction): string | undefined {
+  const text = Function.prototype.toString.call(fn);
+  if (text.endsWith('{ [native code] }')) return undefined;
+  const candidates = [`(${text}\n)`, `Object.values({ ${text.replace(/^static\s+/, '')}\n })[0]`];
+  return candidates.find(isExpression);
+}
+
+function isExpression(text: string): boolean {
+  try {
+    new Function(`'use strict'; return ${text};`);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function nextIndex(): number {
+  registry.definitions += 1;
+  return registry.definitions;
+}
+
+/** Where the first caller outside the package stands, as `at file:line:column`. */
+function callSite(): string {
+  const own = new URL('..', import.meta.url).href;
+  const lines = (new Error().stack ?? '').split('\n').slice(1);
+  const line = lines.find((text) => !text.includes(own) && !text.includes('node:internal'));
+  return line?.trim() ?? 'at an unknown place';
+}

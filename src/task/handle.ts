@@ -1,0 +1,114 @@
+/** TaskHandle: what a caller holds of a task, a native promise with extras. */
+import type { Priority } from '../scheduling/priority-pool.ts';
+import type { Progress } from './context.ts';
+import type { TaskInfo, TaskStatus } from './info.ts';
+import type { Task } from './task.ts';
+import type { TaskType } from './task-options.ts';
+
+/** For the task alone: resolves the handle, or rejects it. */
+export let settleHandle: (handle: TaskHandle<unknown>, completed: boolean, outcome: unknown) => void;
+
+/**
+ * The promise of a task's result, with its state. A failure that nobody awaits is an event and a log line, never an
+ * unhandled rejection.
+ */
+export class TaskHandle<T> extends Promise<T> {
+  readonly #task: Task;
+  readonly #cancel: (task: Task, reason: unknown) => boolean;
+  readonly #resolve: (value: unknown) => void;
+  readonly #reject: (error: unknown) => void;
+  #result: unknown;
+
+  static {
+    settleHandle = (handle, completed, outcome) => handle.#settle(completed, outcome);
+    // `await`, `then` and Promise.all all read `constructor`: they find Promise, so that nothing wraps the handle or
+    // makes another one of it (https://tc39.es/ecma262/#sec-promise-resolve), and the task learns that it is awaited.
+    Object.defineProperty(TaskHandle.prototype, 'constructor', {
+      get(this: object) {
+        if (#task in this) this.#task.observe();
+        return Promise;
+      },
+    });
+  }
+
+  /** @internal Handles come from background tasks and supervisors. */
+  constructor(task: Task, cancel: (task: Task, reason: unknown) => boolean) {
+    let settle!: readonly [(value: unknown) => void, (error: unknown) => void];
+    super((resolve, reject) => {
+      settle = [resolve as (value: unknown) => void, reject];
+    });
+    [this.#resolve, this.#reject] = settle;
+    this.#task = task;
+    task.attach(this);
+    this.#cancel = cancel;
+  }
+
+  #settle(completed: boolean, outcome: unknown): void {
+    if (completed) {
+      this.#result = outcome;
+      this.#resolve(outcome);
+    } else {
+      const { awaited } = this.#task;
+      super.then(undefined, () => {}); // never an unhandled rejection; but that is nobody who awaits it
+      this.#task.awaited = awaited;
+      this.#reject(outcome);
+    }
+  }
+
+  get id(): string {
+    return this.#task.id;
+  }
+
+  get name(): string {
+    return this.#task.name;
+  }
+
+  get priority(): Priority {
+    return this.#task.priority;
+  }
+
+  get type(): TaskType {
+    return this.#task.type;
+  }
+
+  get status(): TaskStatus {
+    return this.#task.status;
+  }
+
+  /** A snapshot. */
+  get info(): TaskInfo {
+    return this.#task.info;
+  }
+
+  /** Whether it has ended, in whatever way. */
+  get done(): boolean {
+    return this.#task.isSettled;
+  }
+
+  /** The result, once it has completed. */
+  get result(): T | undefined {
+    return this.#result as T | undefined;
+  }
+
+  /** What it rejected with, once it has failed or was canceled. */
+  get exception(): unknown {
+    return this.#task.error;
+  }
+
+  /**
+   * Ends the task. One that waits is gone at once and never runs. One that runs is asked to stop (`currentTask().stopped`
+   * and `.signal`), and its thread is ended if it has not stopped after `stopGraceMs`; only then does the handle reject.
+   * On the event loop a function can't be ended: after the grace the handle rejects, and the function runs on unseen.
+   * The handle rejects with `TASK_CANCELED`, its `cause` the reason. A second call changes nothing.
+   * @returns false if the task had ended already.
+   */
+  cancel(reason?: unknown): boolean {
+    return this.#cancel(this.#task, reason);
+  }
+
+  /** Calls the listener with each report of the task's progress, until it ends. */
+  onProgress(listener: (progress: Progress) => void): this {
+    this.#task.onProgress(listener);
+    return this;
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * Calls that do nothing. A thread imports the file that defines a task, and that file may also be the program: what it
+ * submits, starts, blocks on or stops while it loads there must not happen twice. Such calls never settle, and the
+ * thread is told when the module begins to wait for one, because the module then comes no further.
+ */
+import { isInTask } from './context.ts';
+
+interface Host {
+  waits: boolean;
+  readonly listeners: (() => void)[];
+}
+
+const hostSymbol = Symbol.for('taskwarden.host');
+const holder = globalThis as { [hostSymbol]?: Host };
+
+/** Makes this thread one that runs tasks for a supervisor elsewhere. */
+export function becomeHost(): void {
+  holder[hostSymbol] ??= { waits: false, listeners: [] };
+}
+
+export function isHost(): boolean {
+  return holder[hostSymbol] !== undefined;
+}
+
+/** Whether this code runs in a task module that loads in a thread, and not in the program or in a task. */
+export function isInert(): boolean {
+  return isHost() && !isInTask();
+}
+
+/** Says that the module waits for an inert call. */
+export function noteInertWait(): void {
+  const host = holder[hostSymbol];
+  if (host === undefined || host.waits) return;
+  host.waits = true;
+  for (const listener of host.listeners.splice(0)) listener();
+}
+
+/** Calls back when a module of this thread has begun to wait for an inert call. */
+export function whenInertWait(callback: () => void): void {
+  const host = holder[hostSymbol];
+  if (host?.waits) callback();
+  else host?.listeners.push(callback);
+}
+
+/** A promise that never settles and notes who waits for it. */
+export function inertPromise<T>(): Promise<T> {
+  return new InertPromise<T>(() => {});
+}
+
+class InertPromise<T> extends Promise<T> {
+  // biome-ignore lint/suspicious/noThenProperty: to see who waits.
+  override then<A = T, B = never>(
+    onFulfilled?: ((value: T) => A | PromiseLike<A>) | null,
+    onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    noteInertWait();
+    return super.then(onFulfilled, onRejected);
+  }
+}

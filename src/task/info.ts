@@ -1,0 +1,42 @@
+/** TaskInfo: what can be seen of a task from outside, as plain frozen data of one moment. */
+import type { Priority } from '../scheduling/priority-pool.ts';
+import type { Progress } from './context.ts';
+import type { TaskType } from './task-options.ts';
+
+export type TaskStatus = 'delayed' | 'queued' | 'started' | 'completed' | 'failed' | 'canceled';
+
+/** What ended a task; the first cause counts. */
+export type EndReason = 'completed' | 'failed' | 'canceled' | 'timeout' | 'expired' | 'crashed' | 'shutdown';
+
+export interface TaskInfo {
+  readonly id: string;
+  readonly name: string;
+  readonly type: TaskType;
+  readonly priority: Priority;
+  readonly status: TaskStatus;
+  /** The attempt that runs or ran last, from 1; 0 before the first. */
+  readonly attempt: number;
+  /** When it was submitted, in epoch milliseconds, like all times here. */
+  readonly timeQueued: number;
+  /** When its last attempt started. */
+  readonly timeStarted: number | undefined;
+  readonly timeFinished: number | undefined;
+  /** How long it waited for its last start, or has waited until now. */
+  readonly waitMs: number;
+  /** How long its last attempt ran, or has run until now. */
+  readonly runMs: number | undefined;
+  /** The thread it runs or ran in last. */
+  readonly threadId: number | undefined;
+  readonly progress: Progress | undefined;
+  /** What it failed with. */
+  readonly error: unknown;
+  readonly endReason: EndReason | undefined;
+}
+
+/** Which tasks `getTasks` lists: those that match all that is given. */
+export interface TaskFilter {
+  readonly status?: TaskStatus;
+  readonly type?: TaskType;
+  readonly priority?: Priority;
+  readonly name?: string;
+}

@@ -1,0 +1,137 @@
+/** Finds the function of a definition on this side of the boundary. */
+import { TaskwardenError } from '../errors.ts';
+import {
+  type Definition,
+  findDefinition,
+  functionFromSource,
+  type TaskFunction,
+  type WireDefinition,
+  whenDefined,
+} from './definition.ts';
+import { importModule } from './import-module.ts';
+import { whenInertWait } from './inert.ts';
+
+export interface LoadedFunction {
+  readonly fn: TaskFunction;
+  readonly receiver: unknown;
+}
+
+/** How long a module that has registered the task may go on loading before the task is taken from it. */
+const restOfModuleMs = 100;
+/** How long after a module began to wait for an inert call a task may still be defined. */
+const lastChanceMs = 1_000;
+
+/** Rejects with `MODULE_LOAD_FAILED`, `TASK_NOT_DEFINED` or `TASK_UNREACHABLE`. */
+export async function loadFunction(wire: WireDefinition): Promise<LoadedFunction> {
+  if (wire.source !== undefined) return fromSource(wire.name, wire.source);
+  if (wire.moduleUrl === undefined) throw new TypeError(`task "${wire.name}" has neither module nor source`);
+  if (wire.exportName !== undefined) return fromExport(wire.moduleUrl, wire.exportName);
+  return fromRegistry(wire.moduleUrl, wire.name);
+}
+
+function fromSource(name: string, source: string): LoadedFunction {
+  defineCompilerHelpers();
+  const fn = functionFromSource(source);
+  const hinted: TaskFunction = (...args) => {
+    try {
+      const value = fn(...args);
+      return value instanceof Promise ? value.catch((error) => explain(error, name)) : value;
+    } catch (error) {
+      return explain(error, name);
+    }
+  };
+  return { fn: hinted, receiver: undefined };
+}
+
+/** Rethrows. What the function's source can't see is a common mistake, and the error says the ways out. */
+function explain(error: unknown, name: string): never {
+  const variable = error instanceof ReferenceError ? /^(.+) is not defined$/.exec(error.message)?.[1] : undefined;
+  if (variable !== undefined) {
+    (error as Error).message =
+      `${variable} is not defined: task "${name}" was sent to its thread by its source, which can't see "${variable}" ` +
+      'around it. Either give its module, backgroundTask(import.meta.url, ...), so that the thread imports it; or run ' +
+      `it on the event loop, { type: 'loop' }, where closures work`;
+  }
+  throw error;
+}
+
+/** Compilers wrap functions and imports in helpers that the source then names, but does not bring. */
+function defineCompilerHelpers(): void {
+  const helpers = globalThis as Record<string, unknown>;
+  helpers['__name'] ??= (fn: unknown) => fn; // esbuild, tsx
+  helpers['__vite_ssr_dynamic_import__'] ??= (specifier: string) => import(specifier); // vite, vitest
+}
+
+async function fromExport(moduleUrl: string, exportName: string): Promise<LoadedFunction> {
+  const early = new Promise<LoadedFunction>((resolve) => {
+    whenDefined(moduleUrl, exportName, (definition) => whenInertWait(() => resolve(loaded(definition))));
+  });
+  const full = load(moduleUrl).then((module) => {
+    const found = exported(module, exportName);
+    if (found !== undefined) return found;
+    const names = Object.keys(module).filter((name) => typeof module[name] === 'function');
+    throw new TaskwardenError(
+      'TASK_NOT_DEFINED',
+      `${moduleUrl} exports no function "${exportName}"; the functions that it exports: ${names.join(', ') || 'none'}`,
+    );
+  });
+  return Promise.race([early, full]);
+}
+
+function exported(module: Record<string, unknown>, name: string): LoadedFunction | undefined {
+  const commonjs = module['default'] as Record<string, unknown> | null | undefined;
+  const receiver = module[name] === undefined ? commonjs : undefined;
+  const value = module[name] ?? commonjs?.[name];
+  if (typeof value !== 'function') return undefined;
+  const definition = (value as { definition?: Definition }).definition;
+  return definition?.fn === undefined ? { fn: value as TaskFunction, receiver } : loaded(definition);
+}
+
+function fromRegistry(moduleUrl: string, name: string): Promise<LoadedFunction> {
+  return new Promise((resolve, reject) => {
+    const take = (definition: Definition) => resolve(loaded(definition));
+    const settle = (problem: unknown) => {
+      const definition = findDefinition(moduleUrl, name);
+      if (definition === undefined) reject(problem);
+      else take(definition);
+    };
+    whenDefined(moduleUrl, name, (definition) => {
+      whenInertWait(() => take(definition));
+      setTimeout(take, restOfModuleMs, definition).unref();
+    });
+    whenInertWait(() => setTimeout(settle, lastChanceMs, unreachable(moduleUrl, name)).unref());
+    load(moduleUrl).then(() => settle(notDefined(moduleUrl, name)), settle);
+  });
+}
+
+function loaded({ fn, receiver }: Definition): LoadedFunction {
+  return { fn: fn as TaskFunction, receiver };
+}
+
+async function load(moduleUrl: string): Promise<Record<string, unknown>> {
+  try {
+    return await importModule(moduleUrl);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new TaskwardenError('MODULE_LOAD_FAILED', `${moduleUrl} could not be imported in a thread: ${reason}`, {
+      cause,
+    });
+  }
+}
+
+function notDefined(moduleUrl: string, name: string): TaskwardenError {
+  return new TaskwardenError(
+    'TASK_NOT_DEFINED',
+    `${moduleUrl} was imported in a thread, but it registered no task "${name}" there: ` +
+      'call backgroundTask() at the top level of the module, not under a condition or in a function',
+  );
+}
+
+function unreachable(moduleUrl: string, name: string): TaskwardenError {
+  return new TaskwardenError(
+    'TASK_UNREACHABLE',
+    `a thread can't reach task "${name}" of ${moduleUrl}: the module waits for a task, or for the supervisor, before ` +
+      'the line that defines this one, and in a thread such a wait never ends. Define the task above that line, or in ' +
+      'a module of its own',
+  );
+}

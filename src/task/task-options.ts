@@ -1,0 +1,106 @@
+/** The options of a task: for its definition, for `.with()` and for `putTask()` alike. */
+import { arrayOf, checkOptions, either, is, oneOf, type Rule, rules } from '../options.ts';
+import { type Priority, priorities } from '../scheduling/priority-pool.ts';
+import type { Definition, TaskFunction } from './definition.ts';
+import type { TaskHandle } from './handle.ts';
+import type { Transferable } from './transferred.ts';
+
+export const taskTypes = ['thread', 'loop'] as const;
+
+/** Where a task runs: in a thread, or on the main event loop (for I/O; closures are fine there). */
+export type TaskType = (typeof taskTypes)[number];
+
+/** What a task function's promise gives, or what it returns. */
+export type TaskResult<F extends TaskFunction> = Awaited<ReturnType<F>>;
+
+/** A function called with the result of a task that completed. What it throws is logged and changes nothing. */
+export type TaskCallback<R> = (result: R) => unknown;
+
+export interface TaskOptions<F extends TaskFunction = TaskFunction> {
+  /** Shown everywhere, and part of the key of the task. Default: the function's name. */
+  readonly name?: string;
+  /** Default: `'normal'`. */
+  readonly priority?: Priority;
+  /** Default: `'thread'`. */
+  readonly type?: TaskType;
+  /** How long the task is held back before it enters the queue. Default: 0. */
+  readonly delayMs?: number;
+  /** The run time allowed to each attempt, from its start; past it, the attempt ends with `TASK_TIMEOUT`. */
+  readonly timeoutMs?: number;
+  /** The time that the task may wait in the queue; past it, it ends with `TASK_EXPIRED` and never runs. */
+  readonly queueTimeoutMs?: number;
+  /** Cancels the task, whether it waits or runs. */
+  readonly signal?: AbortSignal;
+  /** The time between asking a running task to stop and ending its thread. Default: 1,000. */
+  readonly stopGraceMs?: number;
+  /** How often a task that threw or ran out of time is run again. Default: 0. */
+  readonly retries?: number;
+  /**
+   * The pause before a retry: a random time of up to `retryDelayMs` times 2 for each attempt before, never above 30 s
+   * (full jitter, https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). Default: 100.
+   */
+  readonly retryDelayMs?: number;
+  /** Whether a failure deserves a retry; `attempt` counts from 1. Default: all do. */
+  readonly retryIf?: (error: unknown, attempt: number) => boolean;
+  /** How often a task is run again when the thread died under it. Default: 0. */
+  readonly crashRetries?: number;
+  /** Called with the result when the task completes. */
+  readonly callback?: TaskCallback<TaskResult<F>> | readonly TaskCallback<TaskResult<F>>[];
+  /**
+   * What of the arguments is handed over to the thread instead of copied; the caller can't use it after that. A task
+   * with `retries` or `crashRetries` is given copies, since it may need its arguments again.
+   */
+  readonly transfer?: (args: Parameters<F>) => readonly Transferable[];
+  /** The task's own id; a second live task with it fails with `DUPLICATE_TASK_ID`. Default: a UUID. */
+  readonly taskId?: string;
+  /** Which supervisor runs the task. Default: `taskSupervisor`. */
+  readonly supervisor?: TaskSubmitter;
+}
+
+/** What takes tasks: a `TaskSupervisor`. */
+export interface TaskSubmitter {
+  /** @internal */
+  submit<T>(definition: Definition, options: ResolvedTaskOptions, args: readonly unknown[]): TaskHandle<T>;
+}
+
+/** Complete options: what has a default has its value. */
+export interface ResolvedTaskOptions extends TaskOptions {
+  readonly priority: Priority;
+  readonly type: TaskType;
+  readonly stopGraceMs: number;
+}
+
+const defaults: ResolvedTaskOptions = Object.freeze({ priority: 'normal', type: 'thread', stopGraceMs: 1_000 });
+
+export const taskRules: Readonly<Record<keyof TaskOptions, Rule>> = {
+  name: rules.string,
+  priority: oneOf(priorities),
+  type: oneOf(taskTypes),
+  delayMs: rules.durationMs,
+  timeoutMs: rules.positiveMs,
+  queueTimeoutMs: rules.durationMs,
+  signal: rules.signal,
+  stopGraceMs: rules.durationMs,
+  retries: rules.countOrInfinity,
+  retryDelayMs: rules.durationMs,
+  retryIf: rules.function,
+  crashRetries: rules.countOrInfinity,
+  callback: either(
+    rules.function,
+    arrayOf('a function or an array of functions', (value) => typeof value === 'function'),
+  ),
+  transfer: rules.function,
+  taskId: rules.string,
+  supervisor: is('a TaskSupervisor', (value) => typeof (value as TaskSubmitter | null)?.submit === 'function'),
+};
+
+/** Checked, completed and frozen; what `base` says holds where `options` says nothing. Never changes what it is given. */
+export function resolveTaskOptions(
+  options: TaskOptions<never>,
+  owner: string,
+  base: ResolvedTaskOptions = defaults,
+): ResolvedTaskOptions {
+  checkOptions(options, taskRules, owner);
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  return Object.freeze({ ...base, ...given });
+}
