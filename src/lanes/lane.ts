@@ -1,0 +1,56 @@
+/** The contract of a place where tasks run, and nothing about any one place. */
+import type { Progress } from '../task/context.ts';
+import type { Definition } from '../task/definition.ts';
+import type { ResolvedTaskOptions } from '../task/task-options.ts';
+import type { FailureKind } from './protocol.ts';
+
+/** What a lane needs to know of a task. */
+export interface LaneTask {
+  readonly id: string;
+  /** Counts the tasks of a supervisor; the id is made of it, unless the options give one. */
+  readonly sequence: number;
+  readonly name: string;
+  readonly definition: Definition;
+  readonly options: ResolvedTaskOptions;
+  readonly args: readonly unknown[];
+  /** How many attempts have started. */
+  readonly attempt: number;
+}
+
+/** How a task that was handed to a lane left it. */
+export type LaneOutcome =
+  | { readonly kind: 'result'; readonly value: unknown; readonly runMs: number }
+  | { readonly kind: FailureKind; readonly error: unknown; readonly runMs: number }
+  /** Its thread died under it, of itself or because the lane was told to kill it. */
+  | { readonly kind: 'died'; readonly exitCode: number | undefined; readonly cause: unknown }
+  /** It never began, and is not to: it was withdrawn, or the lane can't start threads (then with the cause). */
+  | { readonly kind: 'withdrawn' }
+  | { readonly kind: 'broken'; readonly cause: unknown };
+
+/** What a lane tells of its tasks and threads. */
+export interface LaneListener<T extends LaneTask> {
+  /** Once for each task that begins, before its progress and its end. */
+  started(task: T, threadId: number | undefined): void;
+  progress(task: T, progress: Progress): void;
+  /** Once for each task handed over, unless it is given back: its slot is free again. */
+  ended(task: T, outcome: LaneOutcome): void;
+  /** Instead of `ended`: the task did not begin, through no fault of its own, and may be handed over again. */
+  returned(task: T): void;
+  threadStarted(threadId: number): void;
+  threadExited(threadId: number, exitCode: number, cause: unknown): void;
+}
+
+export interface Lane<T extends LaneTask> {
+  /** Hands over tasks of one definition, each with a slot taken, that may start now. */
+  run(batch: readonly T[]): void;
+  /** Takes a task back before it begins. True: it will never begin, and `ended` says when its slot is free. */
+  withdraw(task: T): boolean;
+  /** Asks a running task to stop. */
+  stop(task: T, reason: unknown): void;
+  /** Ends what a task runs in, if that can be done; in any case `ended` follows soon. */
+  kill(task: T): void;
+  /** Resolves when the threads that are always kept are up. */
+  ready(): Promise<void>;
+  /** Ends all threads; no task may be left in them. */
+  close(): Promise<void>;
+}

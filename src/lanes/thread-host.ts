@@ -1,0 +1,78 @@
+/**
+ * One thread. Piscina starts it, gives it its environment and limits, and ends it: a pool of its own for each thread,
+ * so that the thread's fate is the pool's fate. Tasks don't go through Piscina's `run`, but over a port of ours, where
+ * everything keeps its order: progress, results, and what the thread says last.
+ */
+import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads';
+import { Piscina } from 'piscina';
+import type { Transferable } from '../task/transferred.ts';
+import { ControlBlock } from './control-block.ts';
+import { decodeThrown } from './error-codec.ts';
+import type { Host, HostListener, HostOptions } from './host-lane.ts';
+import type { HostMessage, HostReply, HostStart } from './protocol.ts';
+
+const entry: string = new URL(
+  import.meta.url.endsWith('.ts') ? '../../workers/thread-from-source.js' : '../../workers/thread.js',
+  import.meta.url,
+).href;
+
+export class ThreadHost implements Host {
+  readonly id: number;
+  readonly control: ControlBlock = new ControlBlock();
+  readonly #pool: Piscina;
+  readonly #port: MessagePort;
+  #cause: unknown;
+
+  /** Throws if the options are none that a thread takes. */
+  constructor(options: HostOptions, idPrefix: string, listener: HostListener) {
+    const { port1, port2 } = new MessageChannel();
+    this.#port = port1;
+    this.#pool = new Piscina({
+      ...options,
+      filename: entry,
+      argv: process.argv.slice(2), // a task module may be the program, and read them as it loads
+      minThreads: 0,
+      maxThreads: 1,
+      idleTimeout: Infinity,
+      atomics: 'disabled', // 'sync' would stop the thread's timers and sockets between tasks
+      recordTiming: false,
+    });
+    this.#pool.on('error', () => {}); // told by the thread itself, below
+    const start: HostStart<MessagePort> = { port: port2, control: this.control.buffer, idPrefix };
+    const started = this.#pool.run(start, { transferList: [port2] });
+    const thread = this.#pool.threads[0] as Worker;
+    this.id = thread.threadId;
+    port1.on('message', (reply: HostReply) => this.#receive(reply, listener));
+    port1.unref(); // what keeps the process alive is a pending task, not a thread
+    thread.on('error', (error) => {
+      this.#cause ??= error;
+    });
+    thread.once('exit', (exitCode) => {
+      // What it said before it died may still be on its way.
+      for (let last = receiveMessageOnPort(port1); last !== undefined; last = receiveMessageOnPort(port1)) {
+        this.#receive(last.message, listener);
+      }
+      port1.close();
+      void this.#pool.destroy();
+      listener.exited(exitCode, this.#cause);
+    });
+    started.then(
+      () => listener.up(),
+      () => {}, // it died, and 'exit' tells
+    );
+  }
+
+  #receive(reply: HostReply, listener: HostListener): void {
+    if (reply.kind === 'crash') this.#cause = decodeThrown(reply.error);
+    else listener.reply(reply);
+  }
+
+  /** Throws a DataCloneError if something in the message can't be cloned; then nothing was sent. */
+  post(message: HostMessage, transfer: readonly Transferable[]): void {
+    this.#port.postMessage(message, transfer);
+  }
+
+  end(): void {
+    void this.#pool.destroy();
+  }
+}
