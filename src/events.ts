@@ -1,0 +1,92 @@
+/** What a supervisor tells, and the emitter that tells it: one listener that throws does not keep the others from hearing. */
+import { EventEmitter } from 'eventemitter3';
+import type { Progress } from './task/context.ts';
+import type { TaskInfo } from './task/info.ts';
+
+/** What became of the tasks that were pending when a supervisor was stopped. */
+export interface StopReport {
+  /** Ended by themselves, well or not. */
+  readonly finished: number;
+  /** Never began, or ended because they were asked to. */
+  readonly canceled: number;
+  /** Did not stop when they were asked, and lost their thread. */
+  readonly terminated: number;
+}
+
+interface TaskEvent {
+  readonly task: TaskInfo;
+}
+
+/** Each event with its payload. All are emitted after the state has changed. */
+export interface SupervisorEvents {
+  'task:queued': TaskEvent;
+  'task:started': TaskEvent;
+  'task:progress': TaskEvent & { readonly progress: Progress };
+  'task:completed': TaskEvent & { readonly result: unknown };
+  'task:failed': TaskEvent & { readonly error: unknown };
+  'task:canceled': TaskEvent & { readonly error: unknown };
+  /** An attempt failed, and there will be another, `delayMs` from now. */
+  'task:retried': TaskEvent & { readonly error: unknown; readonly delayMs: number };
+  /** The task has waited for longer than `timeoutWarningMs`. */
+  'task:timeout-warning': TaskEvent & { readonly waitMs: number };
+  /** The task has waited for longer than `timeoutCriticalMs`. */
+  'task:timeout-critical': TaskEvent & { readonly waitMs: number };
+  'thread:started': { readonly threadId: number };
+  'thread:exited': { readonly threadId: number; readonly exitCode: number; readonly cause: unknown };
+  'supervisor:started': { readonly id: string };
+  'supervisor:stopping': { readonly id: string };
+  'supervisor:stopped': { readonly id: string; readonly report: StopReport };
+}
+
+export type EventName = keyof SupervisorEvents;
+export type EventListener<E extends EventName> = (event: SupervisorEvents[E]) => unknown;
+// biome-ignore lint/suspicious/noExplicitAny: listeners of all events are kept the same way.
+type AnyListener = (event: any) => unknown;
+
+export class SupervisorEmitter {
+  readonly #emitter = new EventEmitter<Record<EventName, AnyListener>>();
+  readonly #guarded = new WeakMap<AnyListener, AnyListener>();
+  readonly #onProblem: (problem: unknown, event: EventName) => void;
+
+  /** `onProblem` hears what a listener throws, or rejects with. */
+  constructor(onProblem: (problem: unknown, event: EventName) => void) {
+    this.#onProblem = onProblem;
+  }
+
+  on<E extends EventName>(event: E, listener: EventListener<E>): void {
+    this.#emitter.on(event, this.#guard(listener, event));
+  }
+
+  once<E extends EventName>(event: E, listener: EventListener<E>): void {
+    this.#emitter.once(event, this.#guard(listener, event));
+  }
+
+  off<E extends EventName>(event: E, listener?: EventListener<E>): void {
+    this.#emitter.off(event, listener && (this.#guarded.get(listener) ?? listener));
+  }
+
+  /** Build no payload for an event that nobody listens to. */
+  isHeard(event: EventName): boolean {
+    return this.#emitter.listenerCount(event) > 0;
+  }
+
+  emit<E extends EventName>(event: E, payload: SupervisorEvents[E]): void {
+    this.#emitter.emit(event, payload);
+  }
+
+  #guard(listener: AnyListener, event: EventName): AnyListener {
+    let guarded = this.#guarded.get(listener);
+    if (guarded === undefined) {
+      guarded = (payload) => {
+        try {
+          const value = listener(payload);
+          if (value instanceof Promise) value.catch((problem) => this.#onProblem(problem, event));
+        } catch (problem) {
+          this.#onProblem(problem, event);
+        }
+      };
+      this.#guarded.set(listener, guarded);
+    }
+    return guarded;
+  }
+}

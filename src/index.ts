@@ -1,0 +1,29 @@
+/** The public names of taskwarden, and nothing else. */
+export { type ErrorCode, type ErrorFacts, errorCodes, TaskwardenError } from './errors.ts';
+export type { EventName, StopReport, SupervisorEvents } from './events.ts';
+export type { Logger } from './logger.ts';
+export type { Priority } from './scheduling/priority-pool.ts';
+export {
+  type BlockOptions,
+  type PutOptions,
+  type StopOptions,
+  type SupervisorState,
+  TaskSupervisor,
+  taskSupervisor,
+} from './supervisor.ts';
+export type { PoolInfo, SupervisorInfo } from './supervisor-info.ts';
+export type { PoolOptions, SupervisorOptions, ThreadOptions } from './supervisor-options.ts';
+export {
+  type BackgroundTask,
+  type BackgroundTaskDecorator,
+  backgroundTask,
+  type TasksFrom,
+  tasksFrom,
+} from './task/background-task.ts';
+export { currentTask, type Progress, type TaskContext } from './task/context.ts';
+export type { TaskFunction } from './task/definition.ts';
+export type { TaskHandle } from './task/handle.ts';
+export type { EndReason, TaskFilter, TaskInfo, TaskStatus } from './task/info.ts';
+export type { MapOptions } from './task/map-tasks.ts';
+export type { TaskCallback, TaskOptions, TaskResult, TaskSubmitter, TaskType } from './task/task-options.ts';
+export { type Transferable, transferred } from './task/transferred.ts';

@@ -1,0 +1,155 @@
+/** The options of a supervisor: what they mean, their defaults, and how they are checked. */
+import { randomUUID } from 'node:crypto';
+import { availableParallelism } from 'node:os';
+import type { ResourceLimits } from 'node:worker_threads';
+import type { HostLaneOptions } from './lanes/host-lane.ts';
+import type { Logger } from './logger.ts';
+import { arrayOf, checkOptions, either, is, oneOf, type Rule, rules } from './options.ts';
+import type { PoolLimits } from './scheduling/priority-pool.ts';
+
+/**
+ * A task may start while fewer than its limit run in its pool: low `poolSize`; normal `poolSize + reserveNormal`; high
+ * `poolSize + reserveNormal + reserveHigh`; critical always.
+ */
+export interface PoolOptions {
+  /** Slots for tasks of any priority; 0: no limit. Default: the number of cores for threads, 0 for the loop. */
+  readonly poolSize?: number;
+  /** More slots for normal tasks and above. Default: 1. */
+  readonly reserveNormal?: number;
+  /** More slots for high tasks and above. Default: 1. */
+  readonly reserveHigh?: number;
+}
+
+export interface ThreadOptions extends PoolOptions {
+  /** Threads that are started at once and kept. Default: 0; `'max'`: `maxSize`. */
+  readonly minSize?: number | 'max';
+  /**
+   * Threads that are kept while there is work. Tasks below critical never run on more; critical tasks start even then,
+   * in extra threads that end when they are idle. Default: `poolSize + reserveNormal + reserveHigh + 1`.
+   */
+  readonly maxSize?: number;
+  /** How long a thread beyond `minSize` stays without work. Default: 10,000. */
+  readonly idleTimeoutMs?: number;
+  /** See `new Worker()` of node:worker_threads; for threads that start from now on. */
+  readonly resourceLimits?: ResourceLimits;
+  /** Environment of the threads. Default: a copy of `process.env`. */
+  readonly env?: NodeJS.ProcessEnv;
+  /** Node options of the threads. Default: those of the process. */
+  readonly execArgv?: string[];
+}
+
+export interface SupervisorOptions {
+  /** Default: a UUID. */
+  readonly id?: string;
+  /** Shown in log lines. Default: `'taskwarden'`. */
+  readonly name?: string;
+  readonly threads?: ThreadOptions;
+  readonly loop?: PoolOptions;
+  /** How many ended tasks `getTaskInfo` still answers for. Default: 1,000. */
+  readonly keepFinished?: number;
+  /** How many tasks may wait, delayed ones too; one more fails with `QUEUE_FULL`. Default: Infinity. */
+  readonly maxQueued?: number;
+  /** A task that waits for longer to start is told of by event and log. Default: 5,000; Infinity: never. */
+  readonly timeoutWarningMs?: number;
+  /** The same, as an error. Default: 10,000; Infinity: never. */
+  readonly timeoutCriticalMs?: number;
+  /** Takes warnings and errors; shaped like console or pino. Default: `console`; `false`: none. */
+  readonly logger?: Logger | false;
+}
+
+export interface ResolvedOptions {
+  readonly id: string;
+  readonly name: string;
+  readonly threads: PoolLimits & HostLaneOptions;
+  readonly loop: PoolLimits;
+  readonly keepFinished: number;
+  readonly maxQueued: number;
+  readonly timeoutWarningMs: number;
+  readonly timeoutCriticalMs: number;
+  readonly logger: Logger | false;
+}
+
+const poolRules: Readonly<Record<keyof PoolOptions, Rule>> = {
+  poolSize: rules.count,
+  reserveNormal: rules.count,
+  reserveHigh: rules.count,
+};
+
+const threadRules: Readonly<Record<keyof ThreadOptions, Rule>> = {
+  ...poolRules,
+  minSize: either(rules.count, oneOf(['max'])),
+  maxSize: rules.positiveCount,
+  idleTimeoutMs: rules.durationMsOrInfinity,
+  resourceLimits: rules.object,
+  env: rules.object,
+  execArgv: arrayOf('an array of strings', (value) => typeof value === 'string'),
+};
+
+const supervisorRules: Readonly<Record<keyof SupervisorOptions, Rule>> = {
+  id: rules.string,
+  name: rules.string,
+  threads: (value) => checkOptions(value, threadRules, 'threads'),
+  loop: (value) => checkOptions(value, poolRules, 'loop'),
+  keepFinished: rules.count,
+  maxQueued: rules.countOrInfinity,
+  timeoutWarningMs: rules.durationMsOrInfinity,
+  timeoutCriticalMs: rules.durationMsOrInfinity,
+  logger: is(
+    'a logger with warn() and error(), such as console or pino, or false',
+    (value) =>
+      value === false ||
+      (typeof (value as Logger | null)?.warn === 'function' && typeof (value as Logger).error === 'function'),
+  ),
+};
+
+/** What was given so far, joined with what is new: pools are joined key by key. Throws on bad options. */
+export function mergeOptions(given: SupervisorOptions, changes: SupervisorOptions, owner: string): SupervisorOptions {
+  checkOptions(changes, supervisorRules, owner);
+  return {
+    ...given,
+    ...defined(changes),
+    ...(changes.threads && { threads: { ...given.threads, ...defined(changes.threads) } }),
+    ...(changes.loop && { loop: { ...given.loop, ...defined(changes.loop) } }),
+  };
+}
+
+export function resolveOptions(given: SupervisorOptions): ResolvedOptions {
+  return Object.freeze({
+    id: given.id ?? randomUUID(),
+    name: given.name ?? 'taskwarden',
+    threads: resolveThreads(given.threads ?? {}),
+    loop: { poolSize: 0, reserveNormal: 1, reserveHigh: 1, ...given.loop },
+    keepFinished: given.keepFinished ?? 1_000,
+    maxQueued: given.maxQueued ?? Infinity,
+    timeoutWarningMs: given.timeoutWarningMs ?? 5_000,
+    timeoutCriticalMs: given.timeoutCriticalMs ?? 10_000,
+    logger: given.logger ?? console,
+  });
+}
+
+function resolveThreads(given: ThreadOptions): PoolLimits & HostLaneOptions {
+  const { poolSize = availableParallelism(), reserveNormal = 1, reserveHigh = 1, idleTimeoutMs = 10_000 } = given;
+  const { maxSize = poolSize === 0 ? Infinity : poolSize + reserveNormal + reserveHigh + 1 } = given;
+  const minSize = given.minSize === 'max' ? maxSize : (given.minSize ?? 0);
+  if (minSize === Infinity) {
+    throw new RangeError(`option "minSize" of threads can't be 'max' without a limit: give "poolSize" or "maxSize"`);
+  }
+  if (minSize > maxSize) {
+    throw new RangeError(`option "minSize" of threads must be at most "maxSize" (${maxSize}); got ${minSize}`);
+  }
+  const { resourceLimits, env, execArgv } = given;
+  return {
+    poolSize,
+    reserveNormal,
+    reserveHigh,
+    ceiling: maxSize,
+    minSize,
+    maxSize,
+    idleTimeoutMs,
+    ...defined({ resourceLimits, env, execArgv }),
+  };
+}
+
+function defined<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never;
+}
