@@ -5,7 +5,7 @@
 import { type ErrorCode, TaskwardenError } from './errors.ts';
 import type { SupervisorEmitter, SupervisorEvents } from './events.ts';
 import type { KeepAlive } from './keep-alive.ts';
-import type { Lane, LaneListener, LaneOutcome } from './lanes/lane.ts';
+import type { Lane, LaneListener, LaneOutcome, ThreadExit } from './lanes/lane.ts';
 import { describe, type Logger } from './logger.ts';
 import { backoffMs } from './scheduling/backoff.ts';
 import type { PriorityPool } from './scheduling/priority-pool.ts';
@@ -194,7 +194,9 @@ export class Dispatcher implements LaneListener<Task> {
 
   returned(task: Task): void {
     this.#freeSlot(task);
-    this.#places()[task.type].pool.putBack(task);
+    const { pool } = this.#places()[task.type];
+    if (task.isSettled) pool.release();
+    else pool.putBack(task);
     this.pump();
   }
 
@@ -202,10 +204,12 @@ export class Dispatcher implements LaneListener<Task> {
     if (this.#events.isHeard('thread:started')) this.#events.emit('thread:started', { threadId });
   }
 
-  threadExited(threadId: number, exitCode: number, cause: unknown): void {
-    if (this.#events.isHeard('thread:exited')) {
-      this.#events.emit('thread:exited', { threadId, exitCode, cause });
+  threadExited(exit: ThreadExit, wasIdle: boolean): void {
+    if (wasIdle) {
+      const how = exit.cause === undefined ? `it exited with code ${exit.exitCode}` : describe(exit.cause);
+      this.#logger().warn(`thread ${exit.threadId} died while no task ran in it: ${how}`);
     }
+    if (this.#events.isHeard('thread:exited')) this.#events.emit('thread:exited', exit);
   }
 
   #freeSlot(task: Task): void {
@@ -342,8 +346,8 @@ export class Dispatcher implements LaneListener<Task> {
   /** Ends all that run, with their threads. */
   killStarted(): void {
     for (const task of [...this.#handed]) {
-      task.ending ??= this.#shutdown(task);
-      this.#places()[task.type].lane.kill(task);
+      this.#end(task, this.#shutdown(task));
+      if (task.hasSlot) this.#places()[task.type].lane.kill(task);
     }
   }
 

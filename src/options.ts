@@ -27,6 +27,7 @@ type RuleName =
   | 'count'
   | 'positiveCount'
   | 'countOrInfinity'
+  | 'positiveCountOrInfinity'
   | 'fraction'
   | 'text'
   | 'string'
@@ -42,6 +43,7 @@ export const rules: Readonly<Record<RuleName, Rule>> = {
   count: number({ what: 'a whole number, 0 or more', min: 0, whole: true }),
   positiveCount: number({ what: 'a whole number, 1 or more', min: 1, whole: true }),
   countOrInfinity: number({ what: 'a whole number, 0 or more, or Infinity', min: 0, wholeOrInfinity: true }),
+  positiveCountOrInfinity: number({ what: 'a whole number, 1 or more, or Infinity', min: 1, wholeOrInfinity: true }),
   fraction: number({ what: 'a number from 0 to 1', min: 0, max: 1 }),
   text: is('a string', (value) => typeof value === 'string'),
   string: is('a string that is not empty', (value) => typeof value === 'string' && value !== ''),

@@ -91,7 +91,7 @@ const supervisorRules: Readonly<Record<keyof SupervisorOptions, Rule>> = {
   threads: (value) => checkOptions(value, threadRules, 'threads'),
   loop: (value) => checkOptions(value, poolRules, 'loop'),
   keepFinished: rules.count,
-  maxQueued: rules.countOrInfinity,
+  maxQueued: rules.positiveCountOrInfinity,
   timeoutWarningMs: rules.durationMsOrInfinity,
   timeoutCriticalMs: rules.durationMsOrInfinity,
   logger: is(

@@ -75,7 +75,10 @@ class Seat<T> {
 export class HostLane<T extends LaneTask> implements Lane<T> {
   readonly #listener: LaneListener<T>;
   readonly #startHost: StartHost;
+  /** All whose host has not exited. */
   readonly #seats = new Set<Seat<T>>();
+  /** How many of them are not ending. */
+  #size = 0;
   /** Idle seats, the one that was busy last at the end: it goes first, so that the others can retire. */
   readonly #idle: Seat<T>[] = [];
   readonly #budget = new RestartBudget();
@@ -91,10 +94,10 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
 
   /** How many threads there are, and how many of them are idle. */
   get size(): { readonly total: number; readonly idle: number } {
-    return { total: this.#seats.size, idle: this.#idle.length };
+    return { total: this.#size, idle: this.#idle.length };
   }
 
-  /** Options of hosts hold for those that start from now on. */
+  /** Starts the hosts that are always kept, and ends those that are too many. Options of hosts hold for new ones. */
   configure(options: HostLaneOptions): void {
     this.#options = options;
     this.#budget.reset();
@@ -102,15 +105,10 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
     this.#retire();
   }
 
-  /** Starts the hosts that are always kept. */
-  start(): void {
-    this.#fill();
-  }
-
   async ready(): Promise<void> {
     this.#fill();
     await Promise.all([...this.#seats].map((seat) => seat.settled));
-    if (this.#seats.size < this.#options.minSize && !this.#isClosed) {
+    if (this.#size < this.#options.minSize && !this.#isClosed) {
       if (this.#budget.isSpent) throw this.#brokenError();
       await this.ready();
     }
@@ -165,13 +163,14 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
   }
 
   #fill(): void {
-    while (this.#seats.size < this.#options.minSize && !this.#isClosed && !this.#budget.isSpent) this.#open([]);
+    while (this.#size < this.#options.minSize && !this.#isClosed && !this.#budget.isSpent) this.#open([]);
   }
 
   #open(batch: readonly T[]): void {
     const seat = new Seat<T>();
     seat.batch = batch;
     this.#seats.add(seat);
+    this.#size += 1;
     const { env, execArgv, resourceLimits } = this.#options;
     const options = { ...(env && { env }), ...(execArgv && { execArgv }), ...(resourceLimits && { resourceLimits }) };
     try {
@@ -220,17 +219,13 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
 
   /** Something in the batch could not be sent: fails the tasks whose fault it is, and hands over the others. */
   #refuse(seat: Seat<T>, batch: readonly T[], problem: unknown): void {
-    const refused: [T, TaskwardenError][] = [];
-    const sound: T[] = [];
-    for (const task of batch) {
-      const argument = task.args.findIndex((value) => !isCloneable(value));
-      if (argument < 0 && batch.length > 1 && transfersOf(task).length === 0) sound.push(task);
-      else refused.push([task, uncloneable(task, argument, problem)]);
-    }
-    seat.batch = [];
+    const refused = batch.length === 1 ? batch : batch.filter((task) => !isCloneable(task.args));
+    const sound = batch.filter((task) => !refused.includes(task));
     if (sound.length > 0) this.#hand(seat, sound);
     else this.#rest(seat);
-    for (const [task, error] of refused) this.#listener.ended(task, { kind: 'uncloneable', error, runMs: 0 });
+    for (const task of refused) {
+      this.#listener.ended(task, { kind: 'uncloneable', error: uncloneable(task, problem), runMs: 0 });
+    }
   }
 
   #reply(seat: Seat<T>, reply: Exclude<HostReply, { kind: 'crash' }>): void {
@@ -280,13 +275,13 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
     seat.state = 'idle';
     seat.idleSince = performance.now();
     this.#idle.push(seat);
-    if (this.#seats.size > this.#options.maxSize) this.#end(seat);
+    if (this.#size > this.#options.maxSize) this.#end(seat);
     else this.#armRetirement();
   }
 
   #armRetirement(): void {
     const { idleTimeoutMs, minSize } = this.#options;
-    if (this.#retireTimer !== undefined || idleTimeoutMs === Infinity || this.#seats.size <= minSize) return;
+    if (this.#retireTimer !== undefined || idleTimeoutMs === Infinity || this.#size <= minSize) return;
     const [longestIdle] = this.#idle;
     if (longestIdle === undefined) return;
     const dueMs = longestIdle.idleSince + idleTimeoutMs - performance.now();
@@ -305,30 +300,36 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
     const now = performance.now();
     for (const seat of [...this.#idle]) {
       const isOld = now - seat.idleSince >= idleTimeoutMs;
-      if (this.#seats.size > maxSize || (isOld && this.#seats.size > minSize)) this.#end(seat);
+      if (this.#size > maxSize || (isOld && this.#size > minSize)) this.#end(seat);
     }
     this.#armRetirement();
   }
 
   #end(seat: Seat<T>): void {
     if (seat.state === 'ending') return;
-    if (seat.state === 'idle') {
-      this.#idle.splice(this.#idle.indexOf(seat), 1);
-      this.#seats.delete(seat); // it counts no longer: nothing runs in it
-    }
-    seat.state = 'ending';
+    this.#leave(seat);
     seat.host?.end();
+  }
+
+  #leave(seat: Seat<T>): void {
+    if (seat.state === 'idle') this.#idle.splice(this.#idle.indexOf(seat), 1);
+    seat.state = 'ending';
+    this.#size -= 1;
   }
 
   #exited(seat: Seat<T>, exitCode: number | undefined, cause: unknown): void {
     const { batch, state } = seat;
-    if (state === 'idle') this.#idle.splice(this.#idle.indexOf(seat), 1);
+    if (state !== 'ending') this.#leave(seat);
     if (state === 'starting') this.#budget.spend(cause ?? new Error(`it exited with code ${exitCode}`));
     this.#seats.delete(seat);
-    seat.state = 'ending';
     const fates = seat.wasUp ? this.#fates(seat, exitCode, cause) : batch.map(() => undefined);
     seat.batch = [];
-    if (seat.wasUp) this.#listener.threadExited((seat.host as Host).id, exitCode ?? 0, cause);
+    if (seat.wasUp) {
+      this.#listener.threadExited(
+        { threadId: (seat.host as Host).id, exitCode: exitCode ?? 0, cause },
+        state === 'idle',
+      );
+    }
     seat.markSettled();
     seat.markGone();
     // From the last to the first: each that is given back goes before the others.
@@ -385,12 +386,14 @@ function transfersOf({ options, args }: LaneTask): readonly Transferable[] {
   return options.transfer(args as never);
 }
 
-function uncloneable(task: LaneTask, argument: number, cause: unknown): TaskwardenError {
+function uncloneable(task: LaneTask, cause: unknown): TaskwardenError {
+  const argument = task.args.findIndex((value) => !isCloneable(value));
   const which = argument < 0 ? 'its arguments' : `argument ${argument + 1}`;
+  const reason = cause instanceof Error ? cause.message : String(cause);
   return new TaskwardenError(
     'ARGUMENT_NOT_CLONEABLE',
-    `task "${task.name}" can't be sent to a thread: ${which} can't be copied (${(cause as Error).message}); pass plain ` +
-      `data, without functions, sockets or other live things, or run it with { type: 'loop' }`,
+    `task "${task.name}" can't be sent to a thread: ${which} can't be copied (${reason}); pass plain data, without ` +
+      "functions, sockets or other live things, or run it with { type: 'loop' }",
     { cause, taskId: task.id },
   );
 }

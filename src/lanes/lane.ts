@@ -27,6 +27,13 @@ export type LaneOutcome =
   | { readonly kind: 'withdrawn' }
   | { readonly kind: 'broken'; readonly cause: unknown };
 
+export interface ThreadExit {
+  readonly threadId: number;
+  readonly exitCode: number;
+  /** The error that ended it, if one did. */
+  readonly cause: unknown;
+}
+
 /** What a lane tells of its tasks and threads. */
 export interface LaneListener<T extends LaneTask> {
   /** Once for each task that begins, before its progress and its end. */
@@ -37,11 +44,12 @@ export interface LaneListener<T extends LaneTask> {
   /** Instead of `ended`: the task did not begin, through no fault of its own, and may be handed over again. */
   returned(task: T): void;
   threadStarted(threadId: number): void;
-  threadExited(threadId: number, exitCode: number, cause: unknown): void;
+  /** `wasIdle`: it died of itself, while no task ran in it. */
+  threadExited(exit: ThreadExit, wasIdle: boolean): void;
 }
 
 export interface Lane<T extends LaneTask> {
-  /** Hands over tasks of one definition, each with a slot taken, that may start now. */
+  /** Hands over tasks of one definition, each with a slot taken, that may start now. One with `transfer` goes alone. */
   run(batch: readonly T[]): void;
   /** Takes a task back before it begins. True: it will never begin, and `ended` says when its slot is free. */
   withdraw(task: T): boolean;

@@ -2,13 +2,16 @@
  * Every message that crosses between a lane and its threads. Tasks of one definition travel in one message, in
  * columns: the n-th entry of each array belongs to the n-th task of the batch, which both sides call item n.
  */
+import type { MessagePort } from 'node:worker_threads';
 import type { Progress } from '../task/context.ts';
 import type { WireDefinition } from '../task/definition.ts';
 import type { WireThrown } from './error-codec.ts';
 
 /** Handed over once, when a thread starts. */
-export interface HostStart<Port> {
-  readonly port: Port;
+export interface ThreadStart {
+  /** The URL of what the thread runs: this package's `workers/thread`. */
+  readonly module: string;
+  readonly port: MessagePort;
   readonly control: SharedArrayBuffer;
   /** What the ids of the supervisor's tasks begin with; the other side completes them with their sequence number. */
   readonly idPrefix: string;

@@ -9,12 +9,12 @@ import type { Transferable } from '../task/transferred.ts';
 import { ControlBlock } from './control-block.ts';
 import { decodeThrown } from './error-codec.ts';
 import type { Host, HostListener, HostOptions } from './host-lane.ts';
-import type { HostMessage, HostReply, HostStart } from './protocol.ts';
+import type { HostMessage, HostReply, ThreadStart } from './protocol.ts';
 
-const entry: string = new URL(
-  import.meta.url.endsWith('.ts') ? '../../workers/thread-from-source.js' : '../../workers/thread.js',
-  import.meta.url,
-).href;
+/** The package may run from its sources, too. */
+const extension: string = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+const entry: string = new URL(`${extension === 'ts' ? '' : '../'}../../workers/entry.cjs`, import.meta.url).href;
+const module: string = new URL(`../../workers/thread.${extension}`, import.meta.url).href;
 
 export class ThreadHost implements Host {
   readonly id: number;
@@ -38,7 +38,7 @@ export class ThreadHost implements Host {
       recordTiming: false,
     });
     this.#pool.on('error', () => {}); // told by the thread itself, below
-    const start: HostStart<MessagePort> = { port: port2, control: this.control.buffer, idPrefix };
+    const start: ThreadStart = { module, port: port2, control: this.control.buffer, idPrefix };
     const started = this.#pool.run(start, { transferList: [port2] });
     const thread = this.#pool.threads[0] as Worker;
     this.id = thread.threadId;

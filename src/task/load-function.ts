@@ -1,4 +1,7 @@
 /** Finds the function of a definition on this side of the boundary. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { TaskwardenError } from '../errors.ts';
 import {
   type Definition,
@@ -59,7 +62,14 @@ function explain(error: unknown, name: string): never {
 function defineCompilerHelpers(): void {
   const helpers = globalThis as Record<string, unknown>;
   helpers['__name'] ??= (fn: unknown) => fn; // esbuild, tsx
-  helpers['__vite_ssr_dynamic_import__'] ??= (specifier: string) => import(specifier); // vite, vitest
+  helpers['__vite_ssr_dynamic_import__'] ??= (specifier: string) => import(fromVite(specifier)); // vite, vitest
+}
+
+/** Vite writes files below the project's root as `/path`, and others as `/@fs/path`. */
+function fromVite(specifier: string): string {
+  if (specifier.startsWith('/@fs/')) return pathToFileURL(specifier.slice('/@fs'.length)).href;
+  if (!specifier.startsWith('/') || existsSync(specifier)) return specifier;
+  return pathToFileURL(join(process.cwd(), specifier)).href;
 }
 
 async function fromExport(moduleUrl: string, exportName: string): Promise<LoadedFunction> {

@@ -24,7 +24,7 @@ export class TaskTable implements TaskNaming {
 
   nameTask(task: Task): string {
     const id = task.options.taskId ?? taskId(this.idPrefix, task.sequence);
-    if (this.#byId.get(id)?.isSettled !== false) this.#byId.set(id, task);
+    if (!task.isForgotten && this.#byId.get(id)?.isSettled !== false) this.#byId.set(id, task);
     return id;
   }
 
@@ -59,7 +59,8 @@ export class TaskTable implements TaskNaming {
   }
 
   #forget(task: Task): void {
-    if (this.#byId.size > 0 && this.#byId.get(task.id) === task) this.#byId.delete(task.id);
+    task.isForgotten = true;
+    if (task.isNamed && this.#byId.get(task.id) === task) this.#byId.delete(task.id);
   }
 
   resize(keepFinished: number): void {

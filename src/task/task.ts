@@ -60,6 +60,8 @@ export class Task {
   hasSlot = false;
   /** Somebody waits, or waited, for the handle. */
   awaited = false;
+  /** It is not to be found by its id any more. */
+  isForgotten = false;
   crashes = 0;
   /** How many of the two warnings about waiting were given. */
   warnings = 0;
@@ -96,6 +98,11 @@ export class Task {
   get id(): string {
     this.#id ??= this.#naming.nameTask(this);
     return this.#id;
+  }
+
+  /** Whether somebody has asked for its id. */
+  get isNamed(): boolean {
+    return this.#id !== undefined;
   }
 
   get name(): string {
