@@ -2,11 +2,10 @@
  * The way of a task, from submit to settle: it waits in the pool of its type, is handed to the lane when it may start,
  * and whatever ends it goes through `#settle`, where the first cause wins. Here is no queue code and no thread code.
  */
+import type { Announcer } from './announcer.ts';
 import { type ErrorCode, TaskwardenError } from './errors.ts';
-import type { SupervisorEmitter, SupervisorEvents } from './events.ts';
 import type { KeepAlive } from './keep-alive.ts';
 import type { Lane, LaneListener, LaneOutcome, ThreadExit } from './lanes/lane.ts';
-import { describe, type Logger } from './logger.ts';
 import { backoffMs } from './scheduling/backoff.ts';
 import type { PriorityPool } from './scheduling/priority-pool.ts';
 import type { Progress } from './task/context.ts';
@@ -29,8 +28,7 @@ export interface Counts {
 
 export class Dispatcher implements LaneListener<Task> {
   readonly #places: () => Readonly<Record<TaskType, Place>>;
-  readonly #events: SupervisorEmitter;
-  readonly #logger: () => Logger;
+  readonly #announcer: Announcer;
   readonly #table: TaskTable;
   readonly #keepAlive: KeepAlive;
   /** Called when a task waits, and when one waits no more. */
@@ -39,7 +37,6 @@ export class Dispatcher implements LaneListener<Task> {
   readonly #delayed = new Set<Task>();
   /** Those that have a slot: handed to a lane, and not yet back. */
   readonly #handed = new Set<Task>();
-  readonly #unawaited: Task[] = [];
   readonly #ended: Record<EndReason, number> = {
     completed: 0,
     failed: 0,
@@ -58,15 +55,13 @@ export class Dispatcher implements LaneListener<Task> {
 
   constructor(parts: {
     readonly places: () => Readonly<Record<TaskType, Place>>;
-    readonly events: SupervisorEmitter;
-    readonly logger: () => Logger;
+    readonly announcer: Announcer;
     readonly table: TaskTable;
     readonly keepAlive: KeepAlive;
     readonly onWaiting: (isMore: boolean) => void;
   }) {
     this.#places = parts.places;
-    this.#events = parts.events;
-    this.#logger = parts.logger;
+    this.#announcer = parts.announcer;
     this.#table = parts.table;
     this.#keepAlive = parts.keepAlive;
     this.#onWaiting = parts.onWaiting;
@@ -141,7 +136,7 @@ export class Dispatcher implements LaneListener<Task> {
     const { queueTimeoutMs } = task.options;
     if (queueTimeoutMs === undefined) task.stopTimer();
     else task.setTimer(queueTimeoutMs, () => this.#expire(task, queueTimeoutMs));
-    this.#emit('task:queued', task);
+    this.#announcer.emit('task:queued', task);
     this.pump();
     if (pool.waiting > 0) this.#onWaiting(true);
   }
@@ -176,13 +171,11 @@ export class Dispatcher implements LaneListener<Task> {
       if (timeoutMs === undefined) task.stopTimer();
       else task.setTimer(timeoutMs, () => this.#timeOut(task, timeoutMs));
     }
-    this.#emit('task:started', task);
+    this.#announcer.emit('task:started', task);
   }
 
   progress(task: Task, progress: Progress): void {
-    if (task.isSettled) return;
-    for (const problem of task.report(progress)) this.#log(task, 'a listener of onProgress threw', problem);
-    this.#emit('task:progress', task, { progress });
+    if (!task.isSettled) this.#announcer.progress(task, progress);
   }
 
   ended(task: Task, outcome: LaneOutcome): void {
@@ -201,15 +194,11 @@ export class Dispatcher implements LaneListener<Task> {
   }
 
   threadStarted(threadId: number): void {
-    if (this.#events.isHeard('thread:started')) this.#events.emit('thread:started', { threadId });
+    this.#announcer.threadStarted(threadId);
   }
 
   threadExited(exit: ThreadExit, wasIdle: boolean): void {
-    if (wasIdle) {
-      const how = exit.cause === undefined ? `it exited with code ${exit.exitCode}` : describe(exit.cause);
-      this.#logger().warn(`thread ${exit.threadId} died while no task ran in it: ${how}`);
-    }
-    if (this.#events.isHeard('thread:exited')) this.#events.emit('thread:exited', exit);
+    this.#announcer.threadExited(exit, wasIdle);
   }
 
   #freeSlot(task: Task): void {
@@ -273,7 +262,7 @@ export class Dispatcher implements LaneListener<Task> {
     try {
       if (retryIf?.(error, task.attempt) === false) return false;
     } catch (problem) {
-      this.#log(task, 'retryIf threw', problem);
+      this.#announcer.log(task, 'retryIf threw', problem);
       return false;
     }
     this.#runAgain(task, error, backoffMs(retryDelayMs, failures));
@@ -284,7 +273,7 @@ export class Dispatcher implements LaneListener<Task> {
     this.#retried += 1;
     task.retry();
     this.#delay(task, delayMs);
-    this.#emit('task:retried', task, { error, delayMs });
+    this.#announcer.emit('task:retried', task, { error, delayMs });
   }
 
   // Endings that come from outside.
@@ -376,55 +365,13 @@ export class Dispatcher implements LaneListener<Task> {
     this.#ended[endReason] += 1;
     this.#settled += 1;
     this.#table.keep(task);
-    if (endReason === 'completed') {
-      this.#emit('task:completed', task, { result: outcome });
-      this.#callBack(task, outcome);
-    } else if (endReason === 'canceled' || endReason === 'shutdown') {
-      this.#emit('task:canceled', task, { error: outcome });
-    } else {
-      this.#emit('task:failed', task, { error: outcome });
-      this.#watchUnawaited(task);
-    }
+    if (task.status === 'completed') this.#announcer.completed(task, outcome);
+    else if (task.status === 'canceled') this.#announcer.canceled(task, outcome);
+    else this.#announcer.failed(task, outcome);
     if (this.pending === 0) {
       this.#keepAlive.release();
       this.#drained?.resolve();
       this.#drained = undefined;
     }
-  }
-
-  #callBack(task: Task, result: unknown): void {
-    const { callback } = task.options;
-    if (callback === undefined) return;
-    const callbacks = typeof callback === 'function' ? [callback] : callback;
-    for (const call of callbacks) {
-      try {
-        const value = call(result);
-        if (value instanceof Promise) value.catch((problem) => this.#log(task, 'a callback failed', problem));
-      } catch (problem) {
-        this.#log(task, 'a callback threw', problem);
-      }
-    }
-  }
-
-  /** Whoever awaits the handle has done so by the next turn of the event loop, as for Node's unhandled rejections. */
-  #watchUnawaited(task: Task): void {
-    if (this.#unawaited.push(task) > 1) return;
-    setImmediate(() => {
-      for (const each of this.#unawaited.splice(0)) {
-        if (!each.awaited) this.#log(each, 'failed, and nobody awaits it', each.error);
-      }
-    });
-  }
-
-  #log(task: Task, what: string, problem: unknown): void {
-    this.#logger().error(`task "${task.name}" (${task.id}): ${what}: ${describe(problem)}`);
-  }
-
-  #emit<E extends Extract<keyof SupervisorEvents, `task:${string}`>>(
-    event: E,
-    task: Task,
-    facts?: Omit<SupervisorEvents[E], 'task'>,
-  ): void {
-    if (this.#events.isHeard(event)) this.#events.emit(event, { task: task.info, ...facts } as never);
   }
 }

@@ -3,10 +3,10 @@ export { type ErrorCode, type ErrorFacts, errorCodes, TaskwardenError } from './
 export type { EventName, StopReport, SupervisorEvents } from './events.ts';
 export type { Logger } from './logger.ts';
 export type { Priority } from './scheduling/priority-pool.ts';
+export type { StopOptions } from './shutdown.ts';
 export {
   type BlockOptions,
   type PutOptions,
-  type StopOptions,
   type SupervisorState,
   TaskSupervisor,
   taskSupervisor,

@@ -6,6 +6,7 @@
  *
  * A stopped one stays stopped. An idle one never keeps the process alive.
  */
+import { Announcer } from './announcer.ts';
 import { Dispatcher, type Place } from './dispatcher.ts';
 import { type EventListener, type EventName, type StopReport, SupervisorEmitter } from './events.ts';
 import { KeepAlive } from './keep-alive.ts';
@@ -17,6 +18,7 @@ import { arrayOf, checkOptions, either, oneOf, rules } from './options.ts';
 import { Capacity } from './scheduling/capacity.ts';
 import { type Priority, PriorityPool, priorities } from './scheduling/priority-pool.ts';
 import { WaitWatch } from './scheduling/wait-watch.ts';
+import { Shutdown, type StopOptions } from './shutdown.ts';
 import { poolInfo, type SupervisorInfo } from './supervisor-info.ts';
 import { mergeOptions, type ResolvedOptions, resolveOptions, type SupervisorOptions } from './supervisor-options.ts';
 import { type BackgroundTask, backgroundTask, defaultSupervisorSymbol } from './task/background-task.ts';
@@ -37,19 +39,6 @@ import {
 import { TaskTable } from './task/task-table.ts';
 
 export type SupervisorState = 'idle' | 'running' | 'stopping' | 'stopped';
-
-export interface StopOptions {
-  /**
-   * `true`: waits until all that was submitted has ended; what is delayed, and has never begun, is canceled.
-   * A number: the same for at most so many milliseconds, then all that is left is canceled; resolves within them.
-   * `false`: cancels all at once, and ends the threads of what runs. Default: `true`.
-   */
-  readonly wait?: boolean | number;
-  /** Cancels what waits, and asks what runs to stop. Default: `false`. */
-  readonly cancelTasks?: boolean;
-  /** Stops background workers first. Default: `true`. */
-  readonly stopWorkers?: boolean;
-}
 
 export interface BlockOptions {
   /** The signals that stop the supervisor: the first gracefully, a second one at once. Default: SIGINT and SIGTERM. */
@@ -73,6 +62,7 @@ export class TaskSupervisor implements TaskSubmitter, AsyncDisposable {
   readonly #places: Readonly<Record<TaskType, Place>>;
   readonly #threads: HostLane<Task>;
   readonly #dispatcher: Dispatcher;
+  readonly #shutdown: Shutdown;
   readonly #watch: WaitWatch<Task>;
   readonly #capacity: Capacity;
 
@@ -89,8 +79,7 @@ export class TaskSupervisor implements TaskSubmitter, AsyncDisposable {
     this.#capacity = new Capacity(() => this.#options.maxQueued - this.#waiting);
     this.#dispatcher = new Dispatcher({
       places: () => this.#places,
-      events: this.#events,
-      logger: () => this.#logger,
+      announcer: new Announcer(this.#events, () => this.#logger),
       table: this.#table,
       keepAlive: this.#keepAlive,
       onWaiting: (isMore) => (isMore ? this.#watch.watch() : this.#capacity.offer()),
@@ -104,6 +93,7 @@ export class TaskSupervisor implements TaskSubmitter, AsyncDisposable {
       thread: { pool: new PriorityPool(threads, levels.length), lane: this.#threads },
       loop: { pool: new PriorityPool(loop, levels.length), lane: new LoopLane(this.#dispatcher) },
     };
+    this.#shutdown = new Shutdown(this.#dispatcher, [this.#places.thread.lane, this.#places.loop.lane]);
     this.#watch = new WaitWatch(
       () => Object.values(this.#places).flatMap(({ pool }) => priorities.map((priority) => pool.queue(priority))),
       this.#levelsMs,
@@ -222,66 +212,27 @@ export class TaskSupervisor implements TaskSubmitter, AsyncDisposable {
   stop(options: StopOptions = {}): Promise<StopReport> {
     checkOptions(options, stopRules, 'stop()');
     if (isInert()) return inertPromise();
-    this.#stopping ??= this.#drain();
-    const { wait = true, cancelTasks = false } = options;
-    if (this.#state === 'stopped') return this.#stopping;
-    if (wait === false || wait === 0) {
-      this.#dispatcher.dropWaiting();
-      this.#dispatcher.killStarted();
-    } else if (typeof wait === 'number' && wait !== Infinity) {
-      this.#stopWithin(wait);
-    }
-    if (cancelTasks) {
-      this.#dispatcher.dropWaiting();
-      this.#dispatcher.stopStarted();
-    }
+    this.#stopping ??= this.#stop();
+    if (this.#state === 'stopping') this.#shutdown.hasten(options);
     return this.#stopping;
   }
 
-  /** Towards the deadline: first what is left is asked to stop, then it is ended; and ending takes a moment, too. */
-  #stopWithin(waitMs: number): void {
-    const ask = setTimeout(
-      () => {
-        this.#dispatcher.dropWaiting();
-        this.#dispatcher.stopStarted();
-      },
-      waitMs - Math.min(waitMs * 0.25, 2_000),
-    );
-    const end = setTimeout(() => this.#dispatcher.killStarted(), waitMs - Math.min(waitMs * 0.1, 500));
-    const clear = () => {
-      clearTimeout(ask);
-      clearTimeout(end);
-    };
-    this.#dispatcher.drained().then(clear, clear);
-  }
-
-  async #drain(): Promise<StopReport> {
+  async #stop(): Promise<StopReport> {
     const wasIdle = this.#state === 'idle';
     this.#state = 'stopping';
     this.#keepAlive.hold();
-    const before = this.#dispatcher.counts.ended;
     if (!wasIdle) this.#events.emit('supervisor:stopping', { id: this.id });
-    this.#dispatcher.dropDelayed();
-    await this.#dispatcher.drained();
+    const report = await this.#shutdown.run();
     this.#watch.stop();
     this.#capacity.close();
-    await Promise.all(Object.values(this.#places).map(({ lane }) => lane.close()));
-    const report = this.#report(before);
     this.#state = 'stopped';
     this.#keepAlive.close();
-    if (!wasIdle) this.#events.emit('supervisor:stopped', { id: this.id, report });
-    return report;
-  }
-
-  #report(before: Readonly<Record<string, number>>): StopReport {
-    const { ended } = this.#dispatcher.counts;
-    const since = Object.entries(ended).reduce((sum, [reason, count]) => sum + count - (before[reason] ?? 0), 0);
-    const terminated = this.#dispatcher.killed;
-    const canceled = ended.shutdown - (before['shutdown'] ?? 0) - terminated;
+    const { canceled, terminated } = report;
     if (canceled + terminated > 0) {
       this.#logger.warn(`${this.name}: stopped with ${canceled} tasks canceled and ${terminated} terminated`);
     }
-    return Object.freeze({ finished: since - canceled - terminated, canceled, terminated });
+    if (!wasIdle) this.#events.emit('supervisor:stopped', { id: this.id, report });
+    return report;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,27 +1,14 @@
 /**
- * A lane of hosts: threads or child processes that each run one batch at a time. It starts a host when a task has none
- * to run in, keeps idle ones for a while, replaces those that die, and knows which tasks a death took along.
- *
- * A host:   starting ──▶ idle ◀──▶ busy
- *               └──────────┴────────┴──▶ ending ──▶ (gone)
- *
+ * A lane of hosts that each run one batch at a time. It starts a host when a task has none to run in, keeps idle ones
+ * for a while, replaces those that die, and gives back the tasks that a death did not concern.
  * It holds no queue: what it is handed may start now.
  */
 import { TaskwardenError } from '../errors.ts';
-import { wireDefinition } from '../task/definition.ts';
-import type { Transferable } from '../task/transferred.ts';
-import type { ControlBlock } from './control-block.ts';
-import { decodeThrown, encodeThrown, isCloneable } from './error-codec.ts';
+import { isCloneable } from './error-codec.ts';
+import type { HostOptions, LaneReply, StartHost } from './host.ts';
 import type { Lane, LaneListener, LaneOutcome, LaneTask } from './lane.ts';
-import type { DoneMessage, HostMessage, HostReply, RunMessage } from './protocol.ts';
 import { RestartBudget } from './restart-budget.ts';
-
-/** What a thread is started with; see `new Worker()` of node:worker_threads. */
-export interface HostOptions {
-  readonly env?: NodeJS.ProcessEnv;
-  readonly execArgv?: string[];
-  readonly resourceLimits?: import('node:worker_threads').ResourceLimits;
-}
+import { Seat, unsendable } from './seat.ts';
 
 export interface HostLaneOptions extends HostOptions {
   /** Hosts that are always kept. */
@@ -29,47 +16,6 @@ export interface HostLaneOptions extends HostOptions {
   /** Hosts beyond these are ended as soon as they are idle. */
   readonly maxSize: number;
   readonly idleTimeoutMs: number;
-}
-
-/** One thread or child. */
-export interface Host {
-  readonly id: number;
-  readonly control: ControlBlock;
-  post(message: HostMessage, transfer: readonly Transferable[]): void;
-  end(): void;
-}
-
-export interface HostListener {
-  up(): void;
-  reply(reply: Exclude<HostReply, { kind: 'crash' }>): void;
-  exited(exitCode: number, cause: unknown): void;
-}
-
-export type StartHost = (options: HostOptions, listener: HostListener) => Host;
-
-/** A host with what the lane knows of it. */
-class Seat<T> {
-  state: 'starting' | 'idle' | 'busy' | 'ending' = 'starting';
-  wasUp = false;
-  host: Host | undefined;
-  batch: readonly T[] = [];
-  /** The definition of the batch is being loaded: nothing of the batch has begun. */
-  loading = false;
-  idleSince = 0;
-  readonly definitions = new Set<number>();
-  readonly settled: Promise<void>;
-  readonly gone: Promise<void>;
-  markSettled!: () => void;
-  markGone!: () => void;
-
-  constructor() {
-    this.settled = new Promise((resolve) => {
-      this.markSettled = resolve;
-    });
-    this.gone = new Promise((resolve) => {
-      this.markGone = resolve;
-    });
-  }
 }
 
 export class HostLane<T extends LaneTask> implements Lane<T> {
@@ -92,7 +38,7 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
     this.#startHost = startHost;
   }
 
-  /** How many threads there are, and how many of them are idle. */
+  /** How many hosts there are, and how many of them are idle. */
   get size(): { readonly total: number; readonly idle: number } {
     return { total: this.#size, idle: this.#idle.length };
   }
@@ -102,6 +48,7 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
     this.#options = options;
     this.#budget.reset();
     this.#fill();
+    this.#disarmRetirement();
     this.#retire();
   }
 
@@ -115,33 +62,30 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
   }
 
   run(batch: readonly T[]): void {
-    const seat = this.#idle.pop();
-    if (seat !== undefined) {
-      this.#hand(seat, batch);
-    } else if (this.#budget.isSpent) {
-      for (const task of batch) this.#listener.ended(task, { kind: 'broken', cause: this.#brokenError() });
-    } else {
-      this.#open(batch);
+    const idle = this.#idle.pop();
+    if (idle !== undefined) {
+      this.#hand(idle, batch);
+      return;
     }
+    for (const seat of this.#seats) {
+      if (seat.state !== 'starting' || seat.batch.length > 0) continue;
+      seat.batch = batch;
+      return;
+    }
+    if (!this.#budget.isSpent) this.#open(batch);
+    else for (const task of batch) this.#listener.ended(task, { kind: 'broken', cause: this.#brokenError() });
   }
 
   withdraw(task: T): boolean {
     const seat = this.#seatOf(task);
-    if (seat === undefined) return false;
-    if (seat.state === 'starting') {
-      seat.batch = seat.batch.filter((other) => other !== task);
-      this.#listener.ended(task, { kind: 'withdrawn' });
-      return true;
-    }
-    return seat.host?.control.withdraw(seat.batch.indexOf(task)) ?? false;
+    if (seat?.state !== 'starting') return seat?.withdraw(task) ?? false;
+    seat.batch = seat.batch.filter((other) => other !== task);
+    this.#listener.ended(task, { kind: 'withdrawn' });
+    return true;
   }
 
   stop(task: T, reason: unknown): void {
-    const seat = this.#seatOf(task);
-    if (seat?.host === undefined) return;
-    const item = seat.batch.indexOf(task);
-    seat.host.control.requestStop(item);
-    seat.host.post({ kind: 'stop', item, reason: encodeThrown(reason) }, []);
+    this.#seatOf(task)?.stop(task, reason);
   }
 
   kill(task: T): void {
@@ -151,7 +95,7 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    clearTimeout(this.#retireTimer);
+    this.#disarmRetirement();
     const seats = [...this.#seats];
     for (const seat of seats) this.#end(seat);
     await Promise.all(seats.map((seat) => seat.gone));
@@ -161,6 +105,8 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
     for (const seat of this.#seats) if (seat.batch.includes(task)) return seat;
     return undefined;
   }
+
+  // Hosts come.
 
   #fill(): void {
     while (this.#size < this.#options.minSize && !this.#isClosed && !this.#budget.isSpent) this.#open([]);
@@ -188,33 +134,28 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
     if (seat.state !== 'starting') return;
     seat.wasUp = true;
     this.#budget.reset();
-    this.#listener.threadStarted((seat.host as Host).id);
+    this.#listener.threadStarted(seat.id);
     if (seat.batch.length > 0) this.#hand(seat, seat.batch);
     else this.#rest(seat);
     seat.markSettled();
   }
 
+  // Tasks go, and come back.
+
   #hand(seat: Seat<T>, batch: readonly T[]): void {
-    const host = seat.host as Host;
-    const [first] = batch as readonly [T];
-    const isNew = !seat.definitions.has(first.definition.index);
     seat.state = 'busy';
-    seat.batch = batch;
-    seat.loading = isNew;
-    host.control.reset(batch.length);
     try {
-      host.post(runMessage(batch, isNew), batch.flatMap(transfersOf));
+      seat.post(batch);
     } catch (problem) {
       this.#refuse(seat, batch, problem);
       return;
     }
-    seat.definitions.add(first.definition.index);
-    if (!isNew) this.#begin(seat);
+    if (!seat.loading) this.#begin(seat);
   }
 
   #begin(seat: Seat<T>): void {
     seat.loading = false;
-    for (const task of seat.batch) this.#listener.started(task, (seat.host as Host).id);
+    for (const task of seat.batch) this.#listener.started(task, seat.id);
   }
 
   /** Something in the batch could not be sent: fails the tasks whose fault it is, and hands over the others. */
@@ -224,11 +165,11 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
     if (sound.length > 0) this.#hand(seat, sound);
     else this.#rest(seat);
     for (const task of refused) {
-      this.#listener.ended(task, { kind: 'uncloneable', error: uncloneable(task, problem), runMs: 0 });
+      this.#listener.ended(task, { kind: 'uncloneable', error: unsendable(task, problem), runMs: 0 });
     }
   }
 
-  #reply(seat: Seat<T>, reply: Exclude<HostReply, { kind: 'crash' }>): void {
+  #reply(seat: Seat<T>, reply: LaneReply): void {
     switch (reply.kind) {
       case 'begin':
         this.#begin(seat);
@@ -238,37 +179,21 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
         if (task !== undefined) this.#listener.progress(task, reply.progress);
         break;
       }
-      case 'done':
-        this.#done(seat, reply);
+      case 'done': {
+        const { batch } = seat;
+        const outcomes = seat.outcomes(reply);
+        // First the seat, then its tasks: what comes next may need it.
+        if (seat.state === 'ending') seat.batch = [];
+        else this.#rest(seat);
+        batch.forEach((task, item) => {
+          this.#listener.ended(task, outcomes[item] as LaneOutcome);
+        });
         break;
+      }
     }
   }
 
-  #done(seat: Seat<T>, reply: DoneMessage): void {
-    const { batch } = seat;
-    const outcomes = this.#outcomes(seat, reply);
-    // First the seat, then its tasks: what comes next may need it.
-    if (seat.state === 'ending') seat.batch = [];
-    else this.#rest(seat);
-    batch.forEach((task, item) => {
-      this.#listener.ended(task, outcomes[item] as LaneOutcome);
-    });
-  }
-
-  #outcomes(seat: Seat<T>, { results, failures, runMs }: DoneMessage): LaneOutcome[] {
-    const control = (seat.host as Host).control;
-    const outcomes = results.map(
-      (value, item): LaneOutcome =>
-        control.hasBegun(item) ? { kind: 'result', value, runMs: runMs[item] ?? 0 } : { kind: 'withdrawn' },
-    );
-    for (const { item, kind, error } of failures ?? []) {
-      outcomes[item] = { kind, error: decodeThrown(error), runMs: runMs[item] ?? 0 };
-      // It may be another module the next time: the thread is to look again.
-      const [first] = seat.batch;
-      if (kind === 'unloadable' && first !== undefined) seat.definitions.delete(first.definition.index);
-    }
-    return outcomes;
-  }
+  // Hosts go.
 
   #rest(seat: Seat<T>): void {
     seat.batch = [];
@@ -292,6 +217,11 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
       },
       Math.min(Math.max(dueMs, 1), 2 ** 31 - 1),
     ).unref();
+  }
+
+  #disarmRetirement(): void {
+    clearTimeout(this.#retireTimer);
+    this.#retireTimer = undefined;
   }
 
   /** Ends the idle hosts that are too many, or idle for too long. */
@@ -322,39 +252,22 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
     if (state !== 'ending') this.#leave(seat);
     if (state === 'starting') this.#budget.spend(cause ?? new Error(`it exited with code ${exitCode}`));
     this.#seats.delete(seat);
-    const fates = seat.wasUp ? this.#fates(seat, exitCode, cause) : batch.map(() => undefined);
+    const fates = seat.fates(exitCode, cause);
     seat.batch = [];
     if (seat.wasUp) {
-      this.#listener.threadExited(
-        { threadId: (seat.host as Host).id, exitCode: exitCode ?? 0, cause },
-        state === 'idle',
-      );
+      this.#listener.threadExited({ threadId: seat.id, exitCode: exitCode ?? 0, cause }, state === 'idle');
     }
     seat.markSettled();
     seat.markGone();
     // From the last to the first: each that is given back goes before the others.
     for (let item = batch.length - 1; item >= 0; item -= 1) {
       const task = batch[item] as T;
-      const fate = fates[item];
-      if (fate !== undefined) this.#listener.ended(task, fate);
-      else if (this.#isClosed) this.#listener.ended(task, { kind: 'died', exitCode, cause });
-      else this.#listener.returned(task);
+      const fate = fates[item] ?? (this.#isClosed ? ({ kind: 'died', exitCode, cause } as const) : undefined);
+      if (fate?.kind === 'died' && seat.loading) this.#listener.started(task, seat.id);
+      if (fate === undefined) this.#listener.returned(task);
+      else this.#listener.ended(task, fate);
     }
     this.#fill();
-  }
-
-  /** What a death means for each task of the batch; undefined for one that did not begin. */
-  #fates(seat: Seat<T>, exitCode: number | undefined, cause: unknown): (LaneOutcome | undefined)[] {
-    const { control } = seat.host as Host;
-    let blamed = !seat.loading; // a module that kills its thread as it loads was loaded for the first of the batch
-    return seat.batch.map((task, item) => {
-      if (control.hasBegun(item)) return { kind: 'died', exitCode, cause };
-      if (!control.withdraw(item)) return { kind: 'withdrawn' };
-      if (blamed && transfersOf(task).length === 0) return undefined;
-      blamed = true;
-      this.#listener.started(task, (seat.host as Host).id);
-      return { kind: 'died', exitCode, cause };
-    });
   }
 
   #brokenError(): TaskwardenError {
@@ -366,34 +279,4 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
       { cause },
     );
   }
-}
-
-function runMessage<T extends LaneTask>(batch: readonly T[], isNew: boolean): RunMessage {
-  const [first] = batch as readonly [T];
-  return {
-    kind: 'run',
-    definition: first.definition.index,
-    ...(isNew && { define: wireDefinition(first.definition) }),
-    ids: batch.map((task) => task.options.taskId ?? task.sequence),
-    args: batch.map((task) => task.args),
-    attempts: batch.map((task) => task.attempt + 1),
-  };
-}
-
-/** A task that may need its arguments again is given copies. */
-function transfersOf({ options, args }: LaneTask): readonly Transferable[] {
-  if (options.transfer === undefined || options.retries || options.crashRetries) return [];
-  return options.transfer(args as never);
-}
-
-function uncloneable(task: LaneTask, cause: unknown): TaskwardenError {
-  const argument = task.args.findIndex((value) => !isCloneable(value));
-  const which = argument < 0 ? 'its arguments' : `argument ${argument + 1}`;
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new TaskwardenError(
-    'ARGUMENT_NOT_CLONEABLE',
-    `task "${task.name}" can't be sent to a thread: ${which} can't be copied (${reason}); pass plain data, without ` +
-      "functions, sockets or other live things, or run it with { type: 'loop' }",
-    { cause, taskId: task.id },
-  );
 }

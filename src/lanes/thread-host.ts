@@ -8,7 +8,7 @@ import { Piscina } from 'piscina';
 import type { Transferable } from '../task/transferred.ts';
 import { ControlBlock } from './control-block.ts';
 import { decodeThrown } from './error-codec.ts';
-import type { Host, HostListener, HostOptions } from './host-lane.ts';
+import type { Host, HostListener, HostOptions } from './host.ts';
 import type { HostMessage, HostReply, ThreadStart } from './protocol.ts';
 
 /** The package may run from its sources, too. */
@@ -23,7 +23,6 @@ export class ThreadHost implements Host {
   readonly #port: MessagePort;
   #cause: unknown;
 
-  /** Throws if the options are none that a thread takes. */
   constructor(options: HostOptions, idPrefix: string, listener: HostListener) {
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
@@ -67,7 +66,6 @@ export class ThreadHost implements Host {
     else listener.reply(reply);
   }
 
-  /** Throws a DataCloneError if something in the message can't be cloned; then nothing was sent. */
   post(message: HostMessage, transfer: readonly Transferable[]): void {
     this.#port.postMessage(message, transfer);
   }

@@ -147,6 +147,11 @@ function isDecoratorContext(value: unknown): boolean {
 
 function decorator(moduleUrl: string, options: ResolvedTaskOptions): BackgroundTaskDecorator {
   return (method, context) => {
+    if (!isDecoratorContext(context)) {
+      throw new TypeError(
+        '@backgroundTask is a standard decorator: turn off "experimentalDecorators" in tsconfig.json',
+      );
+    }
     if (context.kind !== 'method' || !context.static || context.private) {
       throw new TypeError(
         `@backgroundTask works on public static methods; ${String(context.name)} is ` +

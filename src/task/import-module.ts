@@ -1,6 +1,5 @@
 /** Imports a module in a thread or in the command line, TypeScript too: by Node itself where it can, else through tsx. */
-import { createRequire } from 'node:module';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 
 const typescript = /\.[cm]?tsx?$/;
 
@@ -25,27 +24,17 @@ let registered: Promise<void> | undefined;
 /** Once in a thread: tsx put in the command line reaches only the main thread, on Node 20. */
 function registerTsx(url: string): Promise<void> {
   registered ??= (async () => {
-    const esm = (await import(findTsx('tsx/esm/api', url))) as { register(): unknown };
-    const cjs = (await import(findTsx('tsx/cjs/api', url))) as { register(): unknown };
+    const [esm, cjs] = await Promise.all([import('tsx/esm/api'), import('tsx/cjs/api')]).catch((cause) => {
+      throw new Error(
+        `${fileURLToPath(url)} is TypeScript, which Node ${process.version} does not run: ` +
+          'install tsx (npm install tsx), use Node 22.18 or later, or compile it first',
+        { cause },
+      );
+    });
     esm.register();
     cjs.register();
   })();
   return registered;
-}
-
-/** The tsx of the program whose module this is, or the one beside taskwarden. */
-function findTsx(specifier: string, url: string): string {
-  for (const from of [url, import.meta.url]) {
-    try {
-      return pathToFileURL(createRequire(from).resolve(specifier)).href;
-    } catch {
-      // not there
-    }
-  }
-  throw new Error(
-    `${fileURLToPath(url)} is TypeScript, which Node ${process.version} does not run: ` +
-      'install tsx (npm install tsx), use Node 22.18 or later, or compile it first',
-  );
 }
 
 /** Node's own type stripping takes neither decorators nor enums. */

@@ -1,0 +1,37 @@
+/** What the command line says about itself. */
+
+export const help = `taskwarden: background work with priorities, on threads
+
+  taskwarden map <module>#<function> [inputs... | -]   runs one function over many inputs, on all cores
+  taskwarden run <module>                              runs a module that starts tasks, until a signal stops it
+  taskwarden <command> --help                          tells more about a command
+  taskwarden --version
+`;
+
+export const mapHelp = `taskwarden map <module>#<function> [flags] [inputs... | -]
+
+Calls the function once for each input, in threads. Without #<function> it is the module's default export. The inputs
+are the arguments, or the lines of standard input ('-', or no inputs). Each result is one line of JSON on standard
+output: {"index":0,"input":"a.png","result":...}, or {"index":0,"input":"a.png","error":{"name","message","code"}}.
+What the function prints goes to standard error.
+
+  --json             inputs are JSON: an array is the list of arguments, any other value the only one
+  --ordered          results in the order of the inputs, not as they come
+  --concurrency <n>  how many run at once (default: the number of cores)
+  --retries <n>      how often a failed one is run again (default: 0)
+  --timeout <ms>     how long each run may take (default: no limit)
+  --type <type>      thread (default), or loop: the main event loop, for input and output
+  --priority <p>     critical, high, normal (default) or low, as the task sees it
+  -o, --output <file>
+
+Exit codes: 0 all done; 1 some failed; 2 called in a wrong way, or the function can't be loaded; 130 and 143 stopped by
+SIGINT (Ctrl-C) and SIGTERM. The first signal lets those that run finish within a second, a second one ends at once.
+`;
+
+export const runHelp = `taskwarden run <module>
+
+Starts the default supervisor, imports the module, and keeps it running until SIGINT (Ctrl-C) or SIGTERM. The first
+signal lets all submitted tasks finish, a second one ends them.
+
+Exit codes: 0 stopped; 1 the module could not be imported; 2 called in a wrong way; 130 and 143 ended by a second signal.
+`;

@@ -1,0 +1,55 @@
+/**
+ * Any value as one line of JSON. What JSON has no word for becomes the nearest that it has: bigint a string of digits,
+ * a Map its entries, a Set and a typed array their elements, an Error its name, message and code, a RegExp its source,
+ * a circle the text "[Circular]".
+ */
+import { inspect } from 'node:util';
+
+/** @throws an error if the value is too big or too deep. */
+export function jsonLine(value: object): string {
+  return `${JSON.stringify(value, replacer())}\n`;
+}
+
+function replacer(): (this: unknown, key: string, value: unknown) => unknown {
+  // The objects around the present one, each with what it was before it was replaced: that is what circles come back to.
+  const around: { readonly original: unknown; readonly replaced: unknown }[] = [];
+  return function (key, value) {
+    if (typeof value === 'bigint') return String(value);
+    if (typeof value !== 'object' || value === null) return value;
+    while (around.length > 0 && around.at(-1)?.replaced !== this) around.pop();
+    if (around.some(({ original }) => original === value)) return '[Circular]';
+    const before: unknown = Reflect.get(this as object, key); // a Buffer has a toJSON() of its own
+    const replaced = ArrayBuffer.isView(before) ? elementsOf(before) : replace(value);
+    around.push({ original: value, replaced });
+    return replaced;
+  };
+}
+
+function replace(value: object): unknown {
+  if (value instanceof Map || value instanceof Set) return [...value];
+  if (value instanceof ArrayBuffer || value instanceof SharedArrayBuffer) return [...new Uint8Array(value)];
+  if (value instanceof Error) return errorFields(value);
+  if (value instanceof RegExp) return String(value);
+  return value;
+}
+
+function elementsOf(view: ArrayBufferView): unknown[] {
+  if (Symbol.iterator in view) return [...(view as Iterable<unknown> & ArrayBufferView)];
+  return [...new Uint8Array(view.buffer, view.byteOffset, view.byteLength)]; // a DataView
+}
+
+export interface ErrorFields {
+  readonly name: string;
+  readonly message: string;
+  readonly code?: string | number;
+}
+
+/** What a function threw, which need not be an Error. */
+export function errorFields(thrown: unknown): ErrorFields {
+  if (!(thrown instanceof Error)) {
+    return { name: 'Error', message: typeof thrown === 'string' ? thrown : inspect(thrown) };
+  }
+  const { name, message, code } = thrown as Error & { code?: unknown };
+  const isCode = typeof code === 'string' || typeof code === 'number';
+  return { name, message, ...(isCode && { code }) };
+}

@@ -1,0 +1,45 @@
+#!/usr/bin/env node
+/** The command line: finds the command, and turns what becomes of it into an exit code. */
+import { createRequire } from 'node:module';
+import { help } from './help.ts';
+import { map } from './map.ts';
+import { run } from './run.ts';
+import { UsageError } from './usage-error.ts';
+
+/** How long what a module left open may keep the process alive, such as a server that is closing. */
+const leaveMs = 1_000;
+
+async function main([command, ...argv]: readonly string[]): Promise<number> {
+  switch (command) {
+    case 'map':
+      return map(argv);
+    case 'run':
+      return run(argv);
+    case '--help':
+    case '-h':
+      process.stdout.write(help);
+      return 0;
+    case '--version':
+      process.stdout.write(`${createRequire(import.meta.url)('taskwarden/package.json').version}\n`);
+      return 0;
+    case undefined:
+      process.stderr.write(help);
+      return 2;
+    default:
+      throw new UsageError(`there is no command '${command}'`);
+  }
+}
+
+function explain(error: unknown): number {
+  if (error instanceof UsageError) {
+    process.stderr.write(`taskwarden: ${error.message}\nSee taskwarden --help\n`);
+    return 2;
+  }
+  process.stderr.write(`taskwarden: ${(error as Error).stack}\n`);
+  return 1;
+}
+
+process.stderr.on('error', () => {}); // if nobody reads it, what is said there is lost, and no more
+const exitCode = await main(process.argv.slice(2)).catch(explain);
+process.exitCode = exitCode;
+setTimeout(() => process.exit(exitCode), leaveMs).unref();

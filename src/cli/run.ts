@@ -1,0 +1,39 @@
+/** `taskwarden run`: a module that starts tasks of its own, kept alive under the default supervisor until a signal. */
+import { describe } from '../logger.ts';
+import { taskSupervisor } from '../supervisor.ts';
+import { importModule } from '../task/import-module.ts';
+import { parseFlags } from './flags.ts';
+import { runHelp } from './help.ts';
+import { onStopSignal } from './stop-signals.ts';
+import { findModule } from './target.ts';
+import { UsageError } from './usage-error.ts';
+
+/** Gives the exit code: 0 after a graceful stop, that of the signal after a second one. */
+export async function run(argv: readonly string[]): Promise<number> {
+  const { values, positionals } = parseFlags({
+    args: [...argv],
+    allowPositionals: true,
+    options: { help: { type: 'boolean', short: 'h' } },
+  });
+  if (values.help) {
+    process.stdout.write(runHelp);
+    return 0;
+  }
+  const [path, ...rest] = positionals;
+  if (path === undefined || rest.length > 0) throw new UsageError('run takes one module, such as ./service.ts');
+  const moduleUrl = findModule(path);
+  let exitCode = 0;
+  using _signals = onStopSignal((code, count) => {
+    if (count > 1) exitCode = code;
+  });
+  // Before the import: signals count from the start, and the module may wait for the end itself.
+  const blocked = taskSupervisor.block();
+  importModule(moduleUrl).catch(async (error: unknown) => {
+    if (taskSupervisor.state !== 'running') return; // it was waiting for something that will not be
+    process.stderr.write(`taskwarden: ${path} could not be imported: ${describe(error)}\n`);
+    exitCode = 1;
+    await taskSupervisor.stop({ wait: false });
+  });
+  await blocked;
+  return exitCode;
+}

@@ -1,0 +1,26 @@
+/** What a command is pointed at: a module on disk, and for `map` the function in it. */
+import { realpathSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
+import { UsageError } from './usage-error.ts';
+
+export interface Target {
+  readonly moduleUrl: string;
+  /** The name of an export, or of a background task. */
+  readonly name: string;
+}
+
+/** `./images.ts#resize`, or `./images.ts` for its default export. */
+export function parseTarget(text: string): Target {
+  const [, path = text, name = 'default'] = /^(.+)#([^#/\\]+)$/.exec(text) ?? [];
+  return { moduleUrl: findModule(path), name };
+}
+
+/** The URL under which a module knows itself: links are followed. */
+export function findModule(path: string): string {
+  try {
+    return pathToFileURL(realpathSync(path)).href;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new UsageError(code === 'ENOENT' ? `there is no file ${path}` : message);
+  }
+}

@@ -1,0 +1,35 @@
+/** What a lane's tasks run in, a thread or a child process, and nothing about how it is made. */
+import type { ResourceLimits } from 'node:worker_threads';
+import type { Transferable } from '../task/transferred.ts';
+import type { ControlBlock } from './control-block.ts';
+import type { HostMessage, HostReply } from './protocol.ts';
+
+/** What a host is started with; see `new Worker()` of node:worker_threads. */
+export interface HostOptions {
+  readonly env?: NodeJS.ProcessEnv;
+  readonly execArgv?: string[];
+  readonly resourceLimits?: ResourceLimits;
+}
+
+export interface Host {
+  readonly id: number;
+  readonly control: ControlBlock;
+  /** Throws a DataCloneError if something in the message can't be cloned; then nothing was sent. */
+  post(message: HostMessage, transfer: readonly Transferable[]): void;
+  /** By force. `exited` follows. */
+  end(): void;
+}
+
+/** The last word of a host that dies is for the host alone: it comes back as the cause of the exit. */
+export type LaneReply = Exclude<HostReply, { kind: 'crash' }>;
+
+export interface HostListener {
+  /** Once, when it can be posted to. */
+  up(): void;
+  reply(reply: LaneReply): void;
+  /** Once, after all it had said; also if it was never up. */
+  exited(exitCode: number, cause: unknown): void;
+}
+
+/** Throws if the options are none that a host takes. */
+export type StartHost = (options: HostOptions, listener: HostListener) => Host;

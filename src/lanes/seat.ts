@@ -1,0 +1,131 @@
+/**
+ * A host with the batch that runs in it: how the batch is told to it, what its answer means for each task, and what
+ * its death means for each task.
+ */
+import { TaskwardenError } from '../errors.ts';
+import { wireDefinition } from '../task/definition.ts';
+import type { Transferable } from '../task/transferred.ts';
+import { decodeThrown, encodeThrown, isCloneable } from './error-codec.ts';
+import type { Host } from './host.ts';
+import type { LaneOutcome, LaneTask } from './lane.ts';
+import type { DoneMessage, RunMessage } from './protocol.ts';
+
+/**
+ *   starting ──▶ idle ◀──▶ busy
+ *       └──────────┴────────┴──▶ ending ──▶ (gone)
+ */
+export type SeatState = 'starting' | 'idle' | 'busy' | 'ending';
+
+export class Seat<T extends LaneTask> {
+  state: SeatState = 'starting';
+  /** Absent until it has been made, which can fail. */
+  host: Host | undefined;
+  /** What runs in it, or will as soon as it is up. */
+  batch: readonly T[] = [];
+  wasUp = false;
+  /** The definition of the batch is being loaded: nothing of the batch has begun. */
+  loading = false;
+  idleSince = 0;
+  /** Resolves when it is up, or gone. */
+  readonly settled: Promise<void>;
+  readonly gone: Promise<void>;
+  markSettled!: () => void;
+  markGone!: () => void;
+  readonly #definitions = new Set<number>();
+
+  constructor() {
+    this.settled = new Promise((resolve) => {
+      this.markSettled = resolve;
+    });
+    this.gone = new Promise((resolve) => {
+      this.markGone = resolve;
+    });
+  }
+
+  get id(): number {
+    return this.host?.id ?? -1;
+  }
+
+  /** Sends the batch to the host, which is up. Throws what posting throws; then nothing was sent. */
+  post(batch: readonly T[]): void {
+    const host = this.host as Host;
+    const [{ definition }] = batch as readonly [T];
+    this.batch = batch;
+    this.loading = !this.#definitions.has(definition.index);
+    host.control.reset(batch.length);
+    const message: RunMessage = {
+      kind: 'run',
+      definition: definition.index,
+      ...(this.loading && { define: wireDefinition(definition) }),
+      ids: batch.map((task) => task.options.taskId ?? task.sequence),
+      args: batch.map((task) => task.args),
+      attempts: batch.map((task) => task.attempt + 1),
+    };
+    host.post(message, batch.flatMap(transfersOf));
+    this.#definitions.add(definition.index);
+  }
+
+  /** Asks one task of the batch to stop. */
+  stop(task: T, reason: unknown): void {
+    const item = this.batch.indexOf(task);
+    this.host?.control.requestStop(item);
+    this.host?.post({ kind: 'stop', item, reason: encodeThrown(reason) }, []);
+  }
+
+  /** True if the task had not begun, and now never will. */
+  withdraw(task: T): boolean {
+    return this.host?.control.withdraw(this.batch.indexOf(task)) ?? false;
+  }
+
+  /** What the host's answer means for each task of the batch. */
+  outcomes({ results, failures, runMs }: DoneMessage): LaneOutcome[] {
+    const { control } = this.host as Host;
+    const outcomes = results.map(
+      (value, item): LaneOutcome =>
+        control.hasBegun(item) ? { kind: 'result', value, runMs: runMs[item] ?? 0 } : { kind: 'withdrawn' },
+    );
+    for (const { item, kind, error } of failures ?? []) {
+      outcomes[item] = { kind, error: decodeThrown(error), runMs: runMs[item] ?? 0 };
+      // It may be there the next time: the host is to look again.
+      if (kind === 'unloadable') this.#definitions.delete((this.batch[item] as T).definition.index);
+    }
+    return outcomes;
+  }
+
+  /**
+   * What the host's death means for each task of the batch; undefined for one that may be handed over again. A module
+   * that kills its host as it loads was loaded for the first task; and what was transferred died with the host.
+   */
+  fates(exitCode: number | undefined, cause: unknown): (LaneOutcome | undefined)[] {
+    if (!this.wasUp) return this.batch.map(() => undefined);
+    const { control } = this.host as Host;
+    const died: LaneOutcome = { kind: 'died', exitCode, cause };
+    let isBlamed = !this.loading;
+    return this.batch.map((task, item) => {
+      if (control.hasBegun(item)) return died;
+      if (!control.withdraw(item)) return { kind: 'withdrawn' };
+      if (isBlamed && transfersOf(task).length === 0) return undefined;
+      isBlamed = true;
+      return died;
+    });
+  }
+}
+
+/** A task that may need its arguments again is given copies. */
+function transfersOf({ options, args }: LaneTask): readonly Transferable[] {
+  if (options.transfer === undefined || options.retries || options.crashRetries) return [];
+  return options.transfer(args as never);
+}
+
+/** Why a task could not be posted. */
+export function unsendable(task: LaneTask, cause: unknown): TaskwardenError {
+  const argument = task.args.findIndex((value) => !isCloneable(value));
+  const which = argument < 0 ? 'its arguments' : `argument ${argument + 1}`;
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new TaskwardenError(
+    'ARGUMENT_NOT_CLONEABLE',
+    `task "${task.name}" can't be sent to a thread: ${which} can't be copied (${reason}); pass plain data, without ` +
+      "functions, sockets or other live things, or run it with { type: 'loop' }",
+    { cause, taskId: task.id },
+  );
+}

@@ -1,0 +1,74 @@
+/**
+ * The end of a supervisor: lets tasks finish, or ends them, until nothing is pending; then closes the lanes. It may be
+ * hurried: each call of `hasten` adds its haste, and there is one report.
+ */
+import type { Dispatcher } from './dispatcher.ts';
+import type { StopReport } from './events.ts';
+import type { Lane } from './lanes/lane.ts';
+import type { Task } from './task/task.ts';
+
+export interface StopOptions {
+  /**
+   * `true`: waits until all that was submitted has ended; what is delayed, and has never begun, is canceled.
+   * A number: the same for at most so many milliseconds, then all that is left is canceled; resolves within them.
+   * `false`: cancels all at once, and ends the threads of what runs. Default: `true`.
+   */
+  readonly wait?: boolean | number;
+  /** Cancels what waits, and asks what runs to stop. Default: `false`. */
+  readonly cancelTasks?: boolean;
+  /** Stops background workers first. Default: `true`. */
+  readonly stopWorkers?: boolean;
+}
+
+export class Shutdown {
+  readonly #dispatcher: Dispatcher;
+  readonly #lanes: readonly Lane<Task>[];
+
+  constructor(dispatcher: Dispatcher, lanes: readonly Lane<Task>[]) {
+    this.#dispatcher = dispatcher;
+    this.#lanes = lanes;
+  }
+
+  /** Resolves when all is settled and closed. */
+  async run(): Promise<StopReport> {
+    const before = this.#counts();
+    this.#dispatcher.dropDelayed();
+    await this.#dispatcher.drained();
+    await Promise.all(this.#lanes.map((lane) => lane.close()));
+    const { settled, shutdown } = this.#counts();
+    const terminated = this.#dispatcher.killed;
+    const canceled = shutdown - terminated;
+    return Object.freeze({ finished: settled - before.settled - canceled - terminated, canceled, terminated });
+  }
+
+  #counts(): { readonly settled: number; readonly shutdown: number } {
+    const { ended } = this.#dispatcher.counts;
+    const settled = Object.values(ended).reduce((sum, count) => sum + count, 0);
+    return { settled, shutdown: ended.shutdown };
+  }
+
+  hasten({ wait = true, cancelTasks = false }: StopOptions): void {
+    if (wait === false || wait === 0) {
+      this.#dispatcher.dropWaiting();
+      this.#dispatcher.killStarted();
+    } else if (typeof wait === 'number' && wait !== Infinity) {
+      this.#setDeadline(wait);
+    }
+    if (cancelTasks) this.#askAll();
+  }
+
+  #askAll(): void {
+    this.#dispatcher.dropWaiting();
+    this.#dispatcher.stopStarted();
+  }
+
+  /** What is left is first asked to stop, then ended; and that takes a moment, too. */
+  #setDeadline(waitMs: number): void {
+    const ask = setTimeout(() => this.#askAll(), waitMs - Math.min(waitMs * 0.25, 2_000));
+    const end = setTimeout(() => this.#dispatcher.killStarted(), waitMs - Math.min(waitMs * 0.1, 500));
+    void this.#dispatcher.drained().then(() => {
+      clearTimeout(ask);
+      clearTimeout(end);
+    });
+  }
+}
