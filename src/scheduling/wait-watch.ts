@@ -17,6 +17,7 @@ export class WaitWatch<T extends WaitItem<T>> {
   readonly #notice: (level: number, late: readonly T[]) => void;
   #levelsMs: readonly number[];
   #timer: Timer | undefined;
+  #sweptAt = -Infinity;
 
   /** Queues with a bookmark for each level. */
   constructor(
@@ -53,6 +54,7 @@ export class WaitWatch<T extends WaitItem<T>> {
       });
     }
     if (dueAt === Infinity) return;
+    dueAt = Math.max(dueAt, this.#sweptAt + Math.min(...this.#levelsMs) / 10); // in a flood, many at a time
     this.#timer = new Timer(Math.max(dueAt - performance.now(), 1), () => {
       this.#timer = undefined;
       this.#sweep();
@@ -62,6 +64,7 @@ export class WaitWatch<T extends WaitItem<T>> {
 
   #sweep(): void {
     const now = performance.now();
+    this.#sweptAt = now;
     this.#levelsMs.forEach((levelMs, level) => {
       const late: T[] = [];
       for (const queue of this.#queues()) {

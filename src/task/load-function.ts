@@ -19,7 +19,7 @@ export interface LoadedFunction {
   readonly receiver: unknown;
 }
 
-/** How long a module that has registered the task may go on loading before the task is taken from it. */
+/** How long a module may go on loading that has registered the task, and how long it may register it when loaded. */
 const restOfModuleMs = 100;
 /** How long after a module began to wait for an inert call a task may still be defined. */
 const lastChanceMs = 1_000;
@@ -110,7 +110,12 @@ function fromRegistry(moduleUrl: string, name: string): Promise<LoadedFunction> 
       setTimeout(take, restOfModuleMs, definition).unref();
     });
     whenInertWait(() => setTimeout(settle, lastChanceMs, unreachable(moduleUrl, name)).unref());
-    load(moduleUrl).then(() => settle(notDefined(moduleUrl, name)), settle);
+    load(moduleUrl).then(() => {
+      // CommonJS that could not require() this package imports it, and defines its tasks a moment after it was loaded.
+      if (findDefinition(moduleUrl, name) === undefined)
+        setTimeout(settle, restOfModuleMs, notDefined(moduleUrl, name));
+      else settle(undefined);
+    }, settle);
   });
 }
 
