@@ -1,4 +1,5 @@
 /** Tells what becomes of tasks: events for those who listen, callbacks, and a log line for what nobody would see. */
+import { callSafely } from './call-safely.ts';
 import type { SupervisorEmitter, SupervisorEvents } from './events.ts';
 import type { ThreadExit } from './lanes/lane.ts';
 import { describe, type Logger } from './logger.ts';
@@ -26,12 +27,7 @@ export class Announcer {
     const { callback } = task.options;
     if (callback === undefined) return;
     for (const call of typeof callback === 'function' ? [callback] : callback) {
-      try {
-        const value = call(result);
-        if (value instanceof Promise) value.catch((problem) => this.log(task, 'a callback failed', problem));
-      } catch (problem) {
-        this.log(task, 'a callback threw', problem);
-      }
+      callSafely(call, result, (problem) => this.log(task, 'a callback failed', problem));
     }
   }
 
@@ -51,7 +47,7 @@ export class Announcer {
   }
 
   progress(task: Task, progress: Progress): void {
-    for (const problem of task.report(progress)) this.log(task, 'a listener of onProgress threw', problem);
+    task.report(progress, (problem) => this.log(task, 'a listener of onProgress failed', problem));
     this.emit('task:progress', task, { progress });
   }
 

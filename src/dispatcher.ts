@@ -20,6 +20,16 @@ export interface Place {
   readonly lane: Lane<Task>;
 }
 
+/** Hears of the queues. */
+export interface WaitingListener {
+  /** A task waits. */
+  more(): void;
+  /** A task that had waited before waits again. */
+  back(): void;
+  /** Some may wait no more. */
+  less(): void;
+}
+
 export interface Counts {
   readonly submitted: number;
   readonly retried: number;
@@ -31,8 +41,7 @@ export class Dispatcher implements LaneListener<Task> {
   readonly #announcer: Announcer;
   readonly #table: TaskTable;
   readonly #keepAlive: KeepAlive;
-  /** Called when a task waits, and when one waits no more. */
-  readonly #onWaiting: (isMore: boolean) => void;
+  readonly #waiting: WaitingListener;
 
   readonly #delayed = new Set<Task>();
   /** Those that have a slot: handed to a lane, and not yet back. */
@@ -58,13 +67,13 @@ export class Dispatcher implements LaneListener<Task> {
     readonly announcer: Announcer;
     readonly table: TaskTable;
     readonly keepAlive: KeepAlive;
-    readonly onWaiting: (isMore: boolean) => void;
+    readonly waiting: WaitingListener;
   }) {
     this.#places = parts.places;
     this.#announcer = parts.announcer;
     this.#table = parts.table;
     this.#keepAlive = parts.keepAlive;
-    this.#onWaiting = parts.onWaiting;
+    this.#waiting = parts.waiting;
   }
 
   get counts(): Counts {
@@ -138,7 +147,7 @@ export class Dispatcher implements LaneListener<Task> {
     else task.setTimer(queueTimeoutMs, () => this.#expire(task, queueTimeoutMs));
     this.#announcer.emit('task:queued', task);
     this.pump();
-    if (pool.waiting > 0) this.#onWaiting(true);
+    if (pool.waiting > 0) this.#waiting.more();
   }
 
   /** Hands over all tasks that may start now. What happens meanwhile is seen by the loop that is on its way. */
@@ -158,7 +167,7 @@ export class Dispatcher implements LaneListener<Task> {
       }
     } while (isMore);
     this.#isPumping = false;
-    this.#onWaiting(false);
+    this.#waiting.less();
   }
 
   // Back: what the lanes tell.
@@ -191,6 +200,7 @@ export class Dispatcher implements LaneListener<Task> {
     if (task.isSettled) pool.release();
     else pool.putBack(task);
     this.pump();
+    if (pool.waiting > 0) this.#waiting.back();
   }
 
   threadStarted(threadId: number): void {

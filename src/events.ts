@@ -1,5 +1,6 @@
 /** What a supervisor tells, and the emitter that tells it: one listener that throws does not keep the others from hearing. */
 import { EventEmitter } from 'eventemitter3';
+import { callSafely } from './call-safely.ts';
 import type { Progress } from './task/context.ts';
 import type { TaskInfo } from './task/info.ts';
 
@@ -45,7 +46,7 @@ type AnyListener = (event: any) => unknown;
 
 export class SupervisorEmitter {
   readonly #emitter = new EventEmitter<Record<EventName, AnyListener>>();
-  readonly #guarded = new WeakMap<AnyListener, AnyListener>();
+  readonly #guarded = new WeakMap<AnyListener, Map<EventName, AnyListener>>();
   readonly #onProblem: (problem: unknown, event: EventName) => void;
 
   /** `onProblem` hears what a listener throws, or rejects with. */
@@ -62,7 +63,7 @@ export class SupervisorEmitter {
   }
 
   off<E extends EventName>(event: E, listener?: EventListener<E>): void {
-    this.#emitter.off(event, listener && (this.#guarded.get(listener) ?? listener));
+    this.#emitter.off(event, listener && this.#guard(listener, event));
   }
 
   /** Build no payload for an event that nobody listens to. */
@@ -74,19 +75,14 @@ export class SupervisorEmitter {
     this.#emitter.emit(event, payload);
   }
 
+  /** The listener as it is called. The same for each call, so that it can be taken off. */
   #guard(listener: AnyListener, event: EventName): AnyListener {
-    let guarded = this.#guarded.get(listener);
-    if (guarded === undefined) {
-      guarded = (payload) => {
-        try {
-          const value = listener(payload);
-          if (value instanceof Promise) value.catch((problem) => this.#onProblem(problem, event));
-        } catch (problem) {
-          this.#onProblem(problem, event);
-        }
-      };
-      this.#guarded.set(listener, guarded);
-    }
+    const byEvent = this.#guarded.get(listener) ?? new Map<EventName, AnyListener>();
+    this.#guarded.set(listener, byEvent);
+    const guarded =
+      byEvent.get(event) ??
+      ((payload: unknown) => callSafely(listener, payload, (problem) => this.#onProblem(problem, event)));
+    byEvent.set(event, guarded);
     return guarded;
   }
 }

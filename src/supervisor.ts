@@ -82,7 +82,11 @@ export class TaskSupervisor implements TaskSubmitter, AsyncDisposable {
       announcer: new Announcer(this.#events, () => this.#logger),
       table: this.#table,
       keepAlive: this.#keepAlive,
-      onWaiting: (isMore) => (isMore ? this.#watch.watch() : this.#capacity.offer()),
+      waiting: {
+        more: () => this.#watch.watch(),
+        back: () => this.#watch.watchAnew(),
+        less: () => this.#capacity.offer(),
+      },
     });
     this.#threads = new HostLane(
       threads,
@@ -255,7 +259,7 @@ export class TaskSupervisor implements TaskSubmitter, AsyncDisposable {
     return supervisor.submit(task.definition, task.options, args as unknown[]);
   }
 
-  /** @internal */
+  /** What background tasks call. Use `putTask` instead. */
   submit<T>(definition: Definition, options: ResolvedTaskOptions, args: readonly unknown[]): TaskHandle<T> {
     const task = new Task(definition, options, args, this.#table.nextSequence(), this.#table);
     const handle = new TaskHandle<T>(task, this.#cancel);
@@ -297,7 +301,7 @@ export class TaskSupervisor implements TaskSubmitter, AsyncDisposable {
   }
 
   /** The results of the tasks, in their order; rejects with the first failure. */
-  waitCompleted<T extends readonly PromiseLike<unknown>[]>(
+  waitCompleted<T extends readonly PromiseLike<unknown>[] | []>(
     tasks: T,
   ): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
     return Promise.all(tasks);

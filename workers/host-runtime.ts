@@ -63,6 +63,7 @@ export class HostRuntime {
       }
     }
     this.#running = undefined;
+    await printed();
     this.#answer(batch);
   }
 
@@ -110,13 +111,23 @@ export class HostRuntime {
     } catch (problem) {
       // Something in there can't be cloned (or transferred): find which, and let the others through.
       for (const [item, value] of batch.results.entries()) {
-        if (batch.results.length === 1 || takeTransfers(value).length > 0 || !isCloneable(value)) {
-          batch.results[item] = undefined;
-          batch.fail(item, 'uncloneable', uncloneable(problem));
-        }
+        const isSound = results.length > 1 && takeTransfers(value).length === 0 && isCloneable(results[item]);
+        if (isSound) continue;
+        results[item] = undefined;
+        batch.fail(item, 'uncloneable', uncloneable(problem));
       }
-      this.#post({ kind: 'done', results: batch.results, runMs: batch.runMs, ...batch.failed() });
+      this.#post({ kind: 'done', results, runMs: batch.runMs, ...batch.failed() });
     }
+  }
+}
+
+/**
+ * What was printed has arrived. Without that it could be lost: nobody waits for the output of a thread, neither when it
+ * is ended nor when the process exits.
+ */
+async function printed(): Promise<void> {
+  for (const stream of [process.stdout, process.stderr]) {
+    if (stream.writableLength > 0) await new Promise((resolve) => stream.write('', resolve));
   }
 }
 

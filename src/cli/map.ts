@@ -42,8 +42,10 @@ export async function map(argv: readonly string[]): Promise<number> {
   });
   await using run = new MapRun(given, output, tally);
   using _signals = onStopSignal((exitCode, count) => {
-    if (count > 1) process.exit(exitCode);
     run.stop({ exitCode });
+    if (count === 1) return;
+    bar?.stop();
+    process.exit(exitCode);
   });
   bar?.start();
   const cause = await run.finish();
@@ -118,6 +120,7 @@ class MapRun implements AsyncDisposable {
     }
     await this.#until(() => this.#open === 0);
     await this.#output.end();
+    await this.#supervisor.stop(); // what its threads print comes before what is said of it
     return this.#cause;
   }
 

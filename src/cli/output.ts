@@ -26,11 +26,13 @@ export class Output {
   constructor(stream: Writable, options: OutputOptions) {
     this.#stream = stream;
     this.#options = options;
-    stream.on('error', (error) => {
-      if (this.#isBroken) return;
-      this.#isBroken = true;
-      options.onBroken(error);
-    });
+    stream.on('error', (error) => this.#break(error));
+  }
+
+  #break(error: Error): void {
+    if (this.#isBroken) return;
+    this.#isBroken = true;
+    this.#options.onBroken(error);
   }
 
   /**
@@ -71,7 +73,10 @@ export class Output {
   async end(): Promise<void> {
     if (this.#isBroken) return;
     await new Promise<void>((resolve) => {
-      const done = () => resolve();
+      const done = (error?: Error | null) => {
+        if (error) this.#break(error); // told here before it is told by event
+        resolve();
+      };
       if (this.#options.closes) this.#stream.end(done);
       else this.#stream.write('', done);
     });

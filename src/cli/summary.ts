@@ -19,7 +19,7 @@ function describeFailure({ index, input, error }: Failure): string {
   const { name, message, code } = errorFields(error);
   const [firstLine = ''] = message.split('\n');
   const what = code === undefined ? name : `${name} ${code}`;
-  return `  input ${index}, ${shorten(JSON.stringify(input), 60)}: ${what}: ${shorten(firstLine, 200)}`;
+  return `  input ${index} (${shorten(JSON.stringify(input), 60)}): ${what}: ${shorten(firstLine, 200)}`;
 }
 
 function shorten(text: string, length: number): string {

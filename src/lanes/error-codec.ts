@@ -37,6 +37,9 @@ const classes = {
 } satisfies Record<string, ErrorConstructor | AggregateErrorConstructor>;
 type ClassName = keyof typeof classes;
 
+/** A chain of causes is followed so far. */
+const mostErrors = 1_000;
+
 const ownParts = new Set(['name', 'message', 'stack', 'cause', 'errors']);
 
 export function encodeThrown(thrown: unknown): WireThrown {
@@ -46,6 +49,7 @@ export function encodeThrown(thrown: unknown): WireThrown {
   function reference(value: unknown): Reference {
     if (!(value instanceof Error)) return { value: isCloneable(value) ? value : `[${show(value)}: can't be cloned]` };
     let index = indexes.get(value);
+    if (index === undefined && errors.length === mostErrors) return { value: '[more errors]' };
     if (index === undefined) {
       index = errors.length;
       indexes.set(value, index);
@@ -63,8 +67,8 @@ export function encodeThrown(thrown: unknown): WireThrown {
     const nested = read(error, 'errors');
     return {
       type: typeOf(error),
-      name: String(read(error, 'name')),
-      message: String(read(error, 'message')),
+      name: text(read(error, 'name')),
+      message: text(read(error, 'message')),
       stack: stringOrNothing(read(error, 'stack')),
       fields,
       ...('cause' in error && { cause: reference(read(error, 'cause')) }),
@@ -141,7 +145,15 @@ function read(error: Error, key: string): unknown {
   try {
     return error[key as keyof Error];
   } catch (problem) {
-    return `[unreadable: ${problem}]`;
+    return `[unreadable: ${text(problem)}]`;
+  }
+}
+
+function text(value: unknown): string {
+  try {
+    return String(value);
+  } catch {
+    return '[no text]';
   }
 }
 

@@ -3,6 +3,7 @@ import { type Progress, Run, type RunningTask } from '../task/context.ts';
 import { loadFunction } from '../task/load-function.ts';
 import { unwrapTransferred } from '../task/transferred.ts';
 import type { Lane, LaneListener, LaneOutcome, LaneTask } from './lane.ts';
+import type { FailureKind } from './protocol.ts';
 
 interface LoopRun {
   readonly run: Run;
@@ -68,14 +69,16 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
     loopRun.begun = true;
     this.#listener.started(task, undefined);
     const startedAt = performance.now();
+    let kind: FailureKind = 'unloadable';
     let outcome: LaneOutcome;
     try {
       const { fn, receiver } = task.definition;
       const loaded = fn === undefined ? await loadFunction(task.definition) : { fn, receiver };
+      kind = 'thrown';
       const value = unwrapTransferred(await loopRun.run.call(loaded.fn, loaded.receiver));
       outcome = { kind: 'result', value, runMs: performance.now() - startedAt };
     } catch (error) {
-      outcome = { kind: 'thrown', error, runMs: performance.now() - startedAt };
+      outcome = { kind, error, runMs: performance.now() - startedAt };
     }
     loopRun.run.end();
     this.#end(task, outcome);

@@ -29,7 +29,7 @@ export interface RunMessage {
   readonly attempts: readonly number[];
 }
 
-export interface StopMessage {
+interface StopMessage {
   readonly kind: 'stop';
   readonly item: number;
   readonly reason: WireThrown;

@@ -8,7 +8,9 @@ const failures = 3;
 const withinMs = 5_000;
 
 export class RestartBudget {
-  #failedAt: number[] = [];
+  /** When the last starts failed. */
+  #failedAt: readonly number[] = [];
+  #isExceeded = false;
   #cause: unknown;
 
   /** Why the last start failed. */
@@ -17,18 +19,19 @@ export class RestartBudget {
   }
 
   get isSpent(): boolean {
-    const [first, , last] = this.#failedAt;
-    if (first === undefined || last === undefined) return false;
-    return last - first <= withinMs && performance.now() - last < withinMs;
+    return this.#isExceeded && performance.now() - (this.#failedAt.at(-1) ?? 0) < withinMs;
   }
 
   spend(cause: unknown): void {
     this.#cause = cause;
     this.#failedAt = [...this.#failedAt, performance.now()].slice(-failures);
+    const [first = 0, last = 0] = [this.#failedAt[0], this.#failedAt.at(-1)];
+    this.#isExceeded ||= this.#failedAt.length === failures && last - first <= withinMs;
   }
 
   reset(): void {
     this.#failedAt = [];
+    this.#isExceeded = false;
     this.#cause = undefined;
   }
 }

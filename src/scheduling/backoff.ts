@@ -8,5 +8,5 @@ export const longestPauseMs = 30_000;
  * @param failures From 1.
  */
 export function backoffMs(baseMs: number, failures: number, random: () => number = Math.random): number {
-  return random() * Math.min(longestPauseMs, baseMs * 2 ** (failures - 1));
+  return random() * Math.min(longestPauseMs, baseMs * 2 ** Math.min(failures - 1, 1_000));
 }

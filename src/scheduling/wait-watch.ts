@@ -32,8 +32,13 @@ export class WaitWatch<T extends WaitItem<T>> {
 
   configure(levelsMs: readonly number[]): void {
     this.#levelsMs = levelsMs;
+    this.watchAnew();
+  }
+
+  /** Something else may be due first. */
+  watchAnew(): void {
     this.stop();
-    this.watch();
+    this.#arm();
   }
 
   /** Something waits. */

@@ -4,6 +4,7 @@ import { isAbsolute, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { checkOptions, rules, show } from '../options.ts';
 import {
+  callSite,
   type Definition,
   defineBySource,
   defineExport,
@@ -80,12 +81,13 @@ export function backgroundTask(
     return wrap(defineBySource(nameOf(fn, options), fn), options);
   }
   const moduleUrl = toModuleUrl(first);
+  const place = callSite(backgroundTask);
   if (typeof second === 'function') {
     const options = resolveTaskOptions((third ?? {}) as TaskOptions, 'backgroundTask()');
     const fn = second as TaskFunction;
-    return wrap(defineInModule(moduleUrl, nameOf(fn, options), fn), options);
+    return wrap(defineInModule(moduleUrl, nameOf(fn, options), fn, place), options);
   }
-  return decorator(moduleUrl, resolveTaskOptions((second ?? {}) as TaskOptions, 'backgroundTask()'));
+  return decorator(moduleUrl, place, resolveTaskOptions((second ?? {}) as TaskOptions, 'backgroundTask()'));
 }
 
 /** The functions of a module as background tasks. */
@@ -108,8 +110,10 @@ export function tasksFrom<M>(module: string | URL, options: TaskOptions<never> =
   if (resolved.name !== undefined) throw new TypeError('tasksFrom() takes no option "name": it has many tasks');
   const tasks = new Map<string, BackgroundTask<TaskFunction>>();
   return new Proxy(Object.freeze({}), {
-    get: (_, key) => {
-      if (typeof key !== 'string' || key === 'then') return undefined; // `then`: the proxy is no promise
+    get: (target, key) => {
+      // It is no promise, and can be shown: these never name a task.
+      if (typeof key !== 'string' || key === 'then' || key === 'toJSON' || key in target)
+        return Reflect.get(target, key);
       let task = tasks.get(key);
       if (task === undefined) {
         task = wrap(defineExport(moduleUrl, key, key), resolved);
@@ -145,7 +149,7 @@ function isDecoratorContext(value: unknown): boolean {
   return typeof value === 'object' && value !== null && 'kind' in value && 'addInitializer' in value;
 }
 
-function decorator(moduleUrl: string, options: ResolvedTaskOptions): BackgroundTaskDecorator {
+function decorator(moduleUrl: string, place: string, options: ResolvedTaskOptions): BackgroundTaskDecorator {
   return (method, context) => {
     if (!isDecoratorContext(context)) {
       throw new TypeError(
@@ -159,7 +163,7 @@ function decorator(moduleUrl: string, options: ResolvedTaskOptions): BackgroundT
       );
     }
     const fn = method as unknown as TaskFunction;
-    const definition = defineInModule(moduleUrl, options.name ?? String(context.name), fn);
+    const definition = defineInModule(moduleUrl, options.name ?? String(context.name), fn, place);
     context.addInitializer(function (this: unknown) {
       definition.receiver = this;
     });

@@ -50,10 +50,12 @@ function keyOf(moduleUrl: string, name: string): string {
   return `${moduleUrl}#${name}`;
 }
 
-/** Registers a function under `moduleUrl#name`. Throws `DUPLICATE_TASK_NAME` if that is taken, naming both places. */
-export function defineInModule(moduleUrl: string, name: string, fn: TaskFunction): Definition {
+/**
+ * Registers a function under `moduleUrl#name`. Throws `DUPLICATE_TASK_NAME` if that is taken, naming both places.
+ * @param place Where it is registered, in words.
+ */
+export function defineInModule(moduleUrl: string, name: string, fn: TaskFunction, place: string): Definition {
   const key = keyOf(moduleUrl, name);
-  const place = callSite();
   const taken = registry.registrations.get(key);
   if (taken !== undefined) {
     throw new TaskwardenError(
@@ -73,7 +75,7 @@ export function defineExport(moduleUrl: string, exportName: string, name: string
   return { index: nextIndex(), name, moduleUrl, exportName };
 }
 
-/** A function that travels by its source. Throws a TypeError if its source can't stand alone. */
+/** A function that travels by its source, if it has one. */
 export function defineBySource(name: string, fn: TaskFunction): Definition {
   const source = sourceOf(fn);
   return source === undefined ? { index: nextIndex(), name, fn } : { index: nextIndex(), name, fn, source };
@@ -116,15 +118,19 @@ export function toModuleUrl(module: unknown): string {
 
 /** A function from its source, as `sourceOf` made it. */
 export function functionFromSource(source: string): TaskFunction {
-  return new Function(`'use strict'; return ${source};`)();
+  const fn: unknown = new Function(`'use strict'; return ${source};`)();
+  if (typeof fn !== 'function')
+    throw new TypeError(`the source of a task is that of a ${typeof fn}, not of a function`);
+  return fn as TaskFunction;
 }
 
 /** An expression that evaluates to the function: methods are written back as properties. Undefined: it has no source. */
 function sourceOf(fn: TaskFunction): string | undefined {
   const text = Function.prototype.toString.call(fn);
   if (text.endsWith('{ [native code] }')) return undefined;
-  const candidates = [`(${text}\n)`, `Object.values({ ${text.replace(/^static\s+/, '')}\n })[0]`];
-  return candidates.find(isExpression);
+  if (/^[gs]et\s+[^\s(]/.test(text)) return undefined; // an accessor
+  const method = text.replace(/^((?:async\b)?[\s*]*)\[[^\]]*\]/, '$1method'); // a computed name may name a variable
+  return [`(${text}\n)`, `Object.values({ ${method}\n })[0]`].find(isExpression);
 }
 
 function isExpression(text: string): boolean {
@@ -141,10 +147,9 @@ function nextIndex(): number {
   return registry.definitions;
 }
 
-/** Where the first caller outside the package stands, as `at file:line:column`. */
-function callSite(): string {
-  const own = new URL('..', import.meta.url).href;
-  const lines = (new Error().stack ?? '').split('\n').slice(1);
-  const line = lines.find((text) => !text.includes(own) && !text.includes('node:internal'));
-  return line?.trim() ?? 'at an unknown place';
+/** Where `callee` was called, as `at file:line:column`. */
+export function callSite(callee: (...args: never[]) => unknown): string {
+  const site: { stack?: string } = {};
+  Error.captureStackTrace(site, callee);
+  return site.stack?.split('\n')[1]?.trim() ?? 'at an unknown place';
 }

@@ -28,13 +28,12 @@ const lastChanceMs = 1_000;
 export async function loadFunction(wire: WireDefinition): Promise<LoadedFunction> {
   if (wire.source !== undefined) return fromSource(wire.name, wire.source);
   if (wire.moduleUrl === undefined) throw new TypeError(`task "${wire.name}" has neither module nor source`);
-  if (wire.exportName !== undefined) return fromExport(wire.moduleUrl, wire.exportName);
-  return fromRegistry(wire.moduleUrl, wire.name);
+  return fromModule(wire.moduleUrl, wire);
 }
 
 function fromSource(name: string, source: string): LoadedFunction {
   defineCompilerHelpers();
-  const fn = functionFromSource(source);
+  const fn = evaluate(source, name);
   const hinted: TaskFunction = (...args) => {
     try {
       const value = fn(...args);
@@ -44,6 +43,14 @@ function fromSource(name: string, source: string): LoadedFunction {
     }
   };
   return { fn: hinted, receiver: undefined };
+}
+
+function evaluate(source: string, name: string): TaskFunction {
+  try {
+    return functionFromSource(source);
+  } catch (error) {
+    return explain(error, name);
+  }
 }
 
 /** Rethrows. What the function's source can't see is a common mistake, and the error says the ways out. */
@@ -72,32 +79,8 @@ function fromVite(specifier: string): string {
   return pathToFileURL(join(process.cwd(), specifier)).href;
 }
 
-async function fromExport(moduleUrl: string, exportName: string): Promise<LoadedFunction> {
-  const early = new Promise<LoadedFunction>((resolve) => {
-    whenDefined(moduleUrl, exportName, (definition) => whenInertWait(() => resolve(loaded(definition))));
-  });
-  const full = load(moduleUrl).then((module) => {
-    const found = exported(module, exportName);
-    if (found !== undefined) return found;
-    const names = Object.keys(module).filter((name) => typeof module[name] === 'function');
-    throw new TaskwardenError(
-      'TASK_NOT_DEFINED',
-      `${moduleUrl} exports no function "${exportName}"; the functions that it exports: ${names.join(', ') || 'none'}`,
-    );
-  });
-  return Promise.race([early, full]);
-}
-
-function exported(module: Record<string, unknown>, name: string): LoadedFunction | undefined {
-  const commonjs = module['default'] as Record<string, unknown> | null | undefined;
-  const receiver = module[name] === undefined ? commonjs : undefined;
-  const value = module[name] ?? commonjs?.[name];
-  if (typeof value !== 'function') return undefined;
-  const definition = (value as { definition?: Definition }).definition;
-  return definition?.fn === undefined ? { fn: value as TaskFunction, receiver } : loaded(definition);
-}
-
-function fromRegistry(moduleUrl: string, name: string): Promise<LoadedFunction> {
+/** What the module registers under the name, or exports under it. */
+function fromModule(moduleUrl: string, { name, exportName }: WireDefinition): Promise<LoadedFunction> {
   return new Promise((resolve, reject) => {
     const take = (definition: Definition) => resolve(loaded(definition));
     const settle = (problem: unknown) => {
@@ -110,13 +93,28 @@ function fromRegistry(moduleUrl: string, name: string): Promise<LoadedFunction> 
       setTimeout(take, restOfModuleMs, definition).unref();
     });
     whenInertWait(() => setTimeout(settle, lastChanceMs, unreachable(moduleUrl, name)).unref());
-    load(moduleUrl).then(() => {
+    load(moduleUrl).then((module) => {
+      const found = exportName === undefined ? undefined : exported(module, exportName);
       // CommonJS that could not require() this package imports it, and defines its tasks a moment after it was loaded.
-      if (findDefinition(moduleUrl, name) === undefined)
-        setTimeout(settle, restOfModuleMs, notDefined(moduleUrl, name));
-      else settle(undefined);
+      if (found !== undefined) resolve(found);
+      else if (findDefinition(moduleUrl, name) !== undefined) settle(undefined);
+      else
+        setTimeout(settle, restOfModuleMs, notDefined(moduleUrl, name, exportName === undefined ? undefined : module));
     }, settle);
   });
+}
+
+/** The export, or that of CommonJS, which may come as `default` only. */
+function exported(module: Record<string, unknown>, name: string): LoadedFunction | undefined {
+  const commonjs = module['default'] as Record<string, unknown> | null | undefined;
+  for (const exports of [module, commonjs]) {
+    const value = exports?.[name];
+    if (typeof value !== 'function') continue;
+    const definition = (value as { definition?: Definition }).definition;
+    if (definition?.fn !== undefined) return loaded(definition);
+    return { fn: value as TaskFunction, receiver: exports === module ? undefined : exports };
+  }
+  return undefined;
 }
 
 function loaded({ fn, receiver }: Definition): LoadedFunction {
@@ -134,7 +132,15 @@ async function load(moduleUrl: string): Promise<Record<string, unknown>> {
   }
 }
 
-function notDefined(moduleUrl: string, name: string): TaskwardenError {
+/** `module`, if it was looked for among the exports too. */
+function notDefined(moduleUrl: string, name: string, module?: Record<string, unknown>): TaskwardenError {
+  if (module !== undefined) {
+    const functions = Object.keys(module).filter((key) => typeof module[key] === 'function');
+    return new TaskwardenError(
+      'TASK_NOT_DEFINED',
+      `${moduleUrl} exports no function "${name}"; the functions that it exports: ${functions.join(', ') || 'none'}`,
+    );
+  }
   return new TaskwardenError(
     'TASK_NOT_DEFINED',
     `${moduleUrl} was imported in a thread, but it registered no task "${name}" there: ` +

@@ -14,33 +14,39 @@ export async function* mapTasks<T>(
   items: Iterable<unknown[]> | AsyncIterable<unknown[]>,
   { concurrency = 64, ordered = false }: MapOptions,
 ): AsyncGenerator<T, void, undefined> {
-  const source = sourceOf(items);
+  const { source, isAsync } = sourceOf(items);
   /** Submitted and not yet given out, in the order of the inputs. */
   const handles = new Set<TaskHandle<T>>();
   const completed: TaskHandle<T>[] = [];
   let read = 0;
   let isReading = false;
   let isExhausted = false;
+  let isLeft = false;
   let problem: { readonly error: unknown } | undefined;
   let wake = () => {};
 
   function fill(): void {
-    while (!isReading && !isExhausted && problem === undefined && handles.size < concurrency) readOne();
+    while (!isReading && !isExhausted && problem === undefined && handles.size < concurrency) {
+      if (isAsync) void readLater();
+      else readNow();
+    }
   }
 
-  function readOne(): void {
+  function readNow(): void {
     try {
-      const next = source.next();
-      if (next instanceof Promise) void readLater(next);
-      else take(next);
+      take((source as Iterator<unknown>).next());
     } catch (error) {
       fail(error);
     }
   }
 
-  async function readLater(next: Promise<IteratorResult<unknown>>): Promise<void> {
+  async function readLater(): Promise<void> {
     isReading = true;
-    await next.then(take, fail);
+    try {
+      take(await source.next());
+    } catch (error) {
+      fail(error);
+    }
     isReading = false;
     fill();
     wake();
@@ -52,6 +58,7 @@ export async function* mapTasks<T>(
   }
 
   function take({ done, value: args }: IteratorResult<unknown>): void {
+    if (isLeft) return;
     if (done) {
       isExhausted = true;
     } else if (Array.isArray(args)) {
@@ -98,13 +105,26 @@ export async function* mapTasks<T>(
       }
     }
   } finally {
+    isLeft = true;
     for (const handle of handles) handle.cancel('the loop over map() was left');
-    if (!isExhausted) await source.return?.();
+    if (!isExhausted) await leave(source, isReading);
+    isExhausted = true;
   }
 }
 
-function sourceOf<T>(items: Iterable<T> | AsyncIterable<T>): Iterator<T> | AsyncIterator<T> {
-  if (Symbol.asyncIterator in items) return items[Symbol.asyncIterator]();
-  if (Symbol.iterator in items) return items[Symbol.iterator]();
-  throw new TypeError(`map() takes an iterable or an async iterable; got ${show(items)}`);
+/** A generator that is still asked for its next value ends only after that, and nobody is to wait for it. */
+async function leave(source: Source, isReading: boolean): Promise<void> {
+  const left = source.return?.();
+  if (isReading) Promise.resolve(left).catch(() => {});
+  else await left;
+}
+
+type Source = Iterator<unknown> | AsyncIterator<unknown>;
+
+function sourceOf(items: unknown): { readonly source: Source; readonly isAsync: boolean } {
+  const given = Object(items) as Partial<AsyncIterable<unknown> & Iterable<unknown>>;
+  const async = given[Symbol.asyncIterator]?.();
+  const source = async ?? given[Symbol.iterator]?.();
+  if (source === undefined) throw new TypeError(`map() takes an iterable or an async iterable; got ${show(items)}`);
+  return { source, isAsync: async !== undefined };
 }

@@ -59,7 +59,7 @@ export interface TaskOptions<F extends TaskFunction = TaskFunction> {
 
 /** What takes tasks: a `TaskSupervisor`. */
 export interface TaskSubmitter {
-  /** @internal */
+  /** What background tasks call. Use `putTask` instead. */
   submit<T>(definition: Definition, options: ResolvedTaskOptions, args: readonly unknown[]): TaskHandle<T>;
 }
 

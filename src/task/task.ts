@@ -8,6 +8,7 @@
  *
  * It knows no queue, no lane and no supervisor; whoever holds it moves it on.
  */
+import { callSafely } from '../call-safely.ts';
 import { Timer } from '../clock.ts';
 import type { Priority } from '../scheduling/priority-pool.ts';
 import type { Progress } from './context.ts';
@@ -210,18 +211,10 @@ export class Task {
     this.#progressListeners.push(listener);
   }
 
-  /** Calls the listeners; gives what they threw. */
-  report(progress: Progress): unknown[] {
+  /** Calls the listeners; `onProblem` hears what they throw, or reject with. */
+  report(progress: Progress, onProblem: (problem: unknown) => void): void {
     this.progress = Object.freeze(progress);
-    const problems: unknown[] = [];
-    for (const listener of this.#progressListeners ?? []) {
-      try {
-        listener(this.progress);
-      } catch (problem) {
-        problems.push(problem);
-      }
-    }
-    return problems;
+    for (const listener of this.#progressListeners ?? []) callSafely(listener, this.progress, onProblem);
   }
 
   get info(): TaskInfo {
