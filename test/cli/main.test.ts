@@ -1,0 +1,35 @@
+import { readFile } from 'node:fs/promises';
+import { expect, it } from 'vitest';
+import { taskwarden } from './command.ts';
+
+it.each([['--help'], ['-h'], ['map', '--help'], ['map', '-h'], ['run', '--help']])(
+  'tells about itself: %s %s',
+  async (...args) => {
+    const end = await taskwarden(args);
+    expect(end).toMatchObject({ code: 0, stderr: '' });
+    expect(end.stdout).toMatch(/^taskwarden.*\n\n/);
+  },
+);
+
+it('names in its help every flag of map', async () => {
+  const { stdout } = await taskwarden(['map', '--help']);
+  const flags = 'json ordered concurrency retries timeout type priority output'.split(' ');
+  expect(flags.filter((flag) => !stdout.includes(` --${flag}`))).toEqual([]);
+});
+
+it('tells its version', async () => {
+  const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'));
+  expect(await taskwarden(['--version'])).toMatchObject({ code: 0, stdout: `${version}\n`, stderr: '' });
+});
+
+it('shows its help on standard error when it is not told what to do, with exit code 2', async () => {
+  const end = await taskwarden([]);
+  expect(end).toMatchObject({ code: 2, stdout: '' });
+  expect(end.stderr).toContain('taskwarden map');
+});
+
+it.each(['mop', '--bogus'])('refuses an unknown command, with exit code 2: %s', async (command) => {
+  const end = await taskwarden([command]);
+  expect(end).toMatchObject({ code: 2, stdout: '' });
+  expect(end.stderr).toBe(`taskwarden: there is no command '${command}'\nSee taskwarden --help\n`);
+});

@@ -1,0 +1,408 @@
+import { readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import { byIndex, Command, parseLines, taskwarden } from './command.ts';
+import { HoldingServer } from './holding-server.ts';
+import { mkdtempDisposable } from './temporary-folder.ts';
+
+describe('the function', () => {
+  it('is the export that the target names, and each input its one argument, a string', async () => {
+    const end = await taskwarden(['map', './functions.ts#length', 'four', '12']);
+    expect(byIndex(end)).toEqual([
+      { index: 0, input: 'four', result: 4 },
+      { index: 1, input: '12', result: 2 },
+    ]);
+    expect(end.code).toBe(0);
+  });
+
+  it.each([
+    ['./functions.ts', 'ABC'],
+    ['./plain.mjs', 'cba'],
+    ['./one-function.cjs', '<abc>'],
+  ])('is the default export if the target names none: %s', async (target, result) => {
+    expect((await taskwarden(['map', target, 'abc'])).results).toEqual([{ index: 0, input: 'abc', result }]);
+  });
+
+  it.each([
+    ['an export of a CommonJS module', './legacy.cjs#double', 'xx'],
+    ['an exported background task', './registered.ts#exported', 'exported x'],
+    ['a background task that is not exported', './registered.ts#unexported', 'unexported x'],
+    ['a background task of a module that waits for its own', './program.ts#exported', 'exported x'],
+    ['one of those that is not exported', './program.ts#unexported', 'unexported x'],
+  ])('may be %s', async (_, target, result) => {
+    const end = await taskwarden(['map', target, 'x']);
+    expect(end.results).toEqual([{ index: 0, input: 'x', result }]);
+    expect(end.code).toBe(0);
+  });
+
+  it('runs on the event loop with --type loop', async () => {
+    const end = await taskwarden(['map', './functions.ts#length', '--type', 'loop', 'four']);
+    expect(end.results).toEqual([{ index: 0, input: 'four', result: 4 }]);
+  });
+
+  it('may print, and standard output stays free for results', async () => {
+    const end = await taskwarden(['map', './functions.ts#say', 'this']);
+    expect(end.stderr).toContain('says this\n');
+    expect(end.results).toEqual([{ index: 0, input: 'this', result: null }]);
+  });
+});
+
+describe('inputs', () => {
+  it('are the lines of standard input when there are no arguments', async () => {
+    const end = await taskwarden(['map', './functions.ts#length'], 'one\nthree\n\nlast');
+    expect(byIndex(end)).toEqual([
+      { index: 0, input: 'one', result: 3 },
+      { index: 1, input: 'three', result: 5 },
+      { index: 2, input: '', result: 0 },
+      { index: 3, input: 'last', result: 4 },
+    ]);
+  });
+
+  it("are the lines of standard input for '-'", async () => {
+    expect((await taskwarden(['map', './functions.ts#length', '-'], 'one\n')).results).toEqual([
+      { index: 0, input: 'one', result: 3 },
+    ]);
+  });
+
+  it('may begin with a dash after --', async () => {
+    expect((await taskwarden(['map', './functions.ts#length', '--', '--long'])).results).toEqual([
+      { index: 0, input: '--long', result: 6 },
+    ]);
+  });
+
+  it('may be none: then nothing is done, and that is no failure', async () => {
+    const end = await taskwarden(['map', './functions.ts#length'], '');
+    expect(end).toMatchObject({ code: 0, stdout: '' });
+    expect(end.stderr).toMatch(/^0 done/);
+  });
+
+  it('are JSON with --json: an array is the list of arguments, any other value the only one', async () => {
+    const end = await taskwarden(['map', './functions.ts#add', '--json', '[1, 2]', '5']);
+    expect(byIndex(end)).toEqual([
+      { index: 0, input: [1, 2], result: 3 },
+      { index: 1, input: 5, result: 5 },
+    ]);
+    const types = await taskwarden(['map', './functions.ts#typeOf', '--json', '[[1]]', '{"a":1}', '"text"', 'true']);
+    expect(byIndex(types).map(({ result }) => result)).toEqual(['array', 'object', 'string', 'boolean']);
+  });
+
+  it('that are no JSON fail, and the others go on', async () => {
+    const end = await taskwarden(['map', './functions.ts#add', '--json', '-'], '[1,2]\n{oops\n[3,4]\n');
+    const [first, second, third] = byIndex(end);
+    expect([first?.result, third?.result]).toEqual([3, 7]);
+    expect(second).toMatchObject({ index: 1, input: '{oops', error: { name: 'SyntaxError' } });
+    expect(end.code).toBe(1);
+  });
+
+  it('are read no faster than they are used: standard input may be endless', async () => {
+    const command = new Command(['map', './sized.mjs#size']);
+    const { stdin, stdout } = command.process;
+    const endless = Readable.from(
+      (function* () {
+        for (;;) yield 'line\n';
+      })(),
+    );
+    endless.pipe(stdin?.on('error', () => endless.destroy()) as NodeJS.WritableStream);
+    await command.says('stdout', '"index":1000,');
+    stdout?.destroy();
+    expect((await command.end()).code).toBe(0);
+  });
+
+  it('take no memory once they are done, nor while they wait', async () => {
+    const command = new Command(['map', './sized.mjs#size'], { NODE_OPTIONS: '--max-old-space-size=48' });
+    const line = `${'x'.repeat(16_383)}\n`;
+    const lines = 10_000; // 160 MB
+    Readable.from(
+      (function* () {
+        for (let count = 0; count < lines; count += 1) yield line;
+      })(),
+    ).pipe(command.process.stdin as NodeJS.WritableStream);
+    const end = await command.end();
+    expect(end.stderr).toMatch(/^10000 done/);
+    expect(end.code).toBe(0);
+  });
+});
+
+describe('results', () => {
+  it('come as they complete', async () => {
+    await using server = await HoldingServer.start();
+    const { slow, fast } = server;
+    const command = new Command(['map', './asks.mjs#ask', '--concurrency', '2', slow, fast]);
+    await command.says('stdout', '\n');
+    server.release();
+    expect((await command.end()).results).toEqual([
+      { index: 1, input: fast, result: 'fast' },
+      { index: 0, input: slow, result: 'slow' },
+    ]);
+  });
+
+  it('come in the order of the inputs with --ordered, however they complete', async () => {
+    await using server = await HoldingServer.start();
+    const { slow, fast } = server;
+    const flags = ['--ordered', '--concurrency', '2'];
+    const command = new Command(['map', './asks.mjs#ask', ...flags, slow, fast, fast, fast]);
+    await server.answered(3);
+    server.release();
+    expect((await command.end()).results.map(({ index }) => index)).toEqual([0, 1, 2, 3]);
+  });
+
+  it('keep their order with --ordered over many inputs, failures among them', async () => {
+    const inputs = Array.from({ length: 500 }, (_, index) => (index % 5 === 0 ? `bad ${index}` : `${index}`));
+    const end = await taskwarden(['map', './functions.ts#refuse', '--ordered'], inputs.join('\n'));
+    expect(end.results.map(({ index, input }) => [index, input])).toEqual([...inputs.entries()]);
+    expect(end.results.filter(({ error }) => error !== undefined)).toHaveLength(100);
+  });
+
+  it('go to the file of -o, and nothing to standard output', async () => {
+    await using folder = await mkdtempDisposable(join(tmpdir(), 'taskwarden-'));
+    const file = join(folder.path, 'results.ndjson');
+    const end = await taskwarden(['map', './functions.ts#length', '-o', file, '--ordered', 'a', 'bc']);
+    expect(end).toMatchObject({ code: 0, stdout: '' });
+    expect(parseLines(await readFile(file, 'utf8'))).toEqual([
+      { index: 0, input: 'a', result: 1 },
+      { index: 1, input: 'bc', result: 2 },
+    ]);
+  });
+
+  it('all arrive at a reader that is slow, and are not held in memory for it', async () => {
+    const command = new Command(['map', './sized.mjs#repeat'], { NODE_OPTIONS: '--max-old-space-size=48' });
+    const { stdin, stdout } = command.process;
+    stdin?.end('0123456789\n'.repeat(1_000)); // 100 MB of results
+    stdout?.on('data', () => {
+      stdout.pause();
+      setTimeout(() => stdout.resume(), 2); // far slower than they are made
+    });
+    expect((await command.end()).results).toHaveLength(1_000);
+  });
+
+  it('that JSON has no word for become the nearest that it has', async () => {
+    const nearest = {
+      nothing: null,
+      bigint: '18446744073709551616',
+      nested: { big: ['1'] },
+      map: [['a', [1, 2]]],
+      bytes: [1, 2, 255],
+      buffer: [104, 105],
+      floats: [0.5, -1],
+      bigints: ['-1'],
+      view: [8, 9],
+      arrayBuffer: [7],
+      date: '1970-01-01T00:00:00.000Z',
+      regexp: '/a+/g',
+      error: { name: 'RangeError', message: 'too far' },
+      notANumber: [null, null],
+      circular: { name: 'loop', self: '[Circular]' },
+      circularMap: [['self', '[Circular]']],
+      shared: [{ a: 1 }, { a: 1 }],
+    };
+    const end = await taskwarden(['map', './unsayable.mjs#give', '--ordered', ...Object.keys(nearest)]);
+    expect(end.results.map(({ input, result }) => [input, result])).toEqual(Object.entries(nearest));
+    expect(end.code).toBe(0);
+  });
+
+  it('on the event loop are written the same way, functions too', async () => {
+    const names = ['buffer', 'function', 'circular'];
+    const end = await taskwarden(['map', './unsayable.mjs#give', '--ordered', '--type', 'loop', ...names]);
+    expect(end.results.map(({ result }) => result)).toEqual([[104, 105], null, { name: 'loop', self: '[Circular]' }]);
+  });
+
+  it('that can not be copied from their thread fail that input alone', async () => {
+    const end = await taskwarden(['map', './unsayable.mjs#give', '--ordered', 'function', 'bigint']);
+    expect(end.results).toMatchObject([
+      { input: 'function', error: { code: 'RESULT_NOT_CLONEABLE' } },
+      { input: 'bigint', result: '18446744073709551616' },
+    ]);
+    expect(end.code).toBe(1);
+  });
+
+  it('that are too deep to be written fail that input alone', async () => {
+    const end = await taskwarden(['map', './unsayable.mjs#give', '--ordered', '--type', 'loop', 'deep', 'bigint']);
+    expect(end.results).toMatchObject([
+      { input: 'deep', error: { name: 'RangeError' } },
+      { input: 'bigint', result: '18446744073709551616' },
+    ]);
+    expect(end.code).toBe(1);
+  });
+});
+
+describe('failures', () => {
+  it('are lines with the error, and make the exit code 1', async () => {
+    const end = await taskwarden(['map', './functions.ts#refuse', 'good', 'bad']);
+    expect(byIndex(end)).toEqual([
+      { index: 0, input: 'good', result: 'good' },
+      { index: 1, input: 'bad', error: { name: 'RangeError', message: 'no bad', code: 'E_BAD' } },
+    ]);
+    expect(end.code).toBe(1);
+  });
+
+  it('may be anything that was thrown', async () => {
+    const end = await taskwarden(['map', './unsayable.mjs#fail', '--ordered', 'text', 'nothing', 'object', 'coded']);
+    expect(end.results.map(({ error }) => error)).toEqual([
+      { name: 'Error', message: 'just a text' },
+      { name: 'Error', message: 'undefined' },
+      { name: 'Error', message: "{ reason: 'none' }" },
+      { name: 'Error', message: 'with a code', code: 'E_CODE' },
+    ]);
+  });
+
+  it('are counted at the end, the first five with their messages', async () => {
+    const inputs = Array.from({ length: 8 }, (_, index) => `bad ${index}`);
+    const end = await taskwarden(['map', './functions.ts#refuse', '--ordered', 'good', ...inputs]);
+    expect(end.stderr).toMatch(/^9 done, 8 of them failed, in \d+\.\d s \(\d+(\.\d)?\/s\)\n/);
+    expect(end.stderr.match(/^ {2}input \d+ \("bad \d"\): RangeError E_BAD: no bad \d$/gm)).toHaveLength(5);
+    expect(end.stderr).toMatch(/ {2}and 3 more\n$/);
+  });
+
+  it('show one line of their message at the end', async () => {
+    const end = await taskwarden(['map', './unsayable.mjs#fail', 'multiline']);
+    expect(end.stderr).toMatch(/: Error: first line\n$/);
+  });
+
+  it('are tried again with --retries', async () => {
+    const end = await taskwarden(['map', './attempts.ts#succeedAt', '--retries', '2', '1', '3', '4']);
+    expect(byIndex(end)).toEqual([
+      { index: 0, input: '1', result: 1 },
+      { index: 1, input: '3', result: 3 },
+      { index: 2, input: '4', error: { name: 'Error', message: 'attempt 3 failed' } },
+    ]);
+  });
+
+  it('come of runs longer than --timeout, also of those that keep their thread busy', async () => {
+    const end = await taskwarden(['map', './stops.ts#spins', '--timeout', '100', 'long', 'quick']);
+    expect(byIndex(end)).toMatchObject([{ error: { code: 'TASK_TIMEOUT' } }, { result: 'quick' }]);
+    expect(end.code).toBe(1);
+  });
+});
+
+describe('--concurrency', () => {
+  it('is how many run at once: that many do', async () => {
+    await using server = await HoldingServer.start();
+    const { slow } = server;
+    const command = new Command(['map', './asks.mjs#ask', '--concurrency', '3', slow, slow, slow]);
+    await server.held(3);
+    server.release();
+    const end = await command.end();
+    expect(end.results.map(({ result }) => result)).toEqual(['slow', 'slow', 'slow']);
+  });
+
+  it.each(['low', 'normal', 'high', 'critical'])('holds for %s tasks: no more run', async (priority) => {
+    const flags = ['--type', 'loop', '--concurrency', '3', '--priority', priority];
+    const end = await taskwarden(['map', './loop-peak.mjs#peakOf', ...flags, ...'123456789']);
+    expect(Math.max(...end.results.map(({ result }) => Number(result)))).toBe(3);
+  });
+});
+
+describe('a wrong call', () => {
+  it.each([
+    ['no function', [], /map takes a function, such as/],
+    ['an unknown flag', ['./functions.ts', '--bogus', 'x'], /'--bogus'/],
+    ['a flag without its value', ['./functions.ts', 'x', '--timeout'], /--timeout/],
+    ['a timeout that is no number', ['./functions.ts', 'x', '--timeout', 'soon'], /--timeout must be .*; got 'soon'/],
+    ['a timeout of nothing', ['./functions.ts', 'x', '--timeout', ''], /--timeout must be .*; got ''/],
+    ['retries below 0', ['./functions.ts', 'x', '--retries=-1'], /--retries must be .*; got -1/],
+    ['a concurrency of 0', ['./functions.ts', 'x', '--concurrency', '0'], /--concurrency must be .*; got 0/],
+    ['an unknown priority', ['./functions.ts', 'x', '--priority', 'urgent'], /--priority must be one of .*'urgent'/],
+    ['an unknown type', ['./functions.ts', 'x', '--type', 'moon'], /--type must be one of .*'moon'/],
+    ["'-' among other inputs", ['./functions.ts', 'x', '-'], /'-' stands for standard input/],
+    ['a file that is not there', ['./nowhere.ts', 'x'], /there is no file \.\/nowhere\.ts/],
+    ['an output that is no file', ['./functions.ts', '-o', './nowhere/out', 'x'], /can't write results to/],
+  ])('is refused in a line or two, with exit code 2: %s', async (_, args, message) => {
+    const end = await taskwarden(['map', ...args]);
+    expect(end).toMatchObject({ code: 2, stdout: '' });
+    expect(end.stderr).toMatch(message);
+    expect(end.stderr).toMatch(/^taskwarden: .*\nSee taskwarden --help\n$/);
+  });
+});
+
+describe('a function that can not be loaded', () => {
+  it.each([
+    ['a name that the module does not have', './functions.ts#nosuch', /exports no function "nosuch"/],
+    ['a module without default export', './legacy.cjs', /exports no function "default"/],
+    ['a module that throws', './throws-while-loading.ts#never', /this module never loads/],
+    ['a name that a program does not have', './program.ts#nosuch', /nosuch/],
+  ])('ends the run at once, with one message and exit code 2: %s', async (_, target, message) => {
+    const inputs = Array.from({ length: 100 }, (_, index) => `${index}`);
+    const end = await taskwarden(['map', target, ...inputs]);
+    expect(end).toMatchObject({ code: 2, stdout: '' });
+    expect(end.stderr).toMatch(message);
+    expect(end.stderr).toMatch(/^taskwarden: .*\n$/);
+  });
+
+  it('ends a run whose standard input is still open', async () => {
+    const command = new Command(['map', './functions.ts#nosuch']);
+    command.process.stdin?.write('x\n');
+    expect((await command.end()).code).toBe(2);
+  });
+});
+
+describe('a signal', () => {
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('%s stops it cleanly and says how far it came', async (signal, code) => {
+    const command = new Command(['map', './stops.ts#listens', '--concurrency', '1', 'quick', 'one', 'two']);
+    await Promise.all([command.says('stdout', '\n'), command.says('stderr', 'one has begun')]);
+    command.process.kill(signal);
+    const end = await command.end();
+    expect(end.code).toBe(code);
+    expect(end.results).toEqual([{ index: 0, input: 'quick', result: 'quick' }]);
+    expect(end.stderr).toMatch(/^one has begun\none has cleaned up\nstopped: 1 of 3 done in [^\n]+\n$/);
+  });
+
+  it('ends a function that keeps its thread busy when its grace is over', async () => {
+    const command = new Command(['map', './stops.ts#spins', '--concurrency', '1', 'quick', 'one']);
+    await Promise.all([command.says('stdout', '\n'), command.says('stderr', 'one has begun')]);
+    command.process.kill('SIGINT');
+    const end = await command.end();
+    expect(end.code).toBe(130);
+    expect(end.stderr).toContain('stopped: 1 of 2 done');
+  });
+
+  it('stops the reading of a standard input that stays open', async () => {
+    const command = new Command(['map', './stops.ts#listens']);
+    command.process.stdin?.write('quick\n');
+    await command.says('stdout', '\n');
+    command.process.kill('SIGINT');
+    const end = await command.end();
+    expect(end.code).toBe(130);
+    expect(end.stderr).toMatch(/^stopped: 1 done/);
+  });
+
+  it('leaves no gap in what was done with --ordered: what waited for its turn is written', async () => {
+    const flags = ['--ordered', '--concurrency', '2'];
+    const command = new Command(['map', './stops.ts#listens', ...flags, 'quick', 'one', 'quick', 'two']);
+    await Promise.all([command.says('stderr', 'one has begun'), command.says('stderr', 'two has begun')]);
+    command.process.kill('SIGINT');
+    const end = await command.end();
+    expect(end.results.map(({ index }) => index)).toEqual([0, 2]);
+    expect(end.stderr).toContain('stopped: 2 of 4 done');
+  });
+
+  it('that comes a second time ends it at once', async () => {
+    const command = new Command(['map', './stops.ts#signalsAgain', 'one']);
+    await command.says('stderr', 'one has begun');
+    command.process.kill('SIGINT');
+    const end = await command.end();
+    expect(end.code).toBe(130);
+    expect(end.stderr).not.toContain('stopped');
+  });
+});
+
+describe('an output that breaks', () => {
+  it('ends it quietly if its reader has left, as `head` does', async () => {
+    const command = new Command(['map', './sized.mjs#size']);
+    const { stdin, stdout } = command.process;
+    stdin?.on('error', () => {}).write('line\n'.repeat(100_000));
+    await command.says('stdout', '\n');
+    stdout?.destroy();
+    expect(await command.end()).toMatchObject({ code: 0, signal: null, stderr: '' });
+  });
+
+  it('is a message and exit code 1 if there is no space left', async () => {
+    const end = await taskwarden(['map', './sized.mjs#size', '-o', '/dev/full', 'x']);
+    expect(end.code).toBe(1);
+    expect(end.stderr).toContain("can't write results: ENOSPC");
+  });
+});
