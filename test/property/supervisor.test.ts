@@ -140,8 +140,12 @@ it('settles every task once, runs none twice and leaves no thread, whatever happ
         supervisor.on(event, ({ task }) => ends.set(task.id, (ends.get(task.id) ?? 0) + 1));
       }
 
-      const submitted: { readonly handle: TaskHandle<unknown>; readonly behaviour: Behaviour; canceled: boolean }[] =
-        [];
+      const submitted: {
+        readonly handle: TaskHandle<unknown>;
+        readonly behaviour: Behaviour;
+        readonly again: number;
+        canceled: boolean;
+      }[] = [];
       let critical = 0;
       for (const each of steps) {
         if (each.kind === 'submit') {

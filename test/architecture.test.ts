@@ -1,0 +1,278 @@
+/** Holds the layers of ARCHITECTURE: who may import whom, no cycles, and what every file has in common. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, sep } from 'node:path';
+import ts from 'typescript';
+import { describe, expect, it } from 'vitest';
+
+const root = join(import.meta.dirname, '..');
+const sourceFile = /\.[cm]?[jt]sx?$/;
+
+interface Import {
+  /** As it is written. */
+  readonly specifier: string;
+  /** A file of the project, from its root, or the package or built-in. */
+  readonly target: string;
+  /** The compiler leaves nothing of it. */
+  readonly isTypeOnly: boolean;
+}
+
+interface File {
+  /** From the root of the project, with `/`. */
+  readonly path: string;
+  readonly text: string;
+  readonly imports: readonly Import[];
+}
+
+function readTree(folder: string): File[] {
+  return readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && sourceFile.test(entry.name))
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)).split(sep).join('/'))
+    .map((path) => readSource(path, readFileSync(join(root, path), 'utf8')));
+}
+
+function readSource(path: string, text: string): File {
+  const source = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
+  const imports: Import[] = [];
+  const add = (specifier: ts.Node | undefined, isTypeOnly: boolean) => {
+    if (specifier === undefined || !ts.isStringLiteralLike(specifier)) return;
+    const { text } = specifier;
+    imports.push({ specifier: text, target: targetOf(path, text), isTypeOnly });
+  };
+  const visit = (node: ts.Node): void => {
+    if (ts.isImportDeclaration(node)) {
+      // `import { type A }` still loads the module: only `import type` leaves nothing.
+      add(node.moduleSpecifier, node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword);
+    } else if (ts.isExportDeclaration(node)) {
+      add(node.moduleSpecifier, node.isTypeOnly);
+    } else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) {
+      add(node.argument.literal, true);
+    } else if (ts.isCallExpression(node)) {
+      const isImport = node.expression.kind === ts.SyntaxKind.ImportKeyword;
+      const isRequire = ts.isIdentifier(node.expression) && node.expression.text === 'require';
+      if (isImport || isRequire) add(node.arguments[0], false);
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  return { path, text, imports };
+}
+
+/** `piscina/x` is of the package `piscina`, `@a/b/c` of `@a/b`. */
+function targetOf(path: string, specifier: string): string {
+  if (specifier.startsWith('.')) return join(dirname(path), specifier).split(sep).join('/');
+  if (specifier.startsWith('node:')) return specifier;
+  return specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/');
+}
+
+const src = readTree('src');
+const workers = readTree('workers');
+const all = [...src, ...workers];
+
+/** Each import that breaks a rule, as a line that says where. */
+function broken(files: readonly File[], isBad: (each: Import) => boolean): string[] {
+  return files.flatMap(({ path, imports }) =>
+    imports
+      .filter(isBad)
+      .map(({ specifier, isTypeOnly }) => `${path} imports ${isTypeOnly ? 'type ' : ''}${specifier}`),
+  );
+}
+
+const inFolder = (folder: string) => src.filter(({ path }) => path.startsWith(`src/${folder}/`));
+const isSupervisor = (target: string) => /^src\/(supervisor[^/]*|dispatcher|announcer|shutdown)\.ts$/.test(target);
+const isLane = (target: string) => target.startsWith('src/lanes/');
+const isPackage = (target: string) => !target.startsWith('src/') && !target.startsWith('workers/');
+
+describe('how imports are read', () => {
+  const text = `
+    import a, { b } from './a.ts';
+    import type { c } from '../c.ts';
+    import { type d } from './d.ts';
+    import './e.ts';
+    export * from './f.ts';
+    export type { g } from './g.ts';
+    type H = import('./h.ts').H;
+    const i = await import('piscina/dist');
+    const j = require('@scope/j/k');
+  `;
+
+  it('finds all kinds, and knows those that only give types', () => {
+    expect(readSource('src/lanes/x.ts', text).imports.map(({ target, isTypeOnly }) => [target, isTypeOnly])).toEqual([
+      ['src/lanes/a.ts', false],
+      ['src/c.ts', true],
+      ['src/lanes/d.ts', false],
+      ['src/lanes/e.ts', false],
+      ['src/lanes/f.ts', false],
+      ['src/lanes/g.ts', true],
+      ['src/lanes/h.ts', true],
+      ['piscina', false],
+      ['@scope/j', false],
+    ]);
+  });
+
+  it('finds a cycle', () => {
+    const files = [
+      readSource('src/a.ts', `import './b.ts';`),
+      readSource('src/b.ts', `import './c.ts'; import type { A } from './a.ts';`),
+      readSource('src/c.ts', `import './b.ts';`),
+    ];
+    expect(cycles(files)).toEqual(['src/b.ts -> src/c.ts -> src/b.ts']);
+  });
+
+  it('sees the project', () => {
+    expect(all.map(({ path }) => path)).toEqual(
+      expect.arrayContaining(['src/index.ts', 'src/lanes/host-lane.ts', 'workers/thread.ts']),
+    );
+    const unknown = broken(all, ({ specifier, target }) => {
+      return specifier.startsWith('.') && !all.some(({ path }) => path === target);
+    });
+    expect(unknown).toEqual([]);
+  });
+});
+
+describe('packages', () => {
+  const importersOf = (name: string) =>
+    all.filter(({ imports }) => imports.some(({ target }) => target === name)).map(({ path }) => path);
+
+  it('only thread-host imports piscina', () => {
+    expect(importersOf('piscina')).toEqual(['src/lanes/thread-host.ts']);
+  });
+
+  it('only events imports eventemitter3', () => {
+    expect(importersOf('eventemitter3')).toEqual(['src/events.ts']);
+  });
+
+  it('only the command line imports cli-progress', () => {
+    expect(importersOf('cli-progress').filter((path) => !path.startsWith('src/cli/'))).toEqual([]);
+  });
+
+  it('only what loads task modules and starts threads imports tsx, and not before it is needed', () => {
+    expect(importersOf('tsx')).toEqual(['src/task/import-module.ts', 'workers/entry.cjs']);
+    for (const { path, text } of all) expect(text, path).not.toMatch(/^(import|export) .*['"]tsx/m);
+  });
+
+  it('all other imports are of Node or of the project itself', () => {
+    const allowed = new Set(['piscina', 'eventemitter3', 'cli-progress', 'tsx']);
+    expect(
+      broken(all, ({ target }) => isPackage(target) && !target.startsWith('node:') && !allowed.has(target)),
+    ).toEqual([]);
+  });
+});
+
+describe('layers', () => {
+  it('scheduling knows no lane, no supervisor and no task', () => {
+    expect(
+      broken(inFolder('scheduling'), ({ target }) => {
+        return isLane(target) || isSupervisor(target) || target.startsWith('src/task/');
+      }),
+    ).toEqual([]);
+  });
+
+  it('tasks know no lane and no supervisor, not even their types', () => {
+    expect(broken(inFolder('task'), ({ target }) => isLane(target) || isSupervisor(target))).toEqual([]);
+  });
+
+  it('lanes know no supervisor', () => {
+    expect(broken(inFolder('lanes'), ({ target }) => isSupervisor(target))).toEqual([]);
+  });
+
+  it('nothing but the supervisor knows a place where tasks run; the dispatcher knows the contract', () => {
+    const above = src.filter(({ path }) => !isLane(path) && path !== 'src/supervisor.ts');
+    expect(broken(above, ({ target, isTypeOnly }) => isLane(target) && !isTypeOnly)).toEqual([]);
+  });
+
+  it('nobody imports the other side of a lane', () => {
+    expect(broken(src, ({ target }) => target.startsWith('workers/'))).toEqual([]);
+  });
+
+  it('the core does not know the command line', () => {
+    const core = src.filter(({ path }) => !path.startsWith('src/cli/'));
+    expect(broken(core, ({ target }) => target.startsWith('src/cli/'))).toEqual([]);
+  });
+
+  it('nothing inside takes from the index what it can take from its place', () => {
+    const others = all.filter(({ path }) => !path.startsWith('src/cli/'));
+    expect(broken(others, ({ target }) => target === 'src/index.ts')).toEqual([]);
+  });
+
+  it('workers import the protocol, the shared memory, the error codec, errors and tasks, and nothing else', () => {
+    const allowed =
+      /^(workers\/.+|src\/lanes\/(protocol|control-block|error-codec)\.ts|src\/errors\.ts|src\/task\/.+)$/;
+    expect(broken(workers, ({ target }) => !isPackage(target) && !allowed.test(target))).toEqual([]);
+  });
+
+  it('what a thread loads, directly or not, has no supervisor, no lane and no package in it', () => {
+    const seen = reachable(all, 'workers/thread.ts');
+    expect(seen).toContain('workers/host-runtime.ts');
+    const allowed =
+      /^(node:.+|tsx|workers\/.+|src\/(errors|options|clock)\.ts|src\/lanes\/(control-block|error-codec)\.ts|src\/task\/.+)$/;
+    expect(seen.filter((target) => !allowed.test(target))).toEqual([]);
+  });
+});
+
+/** All that a file loads, and what that loads. */
+function reachable(files: readonly File[], start: string): string[] {
+  const seen = new Set<string>([start]);
+  for (const path of seen) {
+    const file = files.find((each) => each.path === path);
+    for (const { target, isTypeOnly } of file?.imports ?? []) if (!isTypeOnly) seen.add(target);
+  }
+  return [...seen];
+}
+
+/** Each circle of imports of values once, from its first file in the order of the alphabet. */
+function cycles(files: readonly File[]): string[] {
+  const byPath = new Map(files.map((file) => [file.path, file]));
+  const found = new Set<string>();
+  const done = new Set<string>();
+  const walk = (path: string, way: readonly string[]): void => {
+    if (way.includes(path)) {
+      const circle = way.slice(way.indexOf(path));
+      const first = circle.indexOf([...circle].sort()[0] as string);
+      const turned = [...circle.slice(first), ...circle.slice(0, first)];
+      found.add([...turned, turned[0]].join(' -> '));
+      return;
+    }
+    if (done.has(path)) return;
+    for (const { target, isTypeOnly } of byPath.get(path)?.imports ?? []) if (!isTypeOnly) walk(target, [...way, path]);
+    done.add(path);
+  };
+  for (const path of byPath.keys()) walk(path, []);
+  return [...found];
+}
+
+it('no file imports itself by a way around', () => {
+  expect(cycles(all)).toEqual([]);
+});
+
+describe('every file', () => {
+  it('starts with a comment that says what it is', () => {
+    const headless = all.filter(({ text }) => !/^(#!.*\n)?\s*(\/\*\*?|\/\/)\s*\S?/.test(text));
+    expect(headless.map(({ path }) => path)).toEqual([]);
+  });
+
+  it('of src has no more than 400 lines', () => {
+    const long = src
+      .map(({ path, text }) => ({ path, lines: text.trimEnd().split('\n').length }))
+      .filter(({ lines }) => lines > 400);
+    expect(long).toEqual([]);
+  });
+
+  it('has the name of a noun, and not of a drawer', () => {
+    const drawers = /(^|\/)(utils?|helpers?|common|types|misc|shared)(\.|\/)/;
+    expect(all.filter(({ path }) => drawers.test(path)).map(({ path }) => path)).toEqual([]);
+  });
+
+  it('has a name in kebab-case', () => {
+    const odd = all.filter(
+      ({ path }) => !path.split('/').every((part) => /^[a-z0-9]+(-[a-z0-9]+)*(\.[a-z]+)?$/.test(part)),
+    );
+    expect(odd.map(({ path }) => path)).toEqual([]);
+  });
+
+  it('exports by name', () => {
+    expect(all.filter(({ text }) => /^export default /m.test(text)).map(({ path }) => path)).toEqual([]);
+  });
+});

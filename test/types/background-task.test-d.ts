@@ -1,0 +1,235 @@
+/** What the compiler knows of background tasks in all their forms. */
+import { type BackgroundTask, backgroundTask, currentTask, type TaskHandle, tasksFrom, transferred } from 'taskwarden';
+import { describe, expectTypeOf, it } from 'vitest';
+
+const url = import.meta.url;
+
+async function resize(path: string, width: number): Promise<{ path: string; bytes: number }> {
+  return { path, bytes: width };
+}
+
+describe('backgroundTask(moduleUrl, fn)', () => {
+  const task = backgroundTask(url, resize, { priority: 'high' });
+
+  it('takes the arguments of the function', () => {
+    expectTypeOf(task).parameters.toEqualTypeOf<[path: string, width: number]>();
+    // @ts-expect-error an argument is missing
+    task('a.png');
+    // @ts-expect-error an argument is of another type
+    task('a.png', '200');
+    // @ts-expect-error one too many
+    task('a.png', 200, 1);
+  });
+
+  it('gives a handle of what the promise of the function gives', () => {
+    expectTypeOf(task('a.png', 200)).toEqualTypeOf<TaskHandle<{ path: string; bytes: number }>>();
+    expectTypeOf<Awaited<ReturnType<typeof task>>>().toEqualTypeOf<{ path: string; bytes: number }>();
+  });
+
+  it('takes the module as a string or a URL', () => {
+    expectTypeOf(backgroundTask(new URL(url), resize)).toEqualTypeOf<BackgroundTask<typeof resize>>();
+    // @ts-expect-error a module is no number
+    backgroundTask(5, resize);
+  });
+});
+
+describe('backgroundTask(fn)', () => {
+  it('infers parameters and result of a function given in place', () => {
+    const task = backgroundTask((a: number, b?: string) => `${a}${b}`);
+    expectTypeOf(task).parameters.toEqualTypeOf<[a: number, b?: string | undefined]>();
+    expectTypeOf(task(1)).toEqualTypeOf<TaskHandle<string>>();
+  });
+
+  it('takes rest parameters', () => {
+    const task = backgroundTask(function sum(...numbers: number[]) {
+      return numbers.length;
+    });
+    expectTypeOf(task).parameters.toEqualTypeOf<number[]>();
+    expectTypeOf(task(1, 2, 3)).toEqualTypeOf<TaskHandle<number>>();
+  });
+
+  it('a function without a result gives a handle of void', () => {
+    expectTypeOf(backgroundTask(() => {})()).toEqualTypeOf<TaskHandle<void>>();
+    expectTypeOf(backgroundTask(async () => {})()).toEqualTypeOf<TaskHandle<void>>();
+  });
+
+  it('unwraps promises, thenables and promises in a union', () => {
+    expectTypeOf(backgroundTask(async () => Promise.resolve(1))()).toEqualTypeOf<TaskHandle<number>>();
+    expectTypeOf(backgroundTask((): PromiseLike<string> => Promise.resolve(''))()).toEqualTypeOf<TaskHandle<string>>();
+    expectTypeOf(backgroundTask((): number | Promise<number> => 1)()).toEqualTypeOf<TaskHandle<number>>();
+  });
+
+  it('transferred() keeps the type of the value', () => {
+    const task = backgroundTask((size: number) => {
+      const pixels = new Uint8Array(size);
+      return transferred(pixels, [pixels.buffer]);
+    });
+    expectTypeOf<Awaited<ReturnType<typeof task>>>().toEqualTypeOf<Uint8Array<ArrayBuffer>>();
+    // @ts-expect-error a number can't be handed over
+    transferred(1, [1]);
+  });
+
+  it('takes nothing that is no function', () => {
+    // @ts-expect-error an object is no function
+    backgroundTask({});
+  });
+});
+
+describe('options', () => {
+  it('refuses wrong values and unknown keys', () => {
+    // @ts-expect-error no such priority
+    backgroundTask(resize, { priority: 'urgent' });
+    // @ts-expect-error no such type
+    backgroundTask(resize, { type: 'cluster' });
+    // @ts-expect-error a typo
+    backgroundTask(resize, { prority: 'high' });
+    // @ts-expect-error milliseconds are a number
+    backgroundTask(resize, { timeoutMs: '5s' });
+    // @ts-expect-error a signal, not its controller
+    backgroundTask(resize, { signal: new AbortController() });
+    // @ts-expect-error a supervisor, not its name
+    backgroundTask(resize, { supervisor: 'mine' });
+    // @ts-expect-error a supervisor, not any object
+    backgroundTask(resize, { supervisor: {} });
+    // @ts-expect-error retryIf gives true or false
+    backgroundTask(resize, { retryIf: () => 'yes' });
+  });
+
+  it('types the callback by the result, and transfer by the arguments', () => {
+    backgroundTask(resize, {
+      callback: (result) => expectTypeOf(result).toEqualTypeOf<{ path: string; bytes: number }>(),
+      transfer: (args) => {
+        expectTypeOf(args).toEqualTypeOf<[path: string, width: number]>();
+        return [];
+      },
+      retryIf: (error, attempt) => {
+        expectTypeOf(error).toEqualTypeOf<unknown>();
+        expectTypeOf(attempt).toEqualTypeOf<number>();
+        return true;
+      },
+    });
+    backgroundTask(resize, {
+      callback: [
+        (result) => expectTypeOf(result.bytes).toEqualTypeOf<number>(),
+        async ({ path }) => expectTypeOf(path).toEqualTypeOf<string>(),
+      ],
+    });
+    // @ts-expect-error the result is no string
+    backgroundTask(resize, { callback: (result: string) => result });
+    // @ts-expect-error a string can't be handed over
+    backgroundTask(resize, { transfer: ([path]) => [path] });
+  });
+});
+
+describe('.with()', () => {
+  const task = backgroundTask(resize);
+
+  it('gives a task of the same type', () => {
+    expectTypeOf(task.with({ priority: 'critical', timeoutMs: 5 })).toEqualTypeOf<typeof task>();
+    task.with({ callback: (result) => expectTypeOf(result).toEqualTypeOf<{ path: string; bytes: number }>() });
+  });
+
+  it('refuses wrong options, and none', () => {
+    // @ts-expect-error no such priority
+    task.with({ priority: 'urgent' });
+    // @ts-expect-error there is nothing to change
+    task.with();
+  });
+});
+
+describe('.map()', () => {
+  const task = backgroundTask(resize);
+
+  it('takes lists of arguments, sync or async, and gives results', () => {
+    type Results = AsyncGenerator<{ path: string; bytes: number }, void, undefined>;
+    expectTypeOf(task.map([['a.png', 1]])).toEqualTypeOf<Results>();
+    expectTypeOf(task.map(new Set<[string, number]>(), { concurrency: 8, ordered: true })).toEqualTypeOf<Results>();
+    const paths = ['a.png'];
+    expectTypeOf(task.map(paths.map((path) => [path, 200]))).toEqualTypeOf<Results>();
+    async function* read(): AsyncGenerator<[string, number]> {}
+    expectTypeOf(task.map(read())).toEqualTypeOf<Results>();
+  });
+
+  it('refuses other inputs and options', () => {
+    // @ts-expect-error bare arguments are no list
+    task.map(['a.png']);
+    // @ts-expect-error an argument is of another type
+    task.map([['a.png', '200']]);
+    // @ts-expect-error a typo
+    task.map([['a.png', 1]], { concurency: 8 });
+  });
+});
+
+describe('tasksFrom()', () => {
+  const zlib = tasksFrom<typeof import('node:zlib')>('node:zlib', { priority: 'low' });
+
+  it('has the functions of the module as tasks', () => {
+    expectTypeOf(zlib.crc32).toEqualTypeOf<BackgroundTask<typeof import('node:zlib').crc32>>();
+    expectTypeOf(zlib.crc32('text', 1)).toEqualTypeOf<TaskHandle<number>>();
+    // @ts-expect-error crc32 takes data
+    zlib.crc32();
+  });
+
+  it('has nothing else', () => {
+    // @ts-expect-error an object of constants is no function
+    void zlib.constants;
+    // @ts-expect-error there is no such function
+    void zlib.nothing;
+    // @ts-expect-error tasks are not replaced
+    zlib.crc32 = zlib.gzipSync;
+  });
+});
+
+describe('the decorator', () => {
+  it('leaves the type of the method as it is', () => {
+    class Reports {
+      readonly kind = 'reports';
+
+      @backgroundTask(url, { priority: 'low' })
+      static async build(year: number): Promise<string> {
+        return String(year);
+      }
+
+      @backgroundTask(url)
+      static async noArguments(): Promise<void> {}
+    }
+    expectTypeOf(Reports.build).toEqualTypeOf<(year: number) => Promise<string>>();
+    expectTypeOf(Reports.noArguments).toEqualTypeOf<() => Promise<void>>();
+  });
+
+  it('refuses methods that give no promise, and what is no method', () => {
+    class Wrong {
+      readonly kind = 'wrong';
+
+      // @ts-expect-error the callers of a synchronous method would get a promise
+      @backgroundTask(url)
+      static sync(year: number): number {
+        return year;
+      }
+
+      // @ts-expect-error a field is no method
+      @backgroundTask(url)
+      static field = 1;
+
+      // @ts-expect-error a getter is no method
+      @backgroundTask(url)
+      static get size(): number {
+        return 1;
+      }
+    }
+    expectTypeOf(Wrong.sync).toEqualTypeOf<(year: number) => number>();
+  });
+});
+
+describe('currentTask()', () => {
+  it('shows the task', () => {
+    const task = currentTask();
+    expectTypeOf(task.id).toEqualTypeOf<string>();
+    expectTypeOf(task.args).toEqualTypeOf<readonly unknown[]>();
+    expectTypeOf(task.signal).toEqualTypeOf<AbortSignal>();
+    expectTypeOf(task.stopped).toEqualTypeOf<boolean>();
+    expectTypeOf(task.progress).parameters.toEqualTypeOf<[fraction: number, note?: string | undefined]>();
+    // @ts-expect-error it is for reading
+    task.stopped = true;
+  });
+});

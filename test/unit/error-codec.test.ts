@@ -1,0 +1,315 @@
+/** What is thrown in a thread arrives as it was: a table of all kinds, through encode, clone and decode. */
+import { AssertionError, deepStrictEqual } from 'node:assert';
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { TaskwardenError } from '../../src/errors.ts';
+import { decodeThrown, encodeThrown, isCloneable } from '../../src/lanes/error-codec.ts';
+
+/** As it arrives on the other side. */
+function cross(thrown: unknown): unknown {
+  return decodeThrown(structuredClone(encodeThrown(thrown)));
+}
+
+function crossError<E extends Error>(error: E): E {
+  const arrived = cross(error);
+  if (!(arrived instanceof Error)) throw new Error(`arrived as ${String(arrived)}`);
+  if (arrived === error) throw new Error('it did not cross');
+  return arrived as E;
+}
+
+function caught(fn: () => unknown): Error {
+  try {
+    fn();
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error('nothing was thrown');
+}
+
+describe('built-in classes', () => {
+  const builtIn = [Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError];
+  it.each(builtIn.map((type) => [type.name, type] as const))(
+    '%s keeps class, name, message and stack',
+    (name, type) => {
+      const error = new type('went wrong');
+      const arrived = crossError(error);
+      expect(Object.getPrototypeOf(arrived)).toBe(type.prototype);
+      expect([arrived.name, arrived.message, arrived.stack]).toEqual([name, 'went wrong', error.stack]);
+      expect(Object.keys(arrived)).toEqual([]);
+      expect(Object.hasOwn(arrived, 'cause')).toBe(false);
+      expect(Object.hasOwn(arrived, 'name')).toBe(false);
+    },
+  );
+
+  it('one that the engine throws arrives as one of its class', () => {
+    const error = caught(() => (undefined as unknown as { x: number }).x);
+    const arrived = crossError(error);
+    expect(arrived).toBeInstanceOf(TypeError);
+    expect([arrived.message, arrived.stack]).toEqual([error.message, error.stack]);
+  });
+
+  it('AggregateError keeps its errors, those that are no errors too', () => {
+    const inner = new AggregateError([new RangeError('deep')], 'inner');
+    const arrived = crossError(new AggregateError([new TypeError('one'), inner, 'text', undefined], 'all failed'));
+    expect(arrived).toBeInstanceOf(AggregateError);
+    expect(arrived.message).toBe('all failed');
+    const [one, two, ...rest] = arrived.errors;
+    expect([one.constructor, one.message, rest]).toEqual([TypeError, 'one', ['text', undefined]]);
+    expect([two.constructor, two.errors[0].constructor, two.errors[0].message]).toEqual([
+      AggregateError,
+      RangeError,
+      'deep',
+    ]);
+    expect(Object.keys(arrived)).toEqual([]);
+  });
+});
+
+describe('subclasses', () => {
+  class HttpError extends RangeError {
+    override name = 'HttpError';
+    readonly status: number;
+
+    constructor(status: number) {
+      super(`status ${status}`);
+      this.status = status;
+    }
+  }
+
+  it('arrives as the built-in class that it extends, under its own name, with its fields', () => {
+    const error = new HttpError(404);
+    const arrived = crossError(error);
+    expect(Object.getPrototypeOf(arrived)).toBe(RangeError.prototype);
+    expect([arrived.name, arrived.message, arrived.status, arrived.stack]).toEqual([
+      'HttpError',
+      'status 404',
+      404,
+      error.stack,
+    ]);
+    expect(Object.keys(arrived)).toEqual(['status']);
+  });
+
+  it('a name from a prototype arrives too', () => {
+    class Named extends Error {}
+    Named.prototype.name = 'Named';
+    expect(crossError(new Named('m')).name).toBe('Named');
+  });
+
+  it('an AssertionError keeps what it compared', () => {
+    const error = caught(() => deepStrictEqual({ a: 1 }, { a: 2 })) as AssertionError;
+    expect(error).toBeInstanceOf(AssertionError);
+    const arrived = crossError(error);
+    expect(arrived).toMatchObject({
+      name: 'AssertionError',
+      code: 'ERR_ASSERTION',
+      message: error.message,
+      actual: { a: 1 },
+      expected: { a: 2 },
+      operator: 'deepStrictEqual',
+      generatedMessage: true,
+    });
+  });
+
+  it('a system error keeps its facts', () => {
+    const arrived = crossError(caught(() => readFileSync('/no/such/file')) as NodeJS.ErrnoException);
+    expect(arrived).toMatchObject({ code: 'ENOENT', errno: -2, syscall: 'open', path: '/no/such/file', name: 'Error' });
+    expect(arrived.message).toBe("ENOENT: no such file or directory, open '/no/such/file'");
+  });
+
+  it('a TaskwardenError stays one, with its facts', () => {
+    const error = new TaskwardenError('TASK_TIMEOUT', 'too long', { taskId: 't', timeoutMs: 5, cause: 'why' });
+    const arrived = crossError(error);
+    expect(arrived).toBeInstanceOf(TaskwardenError);
+    expect(arrived).toMatchObject({
+      code: 'TASK_TIMEOUT',
+      message: 'too long',
+      taskId: 't',
+      timeoutMs: 5,
+      cause: 'why',
+    });
+    expect([arrived.name, arrived.stack]).toEqual(['TaskwardenError', error.stack]);
+    expect(Object.hasOwn(arrived, 'exitCode')).toBe(false);
+  });
+
+  it('a DOMException stays one, with name and code', () => {
+    const arrived = cross(new DOMException('no time', 'TimeoutError'));
+    expect(arrived).toBeInstanceOf(DOMException);
+    expect(arrived).toMatchObject({ name: 'TimeoutError', message: 'no time', code: DOMException.TIMEOUT_ERR });
+  });
+
+  it('what an aborted signal throws arrives as an AbortError', () => {
+    const error = caught(() => AbortSignal.abort().throwIfAborted());
+    const arrived = crossError(error);
+    expect(arrived).toBeInstanceOf(DOMException);
+    expect([arrived.name, arrived.message]).toEqual(['AbortError', error.message]);
+  });
+});
+
+describe('what is no error', () => {
+  it.each([['text'], [''], [undefined], [null], [0], [Number.NaN], [true], [10n]])('%s arrives as it is', (value) => {
+    expect(cross(value)).toBe(value);
+  });
+
+  it.each([
+    [Symbol('s'), "[Symbol(s): can't be cloned]"],
+    [function boom() {}, "[function boom: can't be cloned]"],
+    [() => {}, "[function (anonymous): can't be cloned]"],
+    [{ run() {} }, "[an object: can't be cloned]"],
+    [Promise.resolve(), "[an object: can't be cloned]"],
+  ])('%o, which has no clone, arrives as a text', (value, text) => {
+    expect(cross(value)).toBe(text);
+  });
+
+  it('plain data arrives as a copy', () => {
+    const thrown = { status: 500, at: new Date(0), tags: new Set(['a']), buffer: Buffer.from('ab') };
+    const arrived = cross(thrown);
+    expect(arrived).toEqual({ ...thrown, buffer: new Uint8Array([97, 98]) });
+    expect(arrived).not.toBe(thrown);
+  });
+});
+
+describe('causes', () => {
+  it('a chain of causes arrives, each with its class', () => {
+    const arrived = crossError(
+      new Error('a', { cause: new TypeError('b', { cause: new RangeError('c', { cause: 5 }) }) }),
+    );
+    const b = arrived.cause as TypeError;
+    const c = b.cause as RangeError;
+    expect([b.constructor, b.message, c.constructor, c.message, c.cause]).toEqual([TypeError, 'b', RangeError, 'c', 5]);
+    expect(Object.keys(arrived)).toEqual([]);
+  });
+
+  it('a cause of undefined is one, and is not the same as none', () => {
+    expect(Object.hasOwn(crossError(new Error('a', { cause: undefined })), 'cause')).toBe(true);
+    expect(Object.hasOwn(crossError(new Error('a')), 'cause')).toBe(false);
+  });
+
+  it('a cause that can not be cloned is replaced by a text', () => {
+    expect(crossError(new Error('a', { cause: setTimeout })).cause).toBe("[function setTimeout: can't be cloned]");
+  });
+
+  it('circles keep their shape', () => {
+    const own = new Error('own');
+    own.cause = own;
+    const arrivedOwn = crossError(own);
+    expect(arrivedOwn.cause).toBe(arrivedOwn);
+
+    const a = new Error('a');
+    const b = new TypeError('b', { cause: a });
+    a.cause = b;
+    const arrived = crossError(a);
+    expect((arrived.cause as Error).message).toBe('b');
+    expect((arrived.cause as Error).cause).toBe(arrived);
+
+    const all = new AggregateError([], 'all');
+    all.errors = [all, all];
+    const arrivedAll = crossError(all);
+    expect(arrivedAll.errors).toHaveLength(2);
+    for (const each of arrivedAll.errors) expect(each).toBe(arrivedAll);
+  });
+
+  it('an error that is referred to twice arrives once', () => {
+    const shared = new Error('shared');
+    const arrived = crossError(new AggregateError([shared, shared], 'all', { cause: shared }));
+    expect(arrived.errors[0]).toBe(arrived.errors[1]);
+    expect(arrived.errors[0]).toBe(arrived.cause);
+  });
+
+  it('an endless chain of causes does not overflow the stack', () => {
+    let chain = new Error('first');
+    for (let i = 0; i < 50_000; i += 1) chain = new Error('next', { cause: chain });
+    expect(crossError(chain).message).toBe('next');
+  });
+});
+
+describe('own fields', () => {
+  it('plain ones, errors, buffers and maps arrive', () => {
+    const error = Object.assign(new Error('m'), {
+      detail: { a: [1, { b: 2 }] },
+      inner: new TypeError('inner'),
+      bytes: Buffer.from('abc'),
+      map: new Map([['k', 1]]),
+      missing: undefined,
+    });
+    const arrived = crossError(error);
+    expect(Object.keys(arrived)).toEqual(['detail', 'inner', 'bytes', 'map', 'missing']);
+    expect(arrived.detail).toEqual({ a: [1, { b: 2 }] });
+    expect([arrived.inner.constructor, arrived.inner.message]).toEqual([TypeError, 'inner']);
+    expect([...arrived.bytes]).toEqual([97, 98, 99]);
+    expect(arrived.map).toEqual(new Map([['k', 1]]));
+  });
+
+  it('one that can not be cloned is replaced by a text, and the others arrive', () => {
+    const error = Object.assign(new Error('m'), { request: { abort() {} }, retry() {}, key: Symbol('k'), status: 1 });
+    expect(crossError(error)).toMatchObject({
+      request: "[an object: can't be cloned]",
+      retry: "[function retry: can't be cloned]",
+      key: "[Symbol(k): can't be cloned]",
+      status: 1,
+    });
+  });
+
+  it('one whose getter throws is replaced by a text', () => {
+    const error = new Error('m');
+    Object.defineProperty(error, 'trap', {
+      enumerable: true,
+      get() {
+        throw new RangeError('no');
+      },
+    });
+    expect(crossError(error)).toHaveProperty('trap', '[unreadable: RangeError: no]');
+  });
+
+  it.each([
+    ['a symbol', Symbol('s')],
+    ['an object that has no text', Object.create(null)],
+  ])('one whose getter throws %s is replaced by a text', (_, thrown) => {
+    const error = new Error('m');
+    Object.defineProperty(error, 'trap', {
+      enumerable: true,
+      get() {
+        throw thrown;
+      },
+    });
+    expect(crossError(error)).toHaveProperty('trap', expect.stringContaining('unreadable'));
+  });
+
+  it.each(['name', 'message'])('a %s that is an object without a text does not keep the error from crossing', (key) => {
+    const error = Object.defineProperty(new TypeError('m'), key, { value: Object.create(null) });
+    expect(crossError(error)).toBeInstanceOf(TypeError);
+  });
+
+  it('a stack that is no string arrives as none', () => {
+    const error = Object.defineProperty(new Error('m'), 'stack', { value: 5 });
+    expect(crossError(error).stack).toBeUndefined();
+  });
+
+  it('a field named __proto__ is a field, and changes no prototype', () => {
+    const error = Object.defineProperty(new Error('m'), '__proto__', { value: { evil: true }, enumerable: true });
+    const arrived = crossError(error);
+    expect(Object.getPrototypeOf(arrived)).toBe(Error.prototype);
+    expect(Object.getOwnPropertyDescriptor(arrived, '__proto__')?.value).toEqual({ evil: true });
+  });
+});
+
+it('leaves the error that was thrown, and the stack limit, as they were', () => {
+  const limit = Error.stackTraceLimit;
+  const cause = new Error('cause');
+  const error = Object.freeze(Object.assign(new Error('m', { cause }), { status: 1 }));
+  cross(error);
+  expect(error.cause).toBe(cause);
+  expect(Error.stackTraceLimit).toBe(limit);
+});
+
+it.each([
+  [1, true],
+  ['a', true],
+  [undefined, true],
+  [null, true],
+  [{ a: [new Date()] }, true],
+  [() => {}, false],
+  [Symbol('s'), false],
+  [{ deep: { fn() {} } }, false],
+  [new WeakMap(), false],
+])('isCloneable(%o) is %s', (value, cloneable) => {
+  expect(isCloneable(value)).toBe(cloneable);
+});

@@ -1,0 +1,55 @@
+/** Calls that do nothing while a module loads in a thread: they never settle, and who waits for one is noticed. */
+import { beforeEach, expect, it, vi } from 'vitest';
+
+let inert: typeof import('../../src/task/inert.ts');
+let Run: typeof import('../../src/task/context.ts')['Run'];
+
+beforeEach(async () => {
+  Reflect.deleteProperty(globalThis, Symbol.for('taskwarden.host'));
+  inert = await import('../../src/task/inert.ts');
+  ({ Run } = await import('../../src/task/context.ts'));
+});
+
+it('the program itself is no host, and nothing in it is inert', () => {
+  expect([inert.isHost(), inert.isInert()]).toEqual([false, false]);
+});
+
+it('in a host all is inert but what runs in a task', () => {
+  inert.becomeHost();
+  expect([inert.isHost(), inert.isInert()]).toEqual([true, true]);
+  const run = new Run({ id: '', name: '', args: [], attempt: 1, isStopRequested: () => false, report() {} });
+  expect(run.call(() => inert.isInert(), undefined)).toBe(false);
+});
+
+it('says once that something waits, to those who asked before and to those who ask after', () => {
+  inert.becomeHost();
+  const [before, after] = [vi.fn(), vi.fn()];
+  inert.whenInertWait(before);
+  expect(before).not.toHaveBeenCalled();
+  inert.noteInertWait();
+  inert.noteInertWait();
+  inert.whenInertWait(after);
+  expect([before.mock.calls.length, after.mock.calls.length]).toEqual([1, 1]);
+});
+
+it('an inert promise never settles, and is noticed when it is awaited and not before', async () => {
+  inert.becomeHost();
+  const [waits, settled] = [vi.fn(), vi.fn()];
+  inert.whenInertWait(waits);
+  const promise = inert.inertPromise();
+  await Promise.resolve();
+  expect(waits).not.toHaveBeenCalled();
+  (async () => {
+    await promise;
+  })().then(settled, settled);
+  await new Promise(setImmediate);
+  expect([waits.mock.calls.length, settled.mock.calls.length]).toEqual([1, 0]);
+});
+
+it('outside a host nothing is noted', () => {
+  const waits = vi.fn();
+  inert.whenInertWait(waits);
+  inert.noteInertWait();
+  inert.becomeHost();
+  expect(waits).not.toHaveBeenCalled();
+});
