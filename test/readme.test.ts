@@ -1,0 +1,228 @@
+/** The README tells the truth: its programs print what it says, and its tables are those of the code. */
+import { execFile } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { errorCodes } from 'taskwarden';
+import ts from 'typescript';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { taskRules } from '../src/task/task-options.ts';
+
+const run = promisify(execFile);
+const root = fileURLToPath(new URL('..', import.meta.url));
+const readme = readFileSync(join(root, 'README.md'), 'utf8');
+
+interface Block {
+  readonly language: string;
+  readonly text: string;
+}
+
+const blocks: readonly Block[] = [...readme.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(
+  ([, language = '', text = '']) => ({
+    language,
+    text,
+  }),
+);
+
+/** Code whose first line names its file; the text block that follows is what it prints. */
+const programs = blocks.flatMap(({ language, text }, index) => {
+  if (language !== 'js' && language !== 'ts') return [];
+  const file = /^\/\/ (\S+)\n/.exec(text)?.[1];
+  const next = blocks[index + 1];
+  return [{ file, text, output: next?.language === 'text' ? next.text : undefined }];
+});
+
+describe('the programs of the README', () => {
+  let directory: string;
+
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'readme-'));
+    await mkdir(join(directory, 'node_modules', '@types'), { recursive: true });
+    await symlink(root, join(directory, 'node_modules', 'taskwarden'));
+    for (const name of ['tsx', '@types/node', 'undici-types']) {
+      await symlink(join(root, 'node_modules', name), join(directory, 'node_modules', name));
+    }
+    await writeFile(join(directory, 'package.json'), JSON.stringify({ type: 'module' }));
+    for (const { file, text } of programs) if (file !== undefined) await writeFile(join(directory, file), text);
+  });
+
+  afterAll(() => rm(directory, { recursive: true }));
+
+  it('each name their file in the first line', () => {
+    expect(programs.length).toBeGreaterThan(15);
+    expect(programs.filter(({ file }) => file === undefined)).toEqual([]);
+    expect(new Set(programs.map(({ file }) => file)).size).toBe(programs.length);
+  });
+
+  it('each say what they print, apart from the module that they share', () => {
+    expect(programs.filter(({ output }) => output === undefined).map(({ file }) => file)).toEqual(['work.ts']);
+  });
+
+  it('pass the strictest type check', async () => {
+    await writeFile(
+      join(directory, 'tsconfig.json'),
+      JSON.stringify({ extends: join(root, 'tsconfig.json'), compilerOptions: { rootDir: '.' }, include: ['*.ts'] }),
+    );
+    const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+    const { stdout } = await run(process.execPath, [tsc, '-p', directory]).catch((error) => error);
+    expect(stdout).toBe('');
+  });
+
+  for (const { file, output } of programs) {
+    if (file === undefined || output === undefined) continue;
+    it(`${file} prints what the README says, and ends by itself`, async () => {
+      const loader = file.endsWith('.ts') ? ['--import', 'tsx'] : [];
+      const { stdout, stderr } = await run(process.execPath, [...loader, file], { cwd: directory });
+      expect({ stdout, stderr }).toEqual({ stdout: output, stderr: '' });
+    });
+  }
+
+  it('are run by the command line, with the output that the README says', async () => {
+    const [, , ...words] = blocks[command]?.text.trim().split(' ') ?? [];
+    const { stdout } = await run(process.execPath, [main, ...words], { cwd: directory });
+    expect(stdout).toBe(blocks[command + 1]?.text);
+  });
+});
+
+const command = blocks.findIndex(({ language, text }) => language === 'sh' && text.startsWith('npx taskwarden map'));
+const main = join(root, 'dist/src/cli/main.js');
+
+/** The rows of each table under a heading: cells without their backquotes. */
+function tables(heading: string): string[][][] {
+  const section = readme.split(/^#+ (?=.*\n)/m).find((each) => each.startsWith(`${heading}\n`));
+  if (section === undefined) throw new Error(`the README has no section "${heading}"`);
+  return section
+    .split('\n\n')
+    .filter((part) => part.startsWith('|'))
+    .map((table) =>
+      table
+        .trim()
+        .split('\n')
+        .slice(2)
+        .map((row) => row.split('|').slice(1, -1))
+        .map((cells) => cells.map((cell) => cell.trim())),
+    );
+}
+
+/** The first cell of each row, as the bare name of what it is about: `stop({ wait })` is stop. */
+function names(table: readonly string[][] | undefined): string[] {
+  return (table ?? []).map(([cell = '']) => /^`([\w:-]+|\[Symbol\.\w+\])/.exec(cell)?.[1] ?? cell);
+}
+
+type Declaration = ts.InterfaceDeclaration | ts.ClassDeclaration;
+
+/** The exported interfaces and classes of the sources. */
+const declarations: readonly Declaration[] = filesUnder('src').flatMap((file) => {
+  const text = readFileSync(join(root, file), 'utf8');
+  return ts
+    .createSourceFile(file, text, ts.ScriptTarget.ESNext, true)
+    .statements.filter((node) => ts.isInterfaceDeclaration(node) || ts.isClassDeclaration(node))
+    .filter(({ modifiers }) => modifiers?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword));
+});
+
+/** The members of an exported interface or class, apart from private and internal ones. */
+function members(type: string): string[] {
+  const [declaration, ...others] = declarations.filter(({ name }) => name?.text === type);
+  if (declaration === undefined || others.length > 0) throw new Error(`not one ${type} is exported`);
+  return [...declaration.members].flatMap((member) => {
+    const { name } = member;
+    const isInternal = ts.getJSDocTags(member).some(({ tagName }) => tagName.text === 'internal');
+    if (name === undefined || ts.isPrivateIdentifier(name) || isInternal) return [];
+    return [ts.isStringLiteral(name) ? name.text : name.getText()];
+  });
+}
+
+function expectSame(documented: readonly string[], actual: readonly string[]): void {
+  expect(actual.length).toBeGreaterThan(0);
+  expect([...documented].sort()).toEqual([...actual].sort());
+}
+
+describe('the tables of the README', () => {
+  it('have every error code, with its meaning', () => {
+    const [table = []] = tables('Errors');
+    expect(table.map(([code, meaning]) => [code?.replaceAll('`', ''), meaning])).toEqual(Object.entries(errorCodes));
+  });
+
+  it('have every task option', () => {
+    expectSame(names(tables('Task options')[0]), Object.keys(taskRules));
+  });
+
+  it('have every member of a handle', () => {
+    expectSame(names(tables('Handle')[0]), members('TaskHandle'));
+  });
+
+  it('have every field of TaskInfo', () => {
+    expectSame(names(tables('TaskInfo')[0]), members('TaskInfo'));
+  });
+
+  it('have all that a task sees of itself', () => {
+    expectSame(names(tables('Inside a task')[0]), members('TaskContext'));
+  });
+
+  it('have every option of a supervisor and of its pools', () => {
+    const [options, threads] = tables('Supervisor options');
+    expectSame(names(options), members('SupervisorOptions'));
+    expectSame(names(threads), [...members('PoolOptions'), ...members('ThreadOptions')]);
+  });
+
+  it('have every public member of a supervisor', () => {
+    expectSame(names(tables('Supervisor members')[0]), members('TaskSupervisor'));
+  });
+
+  it('have every option of stop, block, map and getTasks', () => {
+    const cells = [...tables('Supervisor members').flat(), ...tables('Defining tasks').flat()].map(
+      ([cell = '']) => cell,
+    );
+    const keysOf = (call: string): string[] => {
+      const cell = cells.find((each) => each.includes(`${call}(`)) ?? '';
+      return (/\{ (.*) \}/.exec(cell)?.[1] ?? '').split(', ');
+    };
+    expectSame(keysOf('stop'), members('StopOptions'));
+    expectSame(keysOf('block'), members('BlockOptions'));
+    expectSame(keysOf('getTasks'), members('TaskFilter'));
+    expectSame(keysOf('task.map'), members('MapOptions'));
+  });
+
+  it('have every flag of taskwarden map', async () => {
+    const { stdout } = await run(process.execPath, [main, 'map', '--help']);
+    const [table = []] = tables('How do I use it from the command line?');
+    const flags = (text: string) => text.match(/--\w+/g) ?? [];
+    expectSame(
+      table.flatMap(([cell = '']) => flags(cell)),
+      flags(stdout),
+    );
+  });
+
+  it('have every event, with the fields of its payload', () => {
+    const [table = []] = tables('Events');
+    const declared = declarations.find(({ name }) => name?.text === 'SupervisorEvents')?.getText() ?? '';
+    const events = [...declared.matchAll(/^ {2}'([\w:-]+)': (.*);$/gm)].map(([, event = '', payload = '']) => {
+      const fields = [...payload.matchAll(/readonly (\w+):/g)].map(([, field]) => field);
+      return [event, payload.startsWith('TaskEvent') ? ['task', ...fields] : fields];
+    });
+    expectSame(names(table), members('SupervisorEvents'));
+    expect(table.map(([event = '', payload = '']) => [event.replaceAll('`', ''), payload.match(/\w+/g)])).toEqual(
+      events,
+    );
+  });
+});
+
+/** From the root of the project, with slashes. */
+function filesUnder(directory: string): string[] {
+  return readdirSync(join(root, directory), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)).replaceAll('\\', '/'));
+}
+
+it('the map of the code in the README has every file of src and workers, and no other', () => {
+  const map = blocks.find(({ text }) => text.startsWith('src/index.ts'))?.text ?? '';
+  const listed = map.trim().split('\n');
+  expect(listed.filter((line) => !/^\S+ {2,}\S/.test(line))).toEqual([]);
+  expectSame(
+    listed.map((line) => line.split(' ')[0] ?? ''),
+    ['src', 'workers'].flatMap(filesUnder),
+  );
+});
