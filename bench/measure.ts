@@ -1,0 +1,125 @@
+/**
+ * How contestants are measured: in turn (A B C A B C ...), after a warm-up, each run on a heap that was just collected.
+ * A ratio is one of medians, and only between figures of one measurement.
+ */
+export interface Contestant {
+  readonly name: string;
+  /** The settings it runs with, as its documentation names them. */
+  readonly settings?: string;
+  /** One run; gives its figure in the unit of the measurement. */
+  run(): Promise<number>;
+  close?(): Promise<unknown>;
+}
+
+export interface Figure {
+  readonly name: string;
+  readonly settings: string;
+  readonly median: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+/** A target of the library, and what came out. */
+export interface Check {
+  readonly target: string;
+  readonly measured: string;
+  readonly holds: boolean;
+}
+
+export interface Measurement {
+  readonly what: string;
+  readonly unit: string;
+  readonly runs: number;
+  readonly figures: readonly Figure[];
+  readonly checks: readonly Check[];
+  readonly notes: readonly string[];
+}
+
+export interface Row {
+  readonly number: number;
+  readonly name: string;
+  readonly work: string;
+  measure(): Promise<Measurement[]>;
+}
+
+interface Rounds {
+  readonly runs?: number;
+  readonly warmups?: number;
+}
+
+/** Runs the contestants in turn and closes them. Figures are in the order of the contestants. */
+export async function compare(
+  contestants: readonly Contestant[],
+  { runs = 5, warmups = 1 }: Rounds = {},
+): Promise<Figure[]> {
+  const values = contestants.map((): number[] => []);
+  for (let round = 0; round < warmups + runs; round += 1) {
+    for (const [index, contestant] of contestants.entries()) {
+      globalThis.gc?.();
+      const value = await contestant.run();
+      if (round >= warmups) values[index]?.push(value);
+    }
+  }
+  for (const contestant of contestants) await contestant.close?.();
+  return contestants.map(({ name, settings = '' }, index) => figure(name, settings, values[index] ?? []));
+}
+
+/** The settings with which a library does best, by a short heat of all, and a note that says how each did. */
+export async function heat<S>(
+  settings: readonly S[],
+  contestant: (settings: S) => Contestant,
+  better: 'higher' | 'lower',
+): Promise<{ readonly best: S; readonly note: string }> {
+  const figures = await compare(settings.map(contestant), { runs: 3 });
+  const sign = better === 'higher' ? -1 : 1;
+  const ranked = settings
+    .map((each, index) => ({ each, figure: figures[index] as Figure }))
+    .sort((a, b) => sign * (a.figure.median - b.figure.median));
+  const [first] = ranked;
+  if (first === undefined) throw new Error('a heat needs settings');
+  const shown = ranked.map(({ figure }) => `${figure.settings}: ${formatNumber(figure.median)}`);
+  return { best: first.each, note: `settings of ${first.figure.name} in a heat, the best first: ${shown.join('; ')}` };
+}
+
+/** The median of one contestant by that of another. */
+export function ratio(figures: readonly Figure[], name: string, other: string): number {
+  return medianOf(figures, name) / medianOf(figures, other);
+}
+
+export function medianOf(figures: readonly Figure[], name: string): number {
+  const found = figures.find((figure) => figure.name === name);
+  if (found === undefined) throw new Error(`there is no figure of ${name}`);
+  return found.median;
+}
+
+export function figure(name: string, settings: string, values: readonly number[]): Figure {
+  const sorted = values.toSorted((a, b) => a - b);
+  const half = sorted.length / 2;
+  const median = sorted
+    .slice(Math.ceil(half) - 1, Math.floor(half) + 1)
+    .reduce((sum, value, _, { length }) => sum + value / length, 0);
+  return { name, settings, median, min: Math.min(...sorted), max: Math.max(...sorted) };
+}
+
+/** The smallest value that at least `fraction` of all are not above. */
+export function percentile(values: readonly number[], fraction: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.max(Math.ceil(sorted.length * fraction) - 1, 0)] ?? Number.NaN;
+}
+
+/** Taskwarden's figure is at least so many times that of the other. */
+export function atLeast(limit: number, other: string, figures: readonly Figure[]): Check {
+  const value = ratio(figures, 'taskwarden', other);
+  return { target: `>= ${limit} x ${other}`, measured: `${formatNumber(value)} x`, holds: value >= limit };
+}
+
+export function atMost(limit: number, other: string, figures: readonly Figure[]): Check {
+  const value = ratio(figures, 'taskwarden', other);
+  return { target: `<= ${limit} x ${other}`, measured: `${formatNumber(value)} x`, holds: value <= limit };
+}
+
+const formatter = new Intl.NumberFormat('en-US', { maximumSignificantDigits: 3 });
+
+export function formatNumber(value: number): string {
+  return formatter.format(value);
+}

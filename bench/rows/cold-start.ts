@@ -1,0 +1,46 @@
+/** Row 12: fresh processes, each with the defaults of its library. Node's own start is not counted. */
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { atMost, type Contestant, compare, type Figure, figure, type Measurement, type Row } from '../measure.ts';
+
+const runs = 15;
+
+export const coldStart: Row = {
+  number: 12,
+  name: 'cold-start',
+  work: 'import of the package, and the first result of a cold start, in fresh processes',
+  measure: async () => {
+    const starts = [
+      new ColdStart('taskwarden', new URL('../cold/taskwarden.mjs', import.meta.url)),
+      new ColdStart('piscina', new URL('../cold/piscina.mjs', import.meta.url)),
+      new ColdStart('bare postMessage', new URL('../cold/bare.mjs', import.meta.url)),
+    ];
+    const firstResults = await compare(starts, { runs });
+    const imports = starts.slice(0, 2).map(({ name, importMs }) => figure(name, '', importMs.slice(-runs)));
+    return [measurement('import', imports), measurement('first result, import included', firstResults)];
+  },
+};
+
+function measurement(what: string, figures: readonly Figure[]): Measurement {
+  return { what, unit: 'ms', runs, figures, checks: [atMost(1.3, 'piscina', figures)], notes: [] };
+}
+
+class ColdStart implements Contestant {
+  readonly name: string;
+  readonly importMs: number[] = [];
+  readonly #program: string;
+
+  constructor(name: string, program: URL) {
+    this.name = name;
+    this.#program = fileURLToPath(program);
+  }
+
+  /** Gives the time to the first result. */
+  async run(): Promise<number> {
+    const { stdout } = await promisify(execFile)(process.execPath, [this.#program]);
+    const { importMs, firstResultMs } = JSON.parse(stdout) as { importMs: number; firstResultMs: number };
+    this.importMs.push(importMs);
+    return firstResultMs;
+  }
+}
