@@ -59,6 +59,9 @@ export class Dispatcher implements LaneListener<Task> {
   #retried = 0;
   #settled = 0;
   #killed = 0;
+  #refused = 0;
+  /** No attempt is to follow another any more. */
+  #isFinal = false;
   #isPumping = false;
   #drained: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
 
@@ -87,6 +90,11 @@ export class Dispatcher implements LaneListener<Task> {
   /** Tasks whose shutdown took their thread. */
   get killed(): number {
     return this.#killed;
+  }
+
+  /** Tasks that were not taken in. */
+  get refused(): number {
+    return this.#refused;
   }
 
   get delayed(): number {
@@ -120,6 +128,7 @@ export class Dispatcher implements LaneListener<Task> {
 
   /** Fails a task that can't be taken in. */
   refuse(task: Task, code: ErrorCode, message: string): void {
+    this.#refused += 1;
     this.#count(task);
     this.#settle(task, 'failed', new TaskwardenError(code, message, { taskId: task.id }));
   }
@@ -256,7 +265,7 @@ export class Dispatcher implements LaneListener<Task> {
       ...(exitCode !== undefined && { exitCode }),
       ...(cause !== undefined && { cause }),
     });
-    if (task.crashes < (task.options.crashRetries ?? 0)) {
+    if (task.crashes < (task.options.crashRetries ?? 0) && !this.#isFinal) {
       task.crashes += 1;
       this.#runAgain(task, error, 0);
     } else {
@@ -268,7 +277,7 @@ export class Dispatcher implements LaneListener<Task> {
   #retry(task: Task, error: unknown): boolean {
     const { retries = 0, retryDelayMs = 100, retryIf } = task.options;
     const failures = task.attempt - task.crashes;
-    if (failures > retries) return false;
+    if (failures > retries || this.#isFinal) return false;
     try {
       if (retryIf?.(error, task.attempt) === false) return false;
     } catch (problem) {
@@ -327,8 +336,9 @@ export class Dispatcher implements LaneListener<Task> {
     if (task.hasSlot) task.setTimer(task.options.stopGraceMs, () => lane.kill(task));
   }
 
-  /** Ends all that have not begun. */
+  /** Ends all that have not begun; from now on, nothing is tried again. */
   dropWaiting(): void {
+    this.#isFinal = true;
     for (const task of [...this]) if (!task.hasSlot) this.#end(task, this.#shutdown(task));
   }
 

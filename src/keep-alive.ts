@@ -3,10 +3,11 @@
 export class KeepAlive {
   #holds = 0;
   #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
 
   hold(): void {
     this.#holds += 1;
-    if (this.#holds > 1) return;
+    if (this.#holds > 1 || this.#isClosed) return;
     this.#timer ??= setInterval(() => {}, 2 ** 31 - 1);
     this.#timer.ref();
   }
@@ -18,6 +19,7 @@ export class KeepAlive {
 
   /** For the end: nothing is left, not even the timer that does nothing. */
   close(): void {
+    this.#isClosed = true;
     clearInterval(this.#timer);
     this.#timer = undefined;
   }

@@ -43,7 +43,7 @@ export class Shutdown {
 
   #counts(): { readonly settled: number; readonly shutdown: number } {
     const { ended } = this.#dispatcher.counts;
-    const settled = Object.values(ended).reduce((sum, count) => sum + count, 0);
+    const settled = Object.values(ended).reduce((sum, count) => sum + count, 0) - this.#dispatcher.refused;
     return { settled, shutdown: ended.shutdown };
   }
 

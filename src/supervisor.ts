@@ -8,6 +8,7 @@
  */
 import { Announcer } from './announcer.ts';
 import { Dispatcher, type Place } from './dispatcher.ts';
+import { TaskwardenError } from './errors.ts';
 import { type EventListener, type EventName, type StopReport, SupervisorEmitter } from './events.ts';
 import { KeepAlive } from './keep-alive.ts';
 import { HostLane } from './lanes/host-lane.ts';
@@ -173,10 +174,11 @@ export class TaskSupervisor implements TaskSubmitter, AsyncDisposable {
     return this;
   }
 
-  /** Resolves when `minSize` threads are up. Rejects with `LANE_BROKEN` if they die as they start. */
+  /** Resolves when `minSize` threads are up. Rejects with `LANE_BROKEN` or `SUPERVISOR_STOPPED`. */
   async ready(): Promise<this> {
     if (isInert()) return inertPromise();
     this.start();
+    if (this.#state !== 'running') throw new TaskwardenError('SUPERVISOR_STOPPED', `${this.name} is ${this.#state}`);
     this.#keepAlive.hold();
     try {
       await this.#threads.ready();
@@ -193,11 +195,11 @@ export class TaskSupervisor implements TaskSubmitter, AsyncDisposable {
   async block(options: BlockOptions = {}): Promise<StopReport> {
     checkOptions(options, { signals: arrayOf('an array of signals', (value) => typeof value === 'string') }, 'block()');
     if (isInert()) return inertPromise();
-    this.start();
     const { signals = ['SIGINT', 'SIGTERM'] } = options;
     const stop = () => void this.stop({ wait: this.#state === 'running' });
     for (const signal of signals) process.on(signal, stop);
     this.#keepAlive.hold();
+    this.start();
     try {
       return await new Promise<StopReport>((resolve) => {
         if (this.#stopping !== undefined) resolve(this.#stopping);

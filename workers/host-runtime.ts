@@ -13,15 +13,11 @@ import { type Transferable, takeTransfers, unwrapTransferred } from '../src/task
 
 export type PostReply = (reply: HostReply, transfer?: readonly Transferable[]) => void;
 
-interface Loaded extends LoadedFunction {
-  readonly name: string;
-}
-
 export class HostRuntime {
   readonly #post: PostReply;
   readonly #control: ControlBlock;
   readonly #idPrefix: string;
-  readonly #functions = new Map<number, Loaded>();
+  readonly #functions = new Map<number, LoadedFunction>();
   #running: { readonly item: number; readonly run: Run } | undefined;
 
   constructor(post: PostReply, control: ControlBlock, idPrefix: string) {
@@ -38,6 +34,11 @@ export class HostRuntime {
     }
   }
 
+  /** A message came that can't be read. */
+  unread(error: unknown): void {
+    this.#post({ kind: 'unread', error: encodeThrown(error) });
+  }
+
   /** An uncaught error is about to end this thread. */
   crash(error: unknown): void {
     this.#post({ kind: 'crash', error: encodeThrown(error) });
@@ -50,7 +51,7 @@ export class HostRuntime {
       for (let item = 0; item < message.ids.length; item += 1) {
         if (!this.#control.begin(item)) continue;
         const startedAt = performance.now();
-        const run = new Run(this.#task(message, item, loaded.name));
+        const run = new Run(this.#task(message, item));
         this.#running = { item, run };
         try {
           const value = run.call(loaded.fn, loaded.receiver);
@@ -68,10 +69,10 @@ export class HostRuntime {
   }
 
   /** Loads what the batch runs, or fails its items. */
-  async #load({ define, definition, ids }: RunMessage, batch: Batch): Promise<Loaded | undefined> {
+  async #load({ define, definition, ids }: RunMessage, batch: Batch): Promise<LoadedFunction | undefined> {
     try {
       if (define === undefined) throw new Error(`definition ${definition} never arrived`);
-      const loaded = { ...(await loadFunction(define)), name: define.name };
+      const loaded = await loadFunction(define);
       this.#functions.set(definition, loaded);
       this.#post({ kind: 'begin' });
       return loaded;
@@ -83,12 +84,12 @@ export class HostRuntime {
     }
   }
 
-  #task(message: RunMessage, item: number, name: string): RunningTask {
+  #task(message: RunMessage, item: number): RunningTask {
     const control = this.#control;
     const idPrefix = this.#idPrefix;
     const post = this.#post;
     return {
-      name,
+      name: message.name,
       args: message.args[item] ?? [],
       attempt: message.attempts[item] ?? 1,
       get id(): string {

@@ -9,6 +9,9 @@ export function start({ port, control, idPrefix }: ThreadStart): void {
   becomeHost();
   const post = (reply: HostReply, transfer: readonly Transferable[] = []) => port.postMessage(reply, transfer);
   const runtime = new HostRuntime(post, new ControlBlock(control), idPrefix);
-  process.on('uncaughtExceptionMonitor', (error) => runtime.crash(error));
+  process.on('uncaughtExceptionMonitor', (error) => {
+    if (process.listenerCount('uncaughtException') === 0) runtime.crash(error); // else the module deals with it
+  });
+  port.on('messageerror', (error) => runtime.unread(error));
   port.on('message', (message: HostMessage) => runtime.receive(message));
 }

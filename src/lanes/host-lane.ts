@@ -4,11 +4,11 @@
  * It holds no queue: what it is handed may start now.
  */
 import { TaskwardenError } from '../errors.ts';
-import { isCloneable } from './error-codec.ts';
+import { decodeThrown, isCloneable } from './error-codec.ts';
 import type { HostOptions, LaneReply, StartHost } from './host.ts';
 import type { Lane, LaneListener, LaneOutcome, LaneTask } from './lane.ts';
 import { RestartBudget } from './restart-budget.ts';
-import { Seat, unsendable } from './seat.ts';
+import { Seat, unreadable, unsendable } from './seat.ts';
 
 export interface HostLaneOptions extends HostOptions {
   /** Hosts that are always kept. */
@@ -123,6 +123,7 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
       seat.host = this.#startHost(options, {
         up: () => this.#up(seat),
         reply: (reply) => this.#reply(seat, reply),
+        unreadable: (cause) => this.#lose(seat, () => unreadable(cause)),
         exited: (exitCode, cause) => this.#exited(seat, exitCode, cause),
       });
     } catch (cause) {
@@ -174,23 +175,37 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
       case 'begin':
         this.#begin(seat);
         break;
+      case 'unread':
+        this.#lose(seat, (task) => unsendable(task, decodeThrown(reply.error)));
+        break;
       case 'progress': {
         const task = seat.batch[reply.item];
         if (task !== undefined) this.#listener.progress(task, reply.progress);
         break;
       }
-      case 'done': {
-        const { batch } = seat;
-        const outcomes = seat.outcomes(reply);
-        // First the seat, then its tasks: what comes next may need it.
-        if (seat.state === 'ending') seat.batch = [];
-        else this.#rest(seat);
-        batch.forEach((task, item) => {
-          this.#listener.ended(task, outcomes[item] as LaneOutcome);
-        });
+      case 'done':
+        this.#finish(seat, seat.outcomes(reply));
         break;
-      }
     }
+  }
+
+  /** What the batch came to, item by item. */
+  #finish(seat: Seat<T>, outcomes: readonly LaneOutcome[]): void {
+    const { batch } = seat;
+    // First the seat, then its tasks: what comes next may need it.
+    if (seat.state === 'ending') seat.batch = [];
+    else this.#rest(seat);
+    batch.forEach((task, item) => {
+      this.#listener.ended(task, outcomes[item] as LaneOutcome);
+    });
+  }
+
+  /** The batch, or its answer, was lost on the way. */
+  #lose(seat: Seat<T>, errorFor: (task: T) => TaskwardenError): void {
+    this.#finish(
+      seat,
+      seat.batch.map((task) => ({ kind: 'uncloneable', error: errorFor(task), runMs: 0 })),
+    );
   }
 
   // Hosts go.

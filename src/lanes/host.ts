@@ -27,6 +27,8 @@ export interface HostListener {
   /** Once, when it can be posted to. */
   up(): void;
   reply(reply: LaneReply): void;
+  /** An answer came that can't be read, such as one with a buffer that was handed over before. */
+  unreadable(error: unknown): void;
   /** Once, after all it had said; also if it was never up. */
   exited(exitCode: number, cause: unknown): void;
 }

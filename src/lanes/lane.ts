@@ -49,7 +49,7 @@ export interface LaneListener<T extends LaneTask> {
 }
 
 export interface Lane<T extends LaneTask> {
-  /** Hands over tasks of one definition, each with a slot taken, that may start now. One with `transfer` goes alone. */
+  /** Hands over tasks of one definition and name, each with a slot taken, that may start now. One with `transfer` goes alone. */
   run(batch: readonly T[]): void;
   /** Takes a task back before it begins. True: it will never begin, and `ended` says when its slot is free. */
   withdraw(task: T): boolean;

@@ -1,6 +1,6 @@
 /**
- * Every message that crosses between a lane and its threads. Tasks of one definition travel in one message, in
- * columns: the n-th entry of each array belongs to the n-th task of the batch, which both sides call item n.
+ * Every message that crosses between a lane and its threads. Tasks of one definition and name travel in one
+ * message, in columns: the n-th entry of each array belongs to the n-th task of the batch, which both sides call item n.
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { Progress } from '../task/context.ts';
@@ -23,6 +23,8 @@ export interface RunMessage {
   readonly definition: number;
   /** The definition itself, the first time that this thread runs it. */
   readonly define?: WireDefinition;
+  /** What the tasks are called. */
+  readonly name: string;
   /** A task's sequence number, or the id that it was given. */
   readonly ids: readonly (number | string)[];
   readonly args: readonly (readonly unknown[])[];
@@ -63,6 +65,8 @@ export type HostReply =
   /** A new definition was loaded, and the batch begins. */
   | { readonly kind: 'begin' }
   | DoneMessage
+  /** A batch arrived that can't be read, such as one with a buffer that was handed over before; nothing of it began. */
+  | { readonly kind: 'unread'; readonly error: WireThrown }
   | { readonly kind: 'progress'; readonly item: number; readonly progress: Progress }
   /** The last word of a thread that an uncaught error ends. */
   | { readonly kind: 'crash'; readonly error: WireThrown };

@@ -49,7 +49,7 @@ export class Seat<T extends LaneTask> {
   /** Sends the batch to the host, which is up. Throws what posting throws; then nothing was sent. */
   post(batch: readonly T[]): void {
     const host = this.host as Host;
-    const [{ definition }] = batch as readonly [T];
+    const [{ definition, name }] = batch as readonly [T];
     this.batch = batch;
     this.loading = !this.#definitions.has(definition.index);
     host.control.reset(batch.length);
@@ -57,6 +57,7 @@ export class Seat<T extends LaneTask> {
       kind: 'run',
       definition: definition.index,
       ...(this.loading && { define: wireDefinition(definition) }),
+      name,
       ids: batch.map((task) => task.options.taskId ?? task.sequence),
       args: batch.map((task) => task.args),
       attempts: batch.map((task) => task.attempt + 1),
@@ -104,7 +105,7 @@ export class Seat<T extends LaneTask> {
     return this.batch.map((task, item) => {
       if (control.hasBegun(item)) return died;
       if (!control.withdraw(item)) return { kind: 'withdrawn' };
-      if (isBlamed && transfersOf(task).length === 0) return undefined;
+      if (isBlamed && !isTransferring(task)) return undefined;
       isBlamed = true;
       return died;
     });
@@ -112,9 +113,25 @@ export class Seat<T extends LaneTask> {
 }
 
 /** A task that may need its arguments again is given copies. */
-function transfersOf({ options, args }: LaneTask): readonly Transferable[] {
-  if (options.transfer === undefined || options.retries || options.crashRetries) return [];
-  return options.transfer(args as never);
+function isTransferring({ options }: LaneTask): boolean {
+  return options.transfer !== undefined && !options.retries && !options.crashRetries;
+}
+
+function transfersOf(task: LaneTask): readonly Transferable[] {
+  if (!isTransferring(task)) return [];
+  const transfers = task.options.transfer?.(task.args as never) ?? [];
+  if (transfers.some(isDetached)) throw new TypeError('a buffer to transfer was handed over before');
+  return transfers;
+}
+
+function isDetached(value: Transferable): boolean {
+  if (!(value instanceof ArrayBuffer) || value.byteLength > 0) return false;
+  try {
+    new Uint8Array(value);
+    return false;
+  } catch {
+    return true;
+  }
 }
 
 /** Why a task could not be posted. */
@@ -127,5 +144,14 @@ export function unsendable(task: LaneTask, cause: unknown): TaskwardenError {
     `task "${task.name}" can't be sent to a thread: ${which} can't be copied (${reason}); pass plain data, without ` +
       "functions, sockets or other live things, or run it with { type: 'loop' }",
     { cause, taskId: task.id },
+  );
+}
+
+/** Why an answer could not be read. */
+export function unreadable(cause: unknown): TaskwardenError {
+  return new TaskwardenError(
+    'RESULT_NOT_CLONEABLE',
+    "the result can't be read: it may hold a buffer that was handed over before; hand each buffer over once",
+    { cause },
   );
 }

@@ -42,6 +42,7 @@ export class ThreadHost implements Host {
     const thread = this.#pool.threads[0] as Worker;
     this.id = thread.threadId;
     port1.on('message', (reply: HostReply) => this.#receive(reply, listener));
+    port1.on('messageerror', (error) => listener.unreadable(error));
     port1.unref(); // what keeps the process alive is a pending task, not a thread
     thread.on('error', (error) => {
       this.#cause ??= error;

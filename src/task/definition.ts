@@ -38,12 +38,14 @@ interface Registration {
 interface Registry {
   readonly registrations: Map<string, Registration>;
   readonly waiting: Map<string, (definition: Definition) => void>;
+  /** The index of each source that was defined. */
+  readonly sources: Map<string, number>;
   definitions: number;
 }
 
 const registrySymbol = Symbol.for('taskwarden.definitions');
 const holder = globalThis as { [registrySymbol]?: Registry };
-holder[registrySymbol] ??= { registrations: new Map(), waiting: new Map(), definitions: 0 };
+holder[registrySymbol] ??= { registrations: new Map(), waiting: new Map(), sources: new Map(), definitions: 0 };
 const registry: Registry = holder[registrySymbol];
 
 function keyOf(moduleUrl: string, name: string): string {
@@ -78,17 +80,33 @@ export function defineExport(moduleUrl: string, exportName: string, name: string
 /** A function that travels by its source, if it has one. */
 export function defineBySource(name: string, fn: TaskFunction): Definition {
   const source = sourceOf(fn);
-  return source === undefined ? { index: nextIndex(), name, fn } : { index: nextIndex(), name, fn, source };
+  if (source === undefined) return { index: nextIndex(), name, fn };
+  // One source is one function for the threads, though here it may be many, with as many closures.
+  const index = registry.sources.get(source) ?? nextIndex();
+  registry.sources.set(source, index);
+  return { index, name, fn, source };
 }
 
-/** The definition that is registered under `moduleUrl#name` in this thread, if there is one. */
+/**
+ * The definition that is registered under `moduleUrl#name` in this thread, if there is one. Compilers that rename a
+ * function whose variable has its name (`twice2`, `twice$1`) don't all do so; then the one that differs by that is meant.
+ */
 export function findDefinition(moduleUrl: string, name: string): Definition | undefined {
-  return registry.registrations.get(keyOf(moduleUrl, name))?.definition;
+  const found = registry.registrations.get(keyOf(moduleUrl, name));
+  if (found !== undefined) return found.definition;
+  const alike = [...registry.registrations.values()]
+    .map(({ definition }) => definition)
+    .filter((other) => other.moduleUrl === moduleUrl && withoutSuffix(other.name) === withoutSuffix(name));
+  return alike.length === 1 ? alike[0] : undefined;
+}
+
+function withoutSuffix(name: string): string {
+  return name.replace(/[_$]?\d+$/, '');
 }
 
 /** Calls back as soon as `moduleUrl#name` is registered in this thread. */
 export function whenDefined(moduleUrl: string, name: string, callback: (definition: Definition) => void): void {
-  const found = findDefinition(moduleUrl, name);
+  const found = registry.registrations.get(keyOf(moduleUrl, name))?.definition;
   if (found === undefined) registry.waiting.set(keyOf(moduleUrl, name), callback);
   else callback(found);
 }

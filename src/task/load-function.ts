@@ -92,7 +92,11 @@ function fromModule(moduleUrl: string, { name, exportName }: WireDefinition): Pr
       whenInertWait(() => take(definition));
       setTimeout(take, restOfModuleMs, definition).unref();
     });
-    whenInertWait(() => setTimeout(settle, lastChanceMs, unreachable(moduleUrl, name)).unref());
+    whenInertWait(() => {
+      const definition = findDefinition(moduleUrl, name);
+      if (definition === undefined) setTimeout(settle, lastChanceMs, unreachable(moduleUrl, name)).unref();
+      else take(definition);
+    });
     load(moduleUrl).then((module) => {
       const found = exportName === undefined ? undefined : exported(module, exportName);
       // CommonJS that could not require() this package imports it, and defines its tasks a moment after it was loaded.

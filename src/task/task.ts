@@ -16,6 +16,7 @@ import type { Definition } from './definition.ts';
 import { settleHandle, type TaskHandle } from './handle.ts';
 import { isInert, noteInertWait } from './inert.ts';
 import type { EndReason, TaskInfo, TaskStatus } from './info.ts';
+import { onAbort } from './on-abort.ts';
 import type { ResolvedTaskOptions, TaskType } from './task-options.ts';
 
 /** What asked a running task to end before its function did. */
@@ -196,8 +197,7 @@ export class Task {
 
   /** Until it settles, calls back when the signal of its options aborts. */
   listen(signal: AbortSignal, abort: () => void): void {
-    signal.addEventListener('abort', abort, { once: true });
-    this.#unlisten = () => signal.removeEventListener('abort', abort);
+    this.#unlisten = onAbort(signal, abort);
   }
 
   observe(): void {
