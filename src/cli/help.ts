@@ -10,10 +10,10 @@ export const help = `taskwarden: background work with priorities, on threads
 
 export const mapHelp = `taskwarden map <module>#<function> [flags] [inputs... | -]
 
-Calls the function once for each input, in threads. Without #<function> it is the module's default export. The inputs
-are the arguments, or the lines of standard input ('-', or no inputs). Each result is one line of JSON on standard
-output: {"index":0,"input":"a.png","result":...}, or {"index":0,"input":"a.png","error":{"name","message","code"}}.
-What the function prints goes to standard error.
+Calls the function once for each input, in threads. The module is a file or a built-in, such as node:path; without
+#<function> it is the default export. The inputs are the arguments, or the lines of standard input ('-', or no inputs).
+Each result is one line of JSON on standard output: {"index":0,"input":"a.png","result":...}, or
+{"index":0,"input":"a.png","error":{"name","message","code"}}. What the function prints goes to standard error.
 
   --json             inputs are JSON: an array is the list of arguments, any other value the only one
   --ordered          results in the order of the inputs, not as they come

@@ -9,10 +9,10 @@ export interface Target {
   readonly name: string;
 }
 
-/** `./images.ts#resize`, or `./images.ts` for its default export. */
+/** `./images.ts#resize`, `node:path#basename`, or `./images.ts` for its default export. */
 export function parseTarget(text: string): Target {
   const [, path = text, name = 'default'] = /^(.+)#([^#/\\]+)$/.exec(text) ?? [];
-  return { moduleUrl: findModule(path), name };
+  return { moduleUrl: path.startsWith('node:') ? path : findModule(path), name };
 }
 
 /** The URL under which a module knows itself: links are followed. */

@@ -26,6 +26,7 @@ describe('the function', () => {
   });
 
   it.each([
+    ['a function of a built-in', 'node:querystring#escape', 'x'],
     ['an export of a CommonJS module', './legacy.cjs#double', 'xx'],
     ['an exported background task', './registered.ts#exported', 'exported x'],
     ['a background task that is not exported', './registered.ts#unexported', 'unexported x'],
