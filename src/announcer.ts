@@ -3,23 +3,34 @@ import { callSafely } from './call-safely.ts';
 import type { SupervisorEmitter, SupervisorEvents } from './events.ts';
 import type { ThreadExit } from './lanes/lane.ts';
 import { describe, type Logger } from './logger.ts';
+import type { PriorityPool } from './scheduling/priority-pool.ts';
 import type { Progress } from './task/context.ts';
 import type { Task } from './task/task.ts';
+import type { TaskType } from './task/task-options.ts';
 
 type TaskEventName = Extract<keyof SupervisorEvents, `task:${string}`>;
+
+/** How late a task may be, from the least. */
+export const lateLevels = [
+  { event: 'task:timeout-warning', log: 'warn' },
+  { event: 'task:timeout-critical', log: 'error' },
+] as const;
 
 export class Announcer {
   readonly #events: SupervisorEmitter;
   readonly #logger: () => Logger;
+  readonly #name: () => string;
   readonly #unawaited: Task[] = [];
 
-  constructor(events: SupervisorEmitter, logger: () => Logger) {
+  constructor(events: SupervisorEmitter, logger: () => Logger, name: () => string) {
     this.#events = events;
     this.#logger = logger;
+    this.#name = name;
   }
 
   emit<E extends TaskEventName>(event: E, task: Task, facts?: Omit<SupervisorEvents[E], 'task'>): void {
-    if (this.#events.isHeard(event)) this.#events.emit(event, { task: task.info, ...facts } as SupervisorEvents[E]);
+    if (this.#events.listenerCount(event) > 0)
+      this.#events.emit(event, { task: task.info, ...facts } as SupervisorEvents[E]);
   }
 
   completed(task: Task, result: unknown): void {
@@ -27,7 +38,11 @@ export class Announcer {
     const { callback } = task.options;
     if (callback === undefined) return;
     for (const call of typeof callback === 'function' ? [callback] : callback) {
-      callSafely(call, result, (problem) => this.log(task, 'a callback failed', problem));
+      callSafely(
+        (value: unknown) => task.runInScope(() => call(value)),
+        result,
+        (problem) => this.log(task, 'a callback failed', problem),
+      );
     }
   }
 
@@ -52,7 +67,7 @@ export class Announcer {
   }
 
   threadStarted(threadId: number): void {
-    if (this.#events.isHeard('thread:started')) this.#events.emit('thread:started', { threadId });
+    if (this.#events.listenerCount('thread:started') > 0) this.#events.emit('thread:started', { threadId });
   }
 
   threadExited(exit: ThreadExit, wasIdle: boolean): void {
@@ -60,7 +75,24 @@ export class Announcer {
       const how = exit.cause === undefined ? `it exited with code ${exit.exitCode}` : describe(exit.cause);
       this.#logger().warn(`thread ${exit.threadId} died while no task ran in it: ${how}`);
     }
-    if (this.#events.isHeard('thread:exited')) this.#events.emit('thread:exited', exit);
+    if (this.#events.listenerCount('thread:exited') > 0) this.#events.emit('thread:exited', exit);
+  }
+
+  /** Tasks that wait for too long: an event for each, and a line for all. */
+  late(level: number, tasks: readonly Task[], levelMs: number, poolOf: (type: TaskType) => PriorityPool<Task>): void {
+    const { event, log } = lateLevels[level] as (typeof lateLevels)[number];
+    const [{ id, name, priority, type }] = tasks as readonly [Task];
+    const pool = poolOf(type);
+    this.#logger()[log](
+      `${this.#name()}: ${tasks.length} ${tasks.length === 1 ? 'task has' : 'tasks have'} waited for more than ` +
+        `${levelMs} ms; the first is ${priority} task "${name}" (${id}). ${pool.running} ${type} tasks run, and the ` +
+        `limit for ${priority} is ${pool.limit(priority)}`,
+    );
+    for (const task of tasks) this.emit(event, task, { waitMs: task.waitMs });
+  }
+
+  broken(cause: unknown): void {
+    this.#logger().error(describe(cause));
   }
 
   log(task: Task, what: string, problem: unknown): void {

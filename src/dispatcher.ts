@@ -3,9 +3,10 @@
  * and whatever ends it goes through `#settle`, where the first cause wins. Here is no queue code and no thread code.
  */
 import type { Announcer } from './announcer.ts';
+import { canceled, crashed, expired, shutDown, timedOut } from './endings.ts';
 import { type ErrorCode, TaskwardenError } from './errors.ts';
-import type { KeepAlive } from './keep-alive.ts';
 import type { Lane, LaneListener, LaneOutcome, ThreadExit } from './lanes/lane.ts';
+import type { Ledger } from './ledger.ts';
 import { backoffMs } from './scheduling/backoff.ts';
 import type { PriorityPool } from './scheduling/priority-pool.ts';
 import type { Progress } from './task/context.ts';
@@ -30,79 +31,44 @@ export interface WaitingListener {
   less(): void;
 }
 
-export interface Counts {
-  readonly submitted: number;
-  readonly retried: number;
-  readonly ended: Readonly<Record<EndReason, number>>;
-}
-
 export class Dispatcher implements LaneListener<Task> {
   readonly #places: () => Readonly<Record<TaskType, Place>>;
   readonly #announcer: Announcer;
   readonly #table: TaskTable;
-  readonly #keepAlive: KeepAlive;
+  readonly #ledger: Ledger;
   readonly #waiting: WaitingListener;
 
   readonly #delayed = new Set<Task>();
   /** Those that have a slot: handed to a lane, and not yet back. */
   readonly #handed = new Set<Task>();
-  readonly #ended: Record<EndReason, number> = {
-    completed: 0,
-    failed: 0,
-    canceled: 0,
-    timeout: 0,
-    expired: 0,
-    crashed: 0,
-    shutdown: 0,
-  };
-  #submitted = 0;
-  #retried = 0;
-  #settled = 0;
-  #killed = 0;
-  #refused = 0;
+  /** Those of them that are handed over in a moment. */
+  readonly #taken = new Set<Task>();
   /** No attempt is to follow another any more. */
   #isFinal = false;
   #isPumping = false;
-  #drained: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
+  #isPumpDue = false;
 
   constructor(parts: {
     readonly places: () => Readonly<Record<TaskType, Place>>;
     readonly announcer: Announcer;
     readonly table: TaskTable;
-    readonly keepAlive: KeepAlive;
+    readonly ledger: Ledger;
     readonly waiting: WaitingListener;
   }) {
     this.#places = parts.places;
     this.#announcer = parts.announcer;
     this.#table = parts.table;
-    this.#keepAlive = parts.keepAlive;
+    this.#ledger = parts.ledger;
     this.#waiting = parts.waiting;
-  }
-
-  get counts(): Counts {
-    return { submitted: this.#submitted, retried: this.#retried, ended: { ...this.#ended } };
-  }
-
-  get pending(): number {
-    return this.#submitted - this.#settled;
-  }
-
-  /** Tasks whose shutdown took their thread. */
-  get killed(): number {
-    return this.#killed;
-  }
-
-  /** Tasks that were not taken in. */
-  get refused(): number {
-    return this.#refused;
   }
 
   get delayed(): number {
     return this.#delayed.size;
   }
 
-  get handed(): Iterable<Task> {
-    return this.#handed;
+  /** Those whose function may have run, and so may know their id. */
+  get begun(): readonly Task[] {
+    return [...this.#handed, ...this.#delayed];
   }
 
   /** All that have not ended, from those that run to those that wait longest. */
@@ -115,7 +81,8 @@ export class Dispatcher implements LaneListener<Task> {
   // Out: submitted, queued, handed over.
 
   submit(task: Task): void {
-    this.#count(task);
+    this.#ledger.submit();
+    if (task.options.taskId !== undefined) void task.id; // found by it from now on
     const { signal, delayMs = 0 } = task.options;
     if (signal?.aborted) {
       this.cancel(task, signal.reason);
@@ -126,17 +93,10 @@ export class Dispatcher implements LaneListener<Task> {
     else this.#enqueue(task);
   }
 
-  /** Fails a task that can't be taken in. */
+  /** Fails a task that can't be taken in. It is counted nowhere. */
   refuse(task: Task, code: ErrorCode, message: string): void {
-    this.#refused += 1;
-    this.#count(task);
-    this.#settle(task, 'failed', new TaskwardenError(code, message, { taskId: task.id }));
-  }
-
-  #count(task: Task): void {
-    this.#submitted += 1;
-    if (this.pending === 1) this.#keepAlive.hold();
-    if (task.options.taskId !== undefined) void task.id; // found by it from now on
+    const error = new TaskwardenError(code, message, { taskId: task.id });
+    if (task.settle('failed', error)) this.#announcer.failed(task, error);
   }
 
   #delay(task: Task, delayMs: number): void {
@@ -148,34 +108,56 @@ export class Dispatcher implements LaneListener<Task> {
   }
 
   #enqueue(task: Task): void {
-    const { pool } = this.#places()[task.type];
     task.enqueue();
-    pool.put(task);
+    this.#places()[task.type].pool.put(task);
+    this.#armExpiry(task);
+    this.#announcer.emit('task:queued', task);
+    this.#take();
+    if (this.#taken.size > 0) this.#schedulePump();
+    if (!task.hasSlot) this.#waiting.more();
+  }
+
+  #armExpiry(task: Task): void {
     const { queueTimeoutMs } = task.options;
     if (queueTimeoutMs === undefined) task.stopTimer();
     else task.setTimer(queueTimeoutMs, () => this.#expire(task, queueTimeoutMs));
-    this.#announcer.emit('task:queued', task);
-    this.pump();
-    if (pool.waiting > 0) this.#waiting.more();
   }
 
-  /** Hands over all tasks that may start now. What happens meanwhile is seen by the loop that is on its way. */
+  /** Gives slots to all that may start now, in the order in which they came. */
+  #take(): void {
+    for (const { pool } of Object.values(this.#places())) {
+      for (let task = pool.take(); task !== undefined; task = pool.take()) {
+        task.hasSlot = true;
+        this.#handed.add(task);
+        this.#taken.add(task);
+      }
+    }
+  }
+
+  /** Whoever submits has the handle before anything starts. */
+  #schedulePump(): void {
+    if (this.#isPumpDue) return;
+    this.#isPumpDue = true;
+    queueMicrotask(() => {
+      this.#isPumpDue = false;
+      this.pump();
+    });
+  }
+
+  /** Hands over all tasks that may start now. What the lanes do meanwhile is seen by the loop that is on its way. */
   pump(): void {
     if (this.#isPumping) return;
     this.#isPumping = true;
-    let isMore: boolean;
-    do {
-      isMore = false;
-      for (const { pool, lane } of Object.values(this.#places())) {
-        for (let task = pool.take(); task !== undefined; task = pool.take()) {
-          isMore = true; // the lane may have called back, and so made room in another pool
-          task.hasSlot = true;
-          this.#handed.add(task);
-          lane.run([task]);
+    try {
+      for (this.#take(); this.#taken.size > 0; this.#take()) {
+        for (const task of this.#taken) {
+          this.#taken.delete(task);
+          this.#places()[task.type].lane.run([task]);
         }
       }
-    } while (isMore);
-    this.#isPumping = false;
+    } finally {
+      this.#isPumping = false;
+    }
     this.#waiting.less();
   }
 
@@ -206,10 +188,22 @@ export class Dispatcher implements LaneListener<Task> {
   returned(task: Task): void {
     this.#freeSlot(task);
     const { pool } = this.#places()[task.type];
-    if (task.isSettled) pool.release();
-    else pool.putBack(task);
+    const ending = task.ending ?? (this.#isFinal ? shutDown(task) : undefined);
+    if (task.isSettled || ending !== undefined) {
+      pool.release();
+      if (ending !== undefined) this.#settle(task, ending.reason, ending.error);
+    } else {
+      task.putBack();
+      pool.putBack(task);
+      this.#armExpiry(task);
+    }
     this.pump();
     if (pool.waiting > 0) this.#waiting.back();
+  }
+
+  /** A lane gives up for now, and nobody's task may be there to say so. */
+  broken(cause: unknown): void {
+    this.#announcer.broken(cause);
   }
 
   threadStarted(threadId: number): void {
@@ -227,10 +221,10 @@ export class Dispatcher implements LaneListener<Task> {
   }
 
   #conclude(task: Task, outcome: LaneOutcome): void {
-    if ('runMs' in outcome) task.runMs = outcome.runMs;
+    task.runMs = 'runMs' in outcome ? outcome.runMs : task.runningMs;
     const { ending } = task;
-    if (ending !== undefined) {
-      if (outcome.kind === 'died' && ending.reason === 'shutdown') this.#killed += 1;
+    if (ending !== undefined && !isInTime(task, ending, outcome)) {
+      if (outcome.kind === 'died' && ending.reason === 'shutdown') this.#ledger.terminate();
       if (ending.reason !== 'timeout' || !this.#retry(task, ending.error)) {
         this.#settle(task, ending.reason, ending.error);
       }
@@ -251,25 +245,19 @@ export class Dispatcher implements LaneListener<Task> {
         this.#settle(task, 'failed', outcome.cause);
         break;
       case 'died':
-        this.#crash(task, outcome.exitCode, outcome.cause);
+        this.#crash(task, crashed(task, outcome.exitCode, outcome.cause));
         break;
       case 'withdrawn':
         throw new Error(`task ${task.id} was withdrawn, and by nobody`);
     }
   }
 
-  #crash(task: Task, exitCode: number | undefined, cause: unknown): void {
-    const how = cause instanceof Error ? cause.message : `it exited with code ${exitCode}`;
-    const error = new TaskwardenError('TASK_CRASHED', `the thread of task "${task.name}" died under it: ${how}`, {
-      taskId: task.id,
-      ...(exitCode !== undefined && { exitCode }),
-      ...(cause !== undefined && { cause }),
-    });
+  #crash(task: Task, ending: Ending): void {
     if (task.crashes < (task.options.crashRetries ?? 0) && !this.#isFinal) {
       task.crashes += 1;
-      this.#runAgain(task, error, 0);
+      this.#runAgain(task, ending.error, 0);
     } else {
-      this.#settle(task, 'crashed', error);
+      this.#settle(task, ending.reason, ending.error);
     }
   }
 
@@ -284,12 +272,14 @@ export class Dispatcher implements LaneListener<Task> {
       this.#announcer.log(task, 'retryIf threw', problem);
       return false;
     }
+    if (task.isSettled) return true; // retryIf has canceled it
+    if (this.#isFinal) return false;
     this.#runAgain(task, error, backoffMs(retryDelayMs, failures));
     return true;
   }
 
   #runAgain(task: Task, error: unknown, delayMs: number): void {
-    this.#retried += 1;
+    this.#ledger.retry();
     task.retry();
     this.#delay(task, delayMs);
     this.#announcer.emit('task:retried', task, { error, delayMs });
@@ -299,39 +289,57 @@ export class Dispatcher implements LaneListener<Task> {
 
   cancel(task: Task, reason: unknown): boolean {
     if (task.isSettled) return false;
-    const error = new TaskwardenError('TASK_CANCELED', `task "${task.name}" was canceled`, {
-      taskId: task.id,
-      ...(reason !== undefined && { cause: reason }),
-    });
-    this.#end(task, { reason: 'canceled', error });
+    this.#end(task, canceled(task, reason));
     return true;
   }
 
+  /** A main thread that was busy reads late what its threads have said: that goes first. */
   #timeOut(task: Task, timeoutMs: number): void {
-    const message = `task "${task.name}" ran longer than its ${timeoutMs} ms`;
-    const error = new TaskwardenError('TASK_TIMEOUT', message, { taskId: task.id, timeoutMs });
-    this.#end(task, { reason: 'timeout', error });
+    const { attempt } = task;
+    setImmediate(() => {
+      if (task.status !== 'started' || task.attempt !== attempt) return;
+      this.#end(task, timedOut(task, timeoutMs));
+    });
   }
 
   #expire(task: Task, timeoutMs: number): void {
-    const message = `task "${task.name}" waited longer than its ${timeoutMs} ms, and never ran`;
-    const error = new TaskwardenError('TASK_EXPIRED', message, { taskId: task.id, timeoutMs });
-    this.#end(task, { reason: 'expired', error });
+    setImmediate(() => {
+      if (task.status !== 'queued') return;
+      this.#end(task, expired(task, timeoutMs), true);
+    });
   }
 
   /** A task that waits is settled at once; one that runs is asked to stop, and settled when it has. */
-  #end(task: Task, ending: Ending): void {
-    if (task.isSettled || task.ending !== undefined) return;
+  #end(task: Task, ending: Ending, onlyIfWaiting = false): void {
+    if (task.isSettled) return;
+    if (task.ending !== undefined) {
+      // A timeout ends an attempt, and with retries not the task: then this is the first cause that does.
+      if (task.ending.reason === 'timeout' && task.options.retries) task.ending = ending;
+      return;
+    }
     const { pool, lane } = this.#places()[task.type];
     if (!task.hasSlot) {
       if (!this.#delayed.delete(task) && task.status === 'queued') pool.remove(task);
       this.#settle(task, ending.reason, ending.error);
-      this.pump();
+      this.#schedulePump();
+      return;
+    }
+    if (this.#taken.delete(task)) {
+      this.#freeSlot(task);
+      pool.release();
+      this.#settle(task, ending.reason, ending.error);
+      this.#schedulePump();
       return;
     }
     task.ending = ending;
-    if (task.status === 'queued' && lane.withdraw(task)) this.#settle(task, ending.reason, ending.error);
-    else lane.stop(task, ending.error);
+    if (task.status === 'queued' && lane.withdraw(task)) {
+      this.#settle(task, ending.reason, ending.error);
+    } else if (onlyIfWaiting) {
+      task.ending = undefined; // it has begun after all
+      return;
+    } else {
+      lane.stop(task, ending.error);
+    }
     // A thread that is still loading a module can hang there with its slot, though the task is settled.
     if (task.hasSlot) task.setTimer(task.options.stopGraceMs, () => lane.kill(task));
   }
@@ -339,59 +347,41 @@ export class Dispatcher implements LaneListener<Task> {
   /** Ends all that have not begun; from now on, nothing is tried again. */
   dropWaiting(): void {
     this.#isFinal = true;
-    for (const task of [...this]) if (!task.hasSlot) this.#end(task, this.#shutdown(task));
+    for (const task of [...this]) if (!task.hasSlot) this.#end(task, shutDown(task));
   }
 
   /** Ends what is delayed and has never begun: nobody is to wait for its time. */
   dropDelayed(): void {
-    for (const task of [...this.#delayed]) if (task.attempt === 0) this.#end(task, this.#shutdown(task));
+    for (const task of [...this.#delayed]) if (task.attempt === 0) this.#end(task, shutDown(task));
   }
 
   /** Asks all that run to stop; they have their grace. */
   stopStarted(): void {
-    for (const task of [...this.#handed]) this.#end(task, this.#shutdown(task));
+    for (const task of [...this.#handed]) this.#end(task, shutDown(task));
   }
 
   /** Ends all that run, with their threads. */
   killStarted(): void {
     for (const task of [...this.#handed]) {
-      this.#end(task, this.#shutdown(task));
+      this.#end(task, shutDown(task));
       if (task.hasSlot) this.#places()[task.type].lane.kill(task);
     }
-  }
-
-  #shutdown(task: Task): Ending {
-    const message = `task "${task.name}" was canceled, because its supervisor stops`;
-    return { reason: 'shutdown', error: new TaskwardenError('TASK_CANCELED', message, { taskId: task.id }) };
-  }
-
-  /** Resolves when nothing is pending. */
-  drained(): Promise<void> {
-    if (this.pending === 0) return Promise.resolve();
-    if (this.#drained === undefined) {
-      let resolve = () => {};
-      const promise = new Promise<void>((settle) => {
-        resolve = settle;
-      });
-      this.#drained = { promise, resolve };
-    }
-    return this.#drained.promise;
   }
 
   // The end, whatever it was.
 
   #settle(task: Task, endReason: EndReason, outcome: unknown): void {
     if (!task.settle(endReason, outcome)) return;
-    this.#ended[endReason] += 1;
-    this.#settled += 1;
+    this.#ledger.settle(endReason);
     this.#table.keep(task);
     if (task.status === 'completed') this.#announcer.completed(task, outcome);
     else if (task.status === 'canceled') this.#announcer.canceled(task, outcome);
     else this.#announcer.failed(task, outcome);
-    if (this.pending === 0) {
-      this.#keepAlive.release();
-      this.#drained?.resolve();
-      this.#drained = undefined;
-    }
+    this.#ledger.balance();
   }
+}
+
+/** A result that came within the time it had, though the timer was first. */
+function isInTime({ options }: Task, ending: Ending, outcome: LaneOutcome): boolean {
+  return ending.reason === 'timeout' && outcome.kind === 'result' && outcome.runMs <= (options.timeoutMs ?? 0);
 }

@@ -1,6 +1,7 @@
 /** What a supervisor tells, and the emitter that tells it: one listener that throws does not keep the others from hearing. */
 import { EventEmitter } from 'eventemitter3';
 import { callSafely } from './call-safely.ts';
+import { rules } from './options.ts';
 import type { Progress } from './task/context.ts';
 import type { TaskInfo } from './task/info.ts';
 
@@ -44,44 +45,64 @@ export type EventListener<E extends EventName> = (event: SupervisorEvents[E]) =>
 // biome-ignore lint/suspicious/noExplicitAny: listeners of all events are kept the same way.
 type AnyListener = (event: any) => unknown;
 
-export class SupervisorEmitter {
+/** The events of a supervisor, as eventemitter3 has them. */
+export abstract class SupervisorEmitter {
   readonly #emitter = new EventEmitter<Record<EventName, AnyListener>>();
   readonly #guarded = new WeakMap<AnyListener, Map<EventName, AnyListener>>();
-  readonly #onProblem: (problem: unknown, event: EventName) => void;
 
-  /** `onProblem` hears what a listener throws, or rejects with. */
-  constructor(onProblem: (problem: unknown, event: EventName) => void) {
-    this.#onProblem = onProblem;
-  }
+  /** Hears what a listener throws, or rejects with. */
+  protected abstract onListenerProblem(problem: unknown, event: EventName): void;
 
-  on<E extends EventName>(event: E, listener: EventListener<E>): void {
+  on<E extends EventName>(event: E, listener: EventListener<E>): this {
     this.#emitter.on(event, this.#guard(listener, event));
+    return this;
   }
 
-  once<E extends EventName>(event: E, listener: EventListener<E>): void {
+  once<E extends EventName>(event: E, listener: EventListener<E>): this {
     this.#emitter.once(event, this.#guard(listener, event));
+    return this;
   }
 
-  off<E extends EventName>(event: E, listener?: EventListener<E>): void {
+  /** Without a listener: all of that event. */
+  off<E extends EventName>(event: E, listener?: EventListener<E>): this {
     this.#emitter.off(event, listener && this.#guard(listener, event));
+    return this;
   }
 
-  /** Build no payload for an event that nobody listens to. */
-  isHeard(event: EventName): boolean {
-    return this.#emitter.listenerCount(event) > 0;
+  addListener<E extends EventName>(event: E, listener: EventListener<E>): this {
+    return this.on(event, listener);
   }
 
-  emit<E extends EventName>(event: E, payload: SupervisorEvents[E]): void {
-    this.#emitter.emit(event, payload);
+  removeListener<E extends EventName>(event: E, listener?: EventListener<E>): this {
+    return this.off(event, listener);
+  }
+
+  removeAllListeners(event?: EventName): this {
+    this.#emitter.removeAllListeners(event);
+    return this;
+  }
+
+  listenerCount(event: EventName): number {
+    return this.#emitter.listenerCount(event);
+  }
+
+  eventNames(): EventName[] {
+    return this.#emitter.eventNames();
+  }
+
+  /** Whether anybody listened. Listeners that throw are logged, and keep nobody from hearing. */
+  emit<E extends EventName>(event: E, payload: SupervisorEvents[E]): boolean {
+    return this.#emitter.emit(event, payload);
   }
 
   /** The listener as it is called. The same for each call, so that it can be taken off. */
   #guard(listener: AnyListener, event: EventName): AnyListener {
+    rules.function(listener, `the listener of ${event}`);
     const byEvent = this.#guarded.get(listener) ?? new Map<EventName, AnyListener>();
     this.#guarded.set(listener, byEvent);
     const guarded =
       byEvent.get(event) ??
-      ((payload: unknown) => callSafely(listener, payload, (problem) => this.#onProblem(problem, event)));
+      ((payload: unknown) => callSafely(listener, payload, (problem) => this.onListenerProblem(problem, event)));
     byEvent.set(event, guarded);
     return guarded;
   }

@@ -1,6 +1,6 @@
 /** The public names of taskwarden, and nothing else. */
 export { type ErrorCode, type ErrorFacts, errorCodes, TaskwardenError } from './errors.ts';
-export type { EventName, StopReport, SupervisorEvents } from './events.ts';
+export type { EventListener, EventName, StopReport, SupervisorEmitter, SupervisorEvents } from './events.ts';
 export type { Logger } from './logger.ts';
 export type { Priority } from './scheduling/priority-pool.ts';
 export type { StopOptions } from './shutdown.ts';

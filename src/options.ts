@@ -24,6 +24,7 @@ type RuleName =
   | 'durationMs'
   | 'durationMsOrInfinity'
   | 'positiveMs'
+  | 'positiveMb'
   | 'count'
   | 'positiveCount'
   | 'countOrInfinity'
@@ -39,6 +40,7 @@ type RuleName =
 export const rules: Readonly<Record<RuleName, Rule>> = {
   durationMs: number({ what: 'a number of milliseconds, 0 or more', min: 0, finite: true }),
   durationMsOrInfinity: number({ what: 'a number of milliseconds, 0 or more, or Infinity', min: 0 }),
+  positiveMb: number({ what: 'a number of megabytes above 0', above: 0, finite: true }),
   positiveMs: number({ what: 'a number of milliseconds above 0', above: 0, finite: true }),
   count: number({ what: 'a whole number, 0 or more', min: 0, whole: true }),
   positiveCount: number({ what: 'a whole number, 1 or more', min: 1, whole: true }),

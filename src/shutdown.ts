@@ -2,9 +2,11 @@
  * The end of a supervisor: lets tasks finish, or ends them, until nothing is pending; then closes the lanes. It may be
  * hurried: each call of `hasten` adds its haste, and there is one report.
  */
+import { Timer } from './clock.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { StopReport } from './events.ts';
 import type { Lane } from './lanes/lane.ts';
+import type { Ledger } from './ledger.ts';
 import type { Task } from './task/task.ts';
 
 export interface StopOptions {
@@ -20,12 +22,17 @@ export interface StopOptions {
   readonly stopWorkers?: boolean;
 }
 
+/** How many waiting tasks can be canceled in a millisecond, at the least. */
+const settledPerMs = 200;
+
 export class Shutdown {
   readonly #dispatcher: Dispatcher;
+  readonly #ledger: Ledger;
   readonly #lanes: readonly Lane<Task>[];
 
-  constructor(dispatcher: Dispatcher, lanes: readonly Lane<Task>[]) {
+  constructor(dispatcher: Dispatcher, ledger: Ledger, lanes: readonly Lane<Task>[]) {
     this.#dispatcher = dispatcher;
+    this.#ledger = ledger;
     this.#lanes = lanes;
   }
 
@@ -33,18 +40,16 @@ export class Shutdown {
   async run(): Promise<StopReport> {
     const before = this.#counts();
     this.#dispatcher.dropDelayed();
-    await this.#dispatcher.drained();
+    await this.#ledger.drained();
     await Promise.all(this.#lanes.map((lane) => lane.close()));
     const { settled, shutdown } = this.#counts();
-    const terminated = this.#dispatcher.killed;
+    const { terminated } = this.#ledger;
     const canceled = shutdown - terminated;
     return Object.freeze({ finished: settled - before.settled - canceled - terminated, canceled, terminated });
   }
 
   #counts(): { readonly settled: number; readonly shutdown: number } {
-    const { ended } = this.#dispatcher.counts;
-    const settled = Object.values(ended).reduce((sum, count) => sum + count, 0) - this.#dispatcher.refused;
-    return { settled, shutdown: ended.shutdown };
+    return { settled: this.#ledger.settled, shutdown: this.#ledger.counts.ended.shutdown };
   }
 
   hasten({ wait = true, cancelTasks = false }: StopOptions): void {
@@ -64,11 +69,12 @@ export class Shutdown {
 
   /** What is left is first asked to stop, then ended; and that takes a moment, too. */
   #setDeadline(waitMs: number): void {
-    const ask = setTimeout(() => this.#askAll(), waitMs - Math.min(waitMs * 0.25, 2_000));
-    const end = setTimeout(() => this.#dispatcher.killStarted(), waitMs - Math.min(waitMs * 0.1, 500));
-    void this.#dispatcher.drained().then(() => {
-      clearTimeout(ask);
-      clearTimeout(end);
+    const settlingMs = this.#ledger.pending / settledPerMs;
+    const ask = new Timer(Math.max(waitMs - Math.min(waitMs * 0.25, 2_000) - settlingMs, 0), () => this.#askAll());
+    const end = new Timer(waitMs - Math.min(waitMs * 0.1, 500), () => this.#dispatcher.killStarted());
+    void this.#ledger.drained().then(() => {
+      ask.cancel();
+      end.cancel();
     });
   }
 }

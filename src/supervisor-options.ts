@@ -75,12 +75,19 @@ const poolRules: Readonly<Record<keyof PoolOptions, Rule>> = {
   reserveHigh: rules.count,
 };
 
+const limitRules: Readonly<Record<keyof ResourceLimits, Rule>> = {
+  maxOldGenerationSizeMb: rules.positiveMb,
+  maxYoungGenerationSizeMb: rules.positiveMb,
+  codeRangeSizeMb: rules.positiveMb,
+  stackSizeMb: rules.positiveMb,
+};
+
 const threadRules: Readonly<Record<keyof ThreadOptions, Rule>> = {
   ...poolRules,
   minSize: either(rules.count, oneOf(['max'])),
   maxSize: rules.positiveCount,
   idleTimeoutMs: rules.durationMsOrInfinity,
-  resourceLimits: rules.object,
+  resourceLimits: (value) => checkOptions(value, limitRules, 'resourceLimits'),
   env: rules.object,
   execArgv: arrayOf('an array of strings', (value) => typeof value === 'string'),
 };

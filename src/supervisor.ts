@@ -6,20 +6,23 @@
  *
  * A stopped one stays stopped. An idle one never keeps the process alive.
  */
-import { Announcer } from './announcer.ts';
+import { constants } from 'node:os';
+import { Announcer, lateLevels } from './announcer.ts';
 import { Dispatcher, type Place } from './dispatcher.ts';
 import { TaskwardenError } from './errors.ts';
-import { type EventListener, type EventName, type StopReport, SupervisorEmitter } from './events.ts';
+import { type EventName, type StopReport, SupervisorEmitter } from './events.ts';
 import { KeepAlive } from './keep-alive.ts';
 import { HostLane } from './lanes/host-lane.ts';
 import { LoopLane } from './lanes/loop-lane.ts';
 import { ThreadHost } from './lanes/thread-host.ts';
-import { describe, type Logger, silent } from './logger.ts';
+import { Ledger } from './ledger.ts';
+import { describe, type Logger, safeLogger } from './logger.ts';
 import { arrayOf, checkOptions, either, oneOf, rules } from './options.ts';
 import { Capacity } from './scheduling/capacity.ts';
 import { type Priority, PriorityPool, priorities } from './scheduling/priority-pool.ts';
 import { WaitWatch } from './scheduling/wait-watch.ts';
 import { Shutdown, type StopOptions } from './shutdown.ts';
+import { StopSignals } from './stop-signals.ts';
 import { poolInfo, type SupervisorInfo } from './supervisor-info.ts';
 import { mergeOptions, type ResolvedOptions, resolveOptions, type SupervisorOptions } from './supervisor-options.ts';
 import { type BackgroundTask, backgroundTask, defaultSupervisorSymbol } from './task/background-task.ts';
@@ -51,17 +54,22 @@ export type PutOptions<F extends TaskFunction> = TaskOptions<F> &
   ([] extends Parameters<F> ? { readonly args?: Parameters<F> } : { readonly args: Parameters<F> });
 
 /** Runs tasks by priority, in threads and on the event loop. */
-export class TaskSupervisor implements TaskSubmitter, AsyncDisposable {
+export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, AsyncDisposable {
   #state: SupervisorState = 'idle';
   #given: SupervisorOptions;
   #options: ResolvedOptions;
-  #stopping: Promise<StopReport> | undefined;
+  #logger: Logger;
+  #report: StopReport | undefined;
+  /** Those who wait for its end. */
+  readonly #waitingForEnd: ((report: StopReport) => void)[] = [];
+  readonly #signals = new StopSignals(() => void this.stop({ wait: this.#state === 'running' }));
 
   readonly #keepAlive = new KeepAlive();
+  readonly #ledger = new Ledger(this.#keepAlive);
   readonly #table: TaskTable;
-  readonly #events: SupervisorEmitter;
   readonly #places: Readonly<Record<TaskType, Place>>;
   readonly #threads: HostLane<Task>;
+  readonly #announcer: Announcer;
   readonly #dispatcher: Dispatcher;
   readonly #shutdown: Shutdown;
   readonly #watch: WaitWatch<Task>;
@@ -69,20 +77,24 @@ export class TaskSupervisor implements TaskSubmitter, AsyncDisposable {
 
   /** @throws TypeError or RangeError for an option that is unknown or bad. */
   constructor(options: SupervisorOptions = {}) {
+    super();
     this.#given = mergeOptions({}, options, 'TaskSupervisor');
     this.#options = resolveOptions(this.#given);
     this.#given = { ...this.#given, id: this.#options.id };
+    this.#logger = safeLogger(this.#options.logger);
     const { threads, loop, keepFinished } = this.#options;
-    this.#events = new SupervisorEmitter((problem, event) => {
-      this.#logger.error(`${this.name}: a listener of ${event} failed: ${describe(problem)}`);
-    });
     this.#table = new TaskTable(keepFinished);
     this.#capacity = new Capacity(() => this.#options.maxQueued - this.#waiting);
+    this.#announcer = new Announcer(
+      this,
+      () => this.#logger,
+      () => this.name,
+    );
     this.#dispatcher = new Dispatcher({
       places: () => this.#places,
-      announcer: new Announcer(this.#events, () => this.#logger),
+      announcer: this.#announcer,
       table: this.#table,
-      keepAlive: this.#keepAlive,
+      ledger: this.#ledger,
       waiting: {
         more: () => this.#watch.watch(),
         back: () => this.#watch.watchAnew(),
@@ -95,14 +107,15 @@ export class TaskSupervisor implements TaskSubmitter, AsyncDisposable {
       (hostOptions, listener) => new ThreadHost(hostOptions, this.#table.idPrefix, listener),
     );
     this.#places = {
-      thread: { pool: new PriorityPool(threads, levels.length), lane: this.#threads },
-      loop: { pool: new PriorityPool(loop, levels.length), lane: new LoopLane(this.#dispatcher) },
+      thread: { pool: new PriorityPool(threads, lateLevels.length), lane: this.#threads },
+      loop: { pool: new PriorityPool(loop, lateLevels.length), lane: new LoopLane(this.#dispatcher) },
     };
-    this.#shutdown = new Shutdown(this.#dispatcher, [this.#places.thread.lane, this.#places.loop.lane]);
+    this.#shutdown = new Shutdown(this.#dispatcher, this.#ledger, [this.#places.thread.lane, this.#places.loop.lane]);
     this.#watch = new WaitWatch(
       () => Object.values(this.#places).flatMap(({ pool }) => priorities.map((priority) => pool.queue(priority))),
       this.#levelsMs,
-      (level, late) => this.#warn(level, late),
+      (level, late) =>
+        this.#announcer.late(level, late, this.#levelsMs[level] as number, (type) => this.#places[type].pool),
     );
   }
 
@@ -118,10 +131,6 @@ export class TaskSupervisor implements TaskSubmitter, AsyncDisposable {
     return this.#state;
   }
 
-  get #logger(): Logger {
-    return this.#options.logger || silent;
-  }
-
   get #levelsMs(): readonly number[] {
     return [this.#options.timeoutWarningMs, this.#options.timeoutCriticalMs];
   }
@@ -131,21 +140,8 @@ export class TaskSupervisor implements TaskSubmitter, AsyncDisposable {
     return thread.pool.waiting + loop.pool.waiting + this.#dispatcher.delayed;
   }
 
-  // Events, see `SupervisorEvents`.
-
-  on<E extends EventName>(event: E, listener: EventListener<E>): this {
-    this.#events.on(event, listener);
-    return this;
-  }
-
-  once<E extends EventName>(event: E, listener: EventListener<E>): this {
-    this.#events.once(event, listener);
-    return this;
-  }
-
-  off<E extends EventName>(event: E, listener?: EventListener<E>): this {
-    this.#events.off(event, listener);
-    return this;
+  protected override onListenerProblem(problem: unknown, event: EventName): void {
+    this.#logger.error(`${this.name}: a listener of ${event} failed: ${describe(problem)}`);
   }
 
   // Life cycle.
@@ -155,6 +151,7 @@ export class TaskSupervisor implements TaskSubmitter, AsyncDisposable {
     const given = mergeOptions(this.#given, options, 'configure()');
     this.#options = resolveOptions(given);
     this.#given = given;
+    this.#logger = safeLogger(this.#options.logger);
     const { threads, loop, keepFinished } = this.#options;
     this.#places.thread.pool.configure(threads);
     this.#places.loop.pool.configure(loop);
@@ -165,80 +162,100 @@ export class TaskSupervisor implements TaskSubmitter, AsyncDisposable {
     return this;
   }
 
-  /** Starts the threads that are always kept. The first task starts an idle supervisor, too. */
+  /**
+   * Starts the threads that are always kept. The first task starts an idle supervisor, too.
+   * @throws TaskwardenError `SUPERVISOR_STOPPED` if it was stopped.
+   */
   start(): this {
-    if (this.#state !== 'idle' || isHost()) return this;
+    if (isHost() || this.#state === 'running') return this;
+    if (this.#state !== 'idle') throw this.#stoppedError('it can be started once');
     this.#state = 'running';
     this.#threads.configure(this.#options.threads);
-    this.#events.emit('supervisor:started', { id: this.id });
+    this.emit('supervisor:started', { id: this.id });
     return this;
   }
 
   /** Resolves when `minSize` threads are up. Rejects with `LANE_BROKEN` or `SUPERVISOR_STOPPED`. */
-  async ready(): Promise<this> {
-    if (isInert()) return inertPromise();
+  ready(): Promise<this> {
+    return isInert() ? inertPromise() : this.#awaitThreads();
+  }
+
+  async #awaitThreads(): Promise<this> {
     this.start();
-    if (this.#state !== 'running') throw new TaskwardenError('SUPERVISOR_STOPPED', `${this.name} is ${this.#state}`);
     this.#keepAlive.hold();
     try {
       await this.#threads.ready();
     } finally {
       this.#keepAlive.release();
     }
+    if (this.#state !== 'running') throw this.#stoppedError('its threads are gone');
     return this;
+  }
+
+  #stoppedError(consequence: string): TaskwardenError {
+    return new TaskwardenError('SUPERVISOR_STOPPED', `${this.name} is ${this.#state}: ${consequence}`);
   }
 
   /**
    * Keeps the process alive until the supervisor has stopped, by a signal or by `stop()` from anywhere, and gives the
    * report of that. The first signal stops it gracefully, a second one at once.
    */
-  async block(options: BlockOptions = {}): Promise<StopReport> {
-    checkOptions(options, { signals: arrayOf('an array of signals', (value) => typeof value === 'string') }, 'block()');
-    if (isInert()) return inertPromise();
-    const { signals = ['SIGINT', 'SIGTERM'] } = options;
-    const stop = () => void this.stop({ wait: this.#state === 'running' });
-    for (const signal of signals) process.on(signal, stop);
+  block(options: BlockOptions = {}): Promise<StopReport> {
+    checkOptions(options, blockRules, 'block()');
+    return isInert() ? inertPromise() : this.#blockUntilEnd(options.signals ?? ['SIGINT', 'SIGTERM']);
+  }
+
+  async #blockUntilEnd(signals: readonly NodeJS.Signals[]): Promise<StopReport> {
+    if (this.#report !== undefined) return this.#report;
+    this.#signals.hold(signals);
     this.#keepAlive.hold();
-    this.start();
     try {
-      return await new Promise<StopReport>((resolve) => {
-        if (this.#stopping !== undefined) resolve(this.#stopping);
-        else this.once('supervisor:stopped', ({ report }) => resolve(report));
-      });
+      if (this.#state === 'idle') this.start();
+      return await this.#end();
     } finally {
-      for (const signal of signals) process.off(signal, stop);
+      this.#signals.release(signals);
       this.#keepAlive.release();
     }
   }
 
+  /** The report, as soon as there is one. */
+  #end(): Promise<StopReport> {
+    return new Promise((resolve) => {
+      if (this.#report === undefined) this.#waitingForEnd.push(resolve);
+      else resolve(this.#report);
+    });
+  }
+
   /**
    * Settles every task, ends every thread, and gives a report. May be called again, with a shorter wait: each call adds
-   * its haste, and all resolve together.
+   * its haste, and all resolve together. A task that awaits it waits for itself.
    */
   stop(options: StopOptions = {}): Promise<StopReport> {
     checkOptions(options, stopRules, 'stop()');
     if (isInert()) return inertPromise();
-    this.#stopping ??= this.#stop();
+    const end = this.#end();
+    if (this.#state === 'idle' || this.#state === 'running') void this.#stop();
     if (this.#state === 'stopping') this.#shutdown.hasten(options);
-    return this.#stopping;
+    return end;
   }
 
-  async #stop(): Promise<StopReport> {
+  async #stop(): Promise<void> {
     const wasIdle = this.#state === 'idle';
     this.#state = 'stopping';
     this.#keepAlive.hold();
-    if (!wasIdle) this.#events.emit('supervisor:stopping', { id: this.id });
+    if (!wasIdle) this.emit('supervisor:stopping', { id: this.id });
     const report = await this.#shutdown.run();
     this.#watch.stop();
     this.#capacity.close();
     this.#state = 'stopped';
+    this.#report = report;
     this.#keepAlive.close();
     const { canceled, terminated } = report;
     if (canceled + terminated > 0) {
       this.#logger.warn(`${this.name}: stopped with ${canceled} tasks canceled and ${terminated} terminated`);
     }
-    if (!wasIdle) this.#events.emit('supervisor:stopped', { id: this.id, report });
-    return report;
+    if (!wasIdle) this.emit('supervisor:stopped', { id: this.id, report });
+    for (const resolve of this.#waitingForEnd.splice(0)) resolve(report);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -264,7 +281,7 @@ export class TaskSupervisor implements TaskSubmitter, AsyncDisposable {
   /** What background tasks call. Use `putTask` instead. */
   submit<T>(definition: Definition, options: ResolvedTaskOptions, args: readonly unknown[]): TaskHandle<T> {
     const task = new Task(definition, options, args, this.#table.nextSequence(), this.#table);
-    const handle = new TaskHandle<T>(task, this.#cancel);
+    const handle = new TaskHandle<T>(task, isInert() ? neverCancel : this.#cancel);
     if (isHost()) {
       if (!isInert()) {
         const message = `task "${task.name}" was called inside a task; submit it from the main thread`;
@@ -279,7 +296,7 @@ export class TaskSupervisor implements TaskSubmitter, AsyncDisposable {
       this.#dispatcher.refuse(task, 'SUPERVISOR_STOPPED', message);
     } else if (taskId !== undefined && this.#table.findLive(taskId) !== undefined) {
       this.#dispatcher.refuse(task, 'DUPLICATE_TASK_ID', `a live task has the id '${taskId}' already`);
-    } else if (this.#isFull(options)) {
+    } else if (!this.hasRoom(options)) {
       const message = `task "${task.name}" can't wait: maxQueued is ${this.#options.maxQueued}, and as many wait`;
       this.#dispatcher.refuse(task, 'QUEUE_FULL', `${message}; wait for capacity() before you submit`);
     } else {
@@ -290,9 +307,10 @@ export class TaskSupervisor implements TaskSubmitter, AsyncDisposable {
 
   readonly #cancel = (task: Task, reason: unknown): boolean => this.#dispatcher.cancel(task, reason);
 
-  #isFull({ type, priority, delayMs = 0 }: ResolvedTaskOptions): boolean {
-    if (this.#options.maxQueued === Infinity || this.#waiting < this.#options.maxQueued) return false;
-    return delayMs > 0 || !this.#places[type].pool.hasRoom(priority);
+  /** Whether a task with these options can be taken in now. */
+  hasRoom({ type, priority, delayMs = 0 }: ResolvedTaskOptions): boolean {
+    if (this.#options.maxQueued === Infinity || this.#waiting < this.#options.maxQueued) return true;
+    return delayMs === 0 && this.#places[type].pool.hasRoom(priority);
   }
 
   /** Resolves when `maxQueued` leaves room for one more task; of those that wait, the most urgent first. */
@@ -311,7 +329,8 @@ export class TaskSupervisor implements TaskSubmitter, AsyncDisposable {
 
   /** Of a live task, or of one of the last `keepFinished` that have ended; else undefined. */
   getTaskInfo(id: string): TaskInfo | undefined {
-    return this.#table.find(id, this.#dispatcher.handed)?.info;
+    rules.string(id, 'the id of getTaskInfo()');
+    return this.#table.find(id, this.#dispatcher.begun)?.info;
   }
 
   /** Live tasks, then the kept ones that have ended, from the one that ended first. Costs time for each. */
@@ -325,7 +344,7 @@ export class TaskSupervisor implements TaskSubmitter, AsyncDisposable {
 
   /** What runs, what waits, and what has been, in numbers. */
   getInfo(): SupervisorInfo {
-    const { submitted, retried, ended } = this.#dispatcher.counts;
+    const { submitted, retried, ended } = this.#ledger.counts;
     const { thread, loop } = this.#places;
     const { total, idle } = this.#threads.size;
     const { minSize, maxSize } = this.#options.threads;
@@ -335,38 +354,23 @@ export class TaskSupervisor implements TaskSubmitter, AsyncDisposable {
       state: this.#state,
       submitted,
       retried,
-      pending: this.#dispatcher.pending,
+      pending: this.#ledger.pending,
       delayed: this.#dispatcher.delayed,
       ended: Object.freeze(ended),
       threads: { ...poolInfo(thread.pool, this.#options.threads), minSize, maxSize, size: total, idle },
       loop: poolInfo(loop.pool, this.#options.loop),
     });
   }
-
-  #warn(level: number, late: readonly Task[]): void {
-    const { event, log } = levels[level] as (typeof levels)[number];
-    const [first] = late as readonly [Task];
-    const { running } = this.#places[first.type].pool;
-    this.#logger[log](
-      `${this.name}: ${late.length} ${late.length === 1 ? 'task has' : 'tasks have'} waited for more than ` +
-        `${this.#levelsMs[level]} ms; the first is ${first.priority} task "${first.name}" (${first.id}). ` +
-        `${running} ${first.type} tasks run, and the limit for ${first.priority} is ` +
-        `${this.#places[first.type].pool.limit(first.priority)}`,
-    );
-    if (!this.#events.isHeard(event)) return;
-    for (const task of late) this.#events.emit(event, { task: task.info, waitMs: task.waitMs });
-  }
 }
-
-const levels = [
-  { event: 'task:timeout-warning', log: 'warn' },
-  { event: 'task:timeout-critical', log: 'error' },
-] as const;
 
 const stopRules = {
   wait: either(rules.durationMsOrInfinity, rules.boolean),
   cancelTasks: rules.boolean,
   stopWorkers: rules.boolean,
+};
+
+const blockRules = {
+  signals: arrayOf("an array of signals that can be caught, such as 'SIGTERM'", isCatchable),
 };
 
 const filterRules = {
@@ -375,6 +379,15 @@ const filterRules = {
   priority: oneOf(priorities),
   name: rules.string,
 };
+
+function isCatchable(signal: unknown): boolean {
+  return typeof signal === 'string' && signal in constants.signals && signal !== 'SIGKILL' && signal !== 'SIGSTOP';
+}
+
+/** A module that loads in a thread cancels nothing there. */
+function neverCancel(): boolean {
+  return false;
+}
 
 function isBackgroundTask<F extends TaskFunction>(target: F): target is F & BackgroundTask<F> {
   return 'definition' in target && 'with' in target;

@@ -3,10 +3,12 @@
  * It knows nothing of how messages travel.
  */
 import { TaskwardenError } from '../src/errors.ts';
+import { findBuffers, restoreBuffers } from '../src/lanes/buffers.ts';
 import type { ControlBlock } from '../src/lanes/control-block.ts';
 import { decodeThrown, encodeThrown, isCloneable } from '../src/lanes/error-codec.ts';
 import type { FailureKind, HostMessage, HostReply, RunMessage, WireFailure } from '../src/lanes/protocol.ts';
 import { type Progress, Run, type RunningTask } from '../src/task/context.ts';
+import { explainInertWait } from '../src/task/inert.ts';
 import { type LoadedFunction, loadFunction } from '../src/task/load-function.ts';
 import { taskId } from '../src/task/task-id.ts';
 import { type Transferable, takeTransfers, unwrapTransferred } from '../src/task/transferred.ts';
@@ -46,6 +48,7 @@ export class HostRuntime {
 
   async #runBatch(message: RunMessage): Promise<void> {
     const batch = new Batch(message.ids.length);
+    for (const [item, places] of message.buffers ?? []) restoreBuffers(message.args[item] as unknown[], places);
     const loaded = this.#functions.get(message.definition) ?? (await this.#load(message, batch));
     if (loaded !== undefined) {
       for (let item = 0; item < message.ids.length; item += 1) {
@@ -57,7 +60,7 @@ export class HostRuntime {
           const value = run.call(loaded.fn, loaded.receiver);
           batch.results[item] = isThenable(value) ? await value : value;
         } catch (error) {
-          batch.fail(item, 'thrown', error);
+          batch.fail(item, 'thrown', explainInertWait(error));
         }
         run.end();
         batch.runMs[item] = performance.now() - startedAt;
@@ -70,6 +73,7 @@ export class HostRuntime {
 
   /** Loads what the batch runs, or fails its items. */
   async #load({ define, definition, ids }: RunMessage, batch: Batch): Promise<LoadedFunction | undefined> {
+    this.#control.beginLoading();
     try {
       if (define === undefined) throw new Error(`definition ${definition} never arrived`);
       const loaded = await loadFunction(define);
@@ -108,7 +112,11 @@ export class HostRuntime {
       return unwrapTransferred(value);
     });
     try {
-      this.#post({ kind: 'done', results, runMs: batch.runMs, ...batch.failed() }, transfer);
+      const buffers = findBuffers(results);
+      this.#post(
+        { kind: 'done', results, runMs: batch.runMs, ...(buffers && { buffers }), ...batch.failed() },
+        transfer,
+      );
     } catch (problem) {
       // Something in there can't be cloned (or transferred): find which, and let the others through.
       for (const [item, value] of batch.results.entries()) {
@@ -117,7 +125,8 @@ export class HostRuntime {
         results[item] = undefined;
         batch.fail(item, 'uncloneable', uncloneable(problem));
       }
-      this.#post({ kind: 'done', results, runMs: batch.runMs, ...batch.failed() });
+      const buffers = findBuffers(results);
+      this.#post({ kind: 'done', results, runMs: batch.runMs, ...(buffers && { buffers }), ...batch.failed() });
     }
   }
 }

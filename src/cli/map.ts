@@ -45,6 +45,7 @@ export async function map(argv: readonly string[]): Promise<number> {
     run.stop({ exitCode });
     if (count === 1) return;
     bar?.stop();
+    stderr.write(summarize(tally, true));
     process.exit(exitCode);
   });
   bar?.start();

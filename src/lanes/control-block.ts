@@ -20,13 +20,23 @@ export class ControlBlock {
   readonly #words: Int32Array;
 
   constructor(buffer?: SharedArrayBuffer) {
-    this.buffer = buffer ?? new SharedArrayBuffer(ControlBlock.capacity * Int32Array.BYTES_PER_ELEMENT);
+    this.buffer = buffer ?? new SharedArrayBuffer((ControlBlock.capacity + 1) * Int32Array.BYTES_PER_ELEMENT);
     this.#words = new Int32Array(this.buffer);
   }
 
   /** For a new batch, while no one runs the old one. */
   reset(items: number): void {
     this.#words.fill(0, 0, items);
+    this.#words[ControlBlock.capacity] = 0;
+  }
+
+  /** The definition of the batch begins to be loaded. */
+  beginLoading(): void {
+    Atomics.store(this.#words, ControlBlock.capacity, begun);
+  }
+
+  get hasBegunLoading(): boolean {
+    return Atomics.load(this.#words, ControlBlock.capacity) === begun;
   }
 
   /** False if the item was withdrawn: then it must not run. */

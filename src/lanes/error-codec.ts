@@ -42,12 +42,21 @@ const mostErrors = 1_000;
 
 const ownParts = new Set(['name', 'message', 'stack', 'cause', 'errors']);
 
+/** Never throws. */
 export function encodeThrown(thrown: unknown): WireThrown {
+  try {
+    return encode(thrown);
+  } catch (problem) {
+    return encode(new Error(`what was thrown can't be read: ${text(problem)}`));
+  }
+}
+
+function encode(thrown: unknown): WireThrown {
   const indexes = new Map<unknown, number>();
   const errors: WireError[] = [];
 
   function reference(value: unknown): Reference {
-    if (!(value instanceof Error)) return { value: isCloneable(value) ? value : `[${show(value)}: can't be cloned]` };
+    if (!(value instanceof Error)) return { value: copyable(value) };
     let index = indexes.get(value);
     if (index === undefined && errors.length === mostErrors) return { value: '[more errors]' };
     if (index === undefined) {
@@ -92,6 +101,19 @@ export function decodeThrown({ thrown, errors }: WireThrown): unknown {
     if (wire.errors !== undefined) define(error, 'errors', wire.errors.map(resolve));
   });
   return resolve(thrown);
+}
+
+/** The value, or as much of it as can be cloned: of a plain object, the fields that can. */
+function copyable(value: unknown): unknown {
+  if (isCloneable(value)) return value;
+  const isPlain = typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+  if (!isPlain) return `[${show(value)}: can't be cloned]`;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, field]) => [
+      key,
+      isCloneable(field) ? field : `[${show(field)}: can't be cloned]`,
+    ]),
+  );
 }
 
 /** Whether the structured clone takes the value. Costs a clone, unless it is a primitive. */

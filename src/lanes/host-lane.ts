@@ -54,11 +54,12 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
 
   async ready(): Promise<void> {
     this.#fill();
-    await Promise.all([...this.#seats].map((seat) => seat.settled));
-    if (this.#size < this.#options.minSize && !this.#isClosed) {
-      if (this.#budget.isSpent) throw this.#brokenError();
-      await this.ready();
+    for (;;) {
+      const starting = [...this.#seats].filter(({ state }) => state === 'starting');
+      if (starting.length === 0) break;
+      await Promise.all(starting.map((seat) => seat.settled));
     }
+    if (this.#size < this.#options.minSize && !this.#isClosed) throw this.#brokenError();
   }
 
   run(batch: readonly T[]): void {
@@ -90,7 +91,7 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
 
   kill(task: T): void {
     const seat = this.#seatOf(task);
-    if (seat !== undefined) this.#end(seat);
+    if (seat?.isHeldBy(task)) this.#end(seat);
   }
 
   async close(): Promise<void> {
@@ -134,7 +135,6 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
   #up(seat: Seat<T>): void {
     if (seat.state !== 'starting') return;
     seat.wasUp = true;
-    this.#budget.reset();
     this.#listener.threadStarted(seat.id);
     if (seat.batch.length > 0) this.#hand(seat, seat.batch);
     else this.#rest(seat);
@@ -161,7 +161,8 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
 
   /** Something in the batch could not be sent: fails the tasks whose fault it is, and hands over the others. */
   #refuse(seat: Seat<T>, batch: readonly T[], problem: unknown): void {
-    const refused = batch.length === 1 ? batch : batch.filter((task) => !isCloneable(task.args));
+    const guilty = batch.filter((task) => !isCloneable(task.args));
+    const refused = guilty.length === 0 ? batch : guilty;
     const sound = batch.filter((task) => !refused.includes(task));
     if (sound.length > 0) this.#hand(seat, sound);
     else this.#rest(seat);
@@ -184,7 +185,10 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
         break;
       }
       case 'done':
+        seat.hasAnswered = true;
+        this.#budget.reset();
         this.#finish(seat, seat.outcomes(reply));
+        this.#fill(); // as many as were not started while they only died
         break;
     }
   }
@@ -193,8 +197,7 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
   #finish(seat: Seat<T>, outcomes: readonly LaneOutcome[]): void {
     const { batch } = seat;
     // First the seat, then its tasks: what comes next may need it.
-    if (seat.state === 'ending') seat.batch = [];
-    else this.#rest(seat);
+    this.#rest(seat);
     batch.forEach((task, item) => {
       this.#listener.ended(task, outcomes[item] as LaneOutcome);
     });
@@ -202,6 +205,7 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
 
   /** The batch, or its answer, was lost on the way. */
   #lose(seat: Seat<T>, errorFor: (task: T) => TaskwardenError): void {
+    seat.forget();
     this.#finish(
       seat,
       seat.batch.map((task) => ({ kind: 'uncloneable', error: errorFor(task), runMs: 0 })),
@@ -212,6 +216,7 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
 
   #rest(seat: Seat<T>): void {
     seat.batch = [];
+    if (seat.state === 'ending') return;
     seat.state = 'idle';
     seat.idleSince = performance.now();
     this.#idle.push(seat);
@@ -265,7 +270,8 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
   #exited(seat: Seat<T>, exitCode: number | undefined, cause: unknown): void {
     const { batch, state } = seat;
     if (state !== 'ending') this.#leave(seat);
-    if (state === 'starting') this.#budget.spend(cause ?? new Error(`it exited with code ${exitCode}`));
+    const isUseless = state === 'starting' || (state === 'idle' && !seat.hasAnswered);
+    if (isUseless) this.#spend(cause ?? new Error(`it exited with code ${exitCode}`));
     this.#seats.delete(seat);
     const fates = seat.fates(exitCode, cause);
     seat.batch = [];
@@ -283,6 +289,12 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
       else this.#listener.ended(task, fate);
     }
     this.#fill();
+  }
+
+  #spend(cause: unknown): void {
+    const wasSpent = this.#budget.isSpent;
+    this.#budget.spend(cause);
+    if (this.#budget.isSpent && !wasSpent) this.#listener.broken(this.#brokenError());
   }
 
   #brokenError(): TaskwardenError {

@@ -15,6 +15,8 @@ export interface LaneTask {
   readonly args: readonly unknown[];
   /** How many attempts have started. */
   readonly attempt: number;
+  /** Calls something in the asynchronous context of whoever submitted the task. */
+  runInScope<R>(call: () => R): R;
 }
 
 /** How a task that was handed to a lane left it. */
@@ -43,6 +45,8 @@ export interface LaneListener<T extends LaneTask> {
   ended(task: T, outcome: LaneOutcome): void;
   /** Instead of `ended`: the task did not begin, through no fault of its own, and may be handed over again. */
   returned(task: T): void;
+  /** Threads die as they start, and no more are started for now. */
+  broken(cause: unknown): void;
   threadStarted(threadId: number): void;
   /** `wasIdle`: it died of itself, while no task ran in it. */
   threadExited(exit: ThreadExit, wasIdle: boolean): void;

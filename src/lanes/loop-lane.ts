@@ -5,12 +5,6 @@ import { unwrapTransferred } from '../task/transferred.ts';
 import type { Lane, LaneListener, LaneOutcome, LaneTask } from './lane.ts';
 import type { FailureKind } from './protocol.ts';
 
-interface LoopRun {
-  readonly run: Run;
-  begun: boolean;
-  stopRequested: boolean;
-}
-
 export class LoopLane<T extends LaneTask> implements Lane<T> {
   readonly #listener: LaneListener<T>;
   readonly #runs = new Map<T, LoopRun>();
@@ -21,53 +15,39 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
 
   run(batch: readonly T[]): void {
     for (const task of batch) {
-      const loopRun: LoopRun = { run: new Run(this.#running(task)), begun: false, stopRequested: false };
+      const loopRun = new LoopRun(task, (progress) => {
+        if (this.#runs.get(task) === loopRun) this.#listener.progress(task, progress);
+      });
       this.#runs.set(task, loopRun);
-      queueMicrotask(() => void this.#call(task, loopRun)); // submitting returns first
+      queueMicrotask(() => void this.#call(task, loopRun));
     }
   }
 
   withdraw(task: T): boolean {
-    const isFree = this.#runs.get(task)?.begun === false;
-    if (isFree) this.#end(task, { kind: 'withdrawn' });
-    return isFree;
+    const loopRun = this.#runs.get(task);
+    if (loopRun === undefined || loopRun.begun) return false;
+    this.#end(task, loopRun, { kind: 'withdrawn' });
+    return true;
   }
 
   stop(task: T, reason: unknown): void {
-    const loopRun = this.#runs.get(task);
-    if (loopRun === undefined) return;
-    loopRun.stopRequested = true;
-    loopRun.run.stop(reason);
+    this.#runs.get(task)?.stop(reason);
   }
 
   /** The function can't be ended: its task ends, and what it still does is not seen any more. */
   kill(task: T): void {
-    this.#end(task, { kind: 'died', exitCode: undefined, cause: undefined });
+    this.#end(task, this.#runs.get(task), { kind: 'died', exitCode: undefined, cause: undefined });
   }
 
   async ready(): Promise<void> {}
 
   async close(): Promise<void> {}
 
-  #running(task: T): RunningTask {
-    return {
-      name: task.name,
-      args: task.args,
-      attempt: task.attempt + 1,
-      get id() {
-        return task.id;
-      },
-      isStopRequested: () => this.#runs.get(task)?.stopRequested ?? true,
-      report: (progress: Progress) => {
-        if (this.#runs.has(task)) this.#listener.progress(task, progress);
-      },
-    };
-  }
-
   async #call(task: T, loopRun: LoopRun): Promise<void> {
-    if (!this.#runs.has(task)) return; // withdrawn
+    if (this.#runs.get(task) !== loopRun) return; // withdrawn
     loopRun.begun = true;
     this.#listener.started(task, undefined);
+    if (this.#runs.get(task) !== loopRun) return; // killed by who heard that
     const startedAt = performance.now();
     let kind: FailureKind = 'unloadable';
     let outcome: LaneOutcome;
@@ -75,16 +55,53 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
       const { fn, receiver } = task.definition;
       const loaded = fn === undefined ? await loadFunction(task.definition) : { fn, receiver };
       kind = 'thrown';
-      const value = unwrapTransferred(await loopRun.run.call(loaded.fn, loaded.receiver));
+      const value = unwrapTransferred(await task.runInScope(() => loopRun.run.call(loaded.fn, loaded.receiver)));
       outcome = { kind: 'result', value, runMs: performance.now() - startedAt };
     } catch (error) {
       outcome = { kind, error, runMs: performance.now() - startedAt };
     }
     loopRun.run.end();
-    this.#end(task, outcome);
+    this.#end(task, loopRun, outcome);
   }
 
-  #end(task: T, outcome: LaneOutcome): void {
-    if (this.#runs.delete(task)) this.#listener.ended(task, outcome);
+  /** Once for each run: an attempt that was given up does not end the next one. */
+  #end(task: T, loopRun: LoopRun | undefined, outcome: LaneOutcome): void {
+    if (loopRun === undefined || this.#runs.get(task) !== loopRun) return;
+    this.#runs.delete(task);
+    this.#listener.ended(task, outcome);
+  }
+}
+
+/** One attempt of one task. */
+class LoopRun implements RunningTask {
+  readonly run: Run;
+  readonly name: string;
+  readonly args: readonly unknown[];
+  readonly attempt: number;
+  readonly report: (progress: Progress) => void;
+  begun = false;
+  #task: LaneTask;
+  #isStopRequested = false;
+
+  constructor(task: LaneTask, report: (progress: Progress) => void) {
+    this.#task = task;
+    this.name = task.name;
+    this.args = task.args;
+    this.attempt = task.attempt + 1;
+    this.report = report;
+    this.run = new Run(this);
+  }
+
+  get id(): string {
+    return this.#task.id;
+  }
+
+  isStopRequested(): boolean {
+    return this.#isStopRequested;
+  }
+
+  stop(reason: unknown): void {
+    this.#isStopRequested = true;
+    this.run.stop(reason);
   }
 }

@@ -28,6 +28,8 @@ export interface RunMessage {
   /** A task's sequence number, or the id that it was given. */
   readonly ids: readonly (number | string)[];
   readonly args: readonly (readonly unknown[])[];
+  /** Which arguments were Buffers: an item, and their places. */
+  readonly buffers?: readonly (readonly [number, readonly number[]])[];
   readonly attempts: readonly number[];
 }
 
@@ -54,7 +56,9 @@ export interface WireFailure {
 
 export interface DoneMessage {
   readonly kind: 'done';
-  readonly results: readonly unknown[];
+  readonly results: unknown[];
+  /** Which results were Buffers. */
+  readonly buffers?: readonly number[];
   readonly failures?: readonly WireFailure[];
   /** Run time of each item in milliseconds. */
   readonly runMs: readonly number[];

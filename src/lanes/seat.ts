@@ -5,6 +5,8 @@
 import { TaskwardenError } from '../errors.ts';
 import { wireDefinition } from '../task/definition.ts';
 import type { Transferable } from '../task/transferred.ts';
+import { findBuffers, restoreBuffers } from './buffers.ts';
+import { ControlBlock } from './control-block.ts';
 import { decodeThrown, encodeThrown, isCloneable } from './error-codec.ts';
 import type { Host } from './host.ts';
 import type { LaneOutcome, LaneTask } from './lane.ts';
@@ -26,6 +28,8 @@ export class Seat<T extends LaneTask> {
   /** The definition of the batch is being loaded: nothing of the batch has begun. */
   loading = false;
   idleSince = 0;
+  /** A batch has come back from it. */
+  hasAnswered = false;
   /** Resolves when it is up, or gone. */
   readonly settled: Promise<void>;
   readonly gone: Promise<void>;
@@ -48,11 +52,16 @@ export class Seat<T extends LaneTask> {
 
   /** Sends the batch to the host, which is up. Throws what posting throws; then nothing was sent. */
   post(batch: readonly T[]): void {
+    if (batch.length > ControlBlock.capacity) throw new RangeError(`a batch has ${batch.length} items`);
     const host = this.host as Host;
     const [{ definition, name }] = batch as readonly [T];
     this.batch = batch;
     this.loading = !this.#definitions.has(definition.index);
     host.control.reset(batch.length);
+    const buffers = batch.flatMap(({ args }, item) => {
+      const places = findBuffers(args);
+      return places === undefined ? [] : [[item, places] as const];
+    });
     const message: RunMessage = {
       kind: 'run',
       definition: definition.index,
@@ -61,6 +70,7 @@ export class Seat<T extends LaneTask> {
       ids: batch.map((task) => task.options.taskId ?? task.sequence),
       args: batch.map((task) => task.args),
       attempts: batch.map((task) => task.attempt + 1),
+      ...(buffers.length > 0 && { buffers }),
     };
     host.post(message, batch.flatMap(transfersOf));
     this.#definitions.add(definition.index);
@@ -78,8 +88,19 @@ export class Seat<T extends LaneTask> {
     return this.host?.control.withdraw(this.batch.indexOf(task)) ?? false;
   }
 
+  /** Whether ending the host is the way to end the task: it runs, or hangs while its module loads. */
+  isHeldBy(task: T): boolean {
+    return this.loading || (this.host?.control.hasBegun(this.batch.indexOf(task)) ?? false);
+  }
+
+  /** The host is to be told the definition again. */
+  forget(): void {
+    for (const task of this.batch) this.#definitions.delete(task.definition.index);
+  }
+
   /** What the host's answer means for each task of the batch. */
-  outcomes({ results, failures, runMs }: DoneMessage): LaneOutcome[] {
+  outcomes({ results, buffers, failures, runMs }: DoneMessage): LaneOutcome[] {
+    if (buffers !== undefined) restoreBuffers(results, buffers);
     const { control } = this.host as Host;
     const outcomes = results.map(
       (value, item): LaneOutcome =>
@@ -88,7 +109,7 @@ export class Seat<T extends LaneTask> {
     for (const { item, kind, error } of failures ?? []) {
       outcomes[item] = { kind, error: decodeThrown(error), runMs: runMs[item] ?? 0 };
       // It may be there the next time: the host is to look again.
-      if (kind === 'unloadable') this.#definitions.delete((this.batch[item] as T).definition.index);
+      if (kind === 'unloadable') this.forget();
     }
     return outcomes;
   }
@@ -101,7 +122,7 @@ export class Seat<T extends LaneTask> {
     if (!this.wasUp) return this.batch.map(() => undefined);
     const { control } = this.host as Host;
     const died: LaneOutcome = { kind: 'died', exitCode, cause };
-    let isBlamed = !this.loading;
+    let isBlamed = !(this.loading && control.hasBegunLoading);
     return this.batch.map((task, item) => {
       if (control.hasBegun(item)) return died;
       if (!control.withdraw(item)) return { kind: 'withdrawn' };
@@ -137,7 +158,12 @@ function isDetached(value: Transferable): boolean {
 /** Why a task could not be posted. */
 export function unsendable(task: LaneTask, cause: unknown): TaskwardenError {
   const argument = task.args.findIndex((value) => !isCloneable(value));
-  const which = argument < 0 ? 'its arguments' : `argument ${argument + 1}`;
+  const which =
+    argument >= 0
+      ? `argument ${argument + 1}`
+      : isTransferring(task)
+        ? 'what its option "transfer" gives'
+        : 'its arguments';
   const reason = cause instanceof Error ? cause.message : String(cause);
   return new TaskwardenError(
     'ARGUMENT_NOT_CLONEABLE',

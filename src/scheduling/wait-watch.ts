@@ -8,7 +8,7 @@ import type { Fifo, FifoItem } from './fifo.ts';
 export interface WaitItem<T> extends FifoItem<T> {
   /** On the clock of `performance.now()`. */
   readonly queuedAt: number;
-  /** The highest level that was noticed, counted from 1. */
+  /** Which levels were noticed, a bit for each. */
   warnings: number;
 }
 
@@ -18,6 +18,8 @@ export class WaitWatch<T extends WaitItem<T>> {
   #levelsMs: readonly number[];
   #timer: Timer | undefined;
   #sweptAt = -Infinity;
+  /** When the timer fires. */
+  #dueAt = Infinity;
 
   /** Queues with a bookmark for each level. */
   constructor(
@@ -43,7 +45,7 @@ export class WaitWatch<T extends WaitItem<T>> {
 
   /** Something waits. */
   watch(): void {
-    if (this.#timer === undefined) this.#arm();
+    if (this.#timer === undefined || performance.now() + Math.min(...this.#levelsMs) < this.#dueAt) this.watchAnew();
   }
 
   stop(): void {
@@ -60,6 +62,7 @@ export class WaitWatch<T extends WaitItem<T>> {
     }
     if (dueAt === Infinity) return;
     dueAt = Math.max(dueAt, this.#sweptAt + Math.min(...this.#levelsMs) / 10); // in a flood, many at a time
+    this.#dueAt = dueAt;
     this.#timer = new Timer(Math.max(dueAt - performance.now(), 1), () => {
       this.#timer = undefined;
       this.#sweep();
@@ -75,8 +78,8 @@ export class WaitWatch<T extends WaitItem<T>> {
       for (const queue of this.#queues()) {
         for (let item = queue.bookmark(level); item && now - item.queuedAt >= levelMs; item = queue.bookmark(level)) {
           queue.pass(level);
-          if (item.warnings > level) continue; // put back after it was noticed
-          item.warnings = level + 1;
+          if (item.warnings & (1 << level)) continue; // put back after it was noticed
+          item.warnings |= 1 << level;
           late.push(item);
         }
       }

@@ -2,6 +2,7 @@
 import { createRequire, isBuiltin } from 'node:module';
 import { isAbsolute, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { TaskwardenError } from '../errors.ts';
 import { checkOptions, rules, show } from '../options.ts';
 import {
   callSite,
@@ -76,18 +77,22 @@ export function backgroundTask(
     if (isDecoratorContext(second)) {
       throw new TypeError('@backgroundTask needs the module: write @backgroundTask(import.meta.url)');
     }
-    const options = resolveTaskOptions((second ?? {}) as TaskOptions, 'backgroundTask()');
+    const options = resolveTaskOptions((second === undefined ? {} : second) as TaskOptions, 'backgroundTask()');
     const fn = first as TaskFunction;
     return wrap(defineBySource(nameOf(fn, options), fn), options);
   }
   const moduleUrl = toModuleUrl(first);
   const place = callSite(backgroundTask);
   if (typeof second === 'function') {
-    const options = resolveTaskOptions((third ?? {}) as TaskOptions, 'backgroundTask()');
+    const options = resolveTaskOptions((third === undefined ? {} : third) as TaskOptions, 'backgroundTask()');
     const fn = second as TaskFunction;
     return wrap(defineInModule(moduleUrl, nameOf(fn, options), fn, place), options);
   }
-  return decorator(moduleUrl, place, resolveTaskOptions((second ?? {}) as TaskOptions, 'backgroundTask()'));
+  return decorator(
+    moduleUrl,
+    place,
+    resolveTaskOptions((second === undefined ? {} : second) as TaskOptions, 'backgroundTask()'),
+  );
 }
 
 /** The functions of a module as background tasks. */
@@ -116,7 +121,7 @@ export function tasksFrom<M>(module: string | URL, options: TaskOptions<never> =
         return Reflect.get(target, key);
       let task = tasks.get(key);
       if (task === undefined) {
-        task = wrap(defineExport(moduleUrl, key, key), resolved);
+        task = wrap(defineExport(moduleUrl, key), resolved);
         tasks.set(key, task);
       }
       return task;
@@ -135,7 +140,12 @@ function resolveModule(module: unknown): string {
   try {
     return pathToFileURL(createRequire(join(process.cwd(), 'package.json')).resolve(module)).href;
   } catch {
-    return import.meta.resolve(module); // a package that only `import` can load; throws if there is none
+    // not there, or a package that only `import` can load
+  }
+  try {
+    return import.meta.resolve(module);
+  } catch (cause) {
+    throw new TaskwardenError('MODULE_LOAD_FAILED', `tasksFrom() finds no package ${show(module)}`, { cause });
   }
 }
 
@@ -178,8 +188,8 @@ function wrap(definition: Definition, options: ResolvedTaskOptions): BackgroundT
         "wrap it in a function of yours, or run it with { type: 'loop' }",
     );
   }
-  const submit = (...args: unknown[]) =>
-    (options.supervisor ?? defaultSubmitter()).submit<unknown>(definition, options, args);
+  const submitter = () => options.supervisor ?? defaultSubmitter();
+  const submit = (...args: unknown[]) => submitter().submit<unknown>(definition, options, args);
   return Object.defineProperties(submit, {
     name: { value: options.name ?? definition.name },
     definition: { value: definition },
@@ -195,7 +205,9 @@ function wrap(definition: Definition, options: ResolvedTaskOptions): BackgroundT
           { concurrency: rules.positiveCount, ordered: rules.boolean },
           `${definition.name}.map()`,
         );
-        return mapTasks(submit, items, mapOptions);
+        const hasRoom = () => submitter().hasRoom(options);
+        const untilRoom = () => submitter().capacity(options.priority);
+        return mapTasks({ submit, hasRoom, untilRoom }, items, mapOptions);
       },
     },
   }) as BackgroundTask<TaskFunction>;

@@ -70,6 +70,7 @@ export class Run implements TaskContext {
   #unreported: Progress | undefined;
   #timer: NodeJS.Timeout | undefined;
   #ended = false;
+  #wasStopped = false;
 
   constructor(task: RunningTask) {
     this.#task = task;
@@ -92,7 +93,7 @@ export class Run implements TaskContext {
   }
 
   get stopped(): boolean {
-    return this.#task.isStopRequested();
+    return this.#ended ? this.#wasStopped : this.#task.isStopRequested();
   }
 
   get signal(): AbortSignal {
@@ -133,6 +134,7 @@ export class Run implements TaskContext {
 
   /** The function has ended: says what progress was not said yet. */
   end(): void {
+    this.#wasStopped = this.stopped; // what is left of it must not read the flag of the next task
     this.#ended = true;
     this.#report();
   }

@@ -7,6 +7,7 @@ import { isAbsolute } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { TaskwardenError } from '../errors.ts';
 import { show } from '../options.ts';
+import { tsxMark } from './import-module.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: a task takes and returns what its author likes.
 export type TaskFunction = (...args: any[]) => unknown;
@@ -38,14 +39,14 @@ interface Registration {
 interface Registry {
   readonly registrations: Map<string, Registration>;
   readonly waiting: Map<string, (definition: Definition) => void>;
-  /** The index of each source that was defined. */
-  readonly sources: Map<string, number>;
+  /** The index of each source, and of each export, that was defined. */
+  readonly indexes: Map<string, number>;
   definitions: number;
 }
 
 const registrySymbol = Symbol.for('taskwarden.definitions');
 const holder = globalThis as { [registrySymbol]?: Registry };
-holder[registrySymbol] ??= { registrations: new Map(), waiting: new Map(), sources: new Map(), definitions: 0 };
+holder[registrySymbol] ??= { registrations: new Map(), waiting: new Map(), indexes: new Map(), definitions: 0 };
 const registry: Registry = holder[registrySymbol];
 
 function keyOf(moduleUrl: string, name: string): string {
@@ -53,13 +54,14 @@ function keyOf(moduleUrl: string, name: string): string {
 }
 
 /**
- * Registers a function under `moduleUrl#name`. Throws `DUPLICATE_TASK_NAME` if that is taken, naming both places.
+ * Registers a function under `moduleUrl#name`. Throws `DUPLICATE_TASK_NAME` if that is taken, naming both places; but
+ * a module that is evaluated anew, as by hot reloading, replaces what it registered.
  * @param place Where it is registered, in words.
  */
 export function defineInModule(moduleUrl: string, name: string, fn: TaskFunction, place: string): Definition {
   const key = keyOf(moduleUrl, name);
   const taken = registry.registrations.get(key);
-  if (taken !== undefined) {
+  if (taken !== undefined && taken.place !== place) {
     throw new TaskwardenError(
       'DUPLICATE_TASK_NAME',
       `two tasks are named "${name}" in ${moduleUrl}: one registered ${taken.place}, another ${place}; ` +
@@ -73,8 +75,8 @@ export function defineInModule(moduleUrl: string, name: string, fn: TaskFunction
 }
 
 /** An export of a module that registers nothing. */
-export function defineExport(moduleUrl: string, exportName: string, name: string): Definition {
-  return { index: nextIndex(), name, moduleUrl, exportName };
+export function defineExport(moduleUrl: string, exportName: string): Definition {
+  return { index: indexOf(keyOf(moduleUrl, exportName)), name: exportName, moduleUrl, exportName };
 }
 
 /** A function that travels by its source, if it has one. */
@@ -82,9 +84,7 @@ export function defineBySource(name: string, fn: TaskFunction): Definition {
   const source = sourceOf(fn);
   if (source === undefined) return { index: nextIndex(), name, fn };
   // One source is one function for the threads, though here it may be many, with as many closures.
-  const index = registry.sources.get(source) ?? nextIndex();
-  registry.sources.set(source, index);
-  return { index, name, fn, source };
+  return { index: indexOf(source), name, fn, source };
 }
 
 /**
@@ -122,12 +122,15 @@ export function wireDefinition({ index, name, moduleUrl, exportName, source }: D
   };
 }
 
+/** See `importModule`: the module is the same. */
+const tsxMarked = new RegExp(`[?&]${tsxMark}$`);
+
 /** A module's URL from `import.meta.url`, a URL, or `__filename`. */
 export function toModuleUrl(module: unknown): string {
   if (module instanceof URL) return module.href;
   if (typeof module === 'string') {
     if (isAbsolute(module)) return pathToFileURL(module).href;
-    if (URL.canParse(module)) return module;
+    if (URL.canParse(module)) return module.replace(tsxMarked, '');
   }
   throw new TypeError(
     `the module of a task must be import.meta.url, a URL or an absolute path (__filename); got ${show(module)}`,
@@ -158,6 +161,13 @@ function isExpression(text: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** One index for what is the same for the threads, however often it is defined here. */
+function indexOf(identity: string): number {
+  const index = registry.indexes.get(identity) ?? nextIndex();
+  registry.indexes.set(identity, index);
+  return index;
 }
 
 function nextIndex(): number {

@@ -3,15 +3,39 @@ import { fileURLToPath } from 'node:url';
 
 const typescript = /\.[cm]?tsx?$/;
 
+/** Marks a module that is imported once more, through tsx: Node keeps the first failure under the plain URL. */
+export const tsxMark = 'taskwarden=tsx';
+
 export async function importModule(url: string): Promise<Record<string, unknown>> {
   const isTypescript = URL.canParse(url) && typescript.test(new URL(url).pathname);
   if (!isTypescript) return import(url);
-  if (!stripsTypes()) await registerTsx(url);
+  if (!stripsTypes()) {
+    await registerTsx(url);
+    return import(url);
+  }
   try {
     return await import(url);
   } catch (error) {
-    throw stripsTypes() ? withHint(error, url) : error;
+    return importThroughTsx(url, error);
   }
+}
+
+/** What Node's own type stripping does not do, tsx may: decorators and enums, `.js` for `.ts`, no extension at all. */
+async function importThroughTsx(url: string, error: unknown): Promise<Record<string, unknown>> {
+  const code = (error as { code?: string } | undefined)?.code ?? '';
+  if (!(error instanceof SyntaxError) && !/TYPESCRIPT|MODULE_NOT_FOUND|FILE_EXTENSION|DIR_IMPORT/.test(code))
+    throw error;
+  try {
+    await registerTsx(url);
+  } catch {
+    throw new SyntaxError(
+      `${(error as Error).message} (in ${fileURLToPath(url)}, or a module that it imports): Node's own TypeScript ` +
+        'support takes neither decorators nor enums, and imports only full file names: compile the module first, or ' +
+        'install tsx (npm install tsx)',
+      { cause: error },
+    );
+  }
+  return import(`${url}${new URL(url).search === '' ? '?' : '&'}${tsxMark}`);
 }
 
 function stripsTypes(): boolean {
@@ -35,15 +59,4 @@ function registerTsx(url: string): Promise<void> {
     cjs.register();
   })();
   return registered;
-}
-
-/** Node's own type stripping takes neither decorators nor enums. */
-function withHint(error: unknown, url: string): unknown {
-  const code = (error as { code?: string } | undefined)?.code;
-  if (code !== 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX' && !(error instanceof SyntaxError)) return error;
-  return new SyntaxError(
-    `${fileURLToPath(url)}: ${(error as Error).message}; Node's own TypeScript support takes neither decorators nor ` +
-      'enums: compile this module first, or run it through tsx',
-    { cause: error },
-  );
 }

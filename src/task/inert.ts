@@ -42,6 +42,17 @@ export function whenInertWait(callback: () => void): void {
   else host?.listeners.push(callback);
 }
 
+/** What a task threw; with a hint, if it missed what its module would define after a wait that never ends here. */
+export function explainInertWait(error: unknown): unknown {
+  const isEarly = error instanceof ReferenceError && /before initialization$/.test(error.message);
+  if (isEarly && holder[hostSymbol]?.waits) {
+    error.message +=
+      ': in a thread, the module of this task stops at the first task, or call of the supervisor, that it awaits; ' +
+      'define what tasks need above that line';
+  }
+  return error;
+}
+
 /** A promise that never settles and notes who waits for it. */
 export function inertPromise<T>(): Promise<T> {
   return new InertPromise<T>(() => {});

@@ -23,6 +23,8 @@ export interface LoadedFunction {
 const restOfModuleMs = 100;
 /** How long after a module began to wait for an inert call a task may still be defined. */
 const lastChanceMs = 1_000;
+/** How long a module may load before its tasks fail. */
+const longestLoadMs = 60_000;
 
 /** Rejects with `MODULE_LOAD_FAILED`, `TASK_NOT_DEFINED` or `TASK_UNREACHABLE`. */
 export async function loadFunction(wire: WireDefinition): Promise<LoadedFunction> {
@@ -45,6 +47,11 @@ function fromSource(name: string, source: string): LoadedFunction {
   return { fn: hinted, receiver: undefined };
 }
 
+/** Vite gives imports names of its own. */
+function nameOf(variable: string): string {
+  return variable.startsWith('__vite_ssr_import') ? 'an import of its module' : `"${variable}"`;
+}
+
 function evaluate(source: string, name: string): TaskFunction {
   try {
     return functionFromSource(source);
@@ -58,7 +65,7 @@ function explain(error: unknown, name: string): never {
   const variable = error instanceof ReferenceError ? /^(.+) is not defined$/.exec(error.message)?.[1] : undefined;
   if (variable !== undefined) {
     (error as Error).message =
-      `${variable} is not defined: task "${name}" was sent to its thread by its source, which can't see "${variable}" ` +
+      `${variable} is not defined: task "${name}" was sent to its thread by its source, which can't see ${nameOf(variable)} ` +
       'around it. Either give its module, backgroundTask(import.meta.url, ...), so that the thread imports it; or run ' +
       `it on the event loop, { type: 'loop' }, where closures work`;
   }
@@ -97,6 +104,7 @@ function fromModule(moduleUrl: string, { name, exportName }: WireDefinition): Pr
       if (definition === undefined) setTimeout(settle, lastChanceMs, unreachable(moduleUrl, name)).unref();
       else take(definition);
     });
+    setTimeout(reject, longestLoadMs, unfinished(moduleUrl)).unref();
     load(moduleUrl).then((module) => {
       const found = exportName === undefined ? undefined : exported(module, exportName);
       // CommonJS that could not require() this package imports it, and defines its tasks a moment after it was loaded.
@@ -149,6 +157,13 @@ function notDefined(moduleUrl: string, name: string, module?: Record<string, unk
     'TASK_NOT_DEFINED',
     `${moduleUrl} was imported in a thread, but it registered no task "${name}" there: ` +
       'call backgroundTask() at the top level of the module, not under a condition or in a function',
+  );
+}
+
+function unfinished(moduleUrl: string): TaskwardenError {
+  return new TaskwardenError(
+    'MODULE_LOAD_FAILED',
+    `${moduleUrl} is still loading after ${longestLoadMs / 1_000} s: what it awaits at its top level may never come`,
   );
 }
 

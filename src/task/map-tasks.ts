@@ -9,8 +9,15 @@ export interface MapOptions {
   readonly ordered?: boolean;
 }
 
+/** Where the tasks go. */
+export interface MapTarget<T> {
+  submit(...args: unknown[]): TaskHandle<T>;
+  hasRoom(): boolean;
+  untilRoom(): Promise<void>;
+}
+
 export async function* mapTasks<T>(
-  submit: (...args: unknown[]) => TaskHandle<T>,
+  { submit, hasRoom, untilRoom }: MapTarget<T>,
   items: Iterable<unknown[]> | AsyncIterable<unknown[]>,
   { concurrency = 64, ordered = false }: MapOptions,
 ): AsyncGenerator<T, void, undefined> {
@@ -27,7 +34,8 @@ export async function* mapTasks<T>(
 
   function fill(): void {
     while (!isReading && !isExhausted && problem === undefined && handles.size < concurrency) {
-      if (isAsync) void readLater();
+      if (!hasRoom()) void waitForRoom();
+      else if (isAsync) void readLater();
       else readNow();
     }
   }
@@ -40,6 +48,15 @@ export async function* mapTasks<T>(
     }
   }
 
+  /** Nothing is read that can't be submitted. */
+  async function waitForRoom(): Promise<void> {
+    isReading = true;
+    await untilRoom();
+    isReading = false;
+    if (!isLeft) fill();
+    wake();
+  }
+
   async function readLater(): Promise<void> {
     isReading = true;
     try {
@@ -48,7 +65,7 @@ export async function* mapTasks<T>(
       fail(error);
     }
     isReading = false;
-    fill();
+    if (!isLeft) fill();
     wake();
   }
 

@@ -61,6 +61,10 @@ export interface TaskOptions<F extends TaskFunction = TaskFunction> {
 export interface TaskSubmitter {
   /** What background tasks call. Use `putTask` instead. */
   submit<T>(definition: Definition, options: ResolvedTaskOptions, args: readonly unknown[]): TaskHandle<T>;
+  /** Whether a task with these options can be taken in now. */
+  hasRoom(options: ResolvedTaskOptions): boolean;
+  /** Resolves when one more task can wait. */
+  capacity(priority?: Priority): Promise<void>;
 }
 
 /** Complete options: what has a default has its value. */

@@ -3,11 +3,12 @@
  *
  *   delayed ──▶ queued ──▶ started ──▶ completed | failed | canceled
  *      ▲           │          │
- *      │           └──────────┼──▶ failed (expired) | canceled
+ *      │           ▲└─────────┼──▶ failed (expired) | canceled
  *      └── retry after back-off, crash retry ──┘
  *
  * It knows no queue, no lane and no supervisor; whoever holds it moves it on.
  */
+import { AsyncResource } from 'node:async_hooks';
 import { callSafely } from '../call-safely.ts';
 import { Timer } from '../clock.ts';
 import type { Priority } from '../scheduling/priority-pool.ts';
@@ -33,7 +34,7 @@ export interface TaskNaming {
 const next: Readonly<Record<TaskStatus, readonly TaskStatus[]>> = {
   delayed: ['queued', 'failed', 'canceled'],
   queued: ['started', 'failed', 'canceled'],
-  started: ['delayed', 'completed', 'failed', 'canceled'],
+  started: ['delayed', 'queued', 'completed', 'failed', 'canceled'],
   completed: [],
   failed: [],
   canceled: [],
@@ -65,7 +66,7 @@ export class Task {
   /** It is not to be found by its id any more. */
   isForgotten = false;
   crashes = 0;
-  /** How many of the two warnings about waiting were given. */
+  /** Which warnings about waiting were given, a bit for each. */
   warnings = 0;
   /** When it entered the queue, on the clock of `performance.now()`. */
   queuedAt: number = performance.now();
@@ -75,6 +76,7 @@ export class Task {
 
   #waitMs: number | undefined;
   readonly #naming: TaskNaming;
+  readonly #scope: AsyncResource | undefined;
   #id: string | undefined;
   /** Holds the result, so that a task that is kept for its TaskInfo does not. */
   #handle: TaskHandle<unknown> | undefined;
@@ -94,6 +96,8 @@ export class Task {
     this.args = args;
     this.sequence = sequence;
     this.#naming = naming;
+    // What is called here, and not in a thread, sees the AsyncLocalStorage of who submitted it, not of who freed a slot.
+    if (options.type === 'loop' || options.callback !== undefined) this.#scope = new AsyncResource('taskwarden.Task');
   }
 
   /** Made when it is first asked for. */
@@ -151,6 +155,15 @@ export class Task {
     this.threadId = threadId;
   }
 
+  /** Its thread died before the function began: this was no attempt, and it waits as before. */
+  putBack(): void {
+    if (this.status === 'queued') return;
+    this.#become('queued');
+    this.attempt -= 1;
+    this.timeStarted = undefined;
+    this.#waitMs = undefined;
+  }
+
   /** Back to wait for its next attempt. */
   retry(): void {
     this.#become('delayed');
@@ -182,6 +195,11 @@ export class Task {
   /** How long it has waited, or waited for its last start. */
   get waitMs(): number {
     return this.#waitMs ?? performance.now() - this.queuedAt;
+  }
+
+  /** Calls something in the asynchronous context of whoever submitted the task, if it was kept. */
+  runInScope<R>(call: () => R): R {
+    return this.#scope === undefined ? call() : this.#scope.runInAsyncScope(call);
   }
 
   /** The one timer of its present state: its delay, its time in the queue, its run time or its grace. */
@@ -217,6 +235,11 @@ export class Task {
     for (const listener of this.#progressListeners ?? []) callSafely(listener, this.progress, onProblem);
   }
 
+  /** How long the attempt has run that runs now. */
+  get runningMs(): number | undefined {
+    return this.status === 'started' ? Date.now() - (this.timeStarted ?? 0) : undefined;
+  }
+
   get info(): TaskInfo {
     return Object.freeze({
       id: this.id,
@@ -229,7 +252,7 @@ export class Task {
       timeStarted: this.timeStarted,
       timeFinished: this.timeFinished,
       waitMs: this.waitMs,
-      runMs: this.runMs ?? (this.status === 'started' ? Date.now() - (this.timeStarted ?? 0) : undefined),
+      runMs: this.runMs ?? this.runningMs,
       threadId: this.threadId,
       progress: this.progress,
       error: this.error,

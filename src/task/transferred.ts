@@ -17,6 +17,8 @@ interface Transferred {
  * `transferred(pixels, [pixels.buffer])`. On the event loop nothing has to travel, and the value is the result.
  */
 export function transferred<T>(value: T, transfers: readonly Transferable[]): T {
+  if (!Array.isArray(transfers))
+    throw new TypeError('transferred() takes the result and an array of what to hand over');
   const wrapped: Transferred = { value, [transfersSymbol]: transfers };
   return wrapped as T;
 }

@@ -276,7 +276,7 @@ describe('stop', () => {
     const supervisor = new TaskSupervisor();
     expect(await supervisor.stop()).toEqual({ finished: 0, canceled: 0, terminated: 0 });
     expect(supervisor.state).toBe('stopped');
-    expect(supervisor.start().state).toBe('stopped');
+    expect(() => supervisor.start()).toThrow(expect.objectContaining({ code: 'SUPERVISOR_STOPPED' }));
   });
 
   it('leaves a supervisor that takes no task, by a rejected handle', async () => {

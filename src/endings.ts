@@ -1,0 +1,41 @@
+/** What ends a task before its function does, or instead of it, each with the error that says so. */
+import { TaskwardenError } from './errors.ts';
+import type { Ending, Task } from './task/task.ts';
+
+/** By its caller or its signal; the reason is the cause. */
+export function canceled(task: Task, reason: unknown): Ending {
+  const error = new TaskwardenError('TASK_CANCELED', `task "${task.name}" was canceled`, {
+    taskId: task.id,
+    ...(reason !== undefined && { cause: reason }),
+  });
+  return { reason: 'canceled', error };
+}
+
+export function timedOut(task: Task, timeoutMs: number): Ending {
+  const message = `task "${task.name}" ran longer than its ${timeoutMs} ms`;
+  return { reason: 'timeout', error: new TaskwardenError('TASK_TIMEOUT', message, { taskId: task.id, timeoutMs }) };
+}
+
+export function expired(task: Task, timeoutMs: number): Ending {
+  const message = `task "${task.name}" waited longer than its ${timeoutMs} ms, and never ran`;
+  return { reason: 'expired', error: new TaskwardenError('TASK_EXPIRED', message, { taskId: task.id, timeoutMs }) };
+}
+
+export function crashed(task: Task, exitCode: number | undefined, cause: unknown): Ending {
+  const how = cause instanceof Error ? cause.message : `it exited with code ${exitCode}`;
+  const error = new TaskwardenError('TASK_CRASHED', `the thread of task "${task.name}" died under it: ${how}`, {
+    taskId: task.id,
+    ...(exitCode !== undefined && { exitCode }),
+    ...(cause !== undefined && { cause }),
+  });
+  return { reason: 'crashed', error };
+}
+
+export function shutDown(task: Task): Ending {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 0; // there may be a hundred thousand, and all come from the same place
+  const message = `task "${task.name}" was canceled, because its supervisor stops`;
+  const error = new TaskwardenError('TASK_CANCELED', message, { taskId: task.id });
+  Error.stackTraceLimit = limit;
+  return { reason: 'shutdown', error };
+}

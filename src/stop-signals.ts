@@ -1,0 +1,27 @@
+/** Signals of the process that stop a supervisor. One listener for each, however many block: one signal counts once. */
+
+export class StopSignals {
+  readonly #onSignal: () => void;
+  /** How many listen to each. */
+  readonly #holds = new Map<NodeJS.Signals, number>();
+
+  constructor(onSignal: () => void) {
+    this.#onSignal = onSignal;
+  }
+
+  hold(signals: readonly NodeJS.Signals[]): void {
+    for (const signal of signals) {
+      const holds = this.#holds.get(signal) ?? 0;
+      if (holds === 0) process.on(signal, this.#onSignal);
+      this.#holds.set(signal, holds + 1);
+    }
+  }
+
+  release(signals: readonly NodeJS.Signals[]): void {
+    for (const signal of signals) {
+      const holds = (this.#holds.get(signal) ?? 1) - 1;
+      if (holds === 0) process.off(signal, this.#onSignal);
+      this.#holds.set(signal, holds);
+    }
+  }
+}
