@@ -48,18 +48,30 @@ export interface PiscinaSettings {
   readonly concurrentTasksPerWorker: number;
 }
 
-export function piscinaPool(fn: keyof Work, { atomics, concurrentTasksPerWorker }: PiscinaSettings): Pool {
-  const pool = new Piscina({
-    filename: work.href,
-    name: fn,
-    minThreads: threads,
-    maxThreads: threads,
+/** Each number of tasks a thread, with the two modes that can matter for many tasks. */
+export function settingsFor(...tasksPerThread: readonly number[]): readonly PiscinaSettings[] {
+  return tasksPerThread.flatMap((concurrentTasksPerWorker) =>
+    (['sync', 'disabled'] as const).map((atomics) => ({ atomics, concurrentTasksPerWorker })),
+  );
+}
+
+/** Piscina with so many threads, from start to end, and nothing on that costs time. */
+export function fixedPiscina(filename: URL, name: string, count: number, settings: PiscinaSettings): Piscina {
+  return new Piscina({
+    filename: filename.href,
+    name,
+    minThreads: count,
+    maxThreads: count,
     idleTimeout: Infinity,
     recordTiming: false,
     execArgv: [],
-    atomics,
-    concurrentTasksPerWorker,
+    ...settings,
   });
+}
+
+export function piscinaPool(fn: keyof Work, settings: PiscinaSettings): Pool {
+  const pool = fixedPiscina(work, fn, threads, settings);
+  const { atomics, concurrentTasksPerWorker } = settings;
   return {
     name: 'piscina',
     settings: `atomics ${atomics}, concurrentTasksPerWorker ${concurrentTasksPerWorker}`,

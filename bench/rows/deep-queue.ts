@@ -1,4 +1,5 @@
 import type { Row } from '../measure.ts';
+import { settingsFor } from '../pools.ts';
 import { allAtOnce, measureTinyTasks } from '../tiny-tasks.ts';
 
 export const deepQueue: Row = {
@@ -10,14 +11,7 @@ export const deepQueue: Row = {
       what: '300,000 at once',
       way: allAtOnce,
       tasks: 300_000,
-      piscinaSettings: [
-        { atomics: 'sync', concurrentTasksPerWorker: 1 },
-        { atomics: 'disabled', concurrentTasksPerWorker: 1 },
-        { atomics: 'sync', concurrentTasksPerWorker: 16 },
-        { atomics: 'disabled', concurrentTasksPerWorker: 16 },
-        { atomics: 'sync', concurrentTasksPerWorker: 64 },
-        { atomics: 'disabled', concurrentTasksPerWorker: 64 },
-      ],
+      piscinaSettings: settingsFor(1, 16, 64),
       atLeastPiscina: 10,
       atLeastBare: 1,
     }),

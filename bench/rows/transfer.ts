@@ -1,10 +1,9 @@
 /** Row 9: a large buffer is handed over, touched and handed back, and never copied. */
 import { Worker } from 'node:worker_threads';
-import { Piscina } from 'piscina';
 import { type BackgroundTask, TaskSupervisor, tasksFrom } from 'taskwarden';
 import { elapsed } from '../cpu-work.ts';
 import { atMost, type Contestant, compare, heat, type Row } from '../measure.ts';
-import type { PiscinaSettings } from '../pools.ts';
+import { fixedPiscina, type PiscinaSettings } from '../pools.ts';
 
 interface Transfers {
   touch(buffer: ArrayBuffer): ArrayBuffer;
@@ -53,21 +52,11 @@ function taskwarden(): Contestant {
   };
 }
 
-function piscina({ atomics, concurrentTasksPerWorker }: PiscinaSettings): Contestant {
-  const pool = new Piscina({
-    filename: new URL('../work/piscina-transfer.mjs', import.meta.url).href,
-    name: 'touch',
-    minThreads: 1,
-    maxThreads: 1,
-    idleTimeout: Infinity,
-    recordTiming: false,
-    execArgv: [],
-    atomics,
-    concurrentTasksPerWorker,
-  });
+function piscina(settings: PiscinaSettings): Contestant {
+  const pool = fixedPiscina(new URL('../work/piscina-transfer.mjs', import.meta.url), 'touch', 1, settings);
   return {
     name: 'piscina',
-    settings: `transferList, move(), atomics ${atomics}`,
+    settings: `transferList, move(), atomics ${settings.atomics}`,
     run: () => trip((buffer) => pool.run(buffer, { transferList: [buffer] })),
     close: () => pool.destroy(),
   };

@@ -1,4 +1,5 @@
 import type { Row } from '../measure.ts';
+import { settingsFor } from '../pools.ts';
 import { inFlight, measureTinyTasks } from '../tiny-tasks.ts';
 
 export const window: Row = {
@@ -10,14 +11,7 @@ export const window: Row = {
       what: '300,000, 64 in flight',
       way: inFlight(64),
       tasks: 300_000,
-      piscinaSettings: [
-        { atomics: 'sync', concurrentTasksPerWorker: 1 },
-        { atomics: 'disabled', concurrentTasksPerWorker: 1 },
-        { atomics: 'sync', concurrentTasksPerWorker: 16 },
-        { atomics: 'disabled', concurrentTasksPerWorker: 16 },
-        { atomics: 'sync', concurrentTasksPerWorker: 32 },
-        { atomics: 'disabled', concurrentTasksPerWorker: 32 },
-      ],
+      piscinaSettings: settingsFor(1, 16, 32),
       atLeastPiscina: 5,
     }),
   ],
