@@ -303,8 +303,9 @@ export class Dispatcher implements LaneListener<Task> {
   }
 
   #expire(task: Task, timeoutMs: number): void {
+    const { queuedAt } = task;
     setImmediate(() => {
-      if (task.status !== 'queued') return;
+      if (task.status !== 'queued' || task.queuedAt !== queuedAt) return;
       this.#end(task, expired(task, timeoutMs), true);
     });
   }

@@ -217,3 +217,10 @@ describe('progress', () => {
     expect(reports).toEqual([]);
   });
 });
+
+it.each([false, true])('once ended, it does not follow the flag any more (stopped: %s)', (stopped) => {
+  stopFlag = stopped;
+  run.end();
+  stopFlag = !stopped;
+  expect(run.stopped).toBe(stopped);
+});

@@ -65,3 +65,22 @@ it('reset makes as many items as it is told fresh for a new batch', () => {
   expect([0, 1, 2].map((item) => thread.isStopRequested(item))).toEqual([false, false, true]);
   expect([thread.begin(0), lane.withdraw(1)]).toEqual([true, true]);
 });
+
+it('the other side sees that the definition begins to be loaded, until the next batch', () => {
+  const { lane, thread } = bothSides();
+  expect(lane.hasBegunLoading).toBe(false);
+  thread.beginLoading();
+  expect([lane.hasBegunLoading, thread.hasBegunLoading]).toEqual([true, true]);
+  lane.reset(1);
+  expect([lane.hasBegunLoading, thread.hasBegunLoading]).toEqual([false, false]);
+});
+
+it('loading is apart from every item, the last too', () => {
+  const { lane, thread } = bothSides();
+  const last = ControlBlock.capacity - 1;
+  thread.beginLoading();
+  expect([lane.hasBegun(0), lane.hasBegun(last), lane.withdraw(last)]).toEqual([false, false, true]);
+  lane.reset(ControlBlock.capacity);
+  for (let item = 0; item <= last; item += 1) thread.begin(item);
+  expect(lane.hasBegunLoading).toBe(false);
+});

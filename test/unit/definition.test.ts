@@ -23,6 +23,10 @@ describe('the URL of a module', () => {
     ['a URL with a query', 'file:///app/images.js?v=1', 'file:///app/images.js?v=1'],
     ['a data URL', 'data:text/javascript,export {}', 'data:text/javascript,export {}'],
     ['a built-in', 'node:zlib', 'node:zlib'],
+    ['a URL that is marked for tsx', 'file:///app/a.ts?taskwarden=tsx', 'file:///app/a.ts'],
+    ['a URL with a query that is marked for tsx', 'file:///app/a.ts?v=1&taskwarden=tsx', 'file:///app/a.ts?v=1'],
+    ['a URL that only looks marked', 'file:///app/a.ts?taskwarden=tsx1', 'file:///app/a.ts?taskwarden=tsx1'],
+    ['a URL object that is marked for tsx', new URL('file:///app/a.ts?taskwarden=tsx'), 'file:///app/a.ts'],
     ['a URL object', new URL('./a b.js', 'file:///app/'), 'file:///app/a%20b.js'],
     ['an absolute path', __filename, pathToFileURL(__filename).href],
     ['a path with a space and a hash', '/app/a b#c.js', 'file:///app/a%20b%23c.js'],
@@ -64,11 +68,44 @@ describe('the registry', () => {
 
   it('refuses a second function of one name in one module, and keeps the first', () => {
     const first = defineInModule('file:///registry/twice.js', 'twice', noop, 'here');
-    const second = () => defineInModule('file:///registry/twice.js', 'twice', () => 'another', 'here');
+    const second = () => defineInModule('file:///registry/twice.js', 'twice', () => 'another', 'there');
     expect(second).toThrow(TaskwardenError);
     expect(second).toThrow(expect.objectContaining({ code: 'DUPLICATE_TASK_NAME' }));
     expect(second).toThrow(/^two tasks are named "twice" in file:\/\/\/registry\/twice\.js: /);
     expect(findDefinition('file:///registry/twice.js', 'twice')).toBe(first);
+  });
+
+  it('lets a function replace the one that was registered at the same place', () => {
+    const anew = () => 'anew';
+    const first = defineInModule('file:///registry/anew.js', 'anew', noop, 'here');
+    const second = defineInModule('file:///registry/anew.js', 'anew', anew, 'here');
+    expect(second).toMatchObject({ name: 'anew', fn: anew });
+    expect(second.index).not.toBe(first.index);
+    expect(findDefinition('file:///registry/anew.js', 'anew')).toBe(second);
+  });
+
+  it.each(['twice2', 'twice$1', 'twice_1'])('finds the one function whose name a compiler made %s', (renamed) => {
+    const url = `file:///registry/renamed/${renamed}.js`;
+    const definition = defineInModule(url, 'twice', noop, 'here');
+    defineInModule(url, 'other', noop, 'there');
+    defineInModule('file:///registry/renamed/another.js', 'twice', noop, 'here');
+    expect(findDefinition(url, renamed)).toBe(definition);
+    expect(findDefinition(url, 'twice')).toBe(definition);
+    expect(findDefinition(url, 'twice2more')).toBeUndefined();
+  });
+
+  it('finds a function that a compiler renamed by the name it was given', () => {
+    const definition = defineInModule('file:///registry/original.js', 'twice2', noop, 'here');
+    expect(findDefinition('file:///registry/original.js', 'twice')).toBe(definition);
+  });
+
+  it('finds none where the name without what compilers add is that of two', () => {
+    const url = 'file:///registry/ambiguous.js';
+    const one = defineInModule(url, 'twice1', noop, 'here');
+    defineInModule(url, 'twice2', noop, 'there');
+    expect(findDefinition(url, 'twice3')).toBeUndefined();
+    expect(findDefinition(url, 'twice')).toBeUndefined();
+    expect(findDefinition(url, 'twice1')).toBe(one);
   });
 
   it('names both places where functions of one name are registered', () => {
@@ -111,7 +148,7 @@ describe('the registry', () => {
     expect(copy.findDefinition).not.toBe(findDefinition);
     const definition = defineInModule('file:///registry/shared.js', 'shared', noop, 'here');
     expect(copy.findDefinition('file:///registry/shared.js', 'shared')).toBe(definition);
-    expect(copy.defineExport('file:///a.js', 'a', 'a').index).toBe(definition.index + 1);
+    expect(copy.defineExport('file:///a.js', 'a').index).toBe(definition.index + 1);
   });
 });
 
@@ -119,10 +156,23 @@ describe('what crosses', () => {
   it('gives each definition an index of its own', () => {
     const indexes = [
       defineInModule('file:///wire/a.js', 'a', noop, 'here'),
-      defineExport('file:///wire/a.js', 'a', 'a'),
+      defineExport('file:///wire/a.js', 'a'),
       defineBySource('a', noop),
     ].map(({ index }) => index);
     expect(new Set(indexes).size).toBe(3);
+  });
+
+  it('gives one export one index, and one source, however often they are defined', () => {
+    const first = defineExport('file:///wire/once.js', 'a');
+    expect(defineExport('file:///wire/once.js', 'a')).toEqual(first);
+    expect(defineExport('file:///wire/once.js', 'b').index).not.toBe(first.index);
+    expect(defineExport('file:///wire/other.js', 'a').index).not.toBe(first.index);
+
+    const make = (add: number) => (x: number) => x + add;
+    const [one, two] = [defineBySource('one', make(1)), defineBySource('two', make(2))];
+    expect(two.index).toBe(one.index);
+    expect([one.name, two.name, one.fn?.(1), two.fn?.(1)]).toEqual(['one', 'two', 2, 3]);
+    expect(defineBySource('one', (x: number) => x - 1).index).not.toBe(one.index);
   });
 
   it('is the key of a registered function, and not the function', () => {
@@ -133,10 +183,10 @@ describe('what crosses', () => {
   });
 
   it('is module and export of a function that is not registered', () => {
-    const definition = defineExport('node:zlib', 'gzipSync', 'gzip');
+    const definition = defineExport('node:zlib', 'gzipSync');
     expect(wireDefinition(definition)).toEqual({
       index: definition.index,
-      name: 'gzip',
+      name: 'gzipSync',
       moduleUrl: 'node:zlib',
       exportName: 'gzipSync',
     });

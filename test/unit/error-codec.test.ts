@@ -26,6 +26,10 @@ function caught(fn: () => unknown): Error {
   throw new Error('nothing was thrown');
 }
 
+function refuse(): never {
+  throw new RangeError('no');
+}
+
 describe('built-in classes', () => {
   const builtIn = [Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError];
   it.each(builtIn.map((type) => [type.name, type] as const))(
@@ -153,10 +157,22 @@ describe('what is no error', () => {
     [Symbol('s'), "[Symbol(s): can't be cloned]"],
     [function boom() {}, "[function boom: can't be cloned]"],
     [() => {}, "[function (anonymous): can't be cloned]"],
-    [{ run() {} }, "[an object: can't be cloned]"],
+    [Object.assign(new (class Job {})(), { run() {} }), "[an object: can't be cloned]"],
+    [[() => {}], "[an array: can't be cloned]"],
     [Promise.resolve(), "[an object: can't be cloned]"],
   ])('%o, which has no clone, arrives as a text', (value, text) => {
     expect(cross(value)).toBe(text);
+  });
+
+  it('of a plain object with fields that have no clone, the others arrive', () => {
+    expect(cross({ status: 500, run() {}, at: new Date(0), deep: { fn() {} }, list: [1], key: Symbol('k') })).toEqual({
+      status: 500,
+      run: "[function run: can't be cloned]",
+      at: new Date(0),
+      deep: "[an object: can't be cloned]",
+      list: [1],
+      key: "[Symbol(k): can't be cloned]",
+    });
   });
 
   it('plain data arrives as a copy', () => {
@@ -239,13 +255,26 @@ describe('own fields', () => {
   });
 
   it('one that can not be cloned is replaced by a text, and the others arrive', () => {
-    const error = Object.assign(new Error('m'), { request: { abort() {} }, retry() {}, key: Symbol('k'), status: 1 });
+    const error = Object.assign(new Error('m'), {
+      request: { abort() {}, url: '/a' },
+      retry() {},
+      key: Symbol('k'),
+      status: 1,
+    });
     expect(crossError(error)).toMatchObject({
-      request: "[an object: can't be cloned]",
+      request: { abort: "[function abort: can't be cloned]", url: '/a' },
       retry: "[function retry: can't be cloned]",
       key: "[Symbol(k): can't be cloned]",
       status: 1,
     });
+  });
+
+  it.each([
+    ['with a getter that throws', () => Object.defineProperty({}, 'trap', { enumerable: true, get: refuse })],
+    ['with traps that throw', () => new Proxy({}, { getPrototypeOf: refuse, ownKeys: refuse, get: refuse })],
+  ])('an object %s does not keep the rest of the error from crossing', (_, field) => {
+    const error = Object.assign(new TypeError('m'), { field: field(), status: 1 });
+    expect(crossError(error)).toMatchObject({ name: 'TypeError', message: 'm', status: 1 });
   });
 
   it('one whose getter throws is replaced by a text', () => {
@@ -288,6 +317,29 @@ describe('own fields', () => {
     const arrived = crossError(error);
     expect(Object.getPrototypeOf(arrived)).toBe(Error.prototype);
     expect(Object.getOwnPropertyDescriptor(arrived, '__proto__')?.value).toEqual({ evil: true });
+  });
+});
+
+describe('what can not be read', () => {
+  it.each([
+    ['own keys', { ownKeys: refuse }],
+    ['prototype', { getPrototypeOf: refuse }],
+    ['having a cause', { has: refuse }],
+  ])('an error whose %s throws arrives as one that says so', (_, traps) => {
+    const arrived = cross(new Proxy(new Error('m'), traps));
+    expect(arrived).toBeInstanceOf(Error);
+    expect(arrived).toMatchObject({ message: "what was thrown can't be read: RangeError: no" });
+  });
+
+  it('it may throw what has no text itself', () => {
+    const traps = {
+      ownKeys(): never {
+        throw Object.create(null);
+      },
+    };
+    expect(cross(new Proxy(new Error('m'), traps))).toMatchObject({
+      message: "what was thrown can't be read: [no text]",
+    });
   });
 });
 

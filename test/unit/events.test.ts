@@ -1,14 +1,21 @@
 /** The emitter: every listener hears, and what one of them throws is told and harms nobody. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { beforeEach, expect, it, vi } from 'vitest';
-import { SupervisorEmitter } from '../../src/events.ts';
+import { type EventName, SupervisorEmitter } from '../../src/events.ts';
 
 const problems = vi.fn();
-let emitter: SupervisorEmitter;
+
+class Emitter extends SupervisorEmitter {
+  protected override onListenerProblem(problem: unknown, event: EventName): void {
+    problems(problem, event);
+  }
+}
+
+let emitter: Emitter;
 
 beforeEach(() => {
   problems.mockReset();
-  emitter = new SupervisorEmitter(problems);
+  emitter = new Emitter();
 });
 
 const started = { threadId: 1 };
@@ -34,7 +41,7 @@ it('calls a listener of once() once', () => {
   emitter.emit('thread:started', started);
   emitter.emit('thread:started', started);
   expect(listener.mock.calls).toEqual([[started]]);
-  expect(emitter.isHeard('thread:started')).toBe(false);
+  expect(emitter.listenerCount('thread:started')).toBe(0);
 });
 
 it('off() takes away the listener it names, of on() and of once(), and no other', () => {
@@ -65,16 +72,66 @@ it('off() without a listener takes all from that event', () => {
   emitter.once('thread:started', two);
   emitter.on('supervisor:started', other);
   emitter.off('thread:started');
-  expect([emitter.isHeard('thread:started'), emitter.isHeard('supervisor:started')]).toEqual([false, true]);
+  expect([emitter.listenerCount('thread:started'), emitter.listenerCount('supervisor:started')]).toEqual([0, 1]);
 });
 
-it('knows whether anybody listens', () => {
+it('knows how many listen to an event, and to which events anybody does', () => {
   const listener = () => {};
-  expect(emitter.isHeard('thread:started')).toBe(false);
+  expect([emitter.listenerCount('thread:started'), emitter.eventNames()]).toEqual([0, []]);
   emitter.on('thread:started', listener);
-  expect([emitter.isHeard('thread:started'), emitter.isHeard('thread:exited')]).toEqual([true, false]);
-  emitter.off('thread:started', listener);
-  expect(emitter.isHeard('thread:started')).toBe(false);
+  emitter.once('thread:started', () => {});
+  emitter.on('supervisor:started', listener);
+  expect([emitter.listenerCount('thread:started'), emitter.listenerCount('thread:exited')]).toEqual([2, 0]);
+  expect(emitter.eventNames().sort()).toEqual(['supervisor:started', 'thread:started']);
+  emitter.off('thread:started');
+  expect([emitter.listenerCount('thread:started'), emitter.eventNames()]).toEqual([0, ['supervisor:started']]);
+});
+
+it('emit() tells whether anybody listened', () => {
+  expect(emitter.emit('thread:started', started)).toBe(false);
+  emitter.once('thread:started', () => {
+    throw new Error('from a listener');
+  });
+  expect(emitter.emit('thread:started', started)).toBe(true);
+  expect(emitter.emit('thread:started', started)).toBe(false);
+});
+
+it('addListener() and removeListener() are on() and off()', () => {
+  const [gone, stays] = [vi.fn(), vi.fn()];
+  expect(emitter.addListener('thread:started', gone).addListener('thread:started', stays)).toBe(emitter);
+  expect(emitter.removeListener('thread:started', gone)).toBe(emitter);
+  emitter.emit('thread:started', started);
+  expect([gone.mock.calls, stays.mock.calls]).toEqual([[], [[started]]]);
+  emitter.removeListener('thread:started');
+  expect(emitter.listenerCount('thread:started')).toBe(0);
+});
+
+it('removeAllListeners() takes all from one event, or from every event', () => {
+  const listener = vi.fn();
+  const counts = () => [emitter.listenerCount('thread:started'), emitter.listenerCount('supervisor:started')];
+  emitter.on('thread:started', listener).once('thread:started', listener).on('supervisor:started', listener);
+  expect(emitter.removeAllListeners('thread:started')).toBe(emitter);
+  expect(counts()).toEqual([0, 1]);
+  emitter.on('thread:started', listener);
+  emitter.removeAllListeners();
+  expect(counts()).toEqual([0, 0]);
+  emitter.emit('thread:started', started);
+  emitter.emit('supervisor:started', { id: 's' });
+  expect(listener).not.toHaveBeenCalled();
+});
+
+it.each(['on', 'once', 'addListener'] as const)('%s() refuses a listener that is no function', (method) => {
+  for (const [listener, shown] of [
+    [undefined, 'undefined'],
+    [null, 'null'],
+    ['listen', `'listen'`],
+    [{ handleEvent() {} }, 'an object'],
+  ] as const) {
+    expect(() => emitter[method]('thread:started', listener as unknown as () => void)).toThrow(
+      new TypeError(`the listener of thread:started must be a function; got ${shown}`),
+    );
+  }
+  expect(emitter.eventNames()).toEqual([]);
 });
 
 it('a listener that throws is told of, and does not keep the others from hearing', () => {

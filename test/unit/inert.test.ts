@@ -53,3 +53,18 @@ it('outside a host nothing is noted', () => {
   inert.becomeHost();
   expect(waits).not.toHaveBeenCalled();
 });
+
+it('explains what a task missed of a module that waits, and nothing else', () => {
+  const early = () => new ReferenceError("Cannot access 'table' before initialization");
+  const [before, missing, other] = [early(), new ReferenceError('x is not defined'), new Error('m')];
+  inert.becomeHost();
+  expect(inert.explainInertWait(before)).toBe(before);
+  expect(before.message).toBe("Cannot access 'table' before initialization");
+
+  inert.noteInertWait();
+  const after = early();
+  expect(inert.explainInertWait(after)).toBe(after);
+  expect(after.message).toMatch(/^Cannot access 'table' before initialization: .* define what tasks need above/);
+  for (const each of [missing, other, 'text', undefined]) expect(inert.explainInertWait(each)).toBe(each);
+  expect([missing.message, other.message]).toEqual(['x is not defined', 'm']);
+});

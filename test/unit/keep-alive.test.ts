@@ -54,3 +54,17 @@ it('closed, it leaves no timer, even while it is held', () => {
   keepAlive.close();
   expect(cleared).toHaveBeenCalledWith(timers[0]);
 });
+
+it('closed, it is never held again', () => {
+  const keepAlive = new KeepAlive();
+  keepAlive.close();
+  keepAlive.hold();
+  expect(timers).toEqual([]);
+
+  const held = new KeepAlive();
+  held.hold();
+  held.close();
+  held.release();
+  held.hold();
+  expect(timers).toHaveLength(1);
+});

@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { defineBySource } from '../../src/task/definition.ts';
 import { TaskHandle } from '../../src/task/handle.ts';
-import { type MapOptions, mapTasks } from '../../src/task/map-tasks.ts';
+import { type MapOptions, type MapTarget, mapTasks } from '../../src/task/map-tasks.ts';
 import { Task } from '../../src/task/task.ts';
 import { resolveTaskOptions } from '../../src/task/task-options.ts';
 
@@ -14,8 +14,15 @@ const options = resolveTaskOptions({}, 'it');
 let tasks: Map<unknown, Task>;
 let submitted: unknown[][];
 let canceled: unknown[];
+/** Whether one more task can wait; `makeRoom` tells those who wait for that. */
+let isFull: boolean;
+let makeRoom: () => void;
+let waits: number;
 
 beforeEach(() => {
+  isFull = false;
+  makeRoom = () => {};
+  waits = 0;
   tasks = new Map();
   submitted = [];
   canceled = [];
@@ -40,8 +47,19 @@ function end(key: unknown, error?: Error): void {
   else task.settle('failed', error);
 }
 
+const target: MapTarget<string> = {
+  submit,
+  hasRoom: () => !isFull,
+  untilRoom() {
+    waits += 1;
+    return new Promise((resolve) => {
+      makeRoom = resolve;
+    });
+  },
+};
+
 const map = (items: Iterable<unknown[]> | AsyncIterable<unknown[]>, mapOptions: MapOptions = {}) =>
-  mapTasks(submit, items, mapOptions);
+  mapTasks(target, items, mapOptions);
 
 const keys = () => submitted.map(([key]) => key);
 
@@ -204,6 +222,109 @@ describe.each(sources)('with %s', (_, source) => {
   });
 });
 
+describe.each(sources)('where no task can wait, with %s', (_, source) => {
+  let read: number;
+
+  /** Counts what is read, and fills the room with the one of that number. */
+  function watched(fillsWith = Infinity): AsyncIterable<unknown[]> | Iterable<unknown[]> {
+    const count = (item: [number]) => {
+      read += 1;
+      isFull ||= item[0] === fillsWith;
+      return item;
+    };
+    const items = source(3);
+    if (!(Symbol.asyncIterator in items)) {
+      return (function* () {
+        for (const item of items) yield count(item);
+      })();
+    }
+    return (async function* () {
+      for await (const item of items) yield count(item);
+    })();
+  }
+
+  beforeEach(() => {
+    read = 0;
+  });
+
+  it('reads nothing, and goes on once one can', async () => {
+    isFull = true;
+    const results = map(watched());
+    const first = results.next();
+    await settle();
+    expect([read, keys(), waits]).toEqual([0, [], 1]);
+    isFull = false;
+    makeRoom();
+    await vi.waitFor(() => expect(keys()).toEqual([1, 2, 3]));
+    expect(waits).toBe(1);
+    end(1);
+    expect((await first).value).toBe('result 1');
+    await results.return();
+  });
+
+  it('waits again if the room was taken by another before it could go on', async () => {
+    isFull = true;
+    const results = map(watched());
+    const first = results.next();
+    await settle();
+    makeRoom();
+    await settle();
+    expect([read, keys(), waits]).toEqual([0, [], 2]);
+    isFull = false;
+    makeRoom();
+    await vi.waitFor(() => expect(keys()).toEqual([1, 2, 3]));
+    end(3);
+    expect((await first).value).toBe('result 3');
+    await results.return();
+  });
+
+  it('gives the results of those submitted before meanwhile, and the rest afterwards', async () => {
+    const results = map(watched(1));
+    const first = results.next();
+    await vi.waitFor(() => expect(waits).toBe(1));
+    expect([read, keys()]).toEqual([1, [1]]);
+    end(1);
+    expect((await first).value).toBe('result 1');
+    const second = results.next();
+    await settle();
+    expect([read, keys(), waits]).toEqual([1, [1], 1]);
+    isFull = false;
+    makeRoom();
+    await vi.waitFor(() => expect(keys()).toEqual([1, 2, 3]));
+    end(2);
+    end(3);
+    expect((await second).value).toBe('result 2');
+    expect((await results.next()).value).toBe('result 3');
+    expect(await results.next()).toEqual({ done: true, value: undefined });
+  });
+
+  it('submits nothing once the loop was left', async () => {
+    const results = map(watched(1));
+    const first = results.next();
+    await vi.waitFor(() => expect(waits).toBe(1));
+    end(1);
+    await first;
+    await results.return();
+    isFull = false;
+    makeRoom();
+    await settle();
+    expect([read, keys()]).toEqual([1, [1]]);
+  });
+
+  it('throws a failure while it waits', async () => {
+    const results = map(watched(1));
+    const first = results.next();
+    await vi.waitFor(() => expect(waits).toBe(1));
+    const error = new Error('task 1');
+    end(1, error);
+    await expect(first).rejects.toBe(error);
+    isFull = false;
+    makeRoom();
+    await settle();
+    expect([read, keys()]).toEqual([1, [1]]);
+  });
+});
+
 describe('the source', () => {
   it('may throw: the loop throws it, and what was submitted is canceled', async () => {
     const error = new Error('from the source');
@@ -301,6 +422,23 @@ describe('a source that gives its next input only later', () => {
     };
   }
 
+  it('its input is not submitted before there is room, if that went while it was read', async () => {
+    const results = map(slow());
+    const first = results.next();
+    await settle();
+    isFull = true;
+    give('late');
+    await settle();
+    expect(keys()).toEqual(['first']);
+    isFull = false;
+    makeRoom();
+    await settle();
+    expect(keys()).toEqual(['first', 'late']);
+    end('late');
+    expect((await first).value).toBe('result late');
+    await results.return();
+  });
+
   it('does not hold back results', async () => {
     const results = map(slow());
     const first = results.next();
@@ -348,9 +486,12 @@ describe('a source that gives its next input only later', () => {
 it.each(sources)('a submit that throws is thrown by the loop, with %s', async (_, source) => {
   const error = new TypeError('refused');
   const results = mapTasks<string>(
-    (key) => {
-      if (key === 2) throw error;
-      return submit(key);
+    {
+      ...target,
+      submit(key) {
+        if (key === 2) throw error;
+        return submit(key);
+      },
     },
     source(3),
     {},

@@ -48,6 +48,18 @@ const goodAndBad: [keyof typeof rules, string, unknown[], [unknown, string][], [
     ],
   ],
   [
+    'positiveMb',
+    'a number of megabytes above 0',
+    [0.5, 64],
+    [['64', `'64'`]],
+    [
+      [0, '0'],
+      [-1, '-1'],
+      [Infinity, 'Infinity'],
+      [Number.NaN, 'NaN'],
+    ],
+  ],
+  [
     'count',
     'a whole number, 0 or more',
     [0, 3],

@@ -65,6 +65,20 @@ it('lets one more try after that, and is spent again if that one fails too', () 
   expect(budget.isSpent).toBe(true);
 });
 
+it('lets only one try, however long after', () => {
+  spend(3);
+  for (let i = 0; i < 3; i += 1) {
+    vi.advanceTimersByTime(3_600_000);
+    expect(budget.isSpent).toBe(false);
+    spend(1);
+    expect(budget.isSpent).toBe(true);
+  }
+  vi.advanceTimersByTime(5_000);
+  budget.reset(); // the one that tried is up
+  spend(2);
+  expect(budget.isSpent).toBe(false);
+});
+
 it('is whole again after a reset', () => {
   spend(3);
   budget.reset();

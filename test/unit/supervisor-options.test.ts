@@ -95,6 +95,7 @@ describe('sizes', () => {
 describe('checks', () => {
   const count = 'must be a whole number, 0 or more';
   const wait = 'must be a number of milliseconds, 0 or more, or Infinity';
+  const mb = 'must be a number of megabytes above 0';
   const logger = 'must be a logger with warn() and error(), such as console or pino, or false';
   it.each<[unknown, string]>([
     [{ id: '' }, `option "id" of TaskSupervisor must be a string that is not empty; got ''`],
@@ -108,7 +109,25 @@ describe('checks', () => {
     [{ threads: { minSize: 'all' } }, `option "minSize" of threads ${count}; got 'all'`],
     [{ threads: { maxSize: 0 } }, 'option "maxSize" of threads must be a whole number, 1 or more; got 0'],
     [{ threads: { idleTimeoutMs: -1 } }, `option "idleTimeoutMs" of threads ${wait}; got -1`],
-    [{ threads: { resourceLimits: 64 } }, 'option "resourceLimits" of threads must be an object; got 64'],
+    [{ threads: { resourceLimits: 64 } }, 'resourceLimits takes an object of options; got 64'],
+    [{ threads: { resourceLimits: [] } }, 'resourceLimits takes an object of options; got an array'],
+    [
+      { threads: { resourceLimits: { maxHeapMb: 64 } } },
+      'resourceLimits has no option "maxHeapMb"; it takes maxOldGenerationSizeMb, maxYoungGenerationSizeMb, codeRangeSizeMb, stackSizeMb',
+    ],
+    [
+      { threads: { resourceLimits: { maxOldGenerationSizeMb: '64' } } },
+      `option "maxOldGenerationSizeMb" of resourceLimits ${mb}; got '64'`,
+    ],
+    [
+      { threads: { resourceLimits: { maxYoungGenerationSizeMb: -1 } } },
+      `option "maxYoungGenerationSizeMb" of resourceLimits ${mb}; got -1`,
+    ],
+    [
+      { threads: { resourceLimits: { codeRangeSizeMb: Infinity } } },
+      `option "codeRangeSizeMb" of resourceLimits ${mb}; got Infinity`,
+    ],
+    [{ threads: { resourceLimits: { stackSizeMb: 0 } } }, `option "stackSizeMb" of resourceLimits ${mb}; got 0`],
     [{ threads: { env: [] } }, 'option "env" of threads must be an object; got an array'],
     [{ threads: { execArgv: [1] } }, 'option "execArgv" of threads must be an array of strings; got an array'],
     [
@@ -145,6 +164,16 @@ describe('checks', () => {
         env: {},
         execArgv: [],
         resourceLimits: {},
+      },
+    },
+    {
+      threads: {
+        resourceLimits: {
+          maxOldGenerationSizeMb: 64,
+          maxYoungGenerationSizeMb: 0.5,
+          codeRangeSizeMb: 16,
+          stackSizeMb: 4,
+        },
       },
     },
     { keepFinished: 0, maxQueued: Infinity, timeoutWarningMs: Infinity, timeoutCriticalMs: 0, logger: false },

@@ -1,4 +1,5 @@
 /** One task: which status may follow which, that it settles once, and what it leaves behind. */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { getEventListeners } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -51,6 +52,7 @@ function taskThatIs(status: TaskStatus, options?: TaskOptions): Task {
 const moves: Record<string, { move: (task: Task) => unknown; to: TaskStatus; from: TaskStatus[] }> = {
   'enqueue()': { move: (task) => task.enqueue(), to: 'queued', from: ['delayed'] },
   'start()': { move: (task) => task.start(1), to: 'started', from: ['queued'] },
+  'putBack()': { move: (task) => task.putBack(), to: 'queued', from: ['started', 'queued'] },
   'retry()': { move: (task) => task.retry(), to: 'delayed', from: ['started'] },
 };
 
@@ -152,6 +154,99 @@ describe('attempts', () => {
     task.enqueue();
     task.start(2);
     expect(task).toMatchObject({ attempt: 2, threadId: 2 });
+  });
+});
+
+describe('put back', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['Date', 'performance'], now: 1_000_000 });
+  });
+
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it('it has made no attempt, and waits as before', () => {
+    const task = newTask();
+    task.enqueue();
+    const { queuedAt } = task;
+    task.warnings = 2;
+    vi.advanceTimersByTime(30);
+    task.start(1);
+    vi.advanceTimersByTime(50);
+    task.putBack();
+    expect(task).toMatchObject({ status: 'queued', attempt: 0, queuedAt, warnings: 2 });
+    expect(task.info).toMatchObject({ timeStarted: undefined, runMs: undefined, waitMs: 80 });
+    vi.advanceTimersByTime(5);
+    expect(task.waitMs).toBe(85);
+    task.start(2);
+    expect(task.info).toMatchObject({ attempt: 1, threadId: 2, timeStarted: 1_000_085, waitMs: 85 });
+  });
+
+  it('one that waits already is left as it is', () => {
+    const task = taskThatIs('queued');
+    task.putBack();
+    expect(task).toMatchObject({ status: 'queued', attempt: 0 });
+  });
+
+  it('it keeps the attempts that it has made', () => {
+    const task = taskThatIs('started');
+    task.retry();
+    task.enqueue();
+    task.start(2);
+    task.putBack();
+    expect(task.attempt).toBe(1);
+  });
+});
+
+it('knows how long it has run while it runs', () => {
+  vi.useFakeTimers({ toFake: ['Date', 'performance'] });
+  const task = taskThatIs('queued');
+  expect(task.runningMs).toBeUndefined();
+  task.start(1);
+  vi.advanceTimersByTime(40);
+  expect(task.runningMs).toBe(40);
+  task.settle('completed', 1);
+  expect(task.runningMs).toBeUndefined();
+  vi.useRealTimers();
+});
+
+it('is queued without warnings', () => {
+  const task = taskThatIs('started');
+  task.warnings = 3;
+  task.retry();
+  task.enqueue();
+  expect(task.warnings).toBe(0);
+});
+
+describe('runInScope()', () => {
+  const storage = new AsyncLocalStorage<string>();
+  const seen = (options: TaskOptions) => {
+    const task = storage.run('submitter', () => newTask(options));
+    return storage.run('another', () => task.runInScope(() => storage.getStore()));
+  };
+
+  it.each<[string, TaskOptions]>([
+    ['of the event loop', { type: 'loop' }],
+    ['with a callback', { callback() {} }],
+  ])('calls what belongs to a task %s in the context of who submitted it', (_, options) => {
+    expect(seen(options)).toBe('submitter');
+  });
+
+  it('calls as it is where no context was kept', () => {
+    expect(seen({ type: 'thread' })).toBe('another');
+  });
+
+  it('gives what the call gives, and throws what it throws', () => {
+    const error = new Error('m');
+    for (const task of [newTask(), newTask({ type: 'loop' })]) {
+      expect(task.runInScope(() => 5)).toBe(5);
+      expect(() =>
+        task.runInScope(() => {
+          throw error;
+        }),
+      ).toThrow(error);
+    }
   });
 });
 

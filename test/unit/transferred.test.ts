@@ -30,3 +30,12 @@ it('is known to another copy of the package', async () => {
   expect(copy.transferred).not.toBe(transferred);
   expect(takeTransfers(copy.transferred('value', [buffer]))).toEqual([buffer]);
 });
+
+it.each([[undefined], [new ArrayBuffer(8)], [{ length: 0 }]])(
+  'refuses %o in place of an array to hand over',
+  (transfers) => {
+    expect(() => transferred('value', transfers as unknown as ArrayBuffer[])).toThrow(
+      new TypeError('transferred() takes the result and an array of what to hand over'),
+    );
+  },
+);

@@ -182,3 +182,51 @@ it('stopped, it notices nothing and leaves no timer; it can watch again', () => 
   vi.advanceTimersByTime(2);
   expect(notices).toHaveLength(2);
 });
+
+it('notices a new one in its time while its timer is set for an old one that is due later', () => {
+  put('a');
+  vi.advanceTimersByTime(110);
+  put('b', 1);
+  expect(vi.getTimerCount()).toBe(1);
+  vi.advanceTimersByTime(1_000);
+  expect(notices).toEqual(['100: level 0 a', '210: level 0 b', '250: level 1 a', '360: level 1 b']);
+});
+
+it('leaves its timer alone while nothing is due before it', () => {
+  put('a');
+  const set = vi.spyOn(globalThis, 'setTimeout');
+  for (let i = 0; i < 50; i += 1) {
+    put(`item ${i}`, i % 2);
+    vi.advanceTimersByTime(1);
+  }
+  expect(set).not.toHaveBeenCalled();
+  set.mockRestore();
+});
+
+it('gives both warnings where the second level comes before the first', () => {
+  watch = watchWith([250, 100]);
+  const item = put('a');
+  vi.advanceTimersByTime(100);
+  expect([notices, item.warnings]).toEqual([['100: level 1 a'], 2]);
+  vi.advanceTimersByTime(1_000);
+  expect([notices, item.warnings]).toEqual([['100: level 1 a', '250: level 0 a'], 3]);
+});
+
+it('writes each warning into the item as a bit', () => {
+  const item = put('a');
+  vi.advanceTimersByTime(100);
+  expect(item.warnings).toBe(1);
+  vi.advanceTimersByTime(150);
+  expect(item.warnings).toBe(3);
+});
+
+it('gives one that is put back only the warning that it has not had, in either order of the levels', () => {
+  watch = watchWith([250, 100]);
+  const item = put('a');
+  vi.advanceTimersByTime(100);
+  queues[0].remove(item);
+  queues[0].unshift(item);
+  watch.watchAnew();
+  vi.advanceTimersByTime(1_000);
+  expect(notices).toEqual(['100: level 1 a', '250: level 0 a']);
+});
