@@ -10,11 +10,14 @@ export interface Logger {
 /** Whatever was thrown, as log lines show it: an error with its stack, its fields and what caused it. Never throws. */
 export function describe(thrown: unknown): string {
   if (typeof thrown === 'string') return thrown;
-  try {
-    return inspect(thrown);
-  } catch {
-    return inspect(thrown, { customInspect: false });
+  for (const customInspect of [true, false]) {
+    try {
+      return inspect(thrown, { customInspect });
+    } catch {
+      // it fails to show itself; then it is shown without its help
+    }
   }
+  return '(something that can not be shown)';
 }
 
 /** The logger as it may be called anywhere: what it throws is lost, and harms nobody. */

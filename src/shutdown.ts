@@ -7,6 +7,7 @@ import type { Dispatcher } from './dispatcher.ts';
 import type { StopReport } from './events.ts';
 import type { Lane } from './lanes/lane.ts';
 import type { Ledger } from './ledger.ts';
+import { either, type Rule, rules } from './options.ts';
 import type { Task } from './task/task.ts';
 
 export interface StopOptions {
@@ -21,6 +22,12 @@ export interface StopOptions {
   /** Stops background workers first. Default: `true`. */
   readonly stopWorkers?: boolean;
 }
+
+export const stopRules: Readonly<Record<keyof StopOptions, Rule>> = {
+  wait: either(rules.durationMsOrInfinity, rules.boolean),
+  cancelTasks: rules.boolean,
+  stopWorkers: rules.boolean,
+};
 
 /** How many waiting tasks can be canceled in a millisecond, at the least. */
 const settledPerMs = 200;

@@ -1,4 +1,11 @@
 /** Signals of the process that stop a supervisor. One listener for each, however many block: one signal counts once. */
+import { constants } from 'node:os';
+import { arrayOf, type Rule } from './options.ts';
+
+export const catchableSignals: Rule = arrayOf(
+  "an array of signals that can be caught, such as 'SIGTERM'",
+  (signal) => typeof signal === 'string' && signal in constants.signals && signal !== 'SIGKILL' && signal !== 'SIGSTOP',
+);
 
 export class StopSignals {
   readonly #onSignal: () => void;

@@ -64,8 +64,8 @@ export interface ResolvedOptions {
   readonly loop: PoolLimits;
   readonly keepFinished: number;
   readonly maxQueued: number;
-  readonly timeoutWarningMs: number;
-  readonly timeoutCriticalMs: number;
+  /** `timeoutWarningMs` and `timeoutCriticalMs`. */
+  readonly lateMs: readonly number[];
   readonly logger: Logger | false;
 }
 
@@ -128,8 +128,7 @@ export function resolveOptions(given: SupervisorOptions): ResolvedOptions {
     loop: { poolSize: 0, reserveNormal: 1, reserveHigh: 1, ...given.loop },
     keepFinished: given.keepFinished ?? 1_000,
     maxQueued: given.maxQueued ?? Infinity,
-    timeoutWarningMs: given.timeoutWarningMs ?? 5_000,
-    timeoutCriticalMs: given.timeoutCriticalMs ?? 10_000,
+    lateMs: [given.timeoutWarningMs ?? 5_000, given.timeoutCriticalMs ?? 10_000],
     logger: given.logger ?? console,
   });
 }

@@ -6,7 +6,6 @@
  *
  * A stopped one stays stopped. An idle one never keeps the process alive.
  */
-import { constants } from 'node:os';
 import { Announcer, lateLevels } from './announcer.ts';
 import { Dispatcher, type Place } from './dispatcher.ts';
 import { TaskwardenError } from './errors.ts';
@@ -17,12 +16,12 @@ import { LoopLane } from './lanes/loop-lane.ts';
 import { ThreadHost } from './lanes/thread-host.ts';
 import { Ledger } from './ledger.ts';
 import { describe, type Logger, safeLogger } from './logger.ts';
-import { arrayOf, checkOptions, either, oneOf, rules } from './options.ts';
+import { arrayOf, checkOptions, oneOf, rules } from './options.ts';
 import { Capacity } from './scheduling/capacity.ts';
 import { type Priority, PriorityPool, priorities } from './scheduling/priority-pool.ts';
 import { WaitWatch } from './scheduling/wait-watch.ts';
-import { Shutdown, type StopOptions } from './shutdown.ts';
-import { StopSignals } from './stop-signals.ts';
+import { Shutdown, type StopOptions, stopRules } from './shutdown.ts';
+import { catchableSignals, StopSignals } from './stop-signals.ts';
 import { poolInfo, type SupervisorInfo } from './supervisor-info.ts';
 import { mergeOptions, type ResolvedOptions, resolveOptions, type SupervisorOptions } from './supervisor-options.ts';
 import { type BackgroundTask, backgroundTask, defaultSupervisorSymbol } from './task/background-task.ts';
@@ -84,7 +83,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     this.#logger = safeLogger(this.#options.logger);
     const { threads, loop, keepFinished } = this.#options;
     this.#table = new TaskTable(keepFinished);
-    this.#capacity = new Capacity(() => this.#options.maxQueued - this.#waiting);
+    this.#capacity = new Capacity(() => this.#options.maxQueued - this.#waiting + this.#freeSlots);
     this.#announcer = new Announcer(
       this,
       () => this.#logger,
@@ -113,9 +112,9 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     this.#shutdown = new Shutdown(this.#dispatcher, this.#ledger, [this.#places.thread.lane, this.#places.loop.lane]);
     this.#watch = new WaitWatch(
       () => Object.values(this.#places).flatMap(({ pool }) => priorities.map((priority) => pool.queue(priority))),
-      this.#levelsMs,
+      this.#options.lateMs,
       (level, late) =>
-        this.#announcer.late(level, late, this.#levelsMs[level] as number, (type) => this.#places[type].pool),
+        this.#announcer.late(level, late, this.#options.lateMs[level] as number, (type) => this.#places[type].pool),
     );
   }
 
@@ -131,8 +130,10 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     return this.#state;
   }
 
-  get #levelsMs(): readonly number[] {
-    return [this.#options.timeoutWarningMs, this.#options.timeoutCriticalMs];
+  /** How many normal tasks for threads would not wait at all. */
+  get #freeSlots(): number {
+    const { pool } = this.#places.thread;
+    return pool.waiting > 0 ? 0 : Math.max(pool.limit('normal') - pool.running, 0);
   }
 
   get #waiting(): number {
@@ -156,7 +157,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     this.#places.thread.pool.configure(threads);
     this.#places.loop.pool.configure(loop);
     this.#table.resize(keepFinished);
-    this.#watch.configure(this.#levelsMs);
+    this.#watch.configure(this.#options.lateMs);
     if (this.#state === 'running') this.#threads.configure(threads);
     this.#dispatcher.pump();
     return this;
@@ -201,7 +202,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
    * report of that. The first signal stops it gracefully, a second one at once.
    */
   block(options: BlockOptions = {}): Promise<StopReport> {
-    checkOptions(options, blockRules, 'block()');
+    checkOptions(options, { signals: catchableSignals }, 'block()');
     return isInert() ? inertPromise() : this.#blockUntilEnd(options.signals ?? ['SIGINT', 'SIGTERM']);
   }
 
@@ -363,26 +364,12 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
   }
 }
 
-const stopRules = {
-  wait: either(rules.durationMsOrInfinity, rules.boolean),
-  cancelTasks: rules.boolean,
-  stopWorkers: rules.boolean,
-};
-
-const blockRules = {
-  signals: arrayOf("an array of signals that can be caught, such as 'SIGTERM'", isCatchable),
-};
-
 const filterRules = {
   status: oneOf(['delayed', 'queued', 'started', 'completed', 'failed', 'canceled']),
   type: oneOf(taskTypes),
   priority: oneOf(priorities),
   name: rules.string,
 };
-
-function isCatchable(signal: unknown): boolean {
-  return typeof signal === 'string' && signal in constants.signals && signal !== 'SIGKILL' && signal !== 'SIGSTOP';
-}
 
 /** A module that loads in a thread cancels nothing there. */
 function neverCancel(): boolean {

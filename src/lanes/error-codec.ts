@@ -56,7 +56,7 @@ function encode(thrown: unknown): WireThrown {
   const errors: WireError[] = [];
 
   function reference(value: unknown): Reference {
-    if (!(value instanceof Error)) return { value: copyable(value) };
+    if (!isError(value)) return { value: copyable(value) };
     let index = indexes.get(value);
     if (index === undefined && errors.length === mostErrors) return { value: '[more errors]' };
     if (index === undefined) {
@@ -106,14 +106,18 @@ export function decodeThrown({ thrown, errors }: WireThrown): unknown {
 /** The value, or as much of it as can be cloned: of a plain object, the fields that can. */
 function copyable(value: unknown): unknown {
   if (isCloneable(value)) return value;
-  const isPlain = typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
-  if (!isPlain) return `[${show(value)}: can't be cloned]`;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, field]) => [
-      key,
-      isCloneable(field) ? field : `[${show(field)}: can't be cloned]`,
-    ]),
-  );
+  try {
+    const isPlain = typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+    if (!isPlain) return instead(value);
+    const fields = Object.entries(value).map(([key, field]) => [key, isCloneable(field) ? field : instead(field)]);
+    return Object.fromEntries(fields);
+  } catch {
+    return instead(value); // a getter, or a proxy, throws
+  }
+}
+
+function instead(value: unknown): string {
+  return `[${show(value)}: can't be cloned]`;
 }
 
 /** Whether the structured clone takes the value. Costs a clone, unless it is a primitive. */
@@ -125,6 +129,14 @@ export function isCloneable(value: unknown): boolean {
     return true;
   } catch {
     return false;
+  }
+}
+
+function isError(value: unknown): value is Error {
+  try {
+    return value instanceof Error;
+  } catch {
+    return false; // a proxy that does not let itself be asked
   }
 }
 

@@ -127,7 +127,7 @@ const tsxMarked = new RegExp(`[?&]${tsxMark}$`);
 
 /** A module's URL from `import.meta.url`, a URL, or `__filename`. */
 export function toModuleUrl(module: unknown): string {
-  if (module instanceof URL) return module.href;
+  if (module instanceof URL) return toModuleUrl(module.href);
   if (typeof module === 'string') {
     if (isAbsolute(module)) return pathToFileURL(module).href;
     if (URL.canParse(module)) return module.replace(tsxMarked, '');

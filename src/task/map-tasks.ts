@@ -27,13 +27,14 @@ export async function* mapTasks<T>(
   const completed: TaskHandle<T>[] = [];
   let read = 0;
   let isReading = false;
+  let isWaiting = false;
   let isExhausted = false;
   let isLeft = false;
   let problem: { readonly error: unknown } | undefined;
   let wake = () => {};
 
   function fill(): void {
-    while (!isReading && !isExhausted && problem === undefined && handles.size < concurrency) {
+    while (!isReading && !isWaiting && !isExhausted && problem === undefined && handles.size < concurrency) {
       if (!hasRoom()) void waitForRoom();
       else if (isAsync) void readLater();
       else readNow();
@@ -50,9 +51,9 @@ export async function* mapTasks<T>(
 
   /** Nothing is read that can't be submitted. */
   async function waitForRoom(): Promise<void> {
-    isReading = true;
+    isWaiting = true;
     await untilRoom();
-    isReading = false;
+    isWaiting = false;
     if (!isLeft) fill();
     wake();
   }
@@ -60,7 +61,9 @@ export async function* mapTasks<T>(
   async function readLater(): Promise<void> {
     isReading = true;
     try {
-      take(await source.next());
+      const next = await source.next();
+      while (!next.done && !isLeft && !hasRoom()) await untilRoom(); // others may have taken what there was
+      take(next);
     } catch (error) {
       fail(error);
     }

@@ -20,5 +20,5 @@ export function onAbort(signal: AbortSignal, callback: () => void): () => void {
 }
 
 function abort({ target }: Event): void {
-  for (const callback of [...(callbacks.get(target as AbortSignal) ?? [])]) callback();
+  for (const callback of callbacks.get(target as AbortSignal) ?? []) callback();
 }

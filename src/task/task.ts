@@ -40,6 +40,8 @@ const next: Readonly<Record<TaskStatus, readonly TaskStatus[]>> = {
   canceled: [],
 };
 
+const statuses = Object.keys(next) as TaskStatus[];
+
 export class Task {
   readonly definition: Definition;
   readonly options: ResolvedTaskOptions;
@@ -132,15 +134,15 @@ export class Task {
   }
 
   /** The one way its status changes. */
-  #become(status: TaskStatus): void {
-    if (!next[this.status].includes(status)) {
+  #become(status: TaskStatus, from: readonly TaskStatus[] = statuses): void {
+    if (!next[this.status].includes(status) || !from.includes(this.status)) {
       throw new Error(`task ${this.id} can't go from ${this.status} to ${status}`);
     }
     this.status = status;
   }
 
   enqueue(): void {
-    this.#become('queued');
+    this.#become('queued', ['delayed']);
     this.queuedAt = performance.now();
     this.#waitMs = undefined;
     this.warnings = 0;
@@ -158,8 +160,9 @@ export class Task {
   /** Its thread died before the function began: this was no attempt, and it waits as before. */
   putBack(): void {
     if (this.status === 'queued') return;
-    this.#become('queued');
+    this.#become('queued', ['started']);
     this.attempt -= 1;
+    this.threadId = undefined;
     this.timeStarted = undefined;
     this.#waitMs = undefined;
   }

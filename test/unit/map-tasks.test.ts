@@ -16,11 +16,14 @@ let submitted: unknown[][];
 let canceled: unknown[];
 /** Whether one more task can wait; `makeRoom` tells those who wait for that. */
 let isFull: boolean;
+/** The task that takes the last room. */
+let fillsRoom: unknown;
 let makeRoom: () => void;
 let waits: number;
 
 beforeEach(() => {
   isFull = false;
+  fillsRoom = undefined;
   makeRoom = () => {};
   waits = 0;
   tasks = new Map();
@@ -31,6 +34,7 @@ beforeEach(() => {
 function submit(...args: unknown[]): TaskHandle<string> {
   const task = new Task(definition, options, args, submitted.push(args), { nameTask: () => 'id' });
   tasks.set(args[0], task);
+  isFull ||= args[0] === fillsRoom;
   return new TaskHandle<string>(task, (each, reason) => {
     if (each.isSettled) return false;
     canceled.push(args[0]);
@@ -225,11 +229,10 @@ describe.each(sources)('with %s', (_, source) => {
 describe.each(sources)('where no task can wait, with %s', (_, source) => {
   let read: number;
 
-  /** Counts what is read, and fills the room with the one of that number. */
-  function watched(fillsWith = Infinity): AsyncIterable<unknown[]> | Iterable<unknown[]> {
+  /** Counts what is read. */
+  function watched(): AsyncIterable<unknown[]> | Iterable<unknown[]> {
     const count = (item: [number]) => {
       read += 1;
-      isFull ||= item[0] === fillsWith;
       return item;
     };
     const items = source(3);
@@ -279,7 +282,8 @@ describe.each(sources)('where no task can wait, with %s', (_, source) => {
   });
 
   it('gives the results of those submitted before meanwhile, and the rest afterwards', async () => {
-    const results = map(watched(1));
+    fillsRoom = 1;
+    const results = map(watched());
     const first = results.next();
     await vi.waitFor(() => expect(waits).toBe(1));
     expect([read, keys()]).toEqual([1, [1]]);
@@ -299,7 +303,8 @@ describe.each(sources)('where no task can wait, with %s', (_, source) => {
   });
 
   it('submits nothing once the loop was left', async () => {
-    const results = map(watched(1));
+    fillsRoom = 1;
+    const results = map(watched());
     const first = results.next();
     await vi.waitFor(() => expect(waits).toBe(1));
     end(1);
@@ -312,7 +317,8 @@ describe.each(sources)('where no task can wait, with %s', (_, source) => {
   });
 
   it('throws a failure while it waits', async () => {
-    const results = map(watched(1));
+    fillsRoom = 1;
+    const results = map(watched());
     const first = results.next();
     await vi.waitFor(() => expect(waits).toBe(1));
     const error = new Error('task 1');

@@ -30,8 +30,7 @@ describe('defaults', () => {
       loop: { poolSize: 0, reserveNormal: 1, reserveHigh: 1 },
       keepFinished: 1_000,
       maxQueued: Infinity,
-      timeoutWarningMs: 5_000,
-      timeoutCriticalMs: 10_000,
+      lateMs: [5_000, 10_000],
       logger: console,
     });
   });
