@@ -95,6 +95,7 @@ export class Dispatcher implements LaneListener<Task> {
 
   /** Fails a task that can't be taken in. It is counted nowhere. */
   refuse(task: Task, code: ErrorCode, message: string): void {
+    task.isForgotten = true; // it is never kept
     const error = new TaskwardenError(code, message, { taskId: task.id });
     if (task.settle('failed', error)) this.#announcer.failed(task, error);
   }
@@ -263,9 +264,8 @@ export class Dispatcher implements LaneListener<Task> {
 
   /** False if the task has no retry left, or does not want one. */
   #retry(task: Task, error: unknown): boolean {
-    const { retries = 0, retryDelayMs = 100, retryIf } = task.options;
-    const failures = task.attempt - task.crashes;
-    if (failures > retries || this.#isFinal) return false;
+    const { retryDelayMs = 100, retryIf } = task.options;
+    if (!this.#hasRetry(task)) return false;
     try {
       if (retryIf?.(error, task.attempt) === false) return false;
     } catch (problem) {
@@ -274,8 +274,12 @@ export class Dispatcher implements LaneListener<Task> {
     }
     if (task.isSettled) return true; // retryIf has canceled it
     if (this.#isFinal) return false;
-    this.#runAgain(task, error, backoffMs(retryDelayMs, failures));
+    this.#runAgain(task, error, backoffMs(retryDelayMs, task.attempt - task.crashes));
     return true;
+  }
+
+  #hasRetry(task: Task): boolean {
+    return task.attempt - task.crashes <= (task.options.retries ?? 0) && !this.#isFinal;
   }
 
   #runAgain(task: Task, error: unknown, delayMs: number): void {
@@ -315,7 +319,7 @@ export class Dispatcher implements LaneListener<Task> {
     if (task.isSettled) return;
     if (task.ending !== undefined) {
       // A timeout ends an attempt, and with retries not the task: then this is the first cause that does.
-      if (task.ending.reason === 'timeout' && task.options.retries) task.ending = ending;
+      if (task.ending.reason === 'timeout' && this.#hasRetry(task)) task.ending = ending;
       return;
     }
     const { pool, lane } = this.#places()[task.type];

@@ -32,10 +32,16 @@ export const stopRules: Readonly<Record<keyof StopOptions, Rule>> = {
 /** How many waiting tasks can be canceled in a millisecond, at the least. */
 const settledPerMs = 200;
 
+interface EndCounts {
+  readonly settled: number;
+  readonly shutdown: number;
+}
+
 export class Shutdown {
   readonly #dispatcher: Dispatcher;
   readonly #ledger: Ledger;
   readonly #lanes: readonly Lane<Task>[];
+  #before: EndCounts = { settled: 0, shutdown: 0 };
 
   constructor(dispatcher: Dispatcher, ledger: Ledger, lanes: readonly Lane<Task>[]) {
     this.#dispatcher = dispatcher;
@@ -43,19 +49,23 @@ export class Shutdown {
     this.#lanes = lanes;
   }
 
+  /** Takes note of what has ended before. */
+  begin(): void {
+    this.#before = this.#counts();
+  }
+
   /** Resolves when all is settled and closed. */
   async run(): Promise<StopReport> {
-    const before = this.#counts();
     this.#dispatcher.dropDelayed();
     await this.#ledger.drained();
     await Promise.all(this.#lanes.map((lane) => lane.close()));
     const { settled, shutdown } = this.#counts();
     const { terminated } = this.#ledger;
-    const canceled = shutdown - terminated;
-    return Object.freeze({ finished: settled - before.settled - canceled - terminated, canceled, terminated });
+    const canceled = shutdown - this.#before.shutdown - terminated;
+    return Object.freeze({ finished: settled - this.#before.settled - canceled - terminated, canceled, terminated });
   }
 
-  #counts(): { readonly settled: number; readonly shutdown: number } {
+  #counts(): EndCounts {
     return { settled: this.#ledger.settled, shutdown: this.#ledger.counts.ended.shutdown };
   }
 

@@ -83,7 +83,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     this.#logger = safeLogger(this.#options.logger);
     const { threads, loop, keepFinished } = this.#options;
     this.#table = new TaskTable(keepFinished);
-    this.#capacity = new Capacity(() => this.#options.maxQueued - this.#waiting + this.#freeSlots);
+    this.#capacity = new Capacity(() => this.#options.maxQueued - this.#waiting);
     this.#announcer = new Announcer(
       this,
       () => this.#logger,
@@ -128,12 +128,6 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
 
   get state(): SupervisorState {
     return this.#state;
-  }
-
-  /** How many normal tasks for threads would not wait at all. */
-  get #freeSlots(): number {
-    const { pool } = this.#places.thread;
-    return pool.waiting > 0 ? 0 : Math.max(pool.limit('normal') - pool.running, 0);
   }
 
   get #waiting(): number {
@@ -244,6 +238,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     const wasIdle = this.#state === 'idle';
     this.#state = 'stopping';
     this.#keepAlive.hold();
+    this.#shutdown.begin();
     if (!wasIdle) this.emit('supervisor:stopping', { id: this.id });
     const report = await this.#shutdown.run();
     this.#watch.stop();

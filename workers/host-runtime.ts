@@ -137,7 +137,7 @@ export class HostRuntime {
  */
 async function printed(): Promise<void> {
   for (const stream of [process.stdout, process.stderr]) {
-    if (stream.writableLength > 0) await new Promise((resolve) => stream.write('', resolve));
+    if (stream.writable && stream.writableLength > 0) await new Promise((resolve) => stream.write('', resolve));
   }
 }
 

@@ -91,7 +91,8 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
 
   kill(task: T): void {
     const seat = this.#seatOf(task);
-    if (seat?.isHeldBy(task)) this.#end(seat);
+    // Of a batch, the others are not to lose their host to one that waits; a host with one task may be deaf.
+    if (seat !== undefined && (seat.batch.length === 1 || seat.isHeldBy(task))) this.#end(seat);
   }
 
   async close(): Promise<void> {

@@ -323,12 +323,15 @@ describe('own fields', () => {
 describe('what can not be read', () => {
   it.each([
     ['own keys', { ownKeys: refuse }],
-    ['prototype', { getPrototypeOf: refuse }],
     ['having a cause', { has: refuse }],
   ])('an error whose %s throws arrives as one that says so', (_, traps) => {
     const arrived = cross(new Proxy(new Error('m'), traps));
     expect(arrived).toBeInstanceOf(Error);
     expect(arrived).toMatchObject({ message: "what was thrown can't be read: RangeError: no" });
+  });
+
+  it('what does not even say whether it is an error arrives as a text', () => {
+    expect(cross(new Proxy(new Error('m'), { getPrototypeOf: refuse }))).toBe("[an object: can't be cloned]");
   });
 
   it('it may throw what has no text itself', () => {
