@@ -23,8 +23,6 @@ if (!statSync(root, { throwIfNoEntry: false })?.isDirectory()) {
 const tally = new Tally();
 // `maxQueued` bounds the tasks that wait, and `capacity()` tells when there is room for one more.
 const supervisor = new TaskSupervisor({ name: 'checksums', threads: { minSize: 'max' }, maxQueued: 64 });
-supervisor.on('task:completed', ({ task }) => tally.addWait(task));
-supervisor.on('task:failed', ({ task }) => tally.addWait(task));
 
 let isInterrupted = false;
 /** What waits is canceled, and what runs is asked to stop. A second signal changes nothing. */
@@ -34,9 +32,20 @@ const interrupt = () => {
 };
 process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
 
-await supervisor.ready();
-const files = await findFiles(root, (directory, error) => tally.addFailure(directory, error));
+/** One task in each thread, so that all have loaded the module before anybody waits for it. */
+async function warmUp(): Promise<void> {
+  await supervisor.ready();
+  const task = lookUp.with({ supervisor, priority: 'critical' });
+  await supervisor.waitCompleted(Array.from({ length: supervisor.getInfo().threads.size }, () => task(root)));
+}
+
+await warmUp().catch((error) => {
+  if (!isInterrupted) throw error;
+});
 const { poolSize, size } = supervisor.getInfo().threads;
+supervisor.on('task:completed', ({ task }) => tally.addWait(task));
+supervisor.on('task:failed', ({ task }) => tally.addWait(task));
+const files = await findFiles(root, (directory, error) => tally.addFailure(directory, error));
 console.log(`${files.length} files under ${root}: ${poolSize} at a time, ${size} threads`);
 
 const bar = process.stdout.isTTY
