@@ -67,7 +67,7 @@ export class HostRuntime {
       }
     }
     this.#running = undefined;
-    await printed();
+    if (isPrinting(process.stdout) || isPrinting(process.stderr)) await printed();
     this.#answer(batch);
   }
 
@@ -137,8 +137,12 @@ export class HostRuntime {
  */
 async function printed(): Promise<void> {
   for (const stream of [process.stdout, process.stderr]) {
-    if (stream.writable && stream.writableLength > 0) await new Promise((resolve) => stream.write('', resolve));
+    if (isPrinting(stream)) await new Promise((resolve) => stream.write('', resolve));
   }
+}
+
+function isPrinting(stream: NodeJS.WriteStream): boolean {
+  return stream.writableLength > 0 && stream.writable;
 }
 
 /** What the items of one batch came to. */

@@ -23,10 +23,6 @@ export class Fifo<T extends FifoItem<T>> {
     return this.#size;
   }
 
-  get head(): T | undefined {
-    return this.#head;
-  }
-
   push(item: T): void {
     item.previous = this.#tail;
     if (this.#tail === undefined) this.#head = item;

@@ -30,7 +30,7 @@ const longestLoadMs = 60_000;
 export async function loadFunction(wire: WireDefinition): Promise<LoadedFunction> {
   if (wire.source !== undefined) return fromSource(wire.name, wire.source);
   if (wire.moduleUrl === undefined) throw new TypeError(`task "${wire.name}" has neither module nor source`);
-  return fromModule(wire.moduleUrl, wire);
+  return withinTime(wire.moduleUrl, fromModule(wire.moduleUrl, wire));
 }
 
 function fromSource(name: string, source: string): LoadedFunction {
@@ -86,6 +86,19 @@ function fromVite(specifier: string): string {
   return pathToFileURL(join(process.cwd(), specifier)).href;
 }
 
+/** A module that awaits what never comes must not hold its tasks for ever. */
+async function withinTime<T>(moduleUrl: string, loading: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(unfinished(moduleUrl)), longestLoadMs).unref();
+  });
+  try {
+    return await Promise.race([loading, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** What the module registers under the name, or exports under it. */
 function fromModule(moduleUrl: string, { name, exportName }: WireDefinition): Promise<LoadedFunction> {
   return new Promise((resolve, reject) => {
@@ -104,7 +117,6 @@ function fromModule(moduleUrl: string, { name, exportName }: WireDefinition): Pr
       if (definition === undefined) setTimeout(settle, lastChanceMs, unreachable(moduleUrl, name)).unref();
       else take(definition);
     });
-    setTimeout(reject, longestLoadMs, unfinished(moduleUrl)).unref();
     load(moduleUrl).then((module) => {
       const found = exportName === undefined ? undefined : exported(module, exportName);
       // CommonJS that could not require() this package imports it, and defines its tasks a moment after it was loaded.

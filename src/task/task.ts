@@ -2,10 +2,11 @@
  * One submitted task: its state, its times, its timers, and how it ended. It settles once, by the first cause.
  *
  *   delayed ──▶ queued ──▶ started ──▶ completed | failed | canceled
- *      ▲           │          │
- *      │           ▲└─────────┼──▶ failed (expired) | canceled
- *      └── retry after back-off, crash retry ──┘
+ *      ▲          ▲          │
+ *      │          └──────────┤  its thread died before it began
+ *      └─────────────────────┘  it is tried again
  *
+ * One that is delayed or queued may become failed (refused, expired) or canceled, too.
  * It knows no queue, no lane and no supervisor; whoever holds it moves it on.
  */
 import { AsyncResource } from 'node:async_hooks';
@@ -39,8 +40,6 @@ const next: Readonly<Record<TaskStatus, readonly TaskStatus[]>> = {
   failed: [],
   canceled: [],
 };
-
-const statuses = Object.keys(next) as TaskStatus[];
 
 export class Task {
   readonly definition: Definition;
@@ -134,15 +133,15 @@ export class Task {
   }
 
   /** The one way its status changes. */
-  #become(status: TaskStatus, from: readonly TaskStatus[] = statuses): void {
-    if (!next[this.status].includes(status) || !from.includes(this.status)) {
+  #become(status: TaskStatus, from: TaskStatus = this.status): void {
+    if (this.status !== from || !next[from].includes(status)) {
       throw new Error(`task ${this.id} can't go from ${this.status} to ${status}`);
     }
     this.status = status;
   }
 
   enqueue(): void {
-    this.#become('queued', ['delayed']);
+    this.#become('queued', 'delayed');
     this.queuedAt = performance.now();
     this.#waitMs = undefined;
     this.warnings = 0;
@@ -160,7 +159,7 @@ export class Task {
   /** Its thread died before the function began: this was no attempt, and it waits as before. */
   putBack(): void {
     if (this.status === 'queued') return;
-    this.#become('queued', ['started']);
+    this.#become('queued', 'started');
     this.attempt -= 1;
     this.threadId = undefined;
     this.timeStarted = undefined;
