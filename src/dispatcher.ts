@@ -3,6 +3,8 @@
  * and whatever ends it goes through `#settle`, where the first cause wins. Here is no queue code and no thread code.
  */
 import type { Announcer } from './announcer.ts';
+import { Batcher } from './batcher.ts';
+import { type Moment, now } from './clock.ts';
 import { canceled, crashed, expired, shutDown, timedOut } from './endings.ts';
 import { type ErrorCode, TaskwardenError } from './errors.ts';
 import type { Lane, LaneListener, LaneOutcome, ThreadExit } from './lanes/lane.ts';
@@ -24,8 +26,8 @@ export interface Place {
 /** Hears of the queues. */
 export interface WaitingListener {
   /** A task waits. */
-  more(): void;
-  /** A task that had waited before waits again. */
+  more(task: Task): void;
+  /** Some that had waited before wait again. */
   back(): void;
   /** Some may wait no more. */
   less(): void;
@@ -39,13 +41,11 @@ export class Dispatcher implements LaneListener<Task> {
   readonly #waiting: WaitingListener;
 
   readonly #delayed = new Set<Task>();
-  /** Those that have a slot: handed to a lane, and not yet back. */
-  readonly #handed = new Set<Task>();
-  /** Those of them that are handed over in a moment. */
+  /** Those that have a slot, and are handed over in a moment. */
   readonly #taken = new Set<Task>();
+  readonly #batcher = new Batcher();
   /** No attempt is to follow another any more. */
   #isFinal = false;
-  #isPumping = false;
   #isPumpDue = false;
 
   constructor(parts: {
@@ -68,12 +68,17 @@ export class Dispatcher implements LaneListener<Task> {
 
   /** Those whose function may have run, and so may know their id. */
   get begun(): readonly Task[] {
-    return [...this.#handed, ...this.#delayed];
+    return [...this.#handed(), ...this.#delayed];
+  }
+
+  *#handed(): Generator<Task> {
+    for (const { lane } of Object.values(this.#places())) yield* lane;
   }
 
   /** All that have not ended, from those that run to those that wait longest. */
   *[Symbol.iterator](): Generator<Task> {
-    for (const task of this.#handed) if (!task.isSettled) yield task;
+    for (const task of this.#handed()) if (!task.isSettled) yield task;
+    yield* this.#taken;
     for (const { pool } of Object.values(this.#places())) yield* pool;
     yield* this.#delayed;
   }
@@ -109,13 +114,13 @@ export class Dispatcher implements LaneListener<Task> {
   }
 
   #enqueue(task: Task): void {
+    const { pool } = this.#places()[task.type];
     task.enqueue();
-    this.#places()[task.type].pool.put(task);
+    pool.put(task);
     this.#armExpiry(task);
     this.#announcer.emit('task:queued', task);
-    this.#take();
-    if (this.#taken.size > 0) this.#schedulePump();
-    if (!task.hasSlot) this.#waiting.more();
+    this.#take(pool);
+    if (!task.hasSlot) this.#waiting.more(task);
   }
 
   #armExpiry(task: Task): void {
@@ -125,52 +130,39 @@ export class Dispatcher implements LaneListener<Task> {
   }
 
   /** Gives slots to all that may start now, in the order in which they came. */
-  #take(): void {
-    for (const { pool } of Object.values(this.#places())) {
-      for (let task = pool.take(); task !== undefined; task = pool.take()) {
-        task.hasSlot = true;
-        this.#handed.add(task);
-        this.#taken.add(task);
-      }
+  #take(pool: PriorityPool<Task>): void {
+    for (let task = pool.take(); task !== undefined; task = pool.take()) {
+      task.hasSlot = true;
+      this.#taken.add(task);
+      this.wake();
     }
   }
 
-  /** Whoever submits has the handle before anything starts. */
-  #schedulePump(): void {
+  /** Soon hands over all that may start. Not at once: whoever submits has the handle before anything starts. */
+  wake(): void {
     if (this.#isPumpDue) return;
     this.#isPumpDue = true;
     queueMicrotask(() => {
+      for (const { pool } of Object.values(this.#places())) this.#take(pool);
       this.#isPumpDue = false;
-      this.pump();
-    });
-  }
-
-  /** Hands over all tasks that may start now. What the lanes do meanwhile is seen by the loop that is on its way. */
-  pump(): void {
-    if (this.#isPumping) return;
-    this.#isPumping = true;
-    try {
-      for (this.#take(); this.#taken.size > 0; this.#take()) {
-        for (const task of this.#taken) {
-          this.#taken.delete(task);
-          this.#places()[task.type].lane.run([task]);
-        }
+      for (const task of this.#taken) {
+        this.#taken.delete(task);
+        const { pool, lane } = this.#places()[task.type];
+        lane.run(this.#batcher.gather(task, pool, lane, this.#taken.size + 1));
       }
-    } finally {
-      this.#isPumping = false;
-    }
-    this.#waiting.less();
+      this.#waiting.less();
+    });
   }
 
   // Back: what the lanes tell.
 
-  started(task: Task, threadId: number | undefined): void {
+  started(task: Task, threadId: number | undefined, at: Moment): void {
     if (task.isSettled) return;
-    task.start(threadId);
+    task.start(threadId, at);
     const { timeoutMs } = task.options;
     if (task.ending === undefined) {
       if (timeoutMs === undefined) task.stopTimer();
-      else task.setTimer(timeoutMs, () => this.#timeOut(task, timeoutMs));
+      else task.setTimer(Math.max(timeoutMs - (now() - at.at), 0), () => this.#timeOut(task, timeoutMs));
     }
     this.#announcer.emit('task:started', task);
   }
@@ -181,25 +173,29 @@ export class Dispatcher implements LaneListener<Task> {
 
   ended(task: Task, outcome: LaneOutcome): void {
     this.#freeSlot(task);
-    this.#places()[task.type].pool.release();
     if (!task.isSettled) this.#conclude(task, outcome);
-    this.pump();
   }
 
-  returned(task: Task): void {
-    this.#freeSlot(task);
-    const { pool } = this.#places()[task.type];
-    const ending = task.ending ?? (this.#isFinal ? shutDown(task) : undefined);
-    if (task.isSettled || ending !== undefined) {
-      pool.release();
-      if (ending !== undefined) this.#settle(task, ending.reason, ending.error);
-    } else {
-      task.putBack();
-      pool.putBack(task);
-      this.#armExpiry(task);
+  returned(tasks: readonly Task[]): void {
+    for (const task of tasks.toReversed()) {
+      this.#freeSlot(task);
+      const ending = task.ending ?? (this.#isFinal ? shutDown(task) : undefined);
+      if (task.isSettled) continue;
+      if (ending !== undefined) {
+        this.#settle(task, ending.reason, ending.error);
+      } else {
+        task.putBack();
+        this.#places()[task.type].pool.putBack(task);
+        this.#armExpiry(task);
+      }
     }
-    this.pump();
-    if (pool.waiting > 0) this.#waiting.back();
+    this.wake();
+    this.#waiting.back();
+  }
+
+  vacated(lane: Lane<Task>): void {
+    for (const place of Object.values(this.#places())) if (place.lane === lane) place.pool.release();
+    this.wake();
   }
 
   /** A lane gives up for now, and nobody's task may be there to say so. */
@@ -217,12 +213,12 @@ export class Dispatcher implements LaneListener<Task> {
 
   #freeSlot(task: Task): void {
     task.hasSlot = false;
-    this.#handed.delete(task);
     if (task.status === 'started' || task.isSettled) task.stopTimer();
   }
 
   #conclude(task: Task, outcome: LaneOutcome): void {
     task.runMs = 'runMs' in outcome ? outcome.runMs : task.runningMs;
+    if ('runMs' in outcome) this.#batcher.note(task, outcome.runMs);
     const { ending } = task;
     if (ending !== undefined && !isInTime(task, ending, outcome)) {
       if (outcome.kind === 'died' && ending.reason === 'shutdown') this.#ledger.terminate();
@@ -326,18 +322,20 @@ export class Dispatcher implements LaneListener<Task> {
     if (!task.hasSlot) {
       if (!this.#delayed.delete(task) && task.status === 'queued') pool.remove(task);
       this.#settle(task, ending.reason, ending.error);
-      this.#schedulePump();
+      this.wake();
       return;
     }
     if (this.#taken.delete(task)) {
       this.#freeSlot(task);
       pool.release();
       this.#settle(task, ending.reason, ending.error);
-      this.#schedulePump();
+      this.wake();
       return;
     }
+    lane.update(task); // it may have ended, and that was first
+    if (!task.hasSlot) return;
     task.ending = ending;
-    if (task.status === 'queued' && lane.withdraw(task)) {
+    if (lane.withdraw(task)) {
       this.#settle(task, ending.reason, ending.error);
     } else if (onlyIfWaiting) {
       task.ending = undefined; // it has begun after all
@@ -362,12 +360,12 @@ export class Dispatcher implements LaneListener<Task> {
 
   /** Asks all that run to stop; they have their grace. */
   stopStarted(): void {
-    for (const task of [...this.#handed]) this.#end(task, shutDown(task));
+    for (const task of [...this.#taken, ...this.#handed()]) this.#end(task, shutDown(task));
   }
 
   /** Ends all that run, with their threads. */
   killStarted(): void {
-    for (const task of [...this.#handed]) {
+    for (const task of [...this.#taken, ...this.#handed()]) {
       this.#end(task, shutDown(task));
       if (task.hasSlot) this.#places()[task.type].lane.kill(task);
     }

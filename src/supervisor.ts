@@ -25,11 +25,11 @@ import { catchableSignals, StopSignals } from './stop-signals.ts';
 import { poolInfo, type SupervisorInfo } from './supervisor-info.ts';
 import { mergeOptions, type ResolvedOptions, resolveOptions, type SupervisorOptions } from './supervisor-options.ts';
 import { type BackgroundTask, backgroundTask, defaultSupervisorSymbol } from './task/background-task.ts';
-import type { Definition, TaskFunction } from './task/definition.ts';
+import type { TaskFunction } from './task/definition.ts';
 import { TaskHandle } from './task/handle.ts';
 import { inertPromise, isHost, isInert } from './task/inert.ts';
 import type { TaskFilter, TaskInfo } from './task/info.ts';
-import { Task } from './task/task.ts';
+import { Task, type TaskOwner, type TaskSpec } from './task/task.ts';
 import {
   type ResolvedTaskOptions,
   type TaskOptions,
@@ -95,7 +95,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
       table: this.#table,
       ledger: this.#ledger,
       waiting: {
-        more: () => this.#watch.watch(),
+        more: (task) => this.#watch.watch(task.queuedAt),
         back: () => this.#watch.watchAnew(),
         less: () => this.#capacity.offer(),
       },
@@ -153,7 +153,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     this.#table.resize(keepFinished);
     this.#watch.configure(this.#options.lateMs);
     if (this.#state === 'running') this.#threads.configure(threads);
-    this.#dispatcher.pump();
+    this.#dispatcher.wake();
     return this;
   }
 
@@ -271,13 +271,14 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     checkOptions(rest, taskRules, 'putTask()');
     const task = (isBackgroundTask(target) ? target.with(rest) : backgroundTask(target, rest)) as BackgroundTask<F>;
     const supervisor = rest.supervisor ?? this;
-    return supervisor.submit(task.definition, task.options, args as unknown[]);
+    return supervisor.submit(task.spec, args as unknown[]);
   }
 
   /** What background tasks call. Use `putTask` instead. */
-  submit<T>(definition: Definition, options: ResolvedTaskOptions, args: readonly unknown[]): TaskHandle<T> {
-    const task = new Task(definition, options, args, this.#table.nextSequence(), this.#table);
-    const handle = new TaskHandle<T>(task, isInert() ? neverCancel : this.#cancel);
+  submit<T>(spec: TaskSpec, args: readonly unknown[]): TaskHandle<T> {
+    const { options } = spec;
+    const task = new Task(spec, args, this.#table.nextSequence(), this.#owner);
+    const handle = new TaskHandle<T>(task);
     if (isHost()) {
       if (!isInert()) {
         const message = `task "${task.name}" was called inside a task; submit it from the main thread`;
@@ -301,7 +302,11 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     return handle;
   }
 
-  readonly #cancel = (task: Task, reason: unknown): boolean => this.#dispatcher.cancel(task, reason);
+  readonly #owner: TaskOwner = {
+    nameTask: (task) => this.#table.nameTask(task),
+    // A module that loads in a thread cancels nothing there.
+    cancel: (task, reason) => !isInert() && this.#dispatcher.cancel(task, reason),
+  };
 
   /** Whether a task with these options can be taken in now. */
   hasRoom({ type, priority, delayMs = 0 }: ResolvedTaskOptions): boolean {
@@ -366,13 +371,8 @@ const filterRules = {
   name: rules.string,
 };
 
-/** A module that loads in a thread cancels nothing there. */
-function neverCancel(): boolean {
-  return false;
-}
-
 function isBackgroundTask<F extends TaskFunction>(target: F): target is F & BackgroundTask<F> {
-  return 'definition' in target && 'with' in target;
+  return 'spec' in target && 'with' in target;
 }
 
 const holder = globalThis as unknown as Record<symbol, TaskSupervisor | undefined>;

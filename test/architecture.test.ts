@@ -197,9 +197,9 @@ describe('layers', () => {
     expect(broken(others, ({ target }) => target === 'src/index.ts')).toEqual([]);
   });
 
-  it('workers import the protocol, the shared memory, the error codec, errors and tasks, and nothing else', () => {
+  it('workers import the protocol, the shared memory, the error codec, errors, the clock and tasks, and nothing else', () => {
     const allowed =
-      /^(workers\/.+|src\/lanes\/(protocol|control-block|error-codec|buffers)\.ts|src\/errors\.ts|src\/task\/.+)$/;
+      /^(workers\/.+|src\/lanes\/(protocol|control-block|error-codec|buffers)\.ts|src\/(errors|clock)\.ts|src\/task\/.+)$/;
     expect(broken(workers, ({ target }) => !isPackage(target) && !allowed.test(target))).toEqual([]);
   });
 

@@ -1,12 +1,13 @@
 /**
- * The other side of a lane: takes batches, runs their items one after the other, and answers with their outcomes.
- * It knows nothing of how messages travel.
+ * The other side of a lane: takes batches, runs their items one after the other, and tells what each came to before it
+ * begins the next. It knows nothing of how messages travel.
  */
+import { now } from '../src/clock.ts';
 import { TaskwardenError } from '../src/errors.ts';
-import { findBuffers, restoreBuffers } from '../src/lanes/buffers.ts';
+import { restoreBuffers } from '../src/lanes/buffers.ts';
 import type { ControlBlock } from '../src/lanes/control-block.ts';
-import { decodeThrown, encodeThrown, isCloneable } from '../src/lanes/error-codec.ts';
-import type { FailureKind, HostMessage, HostReply, RunMessage, WireFailure } from '../src/lanes/protocol.ts';
+import { decodeThrown, encodeThrown } from '../src/lanes/error-codec.ts';
+import type { Failed, HostMessage, HostReply, RunMessage } from '../src/lanes/protocol.ts';
 import { type Progress, Run, type RunningTask } from '../src/task/context.ts';
 import { explainInertWait } from '../src/task/inert.ts';
 import { type LoadedFunction, loadFunction } from '../src/task/load-function.ts';
@@ -15,30 +16,61 @@ import { type Transferable, takeTransfers, unwrapTransferred } from '../src/task
 
 export type PostReply = (reply: HostReply, transfer?: readonly Transferable[]) => void;
 
+/** What an item came to instead of a result. */
+class Failure {
+  readonly kind: Failed['kind'];
+  readonly error: unknown;
+
+  constructor(kind: Failed['kind'], error: unknown) {
+    this.kind = kind;
+    this.error = error;
+  }
+}
+
+/** A batch, with the arguments of its items as far as they have come. */
+interface Batch {
+  readonly message: RunMessage;
+  readonly args: (readonly unknown[] | Failure)[];
+}
+
 export class HostRuntime {
   readonly #post: PostReply;
   readonly #control: ControlBlock;
   readonly #idPrefix: string;
+  readonly #batchMs: number;
   readonly #functions = new Map<number, LoadedFunction>();
+  /** A batch some of whose arguments are still on their way. */
+  #coming: Batch | undefined;
   #running: { readonly item: number; readonly run: Run } | undefined;
 
-  constructor(post: PostReply, control: ControlBlock, idPrefix: string) {
+  constructor(post: PostReply, control: ControlBlock, idPrefix: string, batchMs: number) {
     this.#post = post;
     this.#control = control;
     this.#idPrefix = idPrefix;
+    this.#batchMs = batchMs;
   }
 
   receive(message: HostMessage): void {
-    if (message.kind === 'run') {
-      void this.#runBatch(message);
-    } else if (this.#running?.item === message.item) {
-      this.#running.run.stop(decodeThrown(message.reason));
+    switch (message.kind) {
+      case 'run':
+        if (message.buffers !== undefined) restoreBuffers(message.args[0] as unknown[], message.buffers);
+        this.#collect({ message, args: [] });
+        break;
+      case 'args':
+        if (message.buffers !== undefined) restoreBuffers(message.args as unknown[], message.buffers);
+        this.#arrive(message.args);
+        break;
+      case 'stop':
+        if (this.#running?.item === message.item) this.#running.run.stop(decodeThrown(message.reason));
+        break;
     }
   }
 
-  /** A message came that can't be read. */
+  /** A message came that can't be read: the arguments of an item, or the batch of an only task. */
   unread(error: unknown): void {
-    this.#post({ kind: 'unread', error: encodeThrown(error) });
+    const failure = new Failure('unread', error);
+    if (this.#coming !== undefined) this.#arrive(failure);
+    else this.#fail(failure);
   }
 
   /** An uncaught error is about to end this thread. */
@@ -46,33 +78,60 @@ export class HostRuntime {
     this.#post({ kind: 'crash', error: encodeThrown(error) });
   }
 
-  async #runBatch(message: RunMessage): Promise<void> {
-    const batch = new Batch(message.ids.length);
-    for (const [item, places] of message.buffers ?? []) restoreBuffers(message.args[item] as unknown[], places);
-    const loaded = this.#functions.get(message.definition) ?? (await this.#load(message, batch));
-    if (loaded !== undefined) {
-      for (let item = 0; item < message.ids.length; item += 1) {
-        if (!this.#control.begin(item)) continue;
-        const startedAt = performance.now();
-        const run = new Run(this.#task(message, item));
-        this.#running = { item, run };
-        try {
-          const value = run.call(loaded.fn, loaded.receiver);
-          batch.results[item] = isThenable(value) ? await value : value;
-        } catch (error) {
-          batch.fail(item, 'thrown', explainInertWait(error));
-        }
-        run.end();
-        batch.runMs[item] = performance.now() - startedAt;
-      }
-    }
-    this.#running = undefined;
-    if (isPrinting(process.stdout) || isPrinting(process.stderr)) await printed();
-    this.#answer(batch);
+  #arrive(args: readonly unknown[] | Failure): void {
+    if (this.#coming === undefined) return;
+    this.#coming.args.push(args);
+    this.#collect(this.#coming);
   }
 
-  /** Loads what the batch runs, or fails its items. */
-  async #load({ define, definition, ids }: RunMessage, batch: Batch): Promise<LoadedFunction | undefined> {
+  /** Runs the batch as soon as all its arguments are there. */
+  #collect(batch: Batch): void {
+    const { message, args } = batch;
+    this.#coming = batch;
+    while (args.length < message.args.length) {
+      const next = message.args[args.length] as readonly unknown[] | null;
+      if (next === null) return;
+      args.push(next);
+    }
+    this.#coming = undefined;
+    void this.#run(batch);
+  }
+
+  async #run({ message, args }: Batch): Promise<void> {
+    const loaded = this.#functions.get(message.definition) ?? (await this.#load(message));
+    if (loaded === undefined) return;
+    let at = now();
+    const until = at + this.#batchMs;
+    let isAnswered = false;
+    for (let item = 0; item < args.length; item += 1) {
+      if (at > until) break; // the lane gives the others to whoever is free first
+      if (!this.#control.begin(item, at)) continue;
+      const given = args[item] as readonly unknown[] | Failure;
+      let outcome: unknown = given;
+      let hasSpoken = false;
+      if (!(given instanceof Failure)) {
+        const runningItem = new RunningItem(message, item, given, this.#control, this.#idPrefix, this.#post);
+        const run = new Run(runningItem);
+        this.#running = { item, run };
+        try {
+          outcome = run.call(loaded.fn, loaded.receiver);
+          if (isThenable(outcome)) outcome = await outcome;
+        } catch (error) {
+          outcome = new Failure('thrown', explainInertWait(error));
+        }
+        run.end();
+        this.#running = undefined;
+        hasSpoken = runningItem.hasSpoken;
+      }
+      at = now();
+      if (isPrinting(process.stdout) || isPrinting(process.stderr)) await printed();
+      isAnswered = this.#answer(item, outcome, at, hasSpoken) && item === args.length - 1;
+    }
+    if (!isAnswered) this.#post({ kind: 'done' });
+  }
+
+  /** Loads what the batch runs, which has one item then; or fails that. */
+  async #load({ define, definition }: RunMessage): Promise<LoadedFunction | undefined> {
     this.#control.beginLoading();
     try {
       if (define === undefined) throw new Error(`definition ${definition} never arrived`);
@@ -81,53 +140,84 @@ export class HostRuntime {
       this.#post({ kind: 'begin' });
       return loaded;
     } catch (error) {
-      for (let item = 0; item < ids.length; item += 1) {
-        if (this.#control.begin(item)) batch.fail(item, 'unloadable', error);
-      }
+      this.#fail(new Failure('unloadable', error));
       return undefined;
     }
   }
 
-  #task(message: RunMessage, item: number): RunningTask {
-    const control = this.#control;
-    const idPrefix = this.#idPrefix;
-    const post = this.#post;
-    return {
-      name: message.name,
-      args: message.args[item] ?? [],
-      attempt: message.attempts[item] ?? 1,
-      get id(): string {
-        const id = message.ids[item] as number | string;
-        return typeof id === 'string' ? id : taskId(idPrefix, id);
-      },
-      isStopRequested: () => control.isStopRequested(item),
-      report: (progress: Progress) => post({ kind: 'progress', item, progress }),
-    };
+  /** Fails the one item of a batch. */
+  #fail(failure: Failure): void {
+    const at = now();
+    if (this.#control.begin(0, at)) this.#answer(0, failure, at, false);
+    else this.#post({ kind: 'done' });
   }
 
-  #answer(batch: Batch): void {
-    const transfer: Transferable[] = [];
-    const results = batch.results.map((value) => {
-      transfer.push(...takeTransfers(value));
-      return unwrapTransferred(value);
-    });
+  /** Tells what an item came to. True if that took a message: always, if messages of the item are still on their way. */
+  #answer(item: number, outcome: unknown, at: number, hasSpoken: boolean): boolean {
+    if (!(outcome instanceof Failure) && !hasSpoken && this.#control.finish(item, outcome, at)) return false;
+    this.#control.finishByMessage(item, at); // not after the message: that may be the last word of the batch
+    if (outcome instanceof Failure) this.#post({ kind: outcome.kind, item, error: encodeThrown(outcome.error) });
+    else this.#postResult(item, outcome);
+    return true;
+  }
+
+  #postResult(item: number, outcome: unknown): void {
+    const value = unwrapTransferred(outcome);
     try {
-      const buffers = findBuffers(results);
-      this.#post(
-        { kind: 'done', results, runMs: batch.runMs, ...(buffers && { buffers }), ...batch.failed() },
-        transfer,
-      );
+      this.#post({ kind: 'result', item, value, isBuffer: Buffer.isBuffer(value) }, takeTransfers(outcome));
     } catch (problem) {
-      // Something in there can't be cloned (or transferred): find which, and let the others through.
-      for (const [item, value] of batch.results.entries()) {
-        const isSound = results.length > 1 && takeTransfers(value).length === 0 && isCloneable(results[item]);
-        if (isSound) continue;
-        results[item] = undefined;
-        batch.fail(item, 'uncloneable', uncloneable(problem));
-      }
-      const buffers = findBuffers(results);
-      this.#post({ kind: 'done', results, runMs: batch.runMs, ...(buffers && { buffers }), ...batch.failed() });
+      this.#post({ kind: 'uncloneable', item, error: encodeThrown(uncloneable(problem)) });
     }
+  }
+}
+
+/** What the context of a task knows of the item of a batch that it is. */
+class RunningItem implements RunningTask {
+  readonly args: readonly unknown[];
+  /** Whether it has said anything. */
+  hasSpoken = false;
+  readonly #message: RunMessage;
+  readonly #item: number;
+  readonly #control: ControlBlock;
+  readonly #idPrefix: string;
+  readonly #post: PostReply;
+
+  constructor(
+    message: RunMessage,
+    item: number,
+    args: readonly unknown[],
+    control: ControlBlock,
+    idPrefix: string,
+    post: PostReply,
+  ) {
+    this.#message = message;
+    this.#item = item;
+    this.args = args;
+    this.#control = control;
+    this.#idPrefix = idPrefix;
+    this.#post = post;
+  }
+
+  get id(): string {
+    const id = this.#message.ids[this.#item] as number | string;
+    return typeof id === 'string' ? id : taskId(this.#idPrefix, id);
+  }
+
+  get name(): string {
+    return this.#message.name;
+  }
+
+  get attempt(): number {
+    return this.#message.attempts?.[this.#item] ?? 1;
+  }
+
+  isStopRequested(): boolean {
+    return this.#control.isStopRequested(this.#item);
+  }
+
+  report(progress: Progress): void {
+    this.hasSpoken = true;
+    this.#post({ kind: 'progress', item: this.#item, progress });
   }
 }
 
@@ -143,26 +233,6 @@ async function printed(): Promise<void> {
 
 function isPrinting(stream: NodeJS.WriteStream): boolean {
   return stream.writableLength > 0 && stream.writable;
-}
-
-/** What the items of one batch came to. */
-class Batch {
-  readonly results: unknown[];
-  readonly runMs: number[];
-  readonly #failures: WireFailure[] = [];
-
-  constructor(items: number) {
-    this.results = new Array(items).fill(undefined);
-    this.runMs = new Array(items).fill(0);
-  }
-
-  fail(item: number, kind: FailureKind, error: unknown): void {
-    this.#failures.push({ item, kind, error: encodeThrown(error) });
-  }
-
-  failed(): { failures?: readonly WireFailure[] } {
-    return this.#failures.length === 0 ? {} : { failures: this.#failures };
-  }
 }
 
 function uncloneable(cause: unknown): TaskwardenError {

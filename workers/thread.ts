@@ -5,10 +5,10 @@ import { becomeHost } from '../src/task/inert.ts';
 import type { Transferable } from '../src/task/transferred.ts';
 import { HostRuntime } from './host-runtime.ts';
 
-export function start({ port, control, idPrefix }: ThreadStart): void {
+export function start({ port, control, idPrefix, batchMs }: ThreadStart): void {
   becomeHost();
   const post = (reply: HostReply, transfer: readonly Transferable[] = []) => port.postMessage(reply, transfer);
-  const runtime = new HostRuntime(post, new ControlBlock(control), idPrefix);
+  const runtime = new HostRuntime(post, new ControlBlock(control), idPrefix, batchMs);
   process.on('uncaughtExceptionMonitor', (error) => {
     if (process.listenerCount('uncaughtException') === 0) runtime.crash(error); // else the module deals with it
   });

@@ -1,27 +1,50 @@
 /**
- * Memory that a lane and one of its threads share: how far each item of the batch is, and whether it is asked to stop.
- * Both sides may act at the same moment; the one that changes the word first wins:
+ * Memory that a lane and one of its threads share: how far each item of the batch is, when it began and ended, whether
+ * it is asked to stop, and what it came to, if that is a number or the like; all else is posted before the next item
+ * begins. So no death of the thread takes the outcome of an item along that has finished, and an item that a dead thread
+ * had not begun is known to have never run.
  *
- *   0 ── begin() ──▶ begun ── requestStop() ──▶ begun and asked to stop
+ *   0 ── begin() ──▶ begun ── finish() ──▶ begun and finished
+ *   │                  └── requestStop(): asked to stop, too
  *   └── withdraw() ──▶ withdrawn: never begins
  *
- * So an item that a dead thread had not begun is known to have never run.
+ * Both sides may act at the same moment; the one that changes the word first wins.
  */
 
 const begun = 1;
 const stopRequested = 2;
 const withdrawn = 4;
+const finished = 8;
+
+/** How a finished item's result travels, in the bits above: it was posted, or it is one of these, or a number. */
+const kindShift = 4;
+const posted = 0;
+const constants: readonly unknown[] = [undefined, null, false, true];
+const firstConstant = 1;
+const numeric = firstConstant + constants.length;
+
+/** In the memory: the column of results, those of times, and the words. */
+const columns = 3;
 
 export class ControlBlock {
   /** How many items a batch may have. */
-  static readonly capacity: number = 512;
+  static readonly capacity: number = 256;
 
   readonly buffer: SharedArrayBuffer;
+  readonly #results: Float64Array;
+  readonly #begunAt: Float64Array;
+  readonly #endedAt: Float64Array;
   readonly #words: Int32Array;
 
   constructor(buffer?: SharedArrayBuffer) {
-    this.buffer = buffer ?? new SharedArrayBuffer((ControlBlock.capacity + 1) * Int32Array.BYTES_PER_ELEMENT);
-    this.#words = new Int32Array(this.buffer);
+    const { capacity } = ControlBlock;
+    const columnBytes = capacity * Float64Array.BYTES_PER_ELEMENT;
+    this.buffer =
+      buffer ?? new SharedArrayBuffer(columns * columnBytes + (capacity + 1) * Int32Array.BYTES_PER_ELEMENT);
+    this.#results = new Float64Array(this.buffer, 0, capacity);
+    this.#begunAt = new Float64Array(this.buffer, columnBytes, capacity);
+    this.#endedAt = new Float64Array(this.buffer, 2 * columnBytes, capacity);
+    this.#words = new Int32Array(this.buffer, columns * columnBytes);
   }
 
   /** For a new batch, while no one runs the old one. */
@@ -39,8 +62,9 @@ export class ControlBlock {
     return Atomics.load(this.#words, ControlBlock.capacity) === begun;
   }
 
-  /** False if the item was withdrawn: then it must not run. */
-  begin(item: number): boolean {
+  /** False if the item was withdrawn: then it must not run. Times are those of `now()` in `clock.ts`. */
+  begin(item: number, at: number): boolean {
+    this.#begunAt[item] = at;
     return Atomics.compareExchange(this.#words, item, 0, begun) === 0;
   }
 
@@ -53,11 +77,61 @@ export class ControlBlock {
     Atomics.or(this.#words, item, stopRequested);
   }
 
+  /** The item has ended. False, and nothing changes, if its result can't be kept here. */
+  finish(item: number, result: unknown, at: number): boolean {
+    const isNumber = typeof result === 'number';
+    const kind = isNumber ? numeric : firstConstant + constants.indexOf(result);
+    if (kind < firstConstant) return false;
+    if (isNumber) this.#results[item] = result;
+    this.#finish(item, kind, at);
+    return true;
+  }
+
+  /** The item has ended, and a message that is about to be posted says what it came to. */
+  finishByMessage(item: number, at: number): void {
+    this.#finish(item, posted, at);
+  }
+
+  #finish(item: number, kind: number, at: number): void {
+    this.#endedAt[item] = at;
+    Atomics.or(this.#words, item, finished | (kind << kindShift));
+  }
+
   isStopRequested(item: number): boolean {
-    return (Atomics.load(this.#words, item) & stopRequested) !== 0;
+    return this.#has(item, stopRequested);
+  }
+
+  isWithdrawn(item: number): boolean {
+    return this.#has(item, withdrawn);
   }
 
   hasBegun(item: number): boolean {
-    return (Atomics.load(this.#words, item) & begun) !== 0;
+    return this.#has(item, begun);
+  }
+
+  hasFinished(item: number): boolean {
+    return this.#has(item, finished);
+  }
+
+  #has(item: number, flag: number): boolean {
+    return (Atomics.load(this.#words, item) & flag) !== 0;
+  }
+
+  /** Whether the result of a finished item is to be had from `result`. */
+  hasResult(item: number): boolean {
+    return Atomics.load(this.#words, item) >> kindShift !== posted;
+  }
+
+  result(item: number): unknown {
+    const kind = Atomics.load(this.#words, item) >> kindShift;
+    return kind === numeric ? this.#results[item] : constants[kind - firstConstant];
+  }
+
+  begunAt(item: number): number {
+    return this.#begunAt[item] ?? Number.NaN;
+  }
+
+  endedAt(item: number): number {
+    return this.#endedAt[item] ?? Number.NaN;
   }
 }

@@ -3,12 +3,17 @@
  * for a while, replaces those that die, and gives back the tasks that a death did not concern.
  * It holds no queue: what it is handed may start now.
  */
+import { now } from '../clock.ts';
 import { TaskwardenError } from '../errors.ts';
-import { decodeThrown, isCloneable } from './error-codec.ts';
+import { batchMs } from '../scheduling/pace.ts';
+import { ControlBlock } from './control-block.ts';
 import type { HostOptions, LaneReply, StartHost } from './host.ts';
-import type { Lane, LaneListener, LaneOutcome, LaneTask } from './lane.ts';
+import type { Lane, LaneListener, LaneTask } from './lane.ts';
 import { RestartBudget } from './restart-budget.ts';
-import { Seat, unreadable, unsendable } from './seat.ts';
+import { Seat, unsendable } from './seat.ts';
+
+/** What a batch has not begun by then is taken back: something in it runs longer than was thought. In milliseconds. */
+const recallMs = 2 * batchMs;
 
 export interface HostLaneOptions extends HostOptions {
   /** Hosts that are always kept. */
@@ -30,6 +35,7 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
   readonly #budget = new RestartBudget();
   #options: HostLaneOptions;
   #retireTimer: NodeJS.Timeout | undefined;
+  #recallTimer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
   constructor(options: HostLaneOptions, listener: LaneListener<T>, startHost: StartHost) {
@@ -62,25 +68,44 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
     if (this.#size < this.#options.minSize && !this.#isClosed) throw this.#brokenError();
   }
 
+  *[Symbol.iterator](): Generator<T> {
+    for (const seat of this.#seats) yield* seat;
+  }
+
+  /** A definition is loaded for one task; only then can more of it go together. */
+  roomFor(task: T): number {
+    return this.#idle.at(-1)?.knows(task) ? ControlBlock.capacity : 1;
+  }
+
   run(batch: readonly T[]): void {
     const idle = this.#idle.pop();
     if (idle !== undefined) {
-      this.#hand(idle, batch);
+      idle.take(batch);
+      this.#hand(idle);
       return;
     }
     for (const seat of this.#seats) {
-      if (seat.state !== 'starting' || seat.batch.length > 0) continue;
-      seat.batch = batch;
+      if (seat.state !== 'starting' || seat.size > 0) continue;
+      seat.take(batch);
       return;
     }
-    if (!this.#budget.isSpent) this.#open(batch);
-    else for (const task of batch) this.#listener.ended(task, { kind: 'broken', cause: this.#brokenError() });
+    if (!this.#budget.isSpent) {
+      this.#open(batch);
+      return;
+    }
+    this.#listener.vacated(this);
+    for (const task of batch) this.#listener.ended(task, { kind: 'broken', cause: this.#brokenError() });
+  }
+
+  update(task: T): void {
+    this.#seatOf(task)?.update();
   }
 
   withdraw(task: T): boolean {
     const seat = this.#seatOf(task);
     if (seat?.state !== 'starting') return seat?.withdraw(task) ?? false;
-    seat.batch = seat.batch.filter((other) => other !== task);
+    seat.take([]);
+    this.#listener.vacated(this);
     this.#listener.ended(task, { kind: 'withdrawn' });
     return true;
   }
@@ -89,22 +114,23 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
     this.#seatOf(task)?.stop(task, reason);
   }
 
+  /** Of a batch, the others are not to lose their host to one that waits. */
   kill(task: T): void {
     const seat = this.#seatOf(task);
-    // Of a batch, the others are not to lose their host to one that waits; a host with one task may be deaf.
-    if (seat !== undefined && (seat.batch.length === 1 || seat.isHeldBy(task))) this.#end(seat);
+    if (seat?.isHeldBy(task)) this.#end(seat);
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#disarmRetirement();
+    clearTimeout(this.#recallTimer);
     const seats = [...this.#seats];
     for (const seat of seats) this.#end(seat);
     await Promise.all(seats.map((seat) => seat.gone));
   }
 
   #seatOf(task: T): Seat<T> | undefined {
-    for (const seat of this.#seats) if (seat.batch.includes(task)) return seat;
+    for (const seat of this.#seats) for (const other of seat) if (other === task) return seat;
     return undefined;
   }
 
@@ -115,8 +141,8 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
   }
 
   #open(batch: readonly T[]): void {
-    const seat = new Seat<T>();
-    seat.batch = batch;
+    const seat = new Seat<T>(this.#listener);
+    seat.take(batch);
     this.#seats.add(seat);
     this.#size += 1;
     const { env, execArgv, resourceLimits } = this.#options;
@@ -125,7 +151,9 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
       seat.host = this.#startHost(options, {
         up: () => this.#up(seat),
         reply: (reply) => this.#reply(seat, reply),
-        unreadable: (cause) => this.#lose(seat, () => unreadable(cause)),
+        unreadable: (cause) => {
+          if (seat.mishear(cause)) this.#finish(seat);
+        },
         exited: (exitCode, cause) => this.#exited(seat, exitCode, cause),
       });
     } catch (cause) {
@@ -137,89 +165,84 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
     if (seat.state !== 'starting') return;
     seat.wasUp = true;
     this.#listener.threadStarted(seat.id);
-    if (seat.batch.length > 0) this.#hand(seat, seat.batch);
+    if (seat.size > 0) this.#hand(seat);
     else this.#rest(seat);
     seat.markSettled();
   }
 
   // Tasks go, and come back.
 
-  #hand(seat: Seat<T>, batch: readonly T[]): void {
+  #hand(seat: Seat<T>): void {
     seat.state = 'busy';
-    try {
-      seat.post(batch);
-    } catch (problem) {
-      this.#refuse(seat, batch, problem);
-      return;
+    const refusals = seat.post();
+    if (refusals.length > 0 && seat.size === 1) {
+      // nothing was sent
+      this.#listener.vacated(this);
+      seat.take([]);
+      this.#rest(seat);
+    } else if (!seat.loading) {
+      seat.begin();
     }
-    if (!seat.loading) this.#begin(seat);
-  }
-
-  #begin(seat: Seat<T>): void {
-    seat.loading = false;
-    for (const task of seat.batch) this.#listener.started(task, seat.id);
-  }
-
-  /** Something in the batch could not be sent: fails the tasks whose fault it is, and hands over the others. */
-  #refuse(seat: Seat<T>, batch: readonly T[], problem: unknown): void {
-    const guilty = batch.filter((task) => !isCloneable(task.args));
-    const refused = guilty.length === 0 ? batch : guilty;
-    const sound = batch.filter((task) => !refused.includes(task));
-    if (sound.length > 0) this.#hand(seat, sound);
-    else this.#rest(seat);
-    for (const task of refused) {
+    for (const { task, problem } of refusals) {
       this.#listener.ended(task, { kind: 'uncloneable', error: unsendable(task, problem), runMs: 0 });
     }
+    if (seat.size > 1) this.#armRecall();
+  }
+
+  #armRecall(): void {
+    this.#recallTimer ??= setTimeout(() => {
+      this.#recallTimer = undefined;
+      this.#recall();
+    }, recallMs).unref();
+  }
+
+  /** Frees the tasks that wait behind one that takes long, though others of its kind did not. */
+  #recall(): void {
+    for (const seat of this.#seats) {
+      if (seat.state !== 'busy' || seat.size === 1) continue;
+      if (now() - seat.since < recallMs) this.#armRecall();
+      else this.#return(seat.recall());
+    }
+  }
+
+  #return(tasks: readonly T[]): void {
+    if (tasks.length > 0) this.#listener.returned(tasks);
   }
 
   #reply(seat: Seat<T>, reply: LaneReply): void {
     switch (reply.kind) {
       case 'begin':
-        this.#begin(seat);
+        seat.begin();
         break;
-      case 'unread':
-        this.#lose(seat, (task) => unsendable(task, decodeThrown(reply.error)));
+      case 'progress':
+        seat.progress(reply.item, reply.progress);
         break;
-      case 'progress': {
-        const task = seat.batch[reply.item];
-        if (task !== undefined) this.#listener.progress(task, reply.progress);
-        break;
-      }
       case 'done':
-        seat.hasAnswered = true;
-        this.#budget.reset();
-        this.#finish(seat, seat.outcomes(reply));
-        this.#fill(); // as many as were not started while they only died
+        this.#finish(seat);
         break;
+      default:
+        if (reply.item < seat.size - 1) seat.hear(reply);
+        else this.#finish(seat, () => seat.hear(reply));
     }
   }
 
-  /** What the batch came to, item by item. */
-  #finish(seat: Seat<T>, outcomes: readonly LaneOutcome[]): void {
-    const { batch } = seat;
-    // First the seat, then its tasks: what comes next may need it.
+  /** Nothing of the batch runs any more; `tell` tells the last of it. */
+  #finish(seat: Seat<T>, tell?: () => void): void {
+    seat.hasAnswered = true;
+    this.#budget.reset();
+    this.#listener.vacated(this);
+    tell?.();
+    this.#return(seat.leave());
     this.#rest(seat);
-    batch.forEach((task, item) => {
-      this.#listener.ended(task, outcomes[item] as LaneOutcome);
-    });
-  }
-
-  /** The batch, or its answer, was lost on the way. */
-  #lose(seat: Seat<T>, errorFor: (task: T) => TaskwardenError): void {
-    seat.forget();
-    this.#finish(
-      seat,
-      seat.batch.map((task) => ({ kind: 'uncloneable', error: errorFor(task), runMs: 0 })),
-    );
+    this.#fill(); // as many as were not started while they only died
   }
 
   // Hosts go.
 
   #rest(seat: Seat<T>): void {
-    seat.batch = [];
     if (seat.state === 'ending') return;
     seat.state = 'idle';
-    seat.idleSince = performance.now();
+    seat.since = now();
     this.#idle.push(seat);
     if (this.#size > this.#options.maxSize) this.#end(seat);
     else this.#armRetirement();
@@ -230,7 +253,7 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
     if (this.#retireTimer !== undefined || idleTimeoutMs === Infinity || this.#size <= minSize) return;
     const [longestIdle] = this.#idle;
     if (longestIdle === undefined) return;
-    const dueMs = longestIdle.idleSince + idleTimeoutMs - performance.now();
+    const dueMs = longestIdle.since + idleTimeoutMs - now();
     this.#retireTimer = setTimeout(
       () => {
         this.#retireTimer = undefined;
@@ -248,9 +271,8 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
   /** Ends the idle hosts that are too many, or idle for too long. */
   #retire(): void {
     const { idleTimeoutMs, minSize, maxSize } = this.#options;
-    const now = performance.now();
     for (const seat of [...this.#idle]) {
-      const isOld = now - seat.idleSince >= idleTimeoutMs;
+      const isOld = now() - seat.since >= idleTimeoutMs;
       if (this.#size > maxSize || (isOld && this.#size > minSize)) this.#end(seat);
     }
     this.#armRetirement();
@@ -269,26 +291,18 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
   }
 
   #exited(seat: Seat<T>, exitCode: number | undefined, cause: unknown): void {
-    const { batch, state } = seat;
+    const { state } = seat;
     if (state !== 'ending') this.#leave(seat);
     const isUseless = state === 'starting' || (state === 'idle' && !seat.hasAnswered);
     if (isUseless) this.#spend(cause ?? new Error(`it exited with code ${exitCode}`));
     this.#seats.delete(seat);
-    const fates = seat.fates(exitCode, cause);
-    seat.batch = [];
+    if (seat.size > 0) this.#listener.vacated(this);
     if (seat.wasUp) {
       this.#listener.threadExited({ threadId: seat.id, exitCode: exitCode ?? 0, cause }, state === 'idle');
     }
     seat.markSettled();
     seat.markGone();
-    // From the last to the first: each that is given back goes before the others.
-    for (let item = batch.length - 1; item >= 0; item -= 1) {
-      const task = batch[item] as T;
-      const fate = fates[item] ?? (this.#isClosed ? ({ kind: 'died', exitCode, cause } as const) : undefined);
-      if (fate?.kind === 'died' && seat.loading) this.#listener.started(task, seat.id);
-      if (fate === undefined) this.#listener.returned(task);
-      else this.#listener.ended(task, fate);
-    }
+    this.#return(seat.die(exitCode, cause, this.#isClosed));
     this.#fill();
   }
 

@@ -1,4 +1,5 @@
 /** The contract of a place where tasks run, and nothing about any one place. */
+import type { Moment } from '../clock.ts';
 import type { Progress } from '../task/context.ts';
 import type { Definition } from '../task/definition.ts';
 import type { ResolvedTaskOptions } from '../task/task-options.ts';
@@ -38,13 +39,15 @@ export interface ThreadExit {
 
 /** What a lane tells of its tasks and threads. */
 export interface LaneListener<T extends LaneTask> {
-  /** Once for each task that begins, before its progress and its end. */
-  started(task: T, threadId: number | undefined): void;
+  /** Once for each task that begins, before its progress and its end; it may be told when the task has ended. */
+  started(task: T, threadId: number | undefined, at: Moment): void;
   progress(task: T, progress: Progress): void;
-  /** Once for each task handed over, unless it is given back: its slot is free again. */
+  /** Once for each task handed over, unless it is given back. */
   ended(task: T, outcome: LaneOutcome): void;
-  /** Instead of `ended`: the task did not begin, through no fault of its own, and may be handed over again. */
-  returned(task: T): void;
+  /** Instead of `ended`: they did not begin, through no fault of their own, and may be handed over again. */
+  returned(tasks: readonly T[]): void;
+  /** Once for each batch, before what is left to tell of it: nothing of it runs any more, and its slot is free. */
+  vacated(lane: Lane<T>): void;
   /** Threads die as they start, and no more are started for now. */
   broken(cause: unknown): void;
   threadStarted(threadId: number): void;
@@ -52,14 +55,23 @@ export interface LaneListener<T extends LaneTask> {
   threadExited(exit: ThreadExit, wasIdle: boolean): void;
 }
 
+/** Tasks that travel together: of one definition and name, one at least. */
+export type Batch<T> = readonly [T, ...T[]];
+
 export interface Lane<T extends LaneTask> {
-  /** Hands over tasks of one definition and name, each with a slot taken, that may start now. One with `transfer` goes alone. */
-  run(batch: readonly T[]): void;
-  /** Takes a task back before it begins. True: it will never begin, and `ended` says when its slot is free. */
+  /** Those that were handed over, and whose end or return has not been told. */
+  [Symbol.iterator](): Iterator<T>;
+  /** How many tasks like this one the next batch may hold. */
+  roomFor(task: T): number;
+  /** Hands over tasks that may start now, one after the other in one slot, which is taken. */
+  run(batch: Batch<T>): void;
+  /** Tells now what is known of the batch that the task is in, which else is told in a moment. */
+  update(task: T): void;
+  /** Takes a task back before it begins. True: it will never begin; `ended` follows when its place is free. */
   withdraw(task: T): boolean;
   /** Asks a running task to stop. */
   stop(task: T, reason: unknown): void;
-  /** Ends what a task runs in, if that can be done; in any case `ended` follows soon. */
+  /** Ends what a task runs in, or keeps from running, if that can be done; of one that runs, `ended` follows soon. */
   kill(task: T): void;
   /** Resolves when the threads that are always kept are up. */
   ready(): Promise<void>;

@@ -1,4 +1,5 @@
 /** The main event loop as a lane: functions are called here, closures and all. Nothing here can be ended by force. */
+import { now, thisMoment } from '../clock.ts';
 import { type Progress, Run, type RunningTask } from '../task/context.ts';
 import { loadFunction } from '../task/load-function.ts';
 import { unwrapTransferred } from '../task/transferred.ts';
@@ -13,15 +14,24 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
     this.#listener = listener;
   }
 
-  run(batch: readonly T[]): void {
-    for (const task of batch) {
-      const loopRun = new LoopRun(task, (progress) => {
-        if (this.#runs.get(task) === loopRun) this.#listener.progress(task, progress);
-      });
-      this.#runs.set(task, loopRun);
-      queueMicrotask(() => void this.#call(task, loopRun));
-    }
+  [Symbol.iterator](): Iterator<T> {
+    return this.#runs.keys();
   }
+
+  /** Nothing travels here. */
+  roomFor(): number {
+    return 1;
+  }
+
+  run([task]: readonly [T]): void {
+    const loopRun = new LoopRun(task, (progress) => {
+      if (this.#runs.get(task) === loopRun) this.#listener.progress(task, progress);
+    });
+    this.#runs.set(task, loopRun);
+    queueMicrotask(() => void this.#call(task, loopRun));
+  }
+
+  update(): void {}
 
   withdraw(task: T): boolean {
     const loopRun = this.#runs.get(task);
@@ -46,9 +56,9 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
   async #call(task: T, loopRun: LoopRun): Promise<void> {
     if (this.#runs.get(task) !== loopRun) return; // withdrawn
     loopRun.begun = true;
-    this.#listener.started(task, undefined);
+    this.#listener.started(task, undefined, thisMoment());
     if (this.#runs.get(task) !== loopRun) return; // killed by who heard that
-    const startedAt = performance.now();
+    const startedAt = now();
     let kind: FailureKind = 'unloadable';
     let outcome: LaneOutcome;
     try {
@@ -56,9 +66,9 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
       const loaded = fn === undefined ? await loadFunction(task.definition) : { fn, receiver };
       kind = 'thrown';
       const value = unwrapTransferred(await task.runInScope(() => loopRun.run.call(loaded.fn, loaded.receiver)));
-      outcome = { kind: 'result', value, runMs: performance.now() - startedAt };
+      outcome = { kind: 'result', value, runMs: now() - startedAt };
     } catch (error) {
-      outcome = { kind, error, runMs: performance.now() - startedAt };
+      outcome = { kind, error, runMs: now() - startedAt };
     }
     loopRun.run.end();
     this.#end(task, loopRun, outcome);
@@ -68,6 +78,7 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
   #end(task: T, loopRun: LoopRun | undefined, outcome: LaneOutcome): void {
     if (loopRun === undefined || this.#runs.get(task) !== loopRun) return;
     this.#runs.delete(task);
+    this.#listener.vacated(this);
     this.#listener.ended(task, outcome);
   }
 }

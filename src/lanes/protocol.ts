@@ -1,6 +1,8 @@
 /**
  * Every message that crosses between a lane and its threads. Tasks of one definition and name travel in one
  * message, in columns: the n-th entry of each array belongs to the n-th task of the batch, which both sides call item n.
+ * An object never travels in a message with the objects of another task, for the structured clone would make them share
+ * it. What a thread says of an item is said before it begins the next.
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { Progress } from '../task/context.ts';
@@ -15,6 +17,8 @@ export interface ThreadStart {
   readonly control: SharedArrayBuffer;
   /** What the ids of the supervisor's tasks begin with; the other side completes them with their sequence number. */
   readonly idPrefix: string;
+  /** After so many milliseconds, no more items of a batch begin. */
+  readonly batchMs: number;
 }
 
 export interface RunMessage {
@@ -27,10 +31,19 @@ export interface RunMessage {
   readonly name: string;
   /** A task's sequence number, or the id that it was given. */
   readonly ids: readonly (number | string)[];
-  readonly args: readonly (readonly unknown[])[];
-  /** Which arguments were Buffers: an item, and their places. */
-  readonly buffers?: readonly (readonly [number, readonly number[]])[];
-  readonly attempts: readonly number[];
+  /** null: they come in a message of their own, after this one, in the order of the items. */
+  readonly args: readonly (readonly unknown[] | null)[];
+  /** Which arguments of an only task are Buffers. */
+  readonly buffers?: readonly number[];
+  /** Absent: it is the first of each. */
+  readonly attempts?: readonly number[];
+}
+
+interface ArgsMessage {
+  readonly kind: 'args';
+  readonly args: readonly unknown[];
+  /** Which of them are Buffers. */
+  readonly buffers?: readonly number[];
 }
 
 interface StopMessage {
@@ -40,7 +53,7 @@ interface StopMessage {
 }
 
 /** From a lane to a thread. */
-export type HostMessage = RunMessage | StopMessage;
+export type HostMessage = RunMessage | ArgsMessage | StopMessage;
 
 /**
  * Why a task failed in a thread: its function threw; it could not be found or loaded; its result can't be cloned.
@@ -48,29 +61,25 @@ export type HostMessage = RunMessage | StopMessage;
  */
 export type FailureKind = 'thrown' | 'unloadable' | 'uncloneable';
 
-export interface WireFailure {
+export interface Failed {
+  /** `unread`: its arguments can't be read, such as a buffer that was handed over before. It never ran. */
+  readonly kind: FailureKind | 'unread';
   readonly item: number;
-  readonly kind: FailureKind;
   readonly error: WireThrown;
 }
 
-export interface DoneMessage {
-  readonly kind: 'done';
-  readonly results: unknown[];
-  /** Which results were Buffers. */
-  readonly buffers?: readonly number[];
-  readonly failures?: readonly WireFailure[];
-  /** Run time of each item in milliseconds. */
-  readonly runMs: readonly number[];
-}
+/** What an item came to; for the last item of a batch it says that the batch is over, too. */
+export type ItemReply =
+  | { readonly kind: 'result'; readonly item: number; readonly value: unknown; readonly isBuffer: boolean }
+  | Failed;
 
 /** From a thread to its lane. */
 export type HostReply =
   /** A new definition was loaded, and the batch begins. */
   | { readonly kind: 'begin' }
-  | DoneMessage
-  /** A batch arrived that can't be read, such as one with a buffer that was handed over before; nothing of it began. */
-  | { readonly kind: 'unread'; readonly error: WireThrown }
+  | ItemReply
+  /** The batch is over. Items that have not begun are given back: those before them took longer than was thought. */
+  | { readonly kind: 'done' }
   | { readonly kind: 'progress'; readonly item: number; readonly progress: Progress }
   /** The last word of a thread that an uncaught error ends. */
   | { readonly kind: 'crash'; readonly error: WireThrown };

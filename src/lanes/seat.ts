@@ -1,16 +1,18 @@
 /**
- * A host with the batch that runs in it: how the batch is told to it, what its answer means for each task, and what
- * its death means for each task.
+ * A host with the batch that runs in it: how the batch is told to it, what becomes of each task of the batch, and what
+ * the host's death means for each.
  */
+import { momentAt, now, thisMoment } from '../clock.ts';
 import { TaskwardenError } from '../errors.ts';
+import type { Progress } from '../task/context.ts';
 import { wireDefinition } from '../task/definition.ts';
 import type { Transferable } from '../task/transferred.ts';
 import { findBuffers, restoreBuffers } from './buffers.ts';
-import { ControlBlock } from './control-block.ts';
+import type { ControlBlock } from './control-block.ts';
 import { decodeThrown, encodeThrown, isCloneable } from './error-codec.ts';
 import type { Host } from './host.ts';
-import type { LaneOutcome, LaneTask } from './lane.ts';
-import type { DoneMessage, RunMessage } from './protocol.ts';
+import type { LaneListener, LaneOutcome, LaneTask } from './lane.ts';
+import type { FailureKind, ItemReply, RunMessage } from './protocol.ts';
 
 /**
  *   starting ──▶ idle ◀──▶ busy
@@ -18,26 +20,39 @@ import type { DoneMessage, RunMessage } from './protocol.ts';
  */
 export type SeatState = 'starting' | 'idle' | 'busy' | 'ending';
 
+/** A task that could not be posted, and why. */
+export interface Refusal<T> {
+  readonly task: T;
+  readonly problem: unknown;
+}
+
 export class Seat<T extends LaneTask> {
   state: SeatState = 'starting';
   /** Absent until it has been made, which can fail. */
   host: Host | undefined;
-  /** What runs in it, or will as soon as it is up. */
-  batch: readonly T[] = [];
   wasUp = false;
-  /** The definition of the batch is being loaded: nothing of the batch has begun. */
+  /** The definition of the batch, which is one task then, is being loaded: it has not begun. */
   loading = false;
-  idleSince = 0;
-  /** A batch has come back from it. */
+  /** When it was handed its batch, or became idle, on the clock of `now()`. */
+  since = 0;
+  /** Something has come back from it. */
   hasAnswered = false;
   /** Resolves when it is up, or gone. */
   readonly settled: Promise<void>;
   readonly gone: Promise<void>;
   markSettled!: () => void;
   markGone!: () => void;
+  readonly #listener: LaneListener<T>;
   readonly #definitions = new Set<number>();
+  /** What runs in it, or will as soon as it is up; without those that were given back. */
+  #batch: readonly (T | undefined)[] = [];
+  /** The first item whose end has not been told. */
+  #item = 0;
+  /** Whether its start has. */
+  #isStartTold = false;
 
-  constructor() {
+  constructor(listener: LaneListener<T>) {
+    this.#listener = listener;
     this.settled = new Promise((resolve) => {
       this.markSettled = resolve;
     });
@@ -50,87 +65,254 @@ export class Seat<T extends LaneTask> {
     return this.host?.id ?? -1;
   }
 
-  /** Sends the batch to the host, which is up. Throws what posting throws; then nothing was sent. */
-  post(batch: readonly T[]): void {
-    if (batch.length > ControlBlock.capacity) throw new RangeError(`a batch has ${batch.length} items`);
-    const host = this.host as Host;
-    const [{ definition, name }] = batch as readonly [T];
-    this.batch = batch;
-    this.loading = !this.#definitions.has(definition.index);
-    host.control.reset(batch.length);
-    const buffers = batch.flatMap(({ args }, item) => {
-      const places = findBuffers(args);
-      return places === undefined ? [] : [[item, places] as const];
-    });
+  get #control(): ControlBlock {
+    return (this.host as Host).control;
+  }
+
+  /** How many items the batch has, told of or not. */
+  get size(): number {
+    return this.#batch.length;
+  }
+
+  /** The tasks whose end or return has not been told. */
+  *[Symbol.iterator](): Generator<T> {
+    for (let item = this.#item; item < this.#batch.length; item += 1) {
+      const task = this.#batch[item];
+      if (task !== undefined) yield task;
+    }
+  }
+
+  /** Whether the host has what the task runs. */
+  knows(task: T): boolean {
+    return this.#definitions.has(task.definition.index);
+  }
+
+  // A batch goes.
+
+  take(batch: readonly T[]): void {
+    this.#batch = batch;
+    this.#item = 0;
+    this.#isStartTold = false;
+  }
+
+  /** Sends the batch to the host, which is up. Gives the tasks that can't be sent. */
+  post(): readonly Refusal<T>[] {
+    const batch = this.#batch as readonly T[];
+    const [first] = batch as readonly [T];
+    this.since = now();
+    this.loading = !this.knows(first);
+    this.#control.reset(batch.length);
     const message: RunMessage = {
       kind: 'run',
-      definition: definition.index,
-      ...(this.loading && { define: wireDefinition(definition) }),
-      name,
+      definition: first.definition.index,
+      ...(this.loading && { define: wireDefinition(first.definition) }),
+      name: first.name,
       ids: batch.map((task) => task.options.taskId ?? task.sequence),
-      args: batch.map((task) => task.args),
-      attempts: batch.map((task) => task.attempt + 1),
-      ...(buffers.length > 0 && { buffers }),
+      args: batch.map(({ args }) => (batch.length === 1 || args.every(isPrimitive) ? args : null)),
+      ...(batch.some(({ attempt }) => attempt > 0) && { attempts: batch.map(({ attempt }) => attempt + 1) }),
     };
-    host.post(message, batch.flatMap(transfersOf));
-    this.#definitions.add(definition.index);
+    return batch.length === 1 ? this.#postOne(message, first) : this.#postMany(message, batch);
   }
+
+  #postOne(message: RunMessage, task: T): readonly Refusal<T>[] {
+    try {
+      const buffers = findBuffers(task.args);
+      (this.host as Host).post(buffers === undefined ? message : { ...message, buffers }, transfersOf(task));
+    } catch (problem) {
+      return [{ task, problem }];
+    }
+    this.#definitions.add(task.definition.index);
+    return [];
+  }
+
+  /** The host waits for all arguments before it begins, so those that can't be sent are withdrawn in time. */
+  #postMany(message: RunMessage, batch: readonly T[]): readonly Refusal<T>[] {
+    const host = this.host as Host;
+    const refusals: Refusal<T>[] = [];
+    host.post(message, []);
+    for (const [item, task] of batch.entries()) {
+      if (message.args[item] !== null) continue;
+      const buffers = findBuffers(task.args);
+      try {
+        host.post({ kind: 'args', args: task.args, ...(buffers && { buffers }) }, []);
+      } catch (problem) {
+        host.control.withdraw(item);
+        host.post({ kind: 'args', args: [] }, []);
+        refusals.push({ task, problem });
+      }
+    }
+    this.#drop(new Set(refusals.map(({ task }) => task)));
+    return refusals;
+  }
+
+  /** Tasks of the batch that are no concern of the seat any more. */
+  #drop(tasks: ReadonlySet<T>): void {
+    if (tasks.size > 0) this.#batch = this.#batch.map((task) => (task && tasks.has(task) ? undefined : task));
+  }
+
+  /** The host is to be told the definition again. */
+  forget(): void {
+    for (const task of this) this.#definitions.delete(task.definition.index);
+  }
+
+  // What becomes of it.
+
+  /** The host begins with the batch. */
+  begin(): void {
+    this.loading = false;
+    this.#tellStart();
+  }
+
+  /** Tells what has ended by now, and what runs. */
+  update(): void {
+    if (this.host === undefined || this.loading) return;
+    const control = this.#control;
+    // Who hears of one item may ask for another, and so come here again: each is passed before it is told of.
+    while (this.#item < this.#batch.length) {
+      const item = this.#item;
+      if (control.isWithdrawn(item)) this.#tellEnd({ kind: 'withdrawn' });
+      else if (!control.hasBegun(item)) return;
+      else if (!this.#isStartTold) this.#tellStart();
+      else if (control.hasFinished(item) && control.hasResult(item)) this.#tellResult(control.result(item));
+      else return; // it runs, or a message is on its way that says what it came to
+    }
+  }
+
+  /** The host has said what an item came to. */
+  hear(reply: ItemReply): void {
+    this.update();
+    if (reply.kind === 'result') {
+      const values = [reply.value];
+      if (reply.isBuffer) restoreBuffers(values, [0]);
+      this.#tellResult(values[0]);
+    } else if (reply.kind === 'unread') {
+      this.#tellFailure('uncloneable', unsendable(this.#batch[this.#item] as T, decodeThrown(reply.error)));
+    } else {
+      if (reply.kind === 'unloadable') this.forget(); // it may be there the next time: the host is to look again
+      this.#tellFailure(reply.kind, decodeThrown(reply.error));
+    }
+    this.update();
+  }
+
+  /** What the host has said of an item can't be read. True: it was the last item. */
+  mishear(problem: unknown): boolean {
+    this.update();
+    const isLast = this.#item === this.#batch.length - 1;
+    this.#tellFailure('uncloneable', unreadable(problem));
+    this.update();
+    return isLast;
+  }
+
+  #tellStart(): void {
+    const control = this.#control;
+    const item = this.#item;
+    this.#isStartTold = true;
+    const at = control.hasBegun(item) ? momentAt(control.begunAt(item)) : thisMoment();
+    this.#listener.started(this.#batch[item] as T, this.id, at);
+  }
+
+  #tellResult(value: unknown): void {
+    this.#tellEnd({ kind: 'result', value, runMs: this.#runMs() });
+  }
+
+  #tellFailure(kind: FailureKind, error: unknown): void {
+    this.#tellEnd({ kind, error, runMs: this.#runMs() });
+  }
+
+  #runMs(): number {
+    return this.#control.endedAt(this.#item) - this.#control.begunAt(this.#item);
+  }
+
+  #tellEnd(outcome: LaneOutcome): void {
+    const task = this.#batch[this.#item];
+    this.#item += 1;
+    this.#isStartTold = false;
+    if (task !== undefined) this.#listener.ended(task, outcome);
+  }
+
+  progress(item: number, progress: Progress): void {
+    this.update();
+    const task = this.#batch[item];
+    if (task !== undefined) this.#listener.progress(task, progress);
+  }
+
+  /** Takes back all that has not begun, but for the next, which counts as begun from now on. */
+  recall(): readonly T[] {
+    this.update();
+    const recalled = new Set<T>();
+    for (let item = this.#item + 1; item < this.#batch.length; item += 1) {
+      const task = this.#batch[item];
+      if (task !== undefined && this.#control.withdraw(item)) recalled.add(task);
+    }
+    this.#drop(recalled);
+    this.update();
+    if (this.#item < this.#batch.length && !this.#isStartTold) this.#tellStart();
+    return [...recalled];
+  }
+
+  /** The batch is over: tells what was not told, and gives what never began. */
+  leave(): readonly T[] {
+    this.update();
+    const left = [...this];
+    this.take([]);
+    return left;
+  }
+
+  /**
+   * The host has died: tells what that means for each task, and gives those that may be handed over again. A module that
+   * kills its host as it loads was loaded for its task; and what was transferred died with the host.
+   */
+  die(exitCode: number | undefined, cause: unknown, isFinal: boolean): readonly T[] {
+    const left: T[] = [];
+    if (this.wasUp) this.update();
+    while (this.#item < this.#batch.length) {
+      const task = this.#batch[this.#item];
+      const isLost = this.wasUp && task !== undefined && this.#isLost(task);
+      if (isLost && !this.#isStartTold) this.#tellStart();
+      if (isLost || isFinal) {
+        this.#tellEnd({ kind: 'died', exitCode, cause });
+      } else {
+        if (task !== undefined) left.push(task);
+        this.#item += 1;
+      }
+      if (this.wasUp) this.update();
+    }
+    this.take([]);
+    return left;
+  }
+
+  #isLost(task: T): boolean {
+    const isBlamed = this.loading && this.#control.hasBegunLoading;
+    return isBlamed || this.#control.hasBegun(this.#item) || isTransferring(task);
+  }
+
+  // Endings.
 
   /** Asks one task of the batch to stop. */
   stop(task: T, reason: unknown): void {
-    const item = this.batch.indexOf(task);
+    const item = this.#batch.indexOf(task);
     this.host?.control.requestStop(item);
     this.host?.post({ kind: 'stop', item, reason: encodeThrown(reason) }, []);
   }
 
   /** True if the task had not begun, and now never will. */
   withdraw(task: T): boolean {
-    return this.host?.control.withdraw(this.batch.indexOf(task)) ?? false;
+    return this.host?.control.withdraw(this.#batch.indexOf(task)) ?? false;
   }
 
-  /** Whether ending the host is the way to end the task: it runs, or hangs while its module loads. */
+  /** Whether ending the host is the way to end the task: it runs, or hangs while its module loads, or alone keeps it. */
   isHeldBy(task: T): boolean {
-    return this.loading || (this.host?.control.hasBegun(this.batch.indexOf(task)) ?? false);
-  }
-
-  /** The host is to be told the definition again. */
-  forget(): void {
-    for (const task of this.batch) this.#definitions.delete(task.definition.index);
-  }
-
-  /** What the host's answer means for each task of the batch. */
-  outcomes({ results, buffers, failures, runMs }: DoneMessage): LaneOutcome[] {
-    if (buffers !== undefined) restoreBuffers(results, buffers);
-    const { control } = this.host as Host;
-    const outcomes = results.map(
-      (value, item): LaneOutcome =>
-        control.hasBegun(item) ? { kind: 'result', value, runMs: runMs[item] ?? 0 } : { kind: 'withdrawn' },
+    const control = this.#control;
+    const item = this.#batch.indexOf(task);
+    if (control.hasBegun(item)) return !control.hasFinished(item);
+    return this.#batch.every(
+      (other, index) => index < this.#item || index === item || !other || control.isWithdrawn(index),
     );
-    for (const { item, kind, error } of failures ?? []) {
-      outcomes[item] = { kind, error: decodeThrown(error), runMs: runMs[item] ?? 0 };
-      // It may be there the next time: the host is to look again.
-      if (kind === 'unloadable') this.forget();
-    }
-    return outcomes;
   }
+}
 
-  /**
-   * What the host's death means for each task of the batch; undefined for one that may be handed over again. A module
-   * that kills its host as it loads was loaded for the first task; and what was transferred died with the host.
-   */
-  fates(exitCode: number | undefined, cause: unknown): (LaneOutcome | undefined)[] {
-    if (!this.wasUp) return this.batch.map(() => undefined);
-    const { control } = this.host as Host;
-    const died: LaneOutcome = { kind: 'died', exitCode, cause };
-    let isBlamed = !(this.loading && control.hasBegunLoading);
-    return this.batch.map((task, item) => {
-      if (control.hasBegun(item)) return died;
-      if (!control.withdraw(item)) return { kind: 'withdrawn' };
-      if (isBlamed && !isTransferring(task)) return undefined;
-      isBlamed = true;
-      return died;
-    });
-  }
+function isPrimitive(value: unknown): boolean {
+  return (typeof value !== 'object' && typeof value !== 'function' && typeof value !== 'symbol') || value === null;
 }
 
 /** A task that may need its arguments again is given copies. */
@@ -174,7 +356,7 @@ export function unsendable(task: LaneTask, cause: unknown): TaskwardenError {
 }
 
 /** Why an answer could not be read. */
-export function unreadable(cause: unknown): TaskwardenError {
+function unreadable(cause: unknown): TaskwardenError {
   return new TaskwardenError(
     'RESULT_NOT_CLONEABLE',
     "the result can't be read: it may hold a buffer that was handed over before; hand each buffer over once",

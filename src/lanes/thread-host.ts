@@ -5,6 +5,7 @@
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
+import { batchMs } from '../scheduling/pace.ts';
 import type { Transferable } from '../task/transferred.ts';
 import { ControlBlock } from './control-block.ts';
 import { decodeThrown } from './error-codec.ts';
@@ -37,7 +38,7 @@ export class ThreadHost implements Host {
       recordTiming: false,
     });
     this.#pool.on('error', () => {}); // told by the thread itself, below
-    const start: ThreadStart = { module, port: port2, control: this.control.buffer, idPrefix };
+    const start: ThreadStart = { module, port: port2, control: this.control.buffer, idPrefix, batchMs };
     const started = this.#pool.run(start, { transferList: [port2] });
     const thread = this.#pool.threads[0] as Worker;
     this.id = thread.threadId;

@@ -42,6 +42,10 @@ export class Fifo<T extends FifoItem<T>> {
     this.#size += 1;
   }
 
+  get first(): T | undefined {
+    return this.#head;
+  }
+
   shift(): T | undefined {
     const item = this.#head;
     if (item !== undefined) this.remove(item);

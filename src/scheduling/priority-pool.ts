@@ -72,11 +72,10 @@ export class PriorityPool<T extends PoolItem<T>> {
     this.#waiting += 1;
   }
 
-  /** Puts a task that was taken, but did not begin, back before the others of its priority, and frees its slot. */
+  /** Puts a task that was taken, but did not begin, back before the others of its priority. Its slot stays taken. */
   putBack(item: T): void {
     this.#queues[item.priority].unshift(item);
     this.#waiting += 1;
-    this.#running -= 1;
   }
 
   /** Takes a waiting task out. */
@@ -106,6 +105,24 @@ export class PriorityPool<T extends PoolItem<T>> {
       return queue.shift();
     }
     return undefined;
+  }
+
+  /** How many waiting tasks may share a slot that one of this priority has: none while a higher one waits. */
+  companions(priority: Priority): number {
+    for (const other of priorities) {
+      const { size } = this.#queues[other];
+      if (other === priority) return size;
+      if (size > 0) return 0;
+    }
+    return 0;
+  }
+
+  /** The next task of this priority, to share the slot of another. */
+  takeAlong(priority: Priority, fits: (item: T) => boolean): T | undefined {
+    const next = this.#queues[priority].first;
+    if (next === undefined || !fits(next)) return undefined;
+    this.remove(next);
+    return next;
   }
 
   release(): void {

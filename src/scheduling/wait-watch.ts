@@ -2,11 +2,11 @@
  * Notices tasks that wait for too long, at two levels, with one timer for all of them: queues are in the order of
  * waiting, so that only those behind the bookmark of a level can be newly late.
  */
-import { Timer } from '../clock.ts';
+import { now, Timer } from '../clock.ts';
 import type { Fifo, FifoItem } from './fifo.ts';
 
 export interface WaitItem<T> extends FifoItem<T> {
-  /** On the clock of `performance.now()`. */
+  /** On the clock of `now()`. */
   readonly queuedAt: number;
   /** Which levels were noticed, a bit for each. */
   warnings: number;
@@ -16,6 +16,7 @@ export class WaitWatch<T extends WaitItem<T>> {
   readonly #queues: () => Iterable<Fifo<T>>;
   readonly #notice: (level: number, late: readonly T[]) => void;
   #levelsMs: readonly number[];
+  #firstLevelMs: number;
   #timer: Timer | undefined;
   #sweptAt = -Infinity;
   /** When the timer fires. */
@@ -29,11 +30,13 @@ export class WaitWatch<T extends WaitItem<T>> {
   ) {
     this.#queues = queues;
     this.#levelsMs = levelsMs;
+    this.#firstLevelMs = Math.min(...levelsMs);
     this.#notice = notice;
   }
 
   configure(levelsMs: readonly number[]): void {
     this.#levelsMs = levelsMs;
+    this.#firstLevelMs = Math.min(...levelsMs);
     this.watchAnew();
   }
 
@@ -43,9 +46,9 @@ export class WaitWatch<T extends WaitItem<T>> {
     this.#arm();
   }
 
-  /** Something waits. */
-  watch(): void {
-    if (this.#timer === undefined || performance.now() + Math.min(...this.#levelsMs) < this.#dueAt) this.watchAnew();
+  /** Something waits, since `queuedAt`. */
+  watch(queuedAt: number): void {
+    if (this.#timer === undefined || queuedAt + this.#firstLevelMs < this.#dueAt) this.watchAnew();
   }
 
   stop(): void {
@@ -61,22 +64,26 @@ export class WaitWatch<T extends WaitItem<T>> {
       });
     }
     if (dueAt === Infinity) return;
-    dueAt = Math.max(dueAt, this.#sweptAt + Math.min(...this.#levelsMs) / 10); // in a flood, many at a time
+    dueAt = Math.max(dueAt, this.#sweptAt + this.#firstLevelMs / 10); // in a flood, many at a time
     this.#dueAt = dueAt;
-    this.#timer = new Timer(Math.max(dueAt - performance.now(), 1), () => {
+    this.#timer = new Timer(Math.max(dueAt - now(), 1), () => {
       this.#timer = undefined;
       this.#sweep();
-      this.watch();
+      this.#arm();
     });
   }
 
   #sweep(): void {
-    const now = performance.now();
-    this.#sweptAt = now;
+    const sweptAt = now();
+    this.#sweptAt = sweptAt;
     this.#levelsMs.forEach((levelMs, level) => {
       const late: T[] = [];
       for (const queue of this.#queues()) {
-        for (let item = queue.bookmark(level); item && now - item.queuedAt >= levelMs; item = queue.bookmark(level)) {
+        for (
+          let item = queue.bookmark(level);
+          item && sweptAt - item.queuedAt >= levelMs;
+          item = queue.bookmark(level)
+        ) {
           queue.pass(level);
           if (item.warnings & (1 << level)) continue; // put back after it was noticed
           item.warnings |= 1 << level;

@@ -15,6 +15,7 @@ import {
 } from './definition.ts';
 import type { TaskHandle } from './handle.ts';
 import { type MapOptions, mapTasks } from './map-tasks.ts';
+import type { TaskSpec } from './task.ts';
 import {
   type ResolvedTaskOptions,
   resolveTaskOptions,
@@ -39,9 +40,7 @@ export interface BackgroundTask<F extends TaskFunction> {
     options?: MapOptions,
   ): AsyncGenerator<TaskResult<F>, void, undefined>;
   /** @internal */
-  readonly definition: Definition;
-  /** @internal */
-  readonly options: ResolvedTaskOptions;
+  readonly spec: TaskSpec;
 }
 
 /** Makes a background task of a static async method. */
@@ -188,12 +187,12 @@ function wrap(definition: Definition, options: ResolvedTaskOptions): BackgroundT
         "wrap it in a function of yours, or run it with { type: 'loop' }",
     );
   }
+  const spec: TaskSpec = Object.freeze({ definition, options });
   const submitter = () => options.supervisor ?? defaultSubmitter();
-  const submit = (...args: unknown[]) => submitter().submit<unknown>(definition, options, args);
+  const submit = (...args: unknown[]) => submitter().submit<unknown>(spec, args);
   return Object.defineProperties(submit, {
     name: { value: options.name ?? definition.name },
-    definition: { value: definition },
-    options: { value: options },
+    spec: { value: spec },
     with: {
       value: (changes: TaskOptions) =>
         wrap(definition, resolveTaskOptions(changes, `${definition.name}.with()`, options)),

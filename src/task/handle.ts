@@ -1,12 +1,21 @@
 /** TaskHandle: what a caller holds of a task, a native promise with extras. */
 import type { Priority } from '../scheduling/priority-pool.ts';
 import type { Progress } from './context.ts';
-import type { TaskInfo, TaskStatus } from './info.ts';
+import type { TaskInfo } from './info.ts';
+import type { TaskStatus } from './status.ts';
 import type { Task } from './task.ts';
 import type { TaskType } from './task-options.ts';
 
 /** For the task alone: resolves the handle, or rejects it. */
 export let settleHandle: (handle: TaskHandle<unknown>, completed: boolean, outcome: unknown) => void;
+
+type Resolve = (value: unknown) => void;
+
+// The executor is called before a handle can be told from another, so it leaves what it was given here for a moment.
+let lastResolve: Resolve;
+const keepResolve = (resolve: (value: never) => void): void => {
+  lastResolve = resolve as Resolve;
+};
 
 /**
  * The promise of a task's result, with its state. A failure that nobody awaits is an event and a log line, never an
@@ -14,10 +23,8 @@ export let settleHandle: (handle: TaskHandle<unknown>, completed: boolean, outco
  */
 export class TaskHandle<T> extends Promise<T> {
   readonly #task: Task;
-  readonly #cancel: (task: Task, reason: unknown) => boolean;
-  readonly #resolve: (value: unknown) => void;
-  readonly #reject: (error: unknown) => void;
-  #result: unknown;
+  /** What resolves it; once it is settled, the result. One of the two is enough, and there may be a million handles. */
+  #outcome: unknown;
 
   static {
     settleHandle = (handle, completed, outcome) => handle.#settle(completed, outcome);
@@ -32,26 +39,24 @@ export class TaskHandle<T> extends Promise<T> {
   }
 
   /** @internal Handles come from background tasks and supervisors. */
-  constructor(task: Task, cancel: (task: Task, reason: unknown) => boolean) {
-    let settle!: readonly [(value: unknown) => void, (error: unknown) => void];
-    super((resolve, reject) => {
-      settle = [resolve as (value: unknown) => void, reject];
-    });
-    [this.#resolve, this.#reject] = settle;
+  constructor(task: Task) {
+    super(keepResolve);
     this.#task = task;
+    this.#outcome = lastResolve;
     task.attach(this);
-    this.#cancel = cancel;
   }
 
   #settle(completed: boolean, outcome: unknown): void {
+    const resolve = this.#outcome as Resolve;
     if (completed) {
-      this.#result = outcome;
-      this.#resolve(outcome);
+      this.#outcome = outcome;
+      resolve(outcome);
     } else {
+      this.#outcome = undefined;
       const { awaited } = this.#task;
       super.then(undefined, () => {}); // never an unhandled rejection; but that is nobody who awaits it
       this.#task.awaited = awaited;
-      this.#reject(outcome);
+      resolve(Promise.reject(outcome));
     }
   }
 
@@ -87,7 +92,7 @@ export class TaskHandle<T> extends Promise<T> {
 
   /** The result, once it has completed. */
   get result(): T | undefined {
-    return this.#result as T | undefined;
+    return this.#task.status === 'completed' ? (this.#outcome as T) : undefined;
   }
 
   /** What it rejected with, once it has failed or was canceled. */
@@ -103,7 +108,7 @@ export class TaskHandle<T> extends Promise<T> {
    * @returns false if the task had ended already.
    */
   cancel(reason?: unknown): boolean {
-    return this.#cancel(this.#task, reason);
+    return this.#task.cancel(reason);
   }
 
   /** Calls the listener with each report of the task's progress, until it ends. */

@@ -1,9 +1,8 @@
 /** TaskInfo: what can be seen of a task from outside, as plain frozen data of one moment. */
 import type { Priority } from '../scheduling/priority-pool.ts';
 import type { Progress } from './context.ts';
+import type { TaskStatus } from './status.ts';
 import type { TaskType } from './task-options.ts';
-
-export type TaskStatus = 'delayed' | 'queued' | 'started' | 'completed' | 'failed' | 'canceled';
 
 /** What ended a task; the first cause counts. */
 export type EndReason = 'completed' | 'failed' | 'canceled' | 'timeout' | 'expired' | 'crashed' | 'shutdown';

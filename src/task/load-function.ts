@@ -134,7 +134,7 @@ function exported(module: Record<string, unknown>, name: string): LoadedFunction
   for (const exports of [module, commonjs]) {
     const value = exports?.[name];
     if (typeof value !== 'function') continue;
-    const definition = (value as { definition?: Definition }).definition;
+    const definition = (value as { spec?: { definition?: Definition } }).spec?.definition;
     if (definition?.fn !== undefined) return loaded(definition);
     return { fn: value as TaskFunction, receiver: exports === module ? undefined : exports };
   }

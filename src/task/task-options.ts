@@ -1,8 +1,9 @@
 /** The options of a task: for its definition, for `.with()` and for `putTask()` alike. */
 import { arrayOf, checkOptions, either, is, oneOf, type Rule, rules } from '../options.ts';
 import { type Priority, priorities } from '../scheduling/priority-pool.ts';
-import type { Definition, TaskFunction } from './definition.ts';
+import type { TaskFunction } from './definition.ts';
 import type { TaskHandle } from './handle.ts';
+import type { TaskSpec } from './task.ts';
 import type { Transferable } from './transferred.ts';
 
 export const taskTypes = ['thread', 'loop'] as const;
@@ -60,7 +61,7 @@ export interface TaskOptions<F extends TaskFunction = TaskFunction> {
 /** What takes tasks: a `TaskSupervisor`. */
 export interface TaskSubmitter {
   /** What background tasks call. Use `putTask` instead. */
-  submit<T>(definition: Definition, options: ResolvedTaskOptions, args: readonly unknown[]): TaskHandle<T>;
+  submit<T>(spec: TaskSpec, args: readonly unknown[]): TaskHandle<T>;
   /** Whether a task with these options can be taken in now. */
   hasRoom(options: ResolvedTaskOptions): boolean;
   /** Resolves when one more task can wait. */

@@ -1,9 +1,9 @@
 /** Finds tasks by id, live ones and the last few that have ended. A task whose id nobody asks for is in no map. */
 
-import type { Task, TaskNaming } from './task.ts';
+import type { Task } from './task.ts';
 import { newIdPrefix, taskId } from './task-id.ts';
 
-export class TaskTable implements TaskNaming {
+export class TaskTable {
   readonly idPrefix: string = newIdPrefix();
   readonly #byId = new Map<string, Task>();
   /** A ring: the next one to go is at `#oldest`. */

@@ -1,24 +1,18 @@
 /**
- * One submitted task: its state, its times, its timers, and how it ended. It settles once, by the first cause.
- *
- *   delayed ──▶ queued ──▶ started ──▶ completed | failed | canceled
- *      ▲          ▲          │
- *      │          └──────────┤  its thread died before it began
- *      └─────────────────────┘  it is tried again
- *
- * One that is delayed or queued may become failed (refused, expired) or canceled, too.
+ * One submitted task: its status, its times, its timers, and how it ended. It settles once, by the first cause.
  * It knows no queue, no lane and no supervisor; whoever holds it moves it on.
  */
 import { AsyncResource } from 'node:async_hooks';
 import { callSafely } from '../call-safely.ts';
-import { Timer } from '../clock.ts';
+import { type Moment, now, Timer, thisMoment } from '../clock.ts';
 import type { Priority } from '../scheduling/priority-pool.ts';
 import type { Progress } from './context.ts';
 import type { Definition } from './definition.ts';
 import { settleHandle, type TaskHandle } from './handle.ts';
 import { isInert, noteInertWait } from './inert.ts';
-import type { EndReason, TaskInfo, TaskStatus } from './info.ts';
+import type { EndReason, TaskInfo } from './info.ts';
 import { onAbort } from './on-abort.ts';
+import { canBecome, type TaskStatus } from './status.ts';
 import type { ResolvedTaskOptions, TaskType } from './task-options.ts';
 
 /** What asked a running task to end before its function did. */
@@ -27,89 +21,116 @@ export interface Ending {
   readonly error: unknown;
 }
 
-/** Gives a task its id, and can find it by that from then on. */
-export interface TaskNaming {
+/** Whoever took the task in. */
+export interface TaskOwner {
+  /** Gives a task its id, and can find it by that from then on. */
   nameTask(task: Task): string;
+  cancel(task: Task, reason: unknown): boolean;
 }
 
-const next: Readonly<Record<TaskStatus, readonly TaskStatus[]>> = {
-  delayed: ['queued', 'failed', 'canceled'],
-  queued: ['started', 'failed', 'canceled'],
-  started: ['delayed', 'queued', 'completed', 'failed', 'canceled'],
-  completed: [],
-  failed: [],
-  canceled: [],
-};
-
-export class Task {
+/** What to run, and how: what all calls of a background task share. */
+export interface TaskSpec {
   readonly definition: Definition;
   readonly options: ResolvedTaskOptions;
-  args: readonly unknown[];
-  readonly sequence: number;
+}
 
-  status: TaskStatus = 'delayed';
-  attempt = 0;
-  timeQueued: number = Date.now();
+const noArgs: readonly unknown[] = Object.freeze([]);
+
+/** What a task has from its first start on, or its end. Those that wait have none, so that they are small. */
+interface Course {
+  /** The attempt that runs or ran last. */
+  attempt: number;
   timeStarted: number | undefined;
-  timeFinished: number | undefined;
+  waitMs: number | undefined;
   runMs: number | undefined;
   threadId: number | undefined;
-  progress: Progress | undefined;
+  timeFinished: number | undefined;
   error: unknown;
   endReason: EndReason | undefined;
+}
 
-  /** Decided, but not yet over: the first cause to end the task that runs. */
-  ending: Ending | undefined;
-  /** A slot was taken for it, and has not been given back. */
-  hasSlot = false;
-  /** Somebody waits, or waited, for the handle. */
-  awaited = false;
-  /** It is not to be found by its id any more. */
-  isForgotten = false;
-  crashes = 0;
-  /** Which warnings about waiting were given, a bit for each. */
-  warnings = 0;
-  /** When it entered the queue, on the clock of `performance.now()`. */
-  queuedAt: number = performance.now();
+/** What few tasks have. */
+interface Extras {
+  id?: string;
+  ending?: Ending | undefined;
+  progress?: Progress | undefined;
+  crashes?: number;
+  timer?: Timer | undefined;
+  unlisten?: (() => void) | undefined;
+  progressListeners?: ((progress: Progress) => void)[] | undefined;
+  scope?: AsyncResource;
+}
+
+const slotFlag = 1;
+const awaitedFlag = 2;
+const forgottenFlag = 4;
+const warningShift = 3;
+
+export class Task {
+  readonly spec: TaskSpec;
+  args: readonly unknown[];
+  readonly sequence: number;
+  status: TaskStatus = 'delayed';
+  readonly timeQueued: number = Date.now();
+  /** When it entered the queue, on the clock of `now()`. */
+  queuedAt: number = now();
   /** Links of the queue it waits in. */
-  next: Task | undefined;
-  previous: Task | undefined;
+  next: Task | undefined = undefined;
+  previous: Task | undefined = undefined;
 
-  #waitMs: number | undefined;
-  readonly #naming: TaskNaming;
-  readonly #scope: AsyncResource | undefined;
-  #id: string | undefined;
+  readonly #owner: TaskOwner;
+  #flags = 0;
   /** Holds the result, so that a task that is kept for its TaskInfo does not. */
-  #handle: TaskHandle<unknown> | undefined;
-  #timer: Timer | undefined;
-  #unlisten: (() => void) | undefined;
-  #progressListeners: ((progress: Progress) => void)[] | undefined;
+  #handle: TaskHandle<unknown> | undefined = undefined;
+  #course: Course | undefined = undefined;
+  #extras: Extras | undefined = undefined;
 
-  constructor(
-    definition: Definition,
-    options: ResolvedTaskOptions,
-    args: readonly unknown[],
-    sequence: number,
-    naming: TaskNaming,
-  ) {
-    this.definition = definition;
-    this.options = options;
+  constructor(spec: TaskSpec, args: readonly unknown[], sequence: number, owner: TaskOwner) {
+    this.spec = spec;
     this.args = args;
     this.sequence = sequence;
-    this.#naming = naming;
+    this.#owner = owner;
+    const { type, callback } = spec.options;
     // What is called here, and not in a thread, sees the AsyncLocalStorage of who submitted it, not of who freed a slot.
-    if (options.type === 'loop' || options.callback !== undefined) this.#scope = new AsyncResource('taskwarden.Task');
+    if (type === 'loop' || callback !== undefined) this.#more.scope = new AsyncResource('taskwarden.Task');
+  }
+
+  get #more(): Extras {
+    this.#extras ??= {};
+    return this.#extras;
+  }
+
+  get #begun(): Course {
+    this.#course ??= {
+      attempt: 0,
+      timeStarted: undefined,
+      waitMs: undefined,
+      runMs: undefined,
+      threadId: undefined,
+      timeFinished: undefined,
+      error: undefined,
+      endReason: undefined,
+    };
+    return this.#course;
+  }
+
+  get definition(): Definition {
+    return this.spec.definition;
+  }
+
+  get options(): ResolvedTaskOptions {
+    return this.spec.options;
   }
 
   /** Made when it is first asked for. */
   get id(): string {
-    this.#id ??= this.#naming.nameTask(this);
-    return this.#id;
+    const more = this.#more;
+    more.id ??= this.#owner.nameTask(this);
+    return more.id;
   }
 
-  /** Whether somebody has asked for its id. */
   get isNamed(): boolean {
-    return this.#id !== undefined;
+    return this.#extras?.id !== undefined;
   }
 
   get name(): string {
@@ -124,53 +145,160 @@ export class Task {
     return this.options.type;
   }
 
+  /** How many attempts have started. */
+  get attempt(): number {
+    return this.#course?.attempt ?? 0;
+  }
+
+  get timeStarted(): number | undefined {
+    return this.#course?.timeStarted;
+  }
+
+  get timeFinished(): number | undefined {
+    return this.#course?.timeFinished;
+  }
+
+  get runMs(): number | undefined {
+    return this.#course?.runMs;
+  }
+
+  set runMs(runMs: number | undefined) {
+    this.#begun.runMs = runMs;
+  }
+
+  get threadId(): number | undefined {
+    return this.#course?.threadId;
+  }
+
+  get error(): unknown {
+    return this.#course?.error;
+  }
+
+  get endReason(): EndReason | undefined {
+    return this.#course?.endReason;
+  }
+
   get isSettled(): boolean {
     return this.endReason !== undefined;
+  }
+
+  get progress(): Progress | undefined {
+    return this.#extras?.progress;
+  }
+
+  /** Decided, but not yet over: the first cause to end the task that runs. */
+  get ending(): Ending | undefined {
+    return this.#extras?.ending;
+  }
+
+  set ending(ending: Ending | undefined) {
+    this.#more.ending = ending;
+  }
+
+  get crashes(): number {
+    return this.#extras?.crashes ?? 0;
+  }
+
+  set crashes(crashes: number) {
+    this.#more.crashes = crashes;
+  }
+
+  /** A slot was taken for it, or for one that it goes with, and it has not come back. */
+  get hasSlot(): boolean {
+    return this.#has(slotFlag);
+  }
+
+  set hasSlot(has: boolean) {
+    this.#set(slotFlag, has);
+  }
+
+  /** Somebody waits, or waited, for the handle. */
+  get awaited(): boolean {
+    return this.#has(awaitedFlag);
+  }
+
+  set awaited(is: boolean) {
+    this.#set(awaitedFlag, is);
+  }
+
+  /** It is not to be found by its id any more. */
+  get isForgotten(): boolean {
+    return this.#has(forgottenFlag);
+  }
+
+  set isForgotten(is: boolean) {
+    this.#set(forgottenFlag, is);
+  }
+
+  /** Which warnings about waiting were given, a bit for each. */
+  get warnings(): number {
+    return this.#flags >> warningShift;
+  }
+
+  set warnings(warnings: number) {
+    this.#flags = (this.#flags & ((1 << warningShift) - 1)) | (warnings << warningShift);
+  }
+
+  #has(flag: number): boolean {
+    return (this.#flags & flag) !== 0;
+  }
+
+  #set(flag: number, is: boolean): void {
+    this.#flags = is ? this.#flags | flag : this.#flags & ~flag;
   }
 
   attach(handle: TaskHandle<unknown>): void {
     this.#handle = handle;
   }
 
+  cancel(reason: unknown): boolean {
+    return this.#owner.cancel(this, reason);
+  }
+
   /** The one way its status changes. */
   #become(status: TaskStatus, from: TaskStatus = this.status): void {
-    if (this.status !== from || !next[from].includes(status)) {
+    if (this.status !== from || !canBecome(from, status)) {
       throw new Error(`task ${this.id} can't go from ${this.status} to ${status}`);
     }
     this.status = status;
   }
 
   enqueue(): void {
+    const isNew = this.#course === undefined && !this.options.delayMs;
     this.#become('queued', 'delayed');
-    this.queuedAt = performance.now();
-    this.#waitMs = undefined;
+    if (isNew) return; // it was submitted just now
+    this.queuedAt = now();
     this.warnings = 0;
+    if (this.#course !== undefined) this.#course.waitMs = undefined;
   }
 
-  start(threadId: number | undefined): void {
+  start(threadId: number | undefined, { at, time }: Moment = thisMoment()): void {
     this.#become('started');
-    this.attempt += 1;
-    this.timeStarted = Date.now();
-    this.#waitMs = performance.now() - this.queuedAt;
-    this.runMs = undefined;
-    this.threadId = threadId;
+    const begun = this.#begun;
+    begun.attempt += 1;
+    begun.timeStarted = Math.max(time, this.timeQueued);
+    begun.waitMs = Math.max(at - this.queuedAt, 0);
+    begun.runMs = undefined;
+    begun.threadId = threadId;
   }
 
   /** Its thread died before the function began: this was no attempt, and it waits as before. */
   putBack(): void {
     if (this.status === 'queued') return;
     this.#become('queued', 'started');
-    this.attempt -= 1;
-    this.threadId = undefined;
-    this.timeStarted = undefined;
-    this.#waitMs = undefined;
+    const begun = this.#begun;
+    begun.attempt -= 1;
+    begun.threadId = undefined;
+    begun.timeStarted = undefined;
+    begun.waitMs = undefined;
   }
 
   /** Back to wait for its next attempt. */
   retry(): void {
     this.#become('delayed');
-    this.ending = undefined;
-    this.progress = undefined;
+    if (this.#extras === undefined) return;
+    this.#extras.ending = undefined;
+    this.#extras.progress = undefined;
   }
 
   /** False, and nothing changes, if it was settled before. */
@@ -180,44 +308,50 @@ export class Task {
     this.#become(
       completed ? 'completed' : endReason === 'canceled' || endReason === 'shutdown' ? 'canceled' : 'failed',
     );
-    this.endReason = endReason;
-    this.timeFinished = Date.now();
-    this.#waitMs ??= performance.now() - this.queuedAt;
-    this.stopTimer();
-    this.#unlisten?.();
-    this.args = [];
-    if (!completed) this.error = outcome;
+    const begun = this.#begun;
+    begun.endReason = endReason;
+    begun.timeFinished = Date.now();
+    begun.waitMs ??= now() - this.queuedAt;
+    if (!completed) begun.error = outcome;
+    this.args = noArgs;
+    if (this.#extras !== undefined) {
+      this.stopTimer();
+      this.#extras.unlisten?.();
+      this.#extras.unlisten = undefined;
+      this.#extras.progressListeners = undefined;
+    }
     if (this.#handle !== undefined) settleHandle(this.#handle, completed, outcome);
     this.#handle = undefined;
-    this.#unlisten = undefined;
-    this.#progressListeners = undefined;
     return true;
   }
 
   /** How long it has waited, or waited for its last start. */
   get waitMs(): number {
-    return this.#waitMs ?? performance.now() - this.queuedAt;
+    return this.#course?.waitMs ?? now() - this.queuedAt;
   }
 
   /** Calls something in the asynchronous context of whoever submitted the task, if it was kept. */
   runInScope<R>(call: () => R): R {
-    return this.#scope === undefined ? call() : this.#scope.runInAsyncScope(call);
+    const scope = this.#extras?.scope;
+    return scope === undefined ? call() : scope.runInAsyncScope(call);
   }
 
   /** The one timer of its present state: its delay, its time in the queue, its run time or its grace. */
   setTimer(delayMs: number, fire: () => void): void {
-    this.#timer?.cancel();
-    this.#timer = new Timer(delayMs, fire);
+    const more = this.#more;
+    more.timer?.cancel();
+    more.timer = new Timer(delayMs, fire);
   }
 
   stopTimer(): void {
-    this.#timer?.cancel();
-    this.#timer = undefined;
+    if (this.#extras?.timer === undefined) return;
+    this.#extras.timer.cancel();
+    this.#extras.timer = undefined;
   }
 
   /** Until it settles, calls back when the signal of its options aborts. */
   listen(signal: AbortSignal, abort: () => void): void {
-    this.#unlisten = onAbort(signal, abort);
+    this.#more.unlisten = onAbort(signal, abort);
   }
 
   observe(): void {
@@ -227,14 +361,16 @@ export class Task {
 
   onProgress(listener: (progress: Progress) => void): void {
     if (this.isSettled) return;
-    this.#progressListeners ??= [];
-    this.#progressListeners.push(listener);
+    const more = this.#more;
+    more.progressListeners ??= [];
+    more.progressListeners.push(listener);
   }
 
   /** Calls the listeners; `onProblem` hears what they throw, or reject with. */
   report(progress: Progress, onProblem: (problem: unknown) => void): void {
-    this.progress = Object.freeze(progress);
-    for (const listener of this.#progressListeners ?? []) callSafely(listener, this.progress, onProblem);
+    const more = this.#more;
+    more.progress = Object.freeze(progress);
+    for (const listener of more.progressListeners ?? []) callSafely(listener, more.progress, onProblem);
   }
 
   /** How long the attempt has run that runs now. */

@@ -13,14 +13,9 @@ let handle: TaskHandle<number>;
 beforeEach(() => {
   cancel.mockClear();
   const options = resolveTaskOptions({ priority: 'high', type: 'loop' }, 'it');
-  task = new Task(
-    defineBySource('add', () => 1),
-    options,
-    [],
-    1,
-    { nameTask: () => 'id' },
-  );
-  handle = new TaskHandle<number>(task, cancel);
+  const definition = defineBySource('add', () => 1);
+  task = new Task({ definition, options }, [], 1, { nameTask: () => 'id', cancel });
+  handle = new TaskHandle<number>(task);
 });
 
 function complete(value: number): void {

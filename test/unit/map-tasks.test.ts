@@ -32,14 +32,17 @@ beforeEach(() => {
 });
 
 function submit(...args: unknown[]): TaskHandle<string> {
-  const task = new Task(definition, options, args, submitted.push(args), { nameTask: () => 'id' });
+  const task = new Task({ definition, options }, args, submitted.push(args), {
+    nameTask: () => 'id',
+    cancel(each, reason) {
+      if (each.isSettled) return false;
+      canceled.push(args[0]);
+      return each.settle('canceled', reason);
+    },
+  });
   tasks.set(args[0], task);
   isFull ||= args[0] === fillsRoom;
-  return new TaskHandle<string>(task, (each, reason) => {
-    if (each.isSettled) return false;
-    canceled.push(args[0]);
-    return each.settle('canceled', reason);
-  });
+  return new TaskHandle<string>(task);
 }
 
 function end(key: unknown, error?: Error): void {

@@ -126,6 +126,8 @@ describe('order', () => {
     const [first] = putMany(pool, 'low', 3) as [Item];
     expect(pool.take()).toBe(first);
     pool.putBack(first);
+    expect([pool.running, pool.waiting]).toEqual([1, 3]);
+    pool.release();
     expect([pool.running, pool.waiting]).toEqual([0, 3]);
     expect(pool.take()).toBe(first);
   });
@@ -280,6 +282,7 @@ it('behaves as the naive model under any order of operations', () => {
           else if (each.kind === 'remove') pool.remove(item);
           else {
             pool.putBack(item);
+            pool.release();
             model.waiting.unshift(item);
           }
         } else {

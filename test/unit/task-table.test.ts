@@ -15,7 +15,10 @@ beforeEach(() => {
 
 function live(taskId?: string): Task {
   const options = resolveTaskOptions(taskId === undefined ? {} : { taskId }, 'it');
-  return new Task(definition, options, [], table.nextSequence(), table);
+  return new Task({ definition, options }, [], table.nextSequence(), {
+    nameTask: (task) => table.nameTask(task),
+    cancel: () => false,
+  });
 }
 
 function end(task: Task): Task {

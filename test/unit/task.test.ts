@@ -5,15 +5,16 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { defineBySource } from '../../src/task/definition.ts';
 import { TaskHandle } from '../../src/task/handle.ts';
-import type { EndReason, TaskStatus } from '../../src/task/info.ts';
-import { Task } from '../../src/task/task.ts';
+import type { EndReason } from '../../src/task/info.ts';
+import type { TaskStatus } from '../../src/task/status.ts';
+import { Task, type TaskOwner } from '../../src/task/task.ts';
 import { resolveTaskOptions, type TaskOptions } from '../../src/task/task-options.ts';
 
 const definition = defineBySource('resize', (path: string) => path);
-const naming = { nameTask: (task: Task) => `id-${task.sequence}` };
+const owner: TaskOwner = { nameTask: (task) => `id-${task.sequence}`, cancel: () => false };
 
 function newTask(options: TaskOptions = {}): Task {
-  return new Task(definition, resolveTaskOptions(options, 'it'), ['a.png'], 7, naming);
+  return new Task({ definition, options: resolveTaskOptions(options, 'it') }, ['a.png'], 7, owner);
 }
 
 const endReasons: Record<EndReason, TaskStatus> = {
@@ -112,7 +113,7 @@ describe('settling', () => {
 
   it('resolves its handle with the result, which the task does not keep', async () => {
     const task = newTask();
-    const handle = new TaskHandle(task, () => false);
+    const handle = new TaskHandle(task);
     ways.started(task);
     const result = { bytes: 5 };
     task.settle('completed', result);
@@ -123,7 +124,7 @@ describe('settling', () => {
 
   it('rejects its handle with the error', async () => {
     const task = newTask();
-    const handle = new TaskHandle(task, () => false);
+    const handle = new TaskHandle(task);
     const error = new Error('m');
     task.settle('expired', error);
     await expect(handle).rejects.toBe(error);
@@ -415,7 +416,7 @@ describe('info', () => {
 
 it('its id is made when it is first asked for, and once', () => {
   const nameTask = vi.fn(() => 'made');
-  const task = new Task(definition, resolveTaskOptions({}, 'it'), [], 1, { nameTask });
+  const task = new Task({ definition, options: resolveTaskOptions({}, 'it') }, [], 1, { ...owner, nameTask });
   task.enqueue();
   expect(nameTask).not.toHaveBeenCalled();
   expect([task.id, task.id]).toEqual(['made', 'made']);

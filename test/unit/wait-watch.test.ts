@@ -1,5 +1,6 @@
 /** Who has waited for too long is noticed once a level, at its time, by one timer that is there only while needed. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { now } from '../../src/clock.ts';
 import { Fifo } from '../../src/scheduling/fifo.ts';
 import { type WaitItem, WaitWatch } from '../../src/scheduling/wait-watch.ts';
 
@@ -7,7 +8,7 @@ class Item implements WaitItem<Item> {
   next: Item | undefined;
   previous: Item | undefined;
   warnings = 0;
-  readonly queuedAt = performance.now();
+  readonly queuedAt = now();
   readonly name: string;
 
   constructor(name: string) {
@@ -48,7 +49,7 @@ beforeEach(() => {
 function put(name: string, queue = 0): Item {
   const item = new Item(name);
   queues[queue as 0 | 1].push(item);
-  watch.watch();
+  watch.watch(item.queuedAt);
   return item;
 }
 
@@ -87,7 +88,7 @@ it('does not notice one that is gone in time', () => {
 
 it('has one timer for however many wait, and none once nothing can be late any more', () => {
   expect(vi.getTimerCount()).toBe(0);
-  watch.watch();
+  watch.watch(now());
   expect(vi.getTimerCount()).toBe(0);
   for (let i = 0; i < 50; i += 1) put(`item ${i}`, i % 2);
   expect(vi.getTimerCount()).toBe(1);
@@ -102,7 +103,7 @@ it('has no timer for a level of Infinity', () => {
   put('a');
   expect(vi.getTimerCount()).toBe(0);
   watch = watchWith([100, Infinity]);
-  watch.watch();
+  watch.watch(now());
   vi.advanceTimersByTime(100_000);
   expect(notices).toEqual(['100: level 0 a']);
   expect(vi.getTimerCount()).toBe(0);
@@ -113,7 +114,7 @@ it('does not notice one again that is put back after it was', () => {
   vi.advanceTimersByTime(100);
   queues[0].remove(item);
   queues[0].unshift(item);
-  watch.watch();
+  watch.watch(now());
   vi.advanceTimersByTime(1_000);
   expect(notices).toEqual(['100: level 0 a', '250: level 1 a']);
 });
@@ -124,7 +125,7 @@ it('does not notice those behind one that was put back again', () => {
   vi.advanceTimersByTime(100);
   queues[0].remove(item);
   queues[0].unshift(item);
-  watch.watch();
+  watch.watch(now());
   vi.advanceTimersByTime(1_000);
   expect(notices).toEqual(['100: level 0 a,b', '250: level 1 a,b']);
 });
@@ -178,7 +179,7 @@ it('stopped, it notices nothing and leaves no timer; it can watch again', () => 
   expect(vi.getTimerCount()).toBe(0);
   vi.advanceTimersByTime(500);
   expect(notices).toEqual([]);
-  watch.watch();
+  watch.watch(now());
   vi.advanceTimersByTime(2);
   expect(notices).toHaveLength(2);
 });

@@ -1,0 +1,52 @@
+/**
+ * Which tasks travel together: those of one definition and name that wait one behind the other, as many as run in about
+ * a millisecond. A lone task goes at once, alone.
+ */
+import type { Batch, Lane } from './lanes/lane.ts';
+import { Pace } from './scheduling/pace.ts';
+import type { PriorityPool } from './scheduling/priority-pool.ts';
+import type { Task } from './task/task.ts';
+
+export class Batcher {
+  /** By the index of the definition. */
+  readonly #paces = new Map<number, Pace>();
+
+  /** Takes note of how long a task has run. */
+  note({ definition }: Task, runMs: number): void {
+    let pace = this.#paces.get(definition.index);
+    if (pace === undefined) {
+      pace = new Pace();
+      this.#paces.set(definition.index, pace);
+    }
+    pace.note(runMs);
+  }
+
+  /**
+   * A task that has a slot, with those that are to share it, which wait no more.
+   * @param free How many slots are about to be used, that of the task among them.
+   */
+  gather(task: Task, pool: PriorityPool<Task>, lane: Lane<Task>, free: number): Batch<Task> {
+    const batch: [Task, ...Task[]] = [task];
+    const size = Math.min(this.#size(task, pool, free), lane.roomFor(task));
+    while (batch.length < size) {
+      const next = pool.takeAlong(task.priority, (other) => travelsWith(task, other));
+      if (next === undefined) break;
+      next.hasSlot = true;
+      batch.push(next);
+    }
+    return batch;
+  }
+
+  #size(task: Task, pool: PriorityPool<Task>, free: number): number {
+    const waiting = pool.companions(task.priority);
+    const pace = this.#paces.get(task.definition.index);
+    if (waiting === 0 || pace === undefined) return 1;
+    return pace.batchSize(waiting, free, pool.limit(task.priority));
+  }
+}
+
+/** Whether one task may go along with another. What is handed over instead of copied travels alone. */
+function travelsWith(task: Task, other: Task): boolean {
+  if (task.options.transfer !== undefined || other.options.transfer !== undefined) return false;
+  return task.spec === other.spec || (task.definition.index === other.definition.index && task.name === other.name);
+}
