@@ -28,8 +28,9 @@ export class Batcher {
   gather(task: Task, pool: PriorityPool<Task>, lane: Lane<Task>, free: number): Batch<Task> {
     const batch: [Task, ...Task[]] = [task];
     const size = Math.min(this.#size(task, pool, free), lane.roomFor(task));
+    const fits = (other: Task) => travelsWith(task, other);
     while (batch.length < size) {
-      const next = pool.takeAlong(task.priority, (other) => travelsWith(task, other));
+      const next = pool.takeAlong(task.priority, fits);
       if (next === undefined) break;
       next.hasSlot = true;
       batch.push(next);

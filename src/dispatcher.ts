@@ -4,7 +4,7 @@
  */
 import type { Announcer } from './announcer.ts';
 import { Batcher } from './batcher.ts';
-import { type Moment, now } from './clock.ts';
+import { type Moment, thisMoment } from './clock.ts';
 import { canceled, crashed, expired, shutDown, timedOut } from './endings.ts';
 import { type ErrorCode, TaskwardenError } from './errors.ts';
 import type { Lane, LaneListener, LaneOutcome, ThreadExit } from './lanes/lane.ts';
@@ -156,13 +156,13 @@ export class Dispatcher implements LaneListener<Task> {
 
   // Back: what the lanes tell.
 
-  started(task: Task, threadId: number | undefined, at: Moment): void {
+  started(task: Task, threadId: number | undefined, at: number, heard: Moment): void {
     if (task.isSettled) return;
-    task.start(threadId, at);
+    task.start(threadId, heard, at);
     const { timeoutMs } = task.options;
     if (task.ending === undefined) {
       if (timeoutMs === undefined) task.stopTimer();
-      else task.setTimer(Math.max(timeoutMs - (now() - at.at), 0), () => this.#timeOut(task, timeoutMs));
+      else task.setTimer(Math.max(timeoutMs - (heard.at - at), 0), () => this.#timeOut(task, timeoutMs));
     }
     this.#announcer.emit('task:started', task);
   }
@@ -171,9 +171,9 @@ export class Dispatcher implements LaneListener<Task> {
     if (!task.isSettled) this.#announcer.progress(task, progress);
   }
 
-  ended(task: Task, outcome: LaneOutcome): void {
+  ended(task: Task, outcome: LaneOutcome, heard: Moment): void {
     this.#freeSlot(task);
-    if (!task.isSettled) this.#conclude(task, outcome);
+    if (!task.isSettled) this.#conclude(task, outcome, heard);
   }
 
   returned(tasks: readonly Task[]): void {
@@ -216,45 +216,45 @@ export class Dispatcher implements LaneListener<Task> {
     if (task.status === 'started' || task.isSettled) task.stopTimer();
   }
 
-  #conclude(task: Task, outcome: LaneOutcome): void {
-    task.runMs = 'runMs' in outcome ? outcome.runMs : task.runningMs;
+  #conclude(task: Task, outcome: LaneOutcome, heard: Moment): void {
+    task.runMs = 'runMs' in outcome ? outcome.runMs : task.runMs;
     if ('runMs' in outcome) this.#batcher.note(task, outcome.runMs);
-    const { ending } = task;
+    const ending = task.ending ?? overtime(task, outcome);
     if (ending !== undefined && !isInTime(task, ending, outcome)) {
       if (outcome.kind === 'died' && ending.reason === 'shutdown') this.#ledger.terminate();
       if (ending.reason !== 'timeout' || !this.#retry(task, ending.error)) {
-        this.#settle(task, ending.reason, ending.error);
+        this.#settle(task, ending.reason, ending.error, heard);
       }
       return;
     }
     switch (outcome.kind) {
       case 'result':
-        this.#settle(task, 'completed', outcome.value);
+        this.#settle(task, 'completed', outcome.value, heard);
         break;
       case 'thrown':
-        if (!this.#retry(task, outcome.error)) this.#settle(task, 'failed', outcome.error);
+        if (!this.#retry(task, outcome.error)) this.#settle(task, 'failed', outcome.error, heard);
         break;
       case 'unloadable':
       case 'uncloneable':
-        this.#settle(task, 'failed', outcome.error);
+        this.#settle(task, 'failed', outcome.error, heard);
         break;
       case 'broken':
-        this.#settle(task, 'failed', outcome.cause);
+        this.#settle(task, 'failed', outcome.cause, heard);
         break;
       case 'died':
-        this.#crash(task, crashed(task, outcome.exitCode, outcome.cause));
+        this.#crash(task, crashed(task, outcome.exitCode, outcome.cause), heard);
         break;
       case 'withdrawn':
         throw new Error(`task ${task.id} was withdrawn, and by nobody`);
     }
   }
 
-  #crash(task: Task, ending: Ending): void {
+  #crash(task: Task, ending: Ending, heard: Moment): void {
     if (task.crashes < (task.options.crashRetries ?? 0) && !this.#isFinal) {
       task.crashes += 1;
       this.#runAgain(task, ending.error, 0);
     } else {
-      this.#settle(task, ending.reason, ending.error);
+      this.#settle(task, ending.reason, ending.error, heard);
     }
   }
 
@@ -373,8 +373,8 @@ export class Dispatcher implements LaneListener<Task> {
 
   // The end, whatever it was.
 
-  #settle(task: Task, endReason: EndReason, outcome: unknown): void {
-    if (!task.settle(endReason, outcome)) return;
+  #settle(task: Task, endReason: EndReason, outcome: unknown, heard: Moment = thisMoment()): void {
+    if (!task.settle(endReason, outcome, heard)) return;
     this.#ledger.settle(endReason);
     this.#table.keep(task);
     if (task.status === 'completed') this.#announcer.completed(task, outcome);
@@ -382,6 +382,13 @@ export class Dispatcher implements LaneListener<Task> {
     else this.#announcer.failed(task, outcome);
     this.#ledger.balance();
   }
+}
+
+/** A result that was there before the timer, but took longer than its task may. */
+function overtime(task: Task, outcome: LaneOutcome): Ending | undefined {
+  const { timeoutMs } = task.options;
+  const isLate = timeoutMs !== undefined && outcome.kind === 'result' && outcome.runMs > timeoutMs;
+  return isLate ? timedOut(task, timeoutMs) : undefined;
 }
 
 /** A result that came within the time it had, though the timer was first. */

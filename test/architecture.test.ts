@@ -197,9 +197,9 @@ describe('layers', () => {
     expect(broken(others, ({ target }) => target === 'src/index.ts')).toEqual([]);
   });
 
-  it('workers import the protocol, the shared memory, the error codec, errors, the clock and tasks, and nothing else', () => {
+  it('workers import the protocol, its columns, the shared memory, the error codec, errors, the clock and tasks, and nothing else', () => {
     const allowed =
-      /^(workers\/.+|src\/lanes\/(protocol|control-block|error-codec|buffers)\.ts|src\/(errors|clock)\.ts|src\/task\/.+)$/;
+      /^(workers\/.+|src\/lanes\/(protocol|columns|control-block|error-codec|buffers)\.ts|src\/(errors|clock)\.ts|src\/task\/.+)$/;
     expect(broken(workers, ({ target }) => !isPackage(target) && !allowed.test(target))).toEqual([]);
   });
 
@@ -207,7 +207,7 @@ describe('layers', () => {
     const seen = reachable(all, 'workers/thread.ts');
     expect(seen).toContain('workers/host-runtime.ts');
     const allowed =
-      /^(node:.+|tsx|workers\/.+|src\/(errors|options|clock)\.ts|src\/lanes\/(control-block|error-codec|buffers)\.ts|src\/task\/.+)$/;
+      /^(node:.+|tsx|workers\/.+|src\/(errors|options|clock)\.ts|src\/lanes\/(columns|control-block|error-codec|buffers)\.ts|src\/task\/.+)$/;
     expect(seen.filter((target) => !allowed.test(target))).toEqual([]);
   });
 });

@@ -5,10 +5,11 @@
 import { now } from '../src/clock.ts';
 import { TaskwardenError } from '../src/errors.ts';
 import { restoreBuffers } from '../src/lanes/buffers.ts';
+import { unpackArgs, unpackId } from '../src/lanes/columns.ts';
 import type { ControlBlock } from '../src/lanes/control-block.ts';
 import { decodeThrown, encodeThrown } from '../src/lanes/error-codec.ts';
 import type { Failed, HostMessage, HostReply, RunMessage } from '../src/lanes/protocol.ts';
-import { type Progress, Run, type RunningTask } from '../src/task/context.ts';
+import { type Progress, Run } from '../src/task/context.ts';
 import { explainInertWait } from '../src/task/inert.ts';
 import { type LoadedFunction, loadFunction } from '../src/task/load-function.ts';
 import { taskId } from '../src/task/task-id.ts';
@@ -33,27 +34,33 @@ interface Batch {
   readonly args: (readonly unknown[] | Failure)[];
 }
 
+/** What a host is made with. */
+interface HostSide {
+  readonly post: PostReply;
+  readonly control: ControlBlock;
+  /** See `ThreadStart`. */
+  readonly idPrefix: string;
+  readonly batchMs: number;
+}
+
 export class HostRuntime {
-  readonly #post: PostReply;
+  readonly #host: HostSide;
   readonly #control: ControlBlock;
-  readonly #idPrefix: string;
-  readonly #batchMs: number;
   readonly #functions = new Map<number, LoadedFunction>();
+  readonly #outputs: readonly NodeJS.WriteStream[] = [process.stdout, process.stderr];
   /** A batch some of whose arguments are still on their way. */
   #coming: Batch | undefined;
-  #running: { readonly item: number; readonly run: Run } | undefined;
+  #running: ItemRun | undefined;
 
-  constructor(post: PostReply, control: ControlBlock, idPrefix: string, batchMs: number) {
-    this.#post = post;
-    this.#control = control;
-    this.#idPrefix = idPrefix;
-    this.#batchMs = batchMs;
+  constructor(host: HostSide) {
+    this.#host = host;
+    this.#control = host.control;
   }
 
   receive(message: HostMessage): void {
     switch (message.kind) {
       case 'run':
-        if (message.buffers !== undefined) restoreBuffers(message.args[0] as unknown[], message.buffers);
+        if (message.buffers !== undefined) restoreBuffers(unpackArgs(message.args, 0) as unknown[], message.buffers);
         this.#collect({ message, args: [] });
         break;
       case 'args':
@@ -61,7 +68,7 @@ export class HostRuntime {
         this.#arrive(message.args);
         break;
       case 'stop':
-        if (this.#running?.item === message.item) this.#running.run.stop(decodeThrown(message.reason));
+        if (this.#running?.item === message.item) this.#running.stop(decodeThrown(message.reason));
         break;
     }
   }
@@ -75,7 +82,7 @@ export class HostRuntime {
 
   /** An uncaught error is about to end this thread. */
   crash(error: unknown): void {
-    this.#post({ kind: 'crash', error: encodeThrown(error) });
+    this.#host.post({ kind: 'crash', error: encodeThrown(error) });
   }
 
   #arrive(args: readonly unknown[] | Failure): void {
@@ -88,8 +95,8 @@ export class HostRuntime {
   #collect(batch: Batch): void {
     const { message, args } = batch;
     this.#coming = batch;
-    while (args.length < message.args.length) {
-      const next = message.args[args.length] as readonly unknown[] | null;
+    while (args.length < message.items) {
+      const next = unpackArgs(message.args, args.length);
       if (next === null) return;
       args.push(next);
     }
@@ -101,18 +108,16 @@ export class HostRuntime {
     const loaded = this.#functions.get(message.definition) ?? (await this.#load(message));
     if (loaded === undefined) return;
     let at = now();
-    const until = at + this.#batchMs;
+    const until = at + this.#host.batchMs;
     let isAnswered = false;
     for (let item = 0; item < args.length; item += 1) {
       if (at > until) break; // the lane gives the others to whoever is free first
       if (!this.#control.begin(item, at)) continue;
-      const given = args[item] as readonly unknown[] | Failure;
-      let outcome: unknown = given;
-      let hasSpoken = false;
-      if (!(given instanceof Failure)) {
-        const runningItem = new RunningItem(message, item, given, this.#control, this.#idPrefix, this.#post);
-        const run = new Run(runningItem);
-        this.#running = { item, run };
+      let outcome: unknown = args[item] as readonly unknown[] | Failure;
+      let run: ItemRun | undefined;
+      if (!(outcome instanceof Failure)) {
+        run = new ItemRun(this.#host, message, item, outcome as readonly unknown[]);
+        this.#running = run;
         try {
           outcome = run.call(loaded.fn, loaded.receiver);
           if (isThenable(outcome)) outcome = await outcome;
@@ -121,13 +126,22 @@ export class HostRuntime {
         }
         run.end();
         this.#running = undefined;
-        hasSpoken = runningItem.hasSpoken;
       }
       at = now();
-      if (isPrinting(process.stdout) || isPrinting(process.stderr)) await printed();
-      isAnswered = this.#answer(item, outcome, at, hasSpoken) && item === args.length - 1;
+      if (this.#outputs.some(isPrinting)) await this.#printed();
+      isAnswered = this.#answer(item, outcome, at, run?.hasSpoken) && item === args.length - 1;
     }
-    if (!isAnswered) this.#post({ kind: 'done' });
+    if (!isAnswered) this.#host.post({ kind: 'done' });
+  }
+
+  /**
+   * What was printed has arrived. Without that it could be lost: nobody waits for the output of a thread, neither when
+   * it is ended nor when the process exits.
+   */
+  async #printed(): Promise<void> {
+    for (const stream of this.#outputs) {
+      if (isPrinting(stream)) await new Promise((resolve) => stream.write('', resolve));
+    }
   }
 
   /** Loads what the batch runs, which has one item then; or fails that. */
@@ -137,7 +151,7 @@ export class HostRuntime {
       if (define === undefined) throw new Error(`definition ${definition} never arrived`);
       const loaded = await loadFunction(define);
       this.#functions.set(definition, loaded);
-      this.#post({ kind: 'begin' });
+      this.#host.post({ kind: 'begin' });
       return loaded;
     } catch (error) {
       this.#fail(new Failure('unloadable', error));
@@ -148,15 +162,15 @@ export class HostRuntime {
   /** Fails the one item of a batch. */
   #fail(failure: Failure): void {
     const at = now();
-    if (this.#control.begin(0, at)) this.#answer(0, failure, at, false);
-    else this.#post({ kind: 'done' });
+    if (this.#control.begin(0, at)) this.#answer(0, failure, at);
+    else this.#host.post({ kind: 'done' });
   }
 
   /** Tells what an item came to. True if that took a message: always, if messages of the item are still on their way. */
-  #answer(item: number, outcome: unknown, at: number, hasSpoken: boolean): boolean {
+  #answer(item: number, outcome: unknown, at: number, hasSpoken = false): boolean {
     if (!(outcome instanceof Failure) && !hasSpoken && this.#control.finish(item, outcome, at)) return false;
     this.#control.finishByMessage(item, at); // not after the message: that may be the last word of the batch
-    if (outcome instanceof Failure) this.#post({ kind: outcome.kind, item, error: encodeThrown(outcome.error) });
+    if (outcome instanceof Failure) this.#host.post({ kind: outcome.kind, item, error: encodeThrown(outcome.error) });
     else this.#postResult(item, outcome);
     return true;
   }
@@ -164,43 +178,31 @@ export class HostRuntime {
   #postResult(item: number, outcome: unknown): void {
     const value = unwrapTransferred(outcome);
     try {
-      this.#post({ kind: 'result', item, value, isBuffer: Buffer.isBuffer(value) }, takeTransfers(outcome));
+      this.#host.post({ kind: 'result', item, value, isBuffer: Buffer.isBuffer(value) }, takeTransfers(outcome));
     } catch (problem) {
-      this.#post({ kind: 'uncloneable', item, error: encodeThrown(uncloneable(problem)) });
+      this.#host.post({ kind: 'uncloneable', item, error: encodeThrown(uncloneable(problem)) });
     }
   }
 }
 
-/** What the context of a task knows of the item of a batch that it is. */
-class RunningItem implements RunningTask {
-  readonly args: readonly unknown[];
+/** The run of one item of a batch. */
+class ItemRun extends Run {
+  readonly item: number;
   /** Whether it has said anything. */
   hasSpoken = false;
+  readonly #host: HostSide;
   readonly #message: RunMessage;
-  readonly #item: number;
-  readonly #control: ControlBlock;
-  readonly #idPrefix: string;
-  readonly #post: PostReply;
 
-  constructor(
-    message: RunMessage,
-    item: number,
-    args: readonly unknown[],
-    control: ControlBlock,
-    idPrefix: string,
-    post: PostReply,
-  ) {
+  constructor(host: HostSide, message: RunMessage, item: number, args: readonly unknown[]) {
+    super(args);
+    this.#host = host;
     this.#message = message;
-    this.#item = item;
-    this.args = args;
-    this.#control = control;
-    this.#idPrefix = idPrefix;
-    this.#post = post;
+    this.item = item;
   }
 
   get id(): string {
-    const id = this.#message.ids[this.#item] as number | string;
-    return typeof id === 'string' ? id : taskId(this.#idPrefix, id);
+    const id = unpackId(this.#message.ids, this.item);
+    return typeof id === 'string' ? id : taskId(this.#host.idPrefix, id);
   }
 
   get name(): string {
@@ -208,26 +210,16 @@ class RunningItem implements RunningTask {
   }
 
   get attempt(): number {
-    return this.#message.attempts?.[this.#item] ?? 1;
+    return this.#message.attempts?.[this.item] ?? 1;
   }
 
-  isStopRequested(): boolean {
-    return this.#control.isStopRequested(this.#item);
+  protected isStopRequested(): boolean {
+    return this.#host.control.isStopRequested(this.item);
   }
 
-  report(progress: Progress): void {
+  protected report(progress: Progress): void {
     this.hasSpoken = true;
-    this.#post({ kind: 'progress', item: this.#item, progress });
-  }
-}
-
-/**
- * What was printed has arrived. Without that it could be lost: nobody waits for the output of a thread, neither when it
- * is ended nor when the process exits.
- */
-async function printed(): Promise<void> {
-  for (const stream of [process.stdout, process.stderr]) {
-    if (isPrinting(stream)) await new Promise((resolve) => stream.write('', resolve));
+    this.#host.post({ kind: 'progress', item: this.item, progress });
   }
 }
 

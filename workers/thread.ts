@@ -8,7 +8,7 @@ import { HostRuntime } from './host-runtime.ts';
 export function start({ port, control, idPrefix, batchMs }: ThreadStart): void {
   becomeHost();
   const post = (reply: HostReply, transfer: readonly Transferable[] = []) => port.postMessage(reply, transfer);
-  const runtime = new HostRuntime(post, new ControlBlock(control), idPrefix, batchMs);
+  const runtime = new HostRuntime({ post, control: new ControlBlock(control), idPrefix, batchMs });
   process.on('uncaughtExceptionMonitor', (error) => {
     if (process.listenerCount('uncaughtException') === 0) runtime.crash(error); // else the module deals with it
   });

@@ -28,7 +28,7 @@ const columns = 3;
 
 export class ControlBlock {
   /** How many items a batch may have. */
-  static readonly capacity: number = 256;
+  static readonly capacity: number = 512;
 
   readonly buffer: SharedArrayBuffer;
   readonly #results: Float64Array;

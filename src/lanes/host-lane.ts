@@ -3,7 +3,7 @@
  * for a while, replaces those that die, and gives back the tasks that a death did not concern.
  * It holds no queue: what it is handed may start now.
  */
-import { now } from '../clock.ts';
+import { now, thisMoment } from '../clock.ts';
 import { TaskwardenError } from '../errors.ts';
 import { batchMs } from '../scheduling/pace.ts';
 import { ControlBlock } from './control-block.ts';
@@ -94,7 +94,7 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
       return;
     }
     this.#listener.vacated(this);
-    for (const task of batch) this.#listener.ended(task, { kind: 'broken', cause: this.#brokenError() });
+    for (const task of batch) this.#listener.ended(task, { kind: 'broken', cause: this.#brokenError() }, thisMoment());
   }
 
   update(task: T): void {
@@ -106,7 +106,7 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
     if (seat?.state !== 'starting') return seat?.withdraw(task) ?? false;
     seat.take([]);
     this.#listener.vacated(this);
-    this.#listener.ended(task, { kind: 'withdrawn' });
+    this.#listener.ended(task, { kind: 'withdrawn' }, thisMoment());
     return true;
   }
 
@@ -184,7 +184,7 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
       seat.begin();
     }
     for (const { task, problem } of refusals) {
-      this.#listener.ended(task, { kind: 'uncloneable', error: unsendable(task, problem), runMs: 0 });
+      this.#listener.ended(task, { kind: 'uncloneable', error: unsendable(task, problem), runMs: 0 }, thisMoment());
     }
     if (seat.size > 1) this.#armRecall();
   }

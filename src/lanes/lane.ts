@@ -39,11 +39,15 @@ export interface ThreadExit {
 
 /** What a lane tells of its tasks and threads. */
 export interface LaneListener<T extends LaneTask> {
-  /** Once for each task that begins, before its progress and its end; it may be told when the task has ended. */
-  started(task: T, threadId: number | undefined, at: Moment): void;
+  /**
+   * Once for each task that begins, before its progress and its end; it may be told when the task has ended.
+   * @param at When it began, on the clock of `now()`.
+   * @param heard When that was heard of.
+   */
+  started(task: T, threadId: number | undefined, at: number, heard: Moment): void;
   progress(task: T, progress: Progress): void;
   /** Once for each task handed over, unless it is given back. */
-  ended(task: T, outcome: LaneOutcome): void;
+  ended(task: T, outcome: LaneOutcome, heard: Moment): void;
   /** Instead of `ended`: they did not begin, through no fault of their own, and may be handed over again. */
   returned(tasks: readonly T[]): void;
   /** Once for each batch, before what is left to tell of it: nothing of it runs any more, and its slot is free. */

@@ -1,6 +1,6 @@
 /** The main event loop as a lane: functions are called here, closures and all. Nothing here can be ended by force. */
 import { now, thisMoment } from '../clock.ts';
-import { type Progress, Run, type RunningTask } from '../task/context.ts';
+import { type Progress, Run } from '../task/context.ts';
 import { loadFunction } from '../task/load-function.ts';
 import { unwrapTransferred } from '../task/transferred.ts';
 import type { Lane, LaneListener, LaneOutcome, LaneTask } from './lane.ts';
@@ -56,21 +56,22 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
   async #call(task: T, loopRun: LoopRun): Promise<void> {
     if (this.#runs.get(task) !== loopRun) return; // withdrawn
     loopRun.begun = true;
-    this.#listener.started(task, undefined, thisMoment());
+    const moment = thisMoment();
+    this.#listener.started(task, undefined, moment.at, moment);
     if (this.#runs.get(task) !== loopRun) return; // killed by who heard that
-    const startedAt = now();
+    const startedAt = moment.at;
     let kind: FailureKind = 'unloadable';
     let outcome: LaneOutcome;
     try {
       const { fn, receiver } = task.definition;
       const loaded = fn === undefined ? await loadFunction(task.definition) : { fn, receiver };
       kind = 'thrown';
-      const value = unwrapTransferred(await task.runInScope(() => loopRun.run.call(loaded.fn, loaded.receiver)));
+      const value = unwrapTransferred(await task.runInScope(() => loopRun.call(loaded.fn, loaded.receiver)));
       outcome = { kind: 'result', value, runMs: now() - startedAt };
     } catch (error) {
       outcome = { kind, error, runMs: now() - startedAt };
     }
-    loopRun.run.end();
+    loopRun.end();
     this.#end(task, loopRun, outcome);
   }
 
@@ -79,40 +80,41 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
     if (loopRun === undefined || this.#runs.get(task) !== loopRun) return;
     this.#runs.delete(task);
     this.#listener.vacated(this);
-    this.#listener.ended(task, outcome);
+    this.#listener.ended(task, outcome, thisMoment());
   }
 }
 
 /** One attempt of one task. */
-class LoopRun implements RunningTask {
-  readonly run: Run;
+class LoopRun extends Run {
   readonly name: string;
-  readonly args: readonly unknown[];
   readonly attempt: number;
-  readonly report: (progress: Progress) => void;
   begun = false;
-  #task: LaneTask;
+  readonly #task: LaneTask;
+  readonly #tell: (progress: Progress) => void;
   #isStopRequested = false;
 
-  constructor(task: LaneTask, report: (progress: Progress) => void) {
-    this.#task = task;
+  constructor(task: LaneTask, tell: (progress: Progress) => void) {
+    super(task.args);
     this.name = task.name;
-    this.args = task.args;
     this.attempt = task.attempt + 1;
-    this.report = report;
-    this.run = new Run(this);
+    this.#task = task;
+    this.#tell = tell;
   }
 
   get id(): string {
     return this.#task.id;
   }
 
-  isStopRequested(): boolean {
+  protected isStopRequested(): boolean {
     return this.#isStopRequested;
   }
 
-  stop(reason: unknown): void {
+  protected report(progress: Progress): void {
+    this.#tell(progress);
+  }
+
+  override stop(reason: unknown): void {
     this.#isStopRequested = true;
-    this.run.stop(reason);
+    super.stop(reason);
   }
 }

@@ -1,12 +1,12 @@
 /**
  * Every message that crosses between a lane and its threads. Tasks of one definition and name travel in one
- * message, in columns: the n-th entry of each array belongs to the n-th task of the batch, which both sides call item n.
- * An object never travels in a message with the objects of another task, for the structured clone would make them share
- * it. What a thread says of an item is said before it begins the next.
+ * message, in columns: the n-th entry of each belongs to the n-th task of the batch, which both sides call item n.
+ * What a thread says of an item is said before it begins the next.
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { Progress } from '../task/context.ts';
 import type { WireDefinition } from '../task/definition.ts';
+import type { ArgsColumn, IdsColumn } from './columns.ts';
 import type { WireThrown } from './error-codec.ts';
 
 /** Handed over once, when a thread starts. */
@@ -29,16 +29,17 @@ export interface RunMessage {
   readonly define?: WireDefinition;
   /** What the tasks are called. */
   readonly name: string;
-  /** A task's sequence number, or the id that it was given. */
-  readonly ids: readonly (number | string)[];
-  /** null: they come in a message of their own, after this one, in the order of the items. */
-  readonly args: readonly (readonly unknown[] | null)[];
+  /** How many tasks. */
+  readonly items: number;
+  readonly ids: IdsColumn;
+  readonly args: ArgsColumn;
   /** Which arguments of an only task are Buffers. */
   readonly buffers?: readonly number[];
   /** Absent: it is the first of each. */
   readonly attempts?: readonly number[];
 }
 
+/** Arguments that are not in the column, in the order of the items. */
 interface ArgsMessage {
   readonly kind: 'args';
   readonly args: readonly unknown[];

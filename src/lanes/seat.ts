@@ -2,12 +2,13 @@
  * A host with the batch that runs in it: how the batch is told to it, what becomes of each task of the batch, and what
  * the host's death means for each.
  */
-import { momentAt, now, thisMoment } from '../clock.ts';
+import { type Moment, now, thisMoment } from '../clock.ts';
 import { TaskwardenError } from '../errors.ts';
 import type { Progress } from '../task/context.ts';
 import { wireDefinition } from '../task/definition.ts';
 import type { Transferable } from '../task/transferred.ts';
 import { findBuffers, restoreBuffers } from './buffers.ts';
+import { packArgs, packIds } from './columns.ts';
 import type { ControlBlock } from './control-block.ts';
 import { decodeThrown, encodeThrown, isCloneable } from './error-codec.ts';
 import type { Host } from './host.ts';
@@ -107,8 +108,9 @@ export class Seat<T extends LaneTask> {
       definition: first.definition.index,
       ...(this.loading && { define: wireDefinition(first.definition) }),
       name: first.name,
-      ids: batch.map((task) => task.options.taskId ?? task.sequence),
-      args: batch.map(({ args }) => (batch.length === 1 || args.every(isPrimitive) ? args : null)),
+      items: batch.length,
+      ids: packIds(batch),
+      args: packArgs(batch),
       ...(batch.some(({ attempt }) => attempt > 0) && { attempts: batch.map(({ attempt }) => attempt + 1) }),
     };
     return batch.length === 1 ? this.#postOne(message, first) : this.#postMany(message, batch);
@@ -130,6 +132,7 @@ export class Seat<T extends LaneTask> {
     const host = this.host as Host;
     const refusals: Refusal<T>[] = [];
     host.post(message, []);
+    if ('arity' in message.args) return refusals;
     for (const [item, task] of batch.entries()) {
       if (message.args[item] !== null) continue;
       const buffers = findBuffers(task.args);
@@ -160,20 +163,21 @@ export class Seat<T extends LaneTask> {
   /** The host begins with the batch. */
   begin(): void {
     this.loading = false;
-    this.#tellStart();
+    this.#tellStart(thisMoment());
   }
 
   /** Tells what has ended by now, and what runs. */
   update(): void {
-    if (this.host === undefined || this.loading) return;
+    if (this.host === undefined || this.loading || this.#item === this.#batch.length) return;
     const control = this.#control;
+    const heard = thisMoment();
     // Who hears of one item may ask for another, and so come here again: each is passed before it is told of.
     while (this.#item < this.#batch.length) {
       const item = this.#item;
-      if (control.isWithdrawn(item)) this.#tellEnd({ kind: 'withdrawn' });
+      if (control.isWithdrawn(item)) this.#tellEnd({ kind: 'withdrawn' }, heard);
       else if (!control.hasBegun(item)) return;
-      else if (!this.#isStartTold) this.#tellStart();
-      else if (control.hasFinished(item) && control.hasResult(item)) this.#tellResult(control.result(item));
+      else if (!this.#isStartTold) this.#tellStart(heard);
+      else if (control.hasFinished(item) && control.hasResult(item)) this.#tellResult(control.result(item), heard);
       else return; // it runs, or a message is on its way that says what it came to
     }
   }
@@ -184,7 +188,7 @@ export class Seat<T extends LaneTask> {
     if (reply.kind === 'result') {
       const values = [reply.value];
       if (reply.isBuffer) restoreBuffers(values, [0]);
-      this.#tellResult(values[0]);
+      this.#tellResult(values[0], thisMoment());
     } else if (reply.kind === 'unread') {
       this.#tellFailure('uncloneable', unsendable(this.#batch[this.#item] as T, decodeThrown(reply.error)));
     } else {
@@ -203,31 +207,31 @@ export class Seat<T extends LaneTask> {
     return isLast;
   }
 
-  #tellStart(): void {
+  #tellStart(heard: Moment): void {
     const control = this.#control;
     const item = this.#item;
     this.#isStartTold = true;
-    const at = control.hasBegun(item) ? momentAt(control.begunAt(item)) : thisMoment();
-    this.#listener.started(this.#batch[item] as T, this.id, at);
+    const at = control.hasBegun(item) ? control.begunAt(item) : heard.at;
+    this.#listener.started(this.#batch[item] as T, this.id, at, heard);
   }
 
-  #tellResult(value: unknown): void {
-    this.#tellEnd({ kind: 'result', value, runMs: this.#runMs() });
+  #tellResult(value: unknown, heard: Moment): void {
+    this.#tellEnd({ kind: 'result', value, runMs: this.#runMs() }, heard);
   }
 
   #tellFailure(kind: FailureKind, error: unknown): void {
-    this.#tellEnd({ kind, error, runMs: this.#runMs() });
+    this.#tellEnd({ kind, error, runMs: this.#runMs() }, thisMoment());
   }
 
   #runMs(): number {
     return this.#control.endedAt(this.#item) - this.#control.begunAt(this.#item);
   }
 
-  #tellEnd(outcome: LaneOutcome): void {
+  #tellEnd(outcome: LaneOutcome, heard: Moment): void {
     const task = this.#batch[this.#item];
     this.#item += 1;
     this.#isStartTold = false;
-    if (task !== undefined) this.#listener.ended(task, outcome);
+    if (task !== undefined) this.#listener.ended(task, outcome, heard);
   }
 
   progress(item: number, progress: Progress): void {
@@ -246,7 +250,7 @@ export class Seat<T extends LaneTask> {
     }
     this.#drop(recalled);
     this.update();
-    if (this.#item < this.#batch.length && !this.#isStartTold) this.#tellStart();
+    if (this.#item < this.#batch.length && !this.#isStartTold) this.#tellStart(thisMoment());
     return [...recalled];
   }
 
@@ -268,9 +272,9 @@ export class Seat<T extends LaneTask> {
     while (this.#item < this.#batch.length) {
       const task = this.#batch[this.#item];
       const isLost = this.wasUp && task !== undefined && this.#isLost(task);
-      if (isLost && !this.#isStartTold) this.#tellStart();
+      if (isLost && !this.#isStartTold) this.#tellStart(thisMoment());
       if (isLost || isFinal) {
-        this.#tellEnd({ kind: 'died', exitCode, cause });
+        this.#tellEnd({ kind: 'died', exitCode, cause }, thisMoment());
       } else {
         if (task !== undefined) left.push(task);
         this.#item += 1;
@@ -309,10 +313,6 @@ export class Seat<T extends LaneTask> {
       (other, index) => index < this.#item || index === item || !other || control.isWithdrawn(index),
     );
   }
-}
-
-function isPrimitive(value: unknown): boolean {
-  return (typeof value !== 'object' && typeof value !== 'function' && typeof value !== 'symbol') || value === null;
 }
 
 /** A task that may need its arguments again is given copies. */

@@ -49,51 +49,30 @@ export function isInTask(): boolean {
   return storage.getStore() !== undefined;
 }
 
-/** What a lane knows of a task that it runs, enough to make its context. */
-export interface RunningTask {
-  readonly id: string;
-  readonly name: string;
-  readonly args: readonly unknown[];
-  readonly attempt: number;
-  isStopRequested(): boolean;
-  report(progress: Progress): void;
-}
-
 const progressEveryMs = 20;
 
-/** The context of one run of one task, and the lane's side of it. */
-export class Run implements TaskContext {
-  readonly #task: RunningTask;
-  #abort: AbortController | undefined;
-  #reason: unknown;
-  #reportedAt = -Infinity;
-  #unreported: Progress | undefined;
-  #timer: NodeJS.Timeout | undefined;
+/** The context of one run of one task. What its lane knows of the task, the lane adds. */
+export abstract class Run implements TaskContext {
+  abstract readonly id: string;
+  abstract readonly name: string;
+  abstract readonly attempt: number;
+  readonly args: readonly unknown[];
+  #abort: AbortController | undefined = undefined;
+  #reason: unknown = undefined;
+  #progress: { reportedAt: number; unreported?: Progress | undefined; timer?: NodeJS.Timeout | undefined } | undefined =
+    undefined;
   #ended = false;
   #wasStopped = false;
 
-  constructor(task: RunningTask) {
-    this.#task = task;
+  constructor(args: readonly unknown[]) {
+    this.args = args;
   }
 
-  get id(): string {
-    return this.#task.id;
-  }
-
-  get name(): string {
-    return this.#task.name;
-  }
-
-  get args(): readonly unknown[] {
-    return this.#task.args;
-  }
-
-  get attempt(): number {
-    return this.#task.attempt;
-  }
+  protected abstract isStopRequested(): boolean;
+  protected abstract report(progress: Progress): void;
 
   get stopped(): boolean {
-    return this.#ended ? this.#wasStopped : this.#task.isStopRequested();
+    return this.#ended ? this.#wasStopped : this.isStopRequested();
   }
 
   get signal(): AbortSignal {
@@ -106,24 +85,27 @@ export class Run implements TaskContext {
     rules.fraction(fraction, 'the fraction of progress()');
     if (note !== undefined) rules.text(note, 'the note of progress()');
     if (this.#ended) return;
-    this.#unreported = note === undefined ? { fraction } : { fraction, note };
-    const sinceMs = performance.now() - this.#reportedAt;
+    this.#progress ??= { reportedAt: -Infinity };
+    this.#progress.unreported = note === undefined ? { fraction } : { fraction, note };
+    const sinceMs = performance.now() - this.#progress.reportedAt;
     if (sinceMs >= progressEveryMs) this.#report();
-    else this.#timer ??= setTimeout(() => this.#report(), progressEveryMs - sinceMs).unref();
+    else this.#progress.timer ??= setTimeout(() => this.#report(), progressEveryMs - sinceMs).unref();
   }
 
   #report(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    if (this.#unreported === undefined) return;
-    this.#reportedAt = performance.now();
-    this.#task.report(this.#unreported);
-    this.#unreported = undefined;
+    if (this.#progress === undefined) return;
+    const { timer, unreported } = this.#progress;
+    clearTimeout(timer);
+    this.#progress.timer = undefined;
+    if (unreported === undefined) return;
+    this.#progress.reportedAt = performance.now();
+    this.#progress.unreported = undefined;
+    this.report(unreported);
   }
 
   /** Calls the function in this context; what it gives may be a promise. */
   call(fn: (...args: never[]) => unknown, receiver: unknown): unknown {
-    return storage.run(this, Reflect.apply, fn, receiver, this.#task.args);
+    return storage.run(this, Reflect.apply, fn, receiver, this.args);
   }
 
   /** The task was asked to stop; its stop flag is up already. */

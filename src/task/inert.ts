@@ -5,21 +5,26 @@
  */
 import { isInTask } from './context.ts';
 
-interface Host {
+interface Side {
+  /** This thread runs tasks for a supervisor elsewhere. */
+  isHost: boolean;
   waits: boolean;
   readonly listeners: (() => void)[];
 }
 
-const hostSymbol = Symbol.for('taskwarden.host');
-const holder = globalThis as { [hostSymbol]?: Host };
+// One for all copies of the package in a thread.
+const sideSymbol = Symbol.for('taskwarden.side');
+const holder = globalThis as { [sideSymbol]?: Side };
+holder[sideSymbol] ??= { isHost: false, waits: false, listeners: [] };
+const side: Side = holder[sideSymbol];
 
 /** Makes this thread one that runs tasks for a supervisor elsewhere. */
 export function becomeHost(): void {
-  holder[hostSymbol] ??= { waits: false, listeners: [] };
+  side.isHost = true;
 }
 
 export function isHost(): boolean {
-  return holder[hostSymbol] !== undefined;
+  return side.isHost;
 }
 
 /** Whether this code runs in a task module that loads in a thread, and not in the program or in a task. */
@@ -29,23 +34,21 @@ export function isInert(): boolean {
 
 /** Says that the module waits for an inert call. */
 export function noteInertWait(): void {
-  const host = holder[hostSymbol];
-  if (host === undefined || host.waits) return;
-  host.waits = true;
-  for (const listener of host.listeners.splice(0)) listener();
+  if (!side.isHost || side.waits) return;
+  side.waits = true;
+  for (const listener of side.listeners.splice(0)) listener();
 }
 
 /** Calls back when a module of this thread has begun to wait for an inert call. */
 export function whenInertWait(callback: () => void): void {
-  const host = holder[hostSymbol];
-  if (host?.waits) callback();
-  else host?.listeners.push(callback);
+  if (side.waits) callback();
+  else if (side.isHost) side.listeners.push(callback);
 }
 
 /** What a task threw; with a hint, if it missed what its module would define after a wait that never ends here. */
 export function explainInertWait(error: unknown): unknown {
   const isEarly = error instanceof ReferenceError && /before initialization$/.test(error.message);
-  if (isEarly && holder[hostSymbol]?.waits) {
+  if (isEarly && side.waits) {
     error.message +=
       ': in a thread, the module of this task stops at the first task, or call of the supervisor, that it awaits; ' +
       'define what tasks need above that line';

@@ -4,7 +4,7 @@
  */
 import { AsyncResource } from 'node:async_hooks';
 import { callSafely } from '../call-safely.ts';
-import { type Moment, now, Timer, thisMoment } from '../clock.ts';
+import { type Moment, now, Timer, thisMoment, timeOf } from '../clock.ts';
 import type { Priority } from '../scheduling/priority-pool.ts';
 import type { Progress } from './context.ts';
 import type { Definition } from './definition.ts';
@@ -40,18 +40,23 @@ const noArgs: readonly unknown[] = Object.freeze([]);
 interface Course {
   /** The attempt that runs or ran last. */
   attempt: number;
-  timeStarted: number | undefined;
-  waitMs: number | undefined;
+  /** When it started, on the clock of `now()`, and when that was heard of. */
+  startedAt: number;
+  started: Moment | undefined;
   runMs: number | undefined;
   threadId: number | undefined;
-  timeFinished: number | undefined;
-  error: unknown;
+  finished: Moment | undefined;
   endReason: EndReason | undefined;
 }
 
 /** What few tasks have. */
 interface Extras {
   id?: string;
+  /** When it began to wait, if that was not when it was submitted. */
+  queued?: Moment;
+  /** How long it waited, if it ended while it did. */
+  waitMs?: number;
+  error?: unknown;
   ending?: Ending | undefined;
   progress?: Progress | undefined;
   crashes?: number;
@@ -71,9 +76,7 @@ export class Task {
   args: readonly unknown[];
   readonly sequence: number;
   status: TaskStatus = 'delayed';
-  readonly timeQueued: number = Date.now();
-  /** When it entered the queue, on the clock of `now()`. */
-  queuedAt: number = now();
+  readonly #submitted: Moment = thisMoment();
   /** Links of the queue it waits in. */
   next: Task | undefined = undefined;
   previous: Task | undefined = undefined;
@@ -100,15 +103,14 @@ export class Task {
     return this.#extras;
   }
 
-  get #begun(): Course {
+  get #run(): Course {
     this.#course ??= {
       attempt: 0,
-      timeStarted: undefined,
-      waitMs: undefined,
+      startedAt: 0,
+      started: undefined,
       runMs: undefined,
       threadId: undefined,
-      timeFinished: undefined,
-      error: undefined,
+      finished: undefined,
       endReason: undefined,
     };
     return this.#course;
@@ -150,20 +152,33 @@ export class Task {
     return this.#course?.attempt ?? 0;
   }
 
+  get timeQueued(): number {
+    return this.#submitted.time;
+  }
+
+  /** When it began to wait, on the clock of `now()`. */
+  get queuedAt(): number {
+    return (this.#extras?.queued ?? this.#submitted).at;
+  }
+
   get timeStarted(): number | undefined {
-    return this.#course?.timeStarted;
+    if (this.#course?.started === undefined) return undefined;
+    return Math.max(timeOf(this.#course.startedAt, this.#course.started), this.timeQueued);
   }
 
   get timeFinished(): number | undefined {
-    return this.#course?.timeFinished;
+    return this.#course?.finished?.time;
   }
 
+  /** How long the last attempt ran, or has run until now. */
   get runMs(): number | undefined {
-    return this.#course?.runMs;
+    const run = this.#course;
+    if (run === undefined || run.runMs !== undefined || this.status !== 'started') return run?.runMs;
+    return Math.max(now() - run.startedAt, 0);
   }
 
   set runMs(runMs: number | undefined) {
-    this.#begun.runMs = runMs;
+    this.#run.runMs = runMs;
   }
 
   get threadId(): number | undefined {
@@ -171,7 +186,7 @@ export class Task {
   }
 
   get error(): unknown {
-    return this.#course?.error;
+    return this.#extras?.error;
   }
 
   get endReason(): EndReason | undefined {
@@ -264,33 +279,31 @@ export class Task {
   }
 
   enqueue(): void {
-    const isNew = this.#course === undefined && !this.options.delayMs;
     this.#become('queued', 'delayed');
-    if (isNew) return; // it was submitted just now
-    this.queuedAt = now();
+    if (this.#course === undefined && !this.options.delayMs) return; // it was submitted just now
+    this.#more.queued = thisMoment();
     this.warnings = 0;
-    if (this.#course !== undefined) this.#course.waitMs = undefined;
   }
 
-  start(threadId: number | undefined, { at, time }: Moment = thisMoment()): void {
+  /** @param at When it started, on the clock of `now()`; it may be heard of later. */
+  start(threadId: number | undefined, heard: Moment = thisMoment(), at: number = heard.at): void {
     this.#become('started');
-    const begun = this.#begun;
-    begun.attempt += 1;
-    begun.timeStarted = Math.max(time, this.timeQueued);
-    begun.waitMs = Math.max(at - this.queuedAt, 0);
-    begun.runMs = undefined;
-    begun.threadId = threadId;
+    const run = this.#run;
+    run.attempt += 1;
+    run.startedAt = at;
+    run.started = heard;
+    run.runMs = undefined;
+    run.threadId = threadId;
   }
 
   /** Its thread died before the function began: this was no attempt, and it waits as before. */
   putBack(): void {
     if (this.status === 'queued') return;
     this.#become('queued', 'started');
-    const begun = this.#begun;
-    begun.attempt -= 1;
-    begun.threadId = undefined;
-    begun.timeStarted = undefined;
-    begun.waitMs = undefined;
+    const run = this.#run;
+    run.attempt -= 1;
+    run.started = undefined;
+    run.threadId = undefined;
   }
 
   /** Back to wait for its next attempt. */
@@ -302,17 +315,18 @@ export class Task {
   }
 
   /** False, and nothing changes, if it was settled before. */
-  settle(endReason: EndReason, outcome: unknown): boolean {
+  settle(endReason: EndReason, outcome: unknown, heard: Moment = thisMoment()): boolean {
     if (this.isSettled) return false;
     const completed = endReason === 'completed';
+    const { status } = this;
     this.#become(
       completed ? 'completed' : endReason === 'canceled' || endReason === 'shutdown' ? 'canceled' : 'failed',
     );
-    const begun = this.#begun;
-    begun.endReason = endReason;
-    begun.timeFinished = Date.now();
-    begun.waitMs ??= now() - this.queuedAt;
-    if (!completed) begun.error = outcome;
+    const run = this.#run;
+    if (status === 'queued' || run.started === undefined) this.#more.waitMs = Math.max(heard.at - this.queuedAt, 0);
+    run.endReason = endReason;
+    run.finished = heard;
+    if (!completed) this.#more.error = outcome;
     this.args = noArgs;
     if (this.#extras !== undefined) {
       this.stopTimer();
@@ -327,7 +341,10 @@ export class Task {
 
   /** How long it has waited, or waited for its last start. */
   get waitMs(): number {
-    return this.#course?.waitMs ?? now() - this.queuedAt;
+    if (this.#extras?.waitMs !== undefined) return this.#extras.waitMs;
+    const run = this.#course;
+    const hasStarted = run?.started !== undefined && this.status !== 'queued';
+    return Math.max((hasStarted ? run.startedAt : now()) - this.queuedAt, 0);
   }
 
   /** Calls something in the asynchronous context of whoever submitted the task, if it was kept. */
@@ -373,11 +390,6 @@ export class Task {
     for (const listener of more.progressListeners ?? []) callSafely(listener, more.progress, onProblem);
   }
 
-  /** How long the attempt has run that runs now. */
-  get runningMs(): number | undefined {
-    return this.status === 'started' ? Date.now() - (this.timeStarted ?? 0) : undefined;
-  }
-
   get info(): TaskInfo {
     return Object.freeze({
       id: this.id,
@@ -390,7 +402,7 @@ export class Task {
       timeStarted: this.timeStarted,
       timeFinished: this.timeFinished,
       waitMs: this.waitMs,
-      runMs: this.runMs ?? this.runningMs,
+      runMs: this.runMs,
       threadId: this.threadId,
       progress: this.progress,
       error: this.error,

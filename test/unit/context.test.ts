@@ -8,17 +8,29 @@ let reports: Progress[];
 let stopFlag: boolean;
 let run: Run;
 
+class TestRun extends Run {
+  readonly id: string;
+  readonly name = 'resize';
+  readonly attempt = 2;
+
+  constructor(id: string, args: readonly unknown[]) {
+    super(args);
+    this.id = id;
+  }
+
+  protected isStopRequested(): boolean {
+    return stopFlag;
+  }
+
+  protected report(progress: Progress): void {
+    reports.push(progress);
+  }
+}
+
 beforeEach(() => {
   reports = [];
   stopFlag = false;
-  run = new Run({
-    id: 'id',
-    name: 'resize',
-    args: ['a.png', 200],
-    attempt: 2,
-    isStopRequested: () => stopFlag,
-    report: (progress) => reports.push(progress),
-  });
+  run = new TestRun('id', ['a.png', 200]);
 });
 
 /** As a lane does it: the flag is up before the call. */
@@ -38,14 +50,7 @@ describe('currentTask()', () => {
   });
 
   it('follows await, and two runs at once are kept apart', async () => {
-    const other = new Run({
-      id: 'other',
-      name: 'other',
-      args: [],
-      attempt: 1,
-      isStopRequested: () => false,
-      report() {},
-    });
+    const other = new TestRun('other', []);
     const see = async () => {
       await nextTurn();
       await Promise.resolve();

@@ -2,12 +2,13 @@
 import { beforeEach, expect, it, vi } from 'vitest';
 
 let inert: typeof import('../../src/task/inert.ts');
-let Run: typeof import('../../src/task/context.ts')['Run'];
+let context: typeof import('../../src/task/context.ts');
 
 beforeEach(async () => {
-  Reflect.deleteProperty(globalThis, Symbol.for('taskwarden.host'));
+  Reflect.deleteProperty(globalThis, Symbol.for('taskwarden.side'));
+  vi.resetModules();
   inert = await import('../../src/task/inert.ts');
-  ({ Run } = await import('../../src/task/context.ts'));
+  context = await import('../../src/task/context.ts');
 });
 
 it('the program itself is no host, and nothing in it is inert', () => {
@@ -17,7 +18,14 @@ it('the program itself is no host, and nothing in it is inert', () => {
 it('in a host all is inert but what runs in a task', () => {
   inert.becomeHost();
   expect([inert.isHost(), inert.isInert()]).toEqual([true, true]);
-  const run = new Run({ id: '', name: '', args: [], attempt: 1, isStopRequested: () => false, report() {} });
+  class TestRun extends context.Run {
+    readonly id = '';
+    readonly name = '';
+    readonly attempt = 1;
+    protected isStopRequested = () => false;
+    protected report(): void {}
+  }
+  const run = new TestRun([]);
   expect(run.call(() => inert.isInert(), undefined)).toBe(false);
 });
 

@@ -203,12 +203,12 @@ describe('put back', () => {
 it('knows how long it has run while it runs', () => {
   vi.useFakeTimers({ toFake: ['Date', 'performance'] });
   const task = taskThatIs('queued');
-  expect(task.runningMs).toBeUndefined();
+  expect(task.runMs).toBeUndefined();
   task.start(1);
   vi.advanceTimersByTime(40);
-  expect(task.runningMs).toBe(40);
+  expect(task.runMs).toBe(40);
   task.settle('completed', 1);
-  expect(task.runningMs).toBeUndefined();
+  expect(task.runMs).toBeUndefined();
   vi.useRealTimers();
 });
 
