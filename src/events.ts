@@ -1,5 +1,6 @@
 /** What a supervisor tells, and the emitter that tells it: one listener that throws does not keep the others from hearing. */
-import { EventEmitter } from 'eventemitter3';
+import { createRequire } from 'node:module';
+import type { EventEmitter } from 'eventemitter3';
 import { callSafely } from './call-safely.ts';
 import { rules } from './options.ts';
 import type { Progress } from './task/context.ts';
@@ -47,25 +48,26 @@ type AnyListener = (event: any) => unknown;
 
 /** The events of a supervisor, as eventemitter3 has them. */
 export abstract class SupervisorEmitter {
-  readonly #emitter = new EventEmitter<Record<EventName, AnyListener>>();
+  /** Made, and loaded, for the first listener. */
+  #emitter: EventEmitter<Record<EventName, AnyListener>> | undefined;
   readonly #guarded = new WeakMap<AnyListener, Map<EventName, AnyListener>>();
 
   /** Hears what a listener throws, or rejects with. */
   protected abstract onListenerProblem(problem: unknown, event: EventName): void;
 
   on<E extends EventName>(event: E, listener: EventListener<E>): this {
-    this.#emitter.on(event, this.#guard(listener, event));
+    this.#open().on(event, this.#guard(listener, event));
     return this;
   }
 
   once<E extends EventName>(event: E, listener: EventListener<E>): this {
-    this.#emitter.once(event, this.#guard(listener, event));
+    this.#open().once(event, this.#guard(listener, event));
     return this;
   }
 
   /** Without a listener: all of that event. */
   off<E extends EventName>(event: E, listener?: EventListener<E>): this {
-    this.#emitter.off(event, listener && this.#guard(listener, event));
+    this.#emitter?.off(event, listener && this.#guard(listener, event));
     return this;
   }
 
@@ -78,21 +80,27 @@ export abstract class SupervisorEmitter {
   }
 
   removeAllListeners(event?: EventName): this {
-    this.#emitter.removeAllListeners(event);
+    this.#emitter?.removeAllListeners(event);
     return this;
   }
 
   listenerCount(event: EventName): number {
-    return this.#emitter.listenerCount(event);
+    return this.#emitter?.listenerCount(event) ?? 0;
   }
 
   eventNames(): EventName[] {
-    return this.#emitter.eventNames();
+    return this.#emitter?.eventNames() ?? [];
   }
 
   /** Whether anybody listened. Listeners that throw are logged, and keep nobody from hearing. */
   emit<E extends EventName>(event: E, payload: SupervisorEvents[E]): boolean {
-    return this.#emitter.emit(event, payload);
+    return this.#emitter?.emit(event, payload) ?? false;
+  }
+
+  #open(): EventEmitter<Record<EventName, AnyListener>> {
+    const { EventEmitter } = createRequire(import.meta.url)('eventemitter3') as typeof import('eventemitter3');
+    this.#emitter ??= new EventEmitter();
+    return this.#emitter;
   }
 
   /** The listener as it is called. The same for each call, so that it can be taken off. */

@@ -1,5 +1,4 @@
 /** The options of a supervisor: what they mean, their defaults, and how they are checked. */
-import { randomUUID } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import type { ResourceLimits } from 'node:worker_threads';
 import type { HostLaneOptions } from './lanes/host-lane.ts';
@@ -121,8 +120,12 @@ export function mergeOptions(given: SupervisorOptions, changes: SupervisorOption
 }
 
 export function resolveOptions(given: SupervisorOptions): ResolvedOptions {
+  let { id } = given;
   return Object.freeze({
-    id: given.id ?? randomUUID(),
+    get id() {
+      id ??= crypto.randomUUID(); // when it is asked for: few are, and what makes it takes long to load
+      return id;
+    },
     name: given.name ?? 'taskwarden',
     threads: resolveThreads(given.threads ?? {}),
     loop: { poolSize: 0, reserveNormal: 1, reserveHigh: 1, ...given.loop },

@@ -79,7 +79,6 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     super();
     this.#given = mergeOptions({}, options, 'TaskSupervisor');
     this.#options = resolveOptions(this.#given);
-    this.#given = { ...this.#given, id: this.#options.id };
     this.#logger = safeLogger(this.#options.logger);
     const { threads, loop, keepFinished } = this.#options;
     this.#table = new TaskTable(keepFinished);
@@ -143,7 +142,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
 
   /** Changes options while it runs; what is not named stays. Pools grow and shrink without losing a task. */
   configure(options: SupervisorOptions): this {
-    const given = mergeOptions(this.#given, options, 'configure()');
+    const given = mergeOptions({ ...this.#given, id: this.id }, options, 'configure()');
     this.#options = resolveOptions(given);
     this.#given = given;
     this.#logger = safeLogger(this.#options.logger);
@@ -166,7 +165,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     if (this.#state !== 'idle') throw this.#stoppedError('it can be started once');
     this.#state = 'running';
     this.#threads.configure(this.#options.threads);
-    this.emit('supervisor:started', { id: this.id });
+    if (this.listenerCount('supervisor:started') > 0) this.emit('supervisor:started', { id: this.id });
     return this;
   }
 

@@ -1,5 +1,4 @@
 /** Finds the function of a definition on this side of the boundary. */
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { TaskwardenError } from '../errors.ts';
@@ -76,13 +75,15 @@ function explain(error: unknown, name: string): never {
 function defineCompilerHelpers(): void {
   const helpers = globalThis as Record<string, unknown>;
   helpers['__name'] ??= (fn: unknown) => fn; // esbuild, tsx
-  helpers['__vite_ssr_dynamic_import__'] ??= (specifier: string) => import(fromVite(specifier)); // vite, vitest
+  helpers['__vite_ssr_dynamic_import__'] ??= async (specifier: string) => import(await fromVite(specifier)); // vite, vitest
 }
 
 /** Vite writes files below the project's root as `/path`, and others as `/@fs/path`. */
-function fromVite(specifier: string): string {
+async function fromVite(specifier: string): Promise<string> {
   if (specifier.startsWith('/@fs/')) return pathToFileURL(specifier.slice('/@fs'.length)).href;
-  if (!specifier.startsWith('/') || existsSync(specifier)) return specifier;
+  if (!specifier.startsWith('/')) return specifier;
+  const { existsSync } = await import('node:fs'); // few need it, and `import` loads streams with it
+  if (existsSync(specifier)) return specifier;
   return pathToFileURL(join(process.cwd(), specifier)).href;
 }
 

@@ -4,7 +4,7 @@ import type { Task } from './task.ts';
 import { newIdPrefix, taskId } from './task-id.ts';
 
 export class TaskTable {
-  readonly idPrefix: string = newIdPrefix();
+  #idPrefix: string | undefined;
   readonly #byId = new Map<string, Task>();
   /** A ring: the next one to go is at `#oldest`. */
   #ended: Task[] = [];
@@ -14,6 +14,12 @@ export class TaskTable {
 
   constructor(keepFinished: number) {
     this.#capacity = keepFinished;
+  }
+
+  /** What the ids of its tasks begin with. */
+  get idPrefix(): string {
+    this.#idPrefix ??= newIdPrefix();
+    return this.#idPrefix;
   }
 
   /** The number of the next task. */
