@@ -102,7 +102,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     this.#threads = new HostLane(
       threads,
       this.#dispatcher,
-      (hostOptions, listener) => new ThreadHost(hostOptions, this.#table.idPrefix, listener),
+      (hostOptions, listener) => new ThreadHost(hostOptions, this.#table, listener),
     );
     this.#places = {
       thread: { pool: new PriorityPool(threads, lateLevels.length), lane: this.#threads },

@@ -3,14 +3,18 @@
  * so that the thread's fate is the pool's fate. Tasks don't go through Piscina's `run`, but over a port of ours, where
  * everything keeps its order: progress, results, and what the thread says last.
  */
+import { createRequire } from 'node:module';
 import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads';
-import { Piscina } from 'piscina';
+import type { Piscina } from 'piscina';
 import { batchMs } from '../scheduling/pace.ts';
 import type { Transferable } from '../task/transferred.ts';
 import { ControlBlock } from './control-block.ts';
 import { decodeThrown } from './error-codec.ts';
 import type { Host, HostListener, HostOptions } from './host.ts';
 import type { HostMessage, HostReply, ThreadStart } from './protocol.ts';
+
+/** Piscina is loaded for the first thread: who only imports the package need not wait for it. */
+const require = createRequire(import.meta.url);
 
 /** The package may run from its sources, too. */
 const extension: string = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
@@ -24,37 +28,41 @@ export class ThreadHost implements Host {
   readonly #port: MessagePort;
   #cause: unknown;
 
-  constructor(options: HostOptions, idPrefix: string, listener: HostListener) {
+  /** `ids` is asked when the thread is on its way: what makes the first prefix takes long to load. */
+  constructor(options: HostOptions, ids: { readonly idPrefix: string }, listener: HostListener) {
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
+    const { Piscina } = require('piscina') as typeof import('piscina');
     this.#pool = new Piscina({
       ...options,
       filename: entry,
       argv: process.argv.slice(2), // a task module may be the program, and read them as it loads
-      minThreads: 0,
+      minThreads: 1, // it starts here, and `start` need not wait until it is ready
       maxThreads: 1,
       idleTimeout: Infinity,
       atomics: 'disabled', // 'sync' would stop the thread's timers and sockets between tasks
       recordTiming: false,
     });
     this.#pool.on('error', () => {}); // told by the thread itself, below
-    const start: ThreadStart = { module, port: port2, control: this.control.buffer, idPrefix, batchMs };
-    const started = this.#pool.run(start, { transferList: [port2] });
     const thread = this.#pool.threads[0] as Worker;
     this.id = thread.threadId;
+    const start: ThreadStart = { module, port: port2, control: this.control.buffer, idPrefix: ids.idPrefix, batchMs };
+    const started = this.#pool.run(start, { transferList: [port2] });
     port1.on('message', (reply: HostReply) => this.#receive(reply, listener));
     port1.on('messageerror', (error) => listener.unreadable(error));
     port1.unref(); // what keeps the process alive is a pending task, not a thread
-    thread.on('error', (error) => {
+    // Before the pool hears of them, and replaces the thread: what the host was for is over.
+    thread.prependListener('error', (error) => {
       this.#cause ??= error;
+      void this.#pool.destroy();
     });
-    thread.once('exit', (exitCode) => {
+    thread.prependOnceListener('exit', (exitCode) => {
+      void this.#pool.destroy();
       // What it said before it died may still be on its way.
       for (let last = receiveMessageOnPort(port1); last !== undefined; last = receiveMessageOnPort(port1)) {
         this.#receive(last.message, listener);
       }
       port1.close();
-      void this.#pool.destroy();
       listener.exited(exitCode, this.#cause);
     });
     started.then(

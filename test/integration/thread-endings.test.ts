@@ -67,6 +67,31 @@ describe('the death of a thread', () => {
     expect(await add.with({ supervisor })(1, 1)).toBe(2);
   });
 
+  it('has no other thread started for it: that is left to the next task', async () => {
+    let started = 0;
+    const count = () => {
+      started += 1;
+    };
+    process.on('worker', count);
+    try {
+      await using supervisor = superviseOne();
+      await failure(exits.with({ supervisor })(1));
+      expect(started).toBe(1);
+      await failure(throwsUncaught.with({ supervisor })('late'));
+      expect(started).toBe(2);
+      await failure(
+        exhaustsMemory.with({
+          supervisor: supervisor.configure({ threads: { resourceLimits: { maxOldGenerationSizeMb: 48 } } }),
+        })(),
+      );
+      expect(started).toBe(3);
+      expect(await add.with({ supervisor })(1, 2)).toBe(3);
+      expect(started).toBe(4);
+    } finally {
+      process.off('worker', count);
+    }
+  });
+
   it('is not blamed on an exception that the task module has caught before', async () => {
     await using supervisor = superviseOne();
     expect(await survivesUncaught.with({ supervisor })()).toBe('survived');
