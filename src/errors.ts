@@ -34,6 +34,9 @@ export interface ErrorFacts {
   readonly exitCode?: number;
 }
 
+// A thread runs a copy of the package of its own, and a module in it may import another: each knows the other's errors.
+const errorSymbol = Symbol.for('taskwarden.error');
+
 /** What taskwarden itself rejects with. Tell them apart by `code`. */
 export class TaskwardenError extends Error {
   static {
@@ -41,6 +44,13 @@ export class TaskwardenError extends Error {
       value: 'TaskwardenError',
       configurable: true,
       writable: true,
+    });
+    Object.defineProperty(TaskwardenError.prototype, errorSymbol, { value: true });
+    Object.defineProperty(TaskwardenError, Symbol.hasInstance, {
+      value(this: unknown, value: unknown): boolean {
+        if (this !== TaskwardenError) return Function.prototype[Symbol.hasInstance].call(this, value); // it is extended
+        return typeof value === 'object' && value !== null && errorSymbol in value;
+      },
     });
   }
   readonly code: ErrorCode;

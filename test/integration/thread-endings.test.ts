@@ -186,6 +186,29 @@ describe('crashRetries', () => {
   });
 });
 
+describe('a task', () => {
+  it('that is asked to stop knows the reason by the class that it imports', async () => {
+    const says = backgroundTask(async function says() {
+      const { currentTask, TaskwardenError: Imported } = await import('taskwarden');
+      const task = currentTask();
+      const { signal } = task;
+      task.progress(0);
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      task.progress(1, String(signal.reason instanceof Imported));
+    });
+    await using supervisor = superviseOne();
+    const handle = says.with({ supervisor })();
+    const last = new Promise((resolve) => {
+      handle.onProgress(({ note }) => {
+        if (note === undefined) handle.cancel();
+        else resolve(note);
+      });
+    });
+    await failure(handle);
+    expect(await last).toBe('true');
+  });
+});
+
 describe('a task that keeps its thread busy', () => {
   it('sees its stop flag in a synchronous loop, and keeps its thread', async () => {
     await using supervisor = superviseOne();

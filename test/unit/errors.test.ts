@@ -27,6 +27,23 @@ it('has a cause if it is given one, undefined too', () => {
   expect(Object.keys(new TaskwardenError('LANE_BROKEN', 'broken', { cause }))).toEqual(['code']);
 });
 
+it('is known to other copies of the package, and nothing else is', async () => {
+  const copy: typeof import('../../src/errors.ts') = await import(`${'../../src/errors.ts'}?copy`);
+  expect(copy.TaskwardenError).not.toBe(TaskwardenError);
+  expect(new copy.TaskwardenError('QUEUE_FULL', 'full')).toBeInstanceOf(TaskwardenError);
+  for (const other of [new Error('full'), { code: 'QUEUE_FULL' }, 'full', null, undefined]) {
+    expect(other).not.toBeInstanceOf(TaskwardenError);
+  }
+});
+
+it('can be extended, and is not what extends it', () => {
+  class Extended extends TaskwardenError {}
+  const extended = new Extended('QUEUE_FULL', 'full');
+  expect(extended).toBeInstanceOf(Extended);
+  expect(extended).toBeInstanceOf(TaskwardenError);
+  expect(new TaskwardenError('QUEUE_FULL', 'full')).not.toBeInstanceOf(Extended);
+});
+
 it('each code is explained by a sentence', () => {
   for (const [code, text] of Object.entries(errorCodes)) {
     expect(code).toMatch(/^[A-Z]+(_[A-Z]+)+$/);
