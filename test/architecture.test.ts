@@ -149,7 +149,7 @@ describe('packages', () => {
   });
 
   it('only what loads task modules and starts threads imports tsx, and not before it is needed', () => {
-    expect(importersOf('tsx')).toEqual(['src/task/import-module.ts', 'workers/entry.cjs']);
+    expect(importersOf('tsx')).toEqual(['src/task/import-module.ts', 'workers/from-sources.cjs']);
     for (const { path, text } of all) expect(text, path).not.toMatch(/^(import|export) .*['"]tsx/m);
   });
 

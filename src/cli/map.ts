@@ -1,7 +1,5 @@
 /** `taskwarden map`: one function over many inputs, on all cores. */
-import { TaskwardenError } from '../errors.ts';
-import { TaskSupervisor } from '../supervisor.ts';
-import { type BackgroundTask, tasksFrom } from '../task/background-task.ts';
+import { type BackgroundTask, TaskSupervisor, TaskwardenError, tasksFrom } from '../index.ts';
 import type { TaskFunction } from '../task/definition.ts';
 import { mapHelp } from './help.ts';
 import { argumentsOf, standardInput } from './inputs.ts';

@@ -11,8 +11,6 @@ import type { WireThrown } from './error-codec.ts';
 
 /** Handed over once, when a thread starts. */
 export interface ThreadStart {
-  /** The URL of what the thread runs: this package's `workers/thread`. */
-  readonly module: string;
   readonly port: MessagePort;
   readonly control: SharedArrayBuffer;
   /** What the ids of the supervisor's tasks begin with; the other side completes them with their sequence number. */

@@ -4,6 +4,7 @@
  * everything keeps its order: progress, results, and what the thread says last.
  */
 import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
 import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads';
 import type { Piscina } from 'piscina';
 import { batchMs } from '../scheduling/pace.ts';
@@ -16,10 +17,11 @@ import type { HostMessage, HostReply, ThreadStart } from './protocol.ts';
 /** Piscina is loaded for the first thread: who only imports the package need not wait for it. */
 const require = createRequire(import.meta.url);
 
-/** The package may run from its sources, too. */
-const extension: string = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-const entry: string = new URL(`${extension === 'ts' ? '' : '../'}../../workers/entry.cjs`, import.meta.url).href;
-const module: string = new URL(`../../workers/thread.${extension}`, import.meta.url).href;
+/** What a thread runs. The package is built into one file, `dist/src/index.js`; its tests also run from the sources. */
+const isBuilt: boolean = import.meta.url.endsWith('.js');
+const program: string = fileURLToPath(
+  new URL(isBuilt ? '../workers/thread.cjs' : '../../workers/from-sources.cjs', import.meta.url),
+);
 
 export class ThreadHost implements Host {
   readonly id: number;
@@ -35,7 +37,8 @@ export class ThreadHost implements Host {
     const { Piscina } = require('piscina') as typeof import('piscina');
     this.#pool = new Piscina({
       ...options,
-      filename: entry,
+      filename: program,
+      name: 'start',
       argv: process.argv.slice(2), // a task module may be the program, and read them as it loads
       minThreads: 1, // it starts here, and `start` need not wait until it is ready
       maxThreads: 1,
@@ -46,7 +49,7 @@ export class ThreadHost implements Host {
     this.#pool.on('error', () => {}); // told by the thread itself, below
     const thread = this.#pool.threads[0] as Worker;
     this.id = thread.threadId;
-    const start: ThreadStart = { module, port: port2, control: this.control.buffer, idPrefix: ids.idPrefix, batchMs };
+    const start: ThreadStart = { port: port2, control: this.control.buffer, idPrefix: ids.idPrefix, batchMs };
     const started = this.#pool.run(start, { transferList: [port2] });
     port1.on('message', (reply: HostReply) => this.#receive(reply, listener));
     port1.on('messageerror', (error) => listener.unreadable(error));
