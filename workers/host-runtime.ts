@@ -15,7 +15,7 @@ import { type LoadedFunction, loadFunction } from '../src/task/load-function.ts'
 import { taskId } from '../src/task/task-id.ts';
 import { type Transferable, takeTransfers, unwrapTransferred } from '../src/task/transferred.ts';
 
-export type PostReply = (reply: HostReply, transfer?: readonly Transferable[]) => void;
+type PostReply = (reply: HostReply, transfer?: readonly Transferable[]) => void;
 
 /** What an item came to instead of a result. */
 class Failure {

@@ -4,9 +4,10 @@
  */
 import { AsyncResource } from 'node:async_hooks';
 import { callSafely } from '../call-safely.ts';
-import { type Moment, now, Timer, thisMoment, timeOf } from '../clock.ts';
+import { type Moment, now, Timer, thisMoment } from '../clock.ts';
 import type { Priority } from '../scheduling/priority-pool.ts';
 import type { Progress } from './context.ts';
+import { Course } from './course.ts';
 import type { Definition } from './definition.ts';
 import { settleHandle, type TaskHandle } from './handle.ts';
 import { isInert, noteInertWait } from './inert.ts';
@@ -35,19 +36,6 @@ export interface TaskSpec {
 }
 
 const noArgs: readonly unknown[] = Object.freeze([]);
-
-/** What a task has from its first start on, or its end. Those that wait have none, so that they are small. */
-interface Course {
-  /** The attempt that runs or ran last. */
-  attempt: number;
-  /** When it started, on the clock of `now()`, and when that was heard of. */
-  startedAt: number;
-  started: Moment | undefined;
-  runMs: number | undefined;
-  threadId: number | undefined;
-  finished: Moment | undefined;
-  endReason: EndReason | undefined;
-}
 
 /** What few tasks have. */
 interface Extras {
@@ -104,15 +92,7 @@ export class Task {
   }
 
   get #run(): Course {
-    this.#course ??= {
-      attempt: 0,
-      startedAt: 0,
-      started: undefined,
-      runMs: undefined,
-      threadId: undefined,
-      finished: undefined,
-      endReason: undefined,
-    };
+    this.#course ??= new Course();
     return this.#course;
   }
 
@@ -162,8 +142,8 @@ export class Task {
   }
 
   get timeStarted(): number | undefined {
-    if (this.#course?.started === undefined) return undefined;
-    return Math.max(timeOf(this.#course.startedAt, this.#course.started), this.timeQueued);
+    const time = this.#course?.timeStarted;
+    return time && Math.max(time, this.timeQueued);
   }
 
   get timeFinished(): number | undefined {
@@ -288,22 +268,14 @@ export class Task {
   /** @param at When it started, on the clock of `now()`; it may be heard of later. */
   start(threadId: number | undefined, heard: Moment = thisMoment(), at: number = heard.at): void {
     this.#become('started');
-    const run = this.#run;
-    run.attempt += 1;
-    run.startedAt = at;
-    run.started = heard;
-    run.runMs = undefined;
-    run.threadId = threadId;
+    this.#run.start(threadId, at, heard);
   }
 
   /** Its thread died before the function began: this was no attempt, and it waits as before. */
   putBack(): void {
     if (this.status === 'queued') return;
     this.#become('queued', 'started');
-    const run = this.#run;
-    run.attempt -= 1;
-    run.started = undefined;
-    run.threadId = undefined;
+    this.#run.unstart();
   }
 
   /** Back to wait for its next attempt. */
