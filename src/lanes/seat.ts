@@ -190,6 +190,7 @@ export class Seat<T extends LaneTask> {
       if (reply.isBuffer) restoreBuffers(values, [0]);
       this.#tellResult(values[0], thisMoment());
     } else if (reply.kind === 'unread') {
+      this.forget(); // if the definition was in there, too, it has not arrived
       this.#tellFailure('uncloneable', unsendable(this.#batch[this.#item] as T, decodeThrown(reply.error)));
     } else {
       if (reply.kind === 'unloadable') this.forget(); // it may be there the next time: the host is to look again
@@ -210,9 +211,10 @@ export class Seat<T extends LaneTask> {
   #tellStart(heard: Moment): void {
     const control = this.#control;
     const item = this.#item;
+    const task = this.#batch[item];
     this.#isStartTold = true;
     const at = control.hasBegun(item) ? control.begunAt(item) : heard.at;
-    this.#listener.started(this.#batch[item] as T, this.id, at, heard);
+    if (task !== undefined) this.#listener.started(task, this.id, at, heard);
   }
 
   #tellResult(value: unknown, heard: Moment): void {
