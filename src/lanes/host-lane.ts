@@ -110,8 +110,12 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
     return true;
   }
 
+  /** Those behind it wait again first: none of them is to begin because it ends, or to wait until it does. */
   stop(task: T, reason: unknown): void {
-    this.#seatOf(task)?.stop(task, reason);
+    const seat = this.#seatOf(task);
+    if (seat === undefined) return;
+    this.#return(seat.recall());
+    seat.stop(task, reason);
   }
 
   /** Of a batch, the others are not to lose their host to one that waits. */

@@ -1,5 +1,6 @@
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { Timer } from '../../src/clock.ts';
+import { Worker } from 'node:worker_threads';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { now, Timer, thisMoment, timeOf } from '../../src/clock.ts';
 
 const day = 24 * 60 * 60 * 1_000;
 
@@ -69,5 +70,68 @@ it('does not keep the process alive, also not after its first step', () => {
   vi.advanceTimersByTime(25 * day);
   return Promise.resolve().then(() => {
     expect(refs).toEqual([false, false]);
+  });
+});
+
+describe('now()', () => {
+  it('goes forward with the clock, and not with the time of day', () => {
+    const before = now();
+    vi.advanceTimersByTime(250);
+    expect(now() - before).toBeCloseTo(250, 6);
+    vi.setSystemTime(0);
+    expect(now() - before).toBeCloseTo(250, 6);
+  });
+
+  it('is the same in another thread, which began later', async () => {
+    vi.useRealTimers();
+    const source = `
+      const { register } = require('tsx/esm/api');
+      const { parentPort } = require('node:worker_threads');
+      register();
+      import(${JSON.stringify(new URL('../../src/clock.ts', import.meta.url).href)}).then(({ now }) => {
+        parentPort.on('message', (words) => { Atomics.add(words, 0, 1); parentPort.postMessage(now()); });
+        parentPort.postMessage('ready');
+      });`;
+    const worker = new Worker(source, { eval: true });
+    const said = () => new Promise<unknown>((resolve) => worker.once('message', resolve));
+    expect(await said()).toBe('ready');
+    const before = now();
+    const there = said();
+    worker.postMessage(new Int32Array(new SharedArrayBuffer(4)));
+    const at = (await there) as number;
+    const after = now();
+    await worker.terminate();
+    // What is taken for the origin is read with two clocks, one after the other.
+    expect(at).toBeGreaterThanOrEqual(before - 50);
+    expect(at).toBeLessThanOrEqual(after + 50);
+  });
+});
+
+describe('a moment', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['Date', 'performance'], now: 1_000_000 });
+  });
+
+  it('that is now, is now on both clocks', () => {
+    expect(thisMoment()).toEqual({ at: now(), time: 1_000_000 });
+  });
+
+  it('is the same for those who ask less than 0.05 ms after each other, and then another', () => {
+    const first = thisMoment();
+    vi.advanceTimersByTime(0.04);
+    expect(thisMoment()).toBe(first);
+    vi.advanceTimersByTime(1);
+    expect(thisMoment()).toEqual({ at: first.at + 1.04, time: 1_000_001 });
+  });
+
+  it('tells what time it was before, in whole milliseconds', () => {
+    const at = now();
+    vi.advanceTimersByTime(300);
+    expect(timeOf(at, thisMoment())).toBe(1_000_000);
+    expect(timeOf(at - 0.25, thisMoment())).toBe(999_999);
+  });
+
+  it('tells no time that is yet to come', () => {
+    expect(timeOf(now() + 5, thisMoment())).toBe(1_000_000);
   });
 });

@@ -1,5 +1,5 @@
 /** The shared words: of begin() and withdraw() the first wins, and stop flags are seen on both sides. */
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { ControlBlock } from '../../src/lanes/control-block.ts';
 
 /** The block as each side holds it. */
@@ -83,4 +83,93 @@ it('loading is apart from every item, the last too', () => {
   lane.reset(ControlBlock.capacity);
   for (let item = 0; item <= last; item += 1) thread.begin(item, 1);
   expect(lane.hasBegunLoading).toBe(false);
+});
+
+describe('what an item came to', () => {
+  it.each<[string, unknown]>([
+    ['a number', 42.5],
+    ['0', 0],
+    ['-0', -0],
+    ['NaN', Number.NaN],
+    ['Infinity', -Infinity],
+    ['the largest number', Number.MAX_VALUE],
+    ['the smallest number', Number.MIN_VALUE],
+    ['undefined', undefined],
+    ['null', null],
+    ['false', false],
+    ['true', true],
+  ])('is kept, if it is %s', (_, result) => {
+    const { lane, thread } = bothSides();
+    thread.begin(3, 10);
+    expect([lane.hasFinished(3), lane.hasResult(3)]).toEqual([false, false]);
+    expect(thread.finish(3, result, 12)).toBe(true);
+    expect([lane.hasFinished(3), lane.hasResult(3), lane.hasBegun(3)]).toEqual([true, true, true]);
+    expect(lane.result(3)).toBe(result);
+  });
+
+  it.each<[string, unknown]>([
+    ['a text', ''],
+    ['a bigint', 0n],
+    ['an object', {}],
+    ['a Number object', Object(1)],
+    ['a symbol', Symbol('s')],
+    ['a function', () => {}],
+  ])('is not, if it is %s', (_, result) => {
+    const { lane, thread } = bothSides();
+    thread.begin(0, 1);
+    expect(thread.finish(0, result, 2)).toBe(false);
+    expect([lane.hasFinished(0), lane.hasResult(0)]).toEqual([false, false]);
+  });
+
+  it('is for a message to say, if it is told so', () => {
+    const { lane, thread } = bothSides();
+    thread.begin(0, 1);
+    thread.finishByMessage(0, 5);
+    expect([lane.hasFinished(0), lane.hasResult(0), lane.endedAt(0)]).toEqual([true, false, 5]);
+  });
+
+  it('is each for itself, to the last', () => {
+    const { lane, thread } = bothSides();
+    const items = Array.from({ length: ControlBlock.capacity }, (_, item) => item);
+    for (const item of items) {
+      thread.begin(item, 1_000 + item);
+      if (item % 3 === 0) thread.finishByMessage(item, 2_000 + item);
+      else thread.finish(item, item % 3 === 1 ? item : null, 2_000 + item);
+    }
+    for (const item of items) {
+      expect(lane.hasResult(item)).toBe(item % 3 !== 0);
+      if (item % 3 !== 0) expect(lane.result(item)).toBe(item % 3 === 1 ? item : null);
+      expect([lane.begunAt(item), lane.endedAt(item)]).toEqual([1_000 + item, 2_000 + item]);
+    }
+    expect(lane.hasBegunLoading).toBe(false);
+  });
+
+  it('is not changed by a stop that comes late', () => {
+    const { lane, thread } = bothSides();
+    thread.begin(0, 1);
+    thread.finish(0, true, 2);
+    lane.requestStop(0);
+    expect([lane.hasFinished(0), lane.hasResult(0), lane.result(0)]).toEqual([true, true, true]);
+    expect(lane.withdraw(0)).toBe(false);
+  });
+
+  it('is forgotten by reset', () => {
+    const { lane, thread } = bothSides();
+    thread.begin(0, 1);
+    thread.finish(0, 7, 2);
+    lane.reset(1);
+    expect([lane.hasFinished(0), lane.hasResult(0), lane.hasBegun(0), lane.isWithdrawn(0)]).toEqual([
+      false,
+      false,
+      false,
+      false,
+    ]);
+  });
+});
+
+it('the other side sees that an item was withdrawn', () => {
+  const { lane, thread } = bothSides();
+  lane.withdraw(2);
+  thread.begin(1, 1);
+  expect([1, 2].map((item) => thread.isWithdrawn(item))).toEqual([false, true]);
 });

@@ -296,3 +296,55 @@ it('behaves as the naive model under any order of operations', () => {
     { numRuns: 500 },
   );
 });
+
+describe('sharing a slot', () => {
+  const always = () => true;
+
+  it.each(priorities)('those of the same priority can, as many as wait: %s', (priority) => {
+    const pool = new PriorityPool<Item>({ poolSize: 1, reserveNormal: 0, reserveHigh: 0 });
+    expect(pool.companions(priority)).toBe(0);
+    putMany(pool, priority, 3);
+    expect(pool.companions(priority)).toBe(3);
+  });
+
+  it.each([
+    ['high', 'critical'],
+    ['normal', 'high'],
+    ['low', 'normal'],
+  ] as const)('none of %s can while one of %s waits', (priority, higher) => {
+    const pool = new PriorityPool<Item>({ poolSize: 1, reserveNormal: 0, reserveHigh: 0 });
+    putMany(pool, priority, 3);
+    const [urgent] = putMany(pool, higher, 1) as [Item];
+    expect([pool.companions(priority), pool.companions(higher)]).toEqual([0, 1]);
+    pool.remove(urgent);
+    expect(pool.companions(priority)).toBe(3);
+  });
+
+  it('those of a lower priority do not count', () => {
+    const pool = new PriorityPool<Item>({ poolSize: 1, reserveNormal: 0, reserveHigh: 0 });
+    putMany(pool, 'low', 5);
+    expect(pool.companions('normal')).toBe(0);
+    expect(pool.takeAlong('normal', always)).toBeUndefined();
+  });
+
+  it('takes them along in their order, waiting no more, and takes no slot for them', () => {
+    const pool = new PriorityPool<Item>({ poolSize: 1, reserveNormal: 0, reserveHigh: 0 });
+    const items = putMany(pool, 'normal', 4);
+    expect(pool.take()).toBe(items[0]);
+    expect([pool.takeAlong('normal', always), pool.takeAlong('normal', always)]).toEqual([items[1], items[2]]);
+    expect([pool.running, pool.waiting]).toEqual([1, 1]);
+    pool.release();
+    expect(pool.take()).toBe(items[3]);
+  });
+
+  it('stops at the first that does not fit, and leaves it where it is', () => {
+    const pool = new PriorityPool<Item>({ poolSize: 1, reserveNormal: 0, reserveHigh: 0 });
+    const items = putMany(pool, 'normal', 4);
+    const fits = (item: Item) => item.id !== 2;
+    pool.take();
+    expect(pool.takeAlong('normal', fits)).toBe(items[1]);
+    expect(pool.takeAlong('normal', fits)).toBeUndefined();
+    expect(pool.waiting).toBe(2);
+    expect([...pool]).toEqual(items.slice(2));
+  });
+});

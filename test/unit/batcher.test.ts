@@ -1,0 +1,157 @@
+/** Which tasks travel together. */
+import { describe, expect, it } from 'vitest';
+import { Batcher } from '../../src/batcher.ts';
+import type { Lane } from '../../src/lanes/lane.ts';
+import { type Priority, PriorityPool } from '../../src/scheduling/priority-pool.ts';
+import { defineBySource } from '../../src/task/definition.ts';
+import { Task, type TaskOwner, type TaskSpec } from '../../src/task/task.ts';
+import { resolveTaskOptions, type TaskOptions } from '../../src/task/task-options.ts';
+
+const owner: TaskOwner = { nameTask: (task) => `id-${task.sequence}`, cancel: () => false };
+const add = defineBySource('add', (a: number, b: number) => a + b);
+const other = defineBySource('other', () => {});
+
+/** A lane that takes at most so many together. */
+function laneFor(room: number): Lane<Task> {
+  const none = () => {};
+  return {
+    [Symbol.iterator]: () => [][Symbol.iterator](),
+    roomFor: () => room,
+    run: none,
+    update: none,
+    withdraw: () => false,
+    stop: none,
+    kill: none,
+    ready: () => Promise.resolve(),
+    close: () => Promise.resolve(),
+  };
+}
+
+class Scene {
+  readonly batcher = new Batcher();
+  readonly pool: PriorityPool<Task> = new PriorityPool<Task>({ poolSize: 1, reserveNormal: 0, reserveHigh: 0 });
+  room = 256;
+  #sequence = 0;
+
+  spec(options: TaskOptions = {}, definition: typeof add = add): TaskSpec {
+    return { definition, options: resolveTaskOptions(options, 'it') };
+  }
+
+  wait(count: number, spec: TaskSpec = this.spec()): Task[] {
+    return Array.from({ length: count }, () => {
+      this.#sequence += 1;
+      const task = new Task(spec, [], this.#sequence, owner);
+      task.enqueue();
+      this.pool.put(task);
+      return task;
+    });
+  }
+
+  /** Known to run for so long. */
+  makeFast(runMs = 0.001): this {
+    const [task] = this.wait(1) as [Task];
+    this.pool.remove(task);
+    this.batcher.note(task, runMs);
+    return this;
+  }
+
+  gather(free = 1): readonly Task[] {
+    const task = this.pool.take() as Task;
+    return this.batcher.gather(task, this.pool, laneFor(this.room), free);
+  }
+}
+
+describe('gather()', () => {
+  it('takes those that wait behind a task along, in their order, and they have its slot', () => {
+    const scene = new Scene().makeFast();
+    const tasks = scene.wait(10);
+    expect(scene.gather()).toEqual(tasks);
+    expect(tasks.slice(1).every(({ hasSlot }) => hasSlot)).toBe(true);
+    expect([scene.pool.running, scene.pool.waiting]).toEqual([1, 0]);
+  });
+
+  it('leaves a task alone that has never run', () => {
+    const scene = new Scene();
+    const [first] = scene.wait(10);
+    expect(scene.gather()).toEqual([first]);
+    expect(scene.pool.waiting).toBe(9);
+  });
+
+  it('leaves a task alone that takes long', () => {
+    const scene = new Scene().makeFast(5);
+    const [first] = scene.wait(10);
+    expect(scene.gather()).toEqual([first]);
+  });
+
+  it('takes no more than the lane has room for', () => {
+    const scene = new Scene().makeFast();
+    const tasks = scene.wait(10);
+    scene.room = 3;
+    expect(scene.gather()).toEqual(tasks.slice(0, 3));
+    expect(scene.pool.waiting).toBe(7);
+  });
+
+  it('takes none of another definition, nor any behind it', () => {
+    const scene = new Scene().makeFast();
+    const before = scene.wait(2);
+    const between = scene.wait(1, scene.spec({}, other as unknown as typeof add));
+    scene.wait(2);
+    expect(scene.gather()).toEqual(before);
+    expect(scene.pool.queue('normal').first).toBe(between[0]);
+  });
+
+  it('takes none of another name, but any with other options', () => {
+    const scene = new Scene().makeFast();
+    const tasks = [...scene.wait(1), ...scene.wait(1, scene.spec({ timeoutMs: 5, retries: 2, taskId: 'mine' }))];
+    scene.wait(1, scene.spec({ name: 'otherwise' }));
+    expect(scene.gather()).toEqual(tasks);
+  });
+
+  it('takes none of another priority', () => {
+    const scene = new Scene().makeFast();
+    const [low] = scene.wait(2, scene.spec({ priority: 'low' })) as [Task];
+    const high = scene.wait(2, scene.spec({ priority: 'high' }));
+    expect(scene.gather()).toEqual(high);
+    expect(scene.pool.queue('low').first).toBe(low);
+  });
+
+  it('takes none along while one of a higher priority waits', () => {
+    const scene = new Scene().makeFast();
+    const tasks = scene.wait(3, scene.spec({ priority: 'low' }));
+    const low = scene.pool.take() as Task;
+    scene.wait(1, scene.spec({ priority: 'high' }));
+    expect(scene.batcher.gather(low, scene.pool, laneFor(256), 1)).toEqual([tasks[0]]);
+  });
+
+  it('sends each alone that hands something over', () => {
+    const scene = new Scene().makeFast();
+    const transfer = scene.spec({ transfer: () => [] });
+    const [first] = scene.wait(1, transfer);
+    scene.wait(3);
+    expect(scene.gather()).toEqual([first]);
+    const again = new Scene().makeFast();
+    const before = again.wait(2);
+    again.wait(1, transfer);
+    again.wait(1);
+    expect(again.gather()).toEqual(before);
+  });
+
+  it('leaves other free slots their share', () => {
+    const scene = new Scene().makeFast();
+    scene.wait(9);
+    expect(scene.gather(3).length).toBeLessThanOrEqual(4);
+  });
+
+  it('has a pace for each definition', () => {
+    const scene = new Scene().makeFast();
+    const spec = scene.spec({}, other as unknown as typeof add);
+    const [first] = scene.wait(3, spec);
+    expect(scene.gather()).toEqual([first]);
+  });
+});
+
+it.each<Priority>(['critical', 'high', 'normal', 'low'])('%s tasks travel together, too', (priority) => {
+  const scene = new Scene().makeFast();
+  const tasks = scene.wait(4, scene.spec({ priority }));
+  expect(scene.gather()).toEqual(tasks);
+});
