@@ -1,5 +1,5 @@
 /** How much of `spin` makes a millisecond on this machine, and how long things take. */
-import { BareThread } from './pools.ts';
+import { BareThread } from './pools/bare.ts';
 
 export async function iterationsPerMs(): Promise<number> {
   const thread = new BareThread('spin');

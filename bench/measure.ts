@@ -19,6 +19,9 @@ export interface Figure {
   readonly max: number;
 }
 
+/** Which way a figure of a measurement is better. */
+export type Better = 'higher' | 'lower';
+
 /** A target of the library, and what came out. */
 export interface Check {
   readonly target: string;
@@ -29,6 +32,7 @@ export interface Check {
 export interface Measurement {
   readonly what: string;
   readonly unit: string;
+  readonly better: Better;
   readonly runs: number;
   readonly figures: readonly Figure[];
   readonly checks: readonly Check[];
@@ -64,11 +68,11 @@ export async function compare(
   return contestants.map(({ name, settings = '' }, index) => figure(name, settings, values[index] ?? []));
 }
 
-/** The settings with which a library does best, by a short heat of all, and a note that says how each did. */
+/** The best of some settings of one library, by a short heat of all, and a note that says how each did. */
 export async function heat<S>(
   settings: readonly S[],
   contestant: (settings: S) => Contestant,
-  better: 'higher' | 'lower',
+  better: Better,
 ): Promise<{ readonly best: S; readonly note: string }> {
   const figures = await compare(settings.map(contestant), { runs: 3 });
   const sign = better === 'higher' ? -1 : 1;
@@ -116,6 +120,12 @@ export function atLeast(limit: number, other: string, figures: readonly Figure[]
 export function atMost(limit: number, other: string, figures: readonly Figure[]): Check {
   const value = ratio(figures, 'taskwarden', other);
   return { target: `<= ${limit} x ${other}`, measured: `${formatNumber(value)} x`, holds: value <= limit };
+}
+
+/** Taskwarden's figure itself, whatever the others have. */
+export function below(limit: number, unit: string, figures: readonly Figure[]): Check {
+  const value = medianOf(figures, 'taskwarden');
+  return { target: `<= ${limit} ${unit}`, measured: `${formatNumber(value)} ${unit}`, holds: value <= limit };
 }
 
 const formatter = new Intl.NumberFormat('en-US', { maximumSignificantDigits: 3 });

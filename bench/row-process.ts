@@ -1,5 +1,5 @@
-/** The process that measures one row, so that no row meets the garbage of another. Sends what came out to its parent. */
+/** The process that measures one row, so that no row meets the garbage of another. */
+import { answer } from './apart.ts';
 import { findRow } from './rows.ts';
 
-const measurements = await findRow(process.argv[2] ?? '').measure();
-process.send?.(measurements, () => process.disconnect());
+answer(await findRow(process.argv[2] ?? '').measure());

@@ -1,6 +1,7 @@
 /** What rows 1 to 3 share: tiny tasks through every pool, many or few at a time, each result checked. */
-import { atLeast, type Contestant, compare, heat, type Measurement } from './measure.ts';
-import { barePool, type PiscinaSettings, type Pool, piscinaPool, taskwardenPool } from './pools.ts';
+import type { Check, Contestant, Figure, Measurement } from './measure.ts';
+import { comparePools } from './peers.ts';
+import type { OpenPool, Pool } from './pools.ts';
 
 type Way = (pool: Pool, tasks: number) => Promise<void>;
 
@@ -27,19 +28,23 @@ function verify(result: unknown, n: number): void {
   if (result !== n + 1) throw new Error(`task ${n} gave ${result}`);
 }
 
+/** Those that no target names get `fewerTasks`, since they would take minutes; a short queue is to their advantage. */
 export async function measureTinyTasks(options: {
   readonly what: string;
   readonly way: Way;
   readonly tasks: number;
+  readonly fewerTasks?: number;
   readonly runs?: number;
-  readonly piscinaSettings: readonly PiscinaSettings[];
-  readonly atLeastPiscina: number;
-  readonly atLeastBare?: number;
+  readonly peers: readonly (readonly OpenPool[])[];
+  readonly checks: (figures: readonly Figure[]) => Check[];
 }): Promise<Measurement> {
-  const { what, way, tasks, runs = 5, piscinaSettings, atLeastPiscina, atLeastBare } = options;
+  const { what, way, tasks, fewerTasks = tasks, runs = 5, peers, checks } = options;
   const contestant = (pool: Pool, count: number): Contestant => ({
     name: pool.name,
-    settings: pool.settings,
+    settings:
+      count === fewerTasks && count < tasks
+        ? `${pool.settings}; ${count.toLocaleString('en-US')} tasks`
+        : pool.settings,
     run: async () => {
       const startedAt = performance.now();
       await way(pool, count);
@@ -47,19 +52,15 @@ export async function measureTinyTasks(options: {
     },
     close: () => pool.close(),
   });
-  const { best, note } = await heat(
-    piscinaSettings,
-    (settings) => contestant(piscinaPool('tiny', settings), Math.min(tasks, 20_000)),
-    'higher',
-  );
-  const pools = [taskwardenPool('tiny'), piscinaPool('tiny', best), barePool('tiny')];
-  const figures = await compare(
-    pools.map((pool) => contestant(pool, tasks)),
-    { runs },
-  );
-  const checks = [
-    atLeast(atLeastPiscina, 'piscina', figures),
-    ...(atLeastBare === undefined ? [] : [atLeast(atLeastBare, 'bare postMessage', figures)]),
-  ];
-  return { what, unit: 'tasks/s', runs, figures, checks, notes: [note] };
+  const { figures, notes } = await comparePools({
+    fn: 'tiny',
+    peers,
+    better: 'higher',
+    runs,
+    heatOf: (pool) => contestant(pool, Math.min(tasks, 10_000)),
+    contestantOf: (pool) => contestant(pool, targeted.has(pool.name) ? tasks : fewerTasks),
+  });
+  return { what, unit: 'tasks/s', better: 'higher', runs, figures, checks: checks(figures), notes };
 }
+
+const targeted: ReadonlySet<string> = new Set(['taskwarden', 'piscina', 'bare postMessage']);

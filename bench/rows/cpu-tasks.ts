@@ -3,32 +3,10 @@
  * from the cores. The ideal is measured like a contestant: each thread does its half in one loop, with no messages.
  */
 import { elapsed, iterationsPerMs } from '../cpu-work.ts';
-import {
-  type Check,
-  type Contestant,
-  compare,
-  formatNumber,
-  heat,
-  type Measurement,
-  type Row,
-  ratio,
-} from '../measure.ts';
-import {
-  BareThread,
-  barePool,
-  type PiscinaSettings,
-  type Pool,
-  piscinaPool,
-  taskwardenPool,
-  threads,
-} from '../pools.ts';
-
-const piscinaSettings: readonly PiscinaSettings[] = [
-  { atomics: 'sync', concurrentTasksPerWorker: 1 },
-  { atomics: 'disabled', concurrentTasksPerWorker: 1 },
-  { atomics: 'sync', concurrentTasksPerWorker: 2 },
-  { atomics: 'disabled', concurrentTasksPerWorker: 2 },
-];
+import { type Check, type Contestant, formatNumber, type Measurement, type Row, ratio } from '../measure.ts';
+import { comparePools, peers } from '../peers.ts';
+import { BareThread } from '../pools/bare.ts';
+import { type Pool, threads } from '../pools.ts';
 
 export const cpuTasks: Row = {
   number: 4,
@@ -45,26 +23,25 @@ export const cpuTasks: Row = {
 
 async function measureCpuTasks(work: { what: string; tasks: number; iterations: number }): Promise<Measurement> {
   const { what, tasks, iterations } = work;
-  const contestant = (pool: Pool): Contestant => ({
+  const contestant = (pool: Pool, count: number): Contestant => ({
     name: pool.name,
     settings: pool.settings,
-    run: () => elapsed(() => Promise.all(Array.from({ length: tasks }, () => pool.run(iterations)))),
+    run: () => elapsed(() => Promise.all(Array.from({ length: count }, () => pool.run(iterations)))),
     close: () => pool.close(),
   });
-  const { best, note } = await heat(piscinaSettings, (settings) => contestant(piscinaPool('spin', settings)), 'lower');
-  const runs = 9;
-  const figures = await compare(
-    [
-      contestant(taskwardenPool('spin')),
-      contestant(piscinaPool('spin', best)),
-      contestant(barePool('spin')),
-      ideal(tasks, iterations),
-    ],
-    { runs },
-  );
+  const runs = 7;
+  const { figures, notes } = await comparePools({
+    fn: 'spin',
+    peers: peers(1, 2),
+    better: 'lower',
+    runs,
+    heatOf: (pool) => contestant(pool, tasks / 5),
+    contestantOf: (pool) => contestant(pool, tasks),
+    others: [ideal(tasks, iterations)],
+  });
   const share = ratio(figures, 'ideal', 'taskwarden');
   const check: Check = { target: '>= 0.98 of the ideal', measured: formatNumber(share), holds: share >= 0.98 };
-  return { what, unit: 'ms', runs, figures, checks: [check], notes: [note] };
+  return { what, unit: 'ms', better: 'lower', runs, figures, checks: [check], notes };
 }
 
 function ideal(tasks: number, iterations: number): Contestant {

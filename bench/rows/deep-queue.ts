@@ -1,5 +1,5 @@
-import type { Row } from '../measure.ts';
-import { settingsFor } from '../pools.ts';
+import { atLeast, type Row } from '../measure.ts';
+import { peers } from '../peers.ts';
 import { allAtOnce, measureTinyTasks } from '../tiny-tasks.ts';
 
 export const deepQueue: Row = {
@@ -11,9 +11,9 @@ export const deepQueue: Row = {
       what: '300,000 at once',
       way: allAtOnce,
       tasks: 300_000,
-      piscinaSettings: settingsFor(1, 16, 64),
-      atLeastPiscina: 10,
-      atLeastBare: 1,
+      fewerTasks: 60_000,
+      peers: peers(16, 64),
+      checks: (figures) => [atLeast(10, 'piscina', figures), atLeast(1, 'bare postMessage', figures)],
     }),
   ],
 };

@@ -16,13 +16,25 @@ import {
   medianOf,
   type Row,
 } from '../measure.ts';
-import { type PiscinaSettings, type Pool, piscinaPool, taskwardenPool, threads, type Work, work } from '../pools.ts';
+import { jestWorkerPool } from '../pools/jest-worker.ts';
+import { piscinaPool } from '../pools/piscina.ts';
+import { poolifierPool } from '../pools/poolifier.ts';
+import { taskwardenPool } from '../pools/taskwarden.ts';
+import { tinypoolPool } from '../pools/tinypool.ts';
+import { workerpoolPool } from '../pools/workerpool.ts';
+import { type OpenPool, type Pool, threads, type Work, work } from '../pools.ts';
 import { allAtOnce } from '../tiny-tasks.ts';
 
 const runs = 5;
-const settleMs = 500;
+const settleMs = 300;
 const watchMs = 1_500;
-const piscinaSettings: PiscinaSettings = { atomics: 'sync', concurrentTasksPerWorker: 1 };
+const peers: Record<string, OpenPool> = {
+  piscina: piscinaPool({ atomics: 'sync', concurrentTasksPerWorker: 1 }),
+  tinypool: tinypoolPool({ useAtomics: true, concurrentTasksPerWorker: 1, taskQueue: 'default' }),
+  workerpool: workerpoolPool('fifo'),
+  poolifier: poolifierPool({ workerChoiceStrategy: 'ROUND_ROBIN', concurrency: 1 }),
+  'jest-worker': jestWorkerPool('round-robin'),
+};
 
 export const idle: Row = {
   number: 10,
@@ -32,10 +44,10 @@ export const idle: Row = {
     const watches = [
       new Watch('taskwarden', 'its two threads kept', () => taskwardenPool('tiny')),
       new Watch('taskwarden, retired', 'its threads ended by idleTimeoutMs', retiringPool),
-      new Watch('piscina', 'its two threads kept', () => piscinaPool('tiny', piscinaSettings)),
+      ...Object.entries(peers).map(([name, open]) => new Watch(name, 'its two threads kept', () => open('tiny'))),
       new Watch('no pool', '', noPool),
     ];
-    const cpu = await compare(watches, { runs });
+    const cpu = await compare(watches, { runs, warmups: 0 });
     const callbacks = watches.map((watch) => figure(watch.name, watch.settings, watch.callbacks.slice(-runs)));
     return [
       measurement('processor time of all threads', '% of a core', cpu, (value) => ({
@@ -49,7 +61,9 @@ export const idle: Row = {
           measured: `${formatNumber(value)} calls`,
           holds: value === 0,
         })),
-        notes: watches.map(({ name, resources }) => `${name}: active resources ${[...resources].join(', ') || 'none'}`),
+        notes: [
+          `active resources: ${watches.map(({ name, resources }) => `${name} ${[...resources].join(', ') || 'none'}`).join('; ')}`,
+        ],
       },
     ];
   },
@@ -62,7 +76,7 @@ function measurement(
   check: (value: number) => Check,
 ): Measurement {
   const value = Math.max(medianOf(figures, 'taskwarden'), medianOf(figures, 'taskwarden, retired'));
-  return { what, unit, runs, figures, checks: [check(value)], notes: [] };
+  return { what, unit, better: 'lower', runs, figures, checks: [check(value)], notes: [] };
 }
 
 class Watch implements Contestant {

@@ -1,4 +1,5 @@
-import type { Row } from '../measure.ts';
+import { atLeast, type Row } from '../measure.ts';
+import { peers } from '../peers.ts';
 import { inFlight, measureTinyTasks } from '../tiny-tasks.ts';
 
 export const oneByOne: Row = {
@@ -7,16 +8,12 @@ export const oneByOne: Row = {
   work: 'tiny tasks one by one: the time there and back',
   measure: async () => [
     await measureTinyTasks({
-      what: '10,000, each after the one before',
+      what: '5,000, each after the one before',
       way: inFlight(1),
-      tasks: 10_000,
+      tasks: 5_000,
       runs: 9,
-      piscinaSettings: [
-        { atomics: 'sync', concurrentTasksPerWorker: 1 },
-        { atomics: 'async', concurrentTasksPerWorker: 1 },
-        { atomics: 'disabled', concurrentTasksPerWorker: 1 },
-      ],
-      atLeastPiscina: 0.95,
+      peers: peers(1),
+      checks: (figures) => [atLeast(0.95, 'piscina', figures)],
     }),
   ],
 };

@@ -3,7 +3,9 @@ import { Worker } from 'node:worker_threads';
 import { type BackgroundTask, TaskSupervisor, tasksFrom } from 'taskwarden';
 import { elapsed } from '../cpu-work.ts';
 import { atMost, type Contestant, compare, heat, type Row } from '../measure.ts';
-import { fixedPiscina, type PiscinaSettings } from '../pools.ts';
+import { fixedPiscina, type PiscinaSettings } from '../pools/piscina.ts';
+import { fixedTinypool } from '../pools/tinypool.ts';
+import { fixedWorkerpool } from '../pools/workerpool.ts';
 
 interface Transfers {
   touch(buffer: ArrayBuffer): ArrayBuffer;
@@ -11,30 +13,34 @@ interface Transfers {
 
 const bytes = 50 * 1024 * 1024;
 const trips = 5_000;
+const piscinaSettings: readonly PiscinaSettings[] = [
+  { atomics: 'sync', concurrentTasksPerWorker: 1 },
+  { atomics: 'disabled', concurrentTasksPerWorker: 1 },
+];
 
 export const transfer: Row = {
   number: 9,
   name: 'transfer',
   work: '50 MB ArrayBuffer there and back with transfer',
   measure: async () => {
-    const { best, note } = await heat(
-      [
-        { atomics: 'sync', concurrentTasksPerWorker: 1 },
-        { atomics: 'disabled', concurrentTasksPerWorker: 1 },
-      ] as const,
-      piscina,
-      'lower',
-    );
+    const heats = [
+      await heat(piscinaSettings, piscina, 'lower'),
+      await heat([true, false], tinypool, 'lower'),
+    ] as const;
     const runs = 9;
-    const figures = await compare([taskwarden(), piscina(best), bare()], { runs });
+    const [{ best: piscinaBest }, { best: tinypoolBest }] = heats;
+    const figures = await compare([taskwarden(), piscina(piscinaBest), tinypool(tinypoolBest), workerpool(), bare()], {
+      runs,
+    });
     return [
       {
         what: `${trips.toLocaleString('en-US')} trips, one by one`,
         unit: 'µs a trip',
+        better: 'lower',
         runs,
         figures,
         checks: [atMost(1.2, 'bare postMessage', figures)],
-        notes: [note],
+        notes: [...heats.map(({ note }) => note), 'poolifier transfers only to a thread, jest-worker not at all'],
       },
     ];
   },
@@ -59,6 +65,29 @@ function piscina(settings: PiscinaSettings): Contestant {
     settings: `transferList, move(), atomics ${settings.atomics}`,
     run: () => trip((buffer) => pool.run(buffer, { transferList: [buffer] })),
     close: () => pool.destroy(),
+  };
+}
+
+function tinypool(useAtomics: boolean): Contestant {
+  const settings = { useAtomics, concurrentTasksPerWorker: 1, taskQueue: 'default' } as const;
+  const pool = fixedTinypool(new URL('../work/tinypool-transfer.mjs', import.meta.url), 'touch', 1, settings);
+  return {
+    name: 'tinypool',
+    settings: `transferList, move(), useAtomics ${useAtomics}`,
+    run: () => trip((buffer) => pool.run(buffer, { transferList: [buffer] })),
+    close: () => pool.destroy(),
+  };
+}
+
+function workerpool(): Contestant {
+  const pool = fixedWorkerpool('workerpool-transfer.mjs', 1, 'fifo');
+  return {
+    name: 'workerpool',
+    settings: 'option transfer, Transfer',
+    run: () => trip((buffer) => pool.exec('touch', [buffer], { transfer: [buffer] })),
+    close: async () => {
+      await pool.terminate(true);
+    },
   };
 }
 

@@ -3,6 +3,7 @@
  * times, whether or not the one before has ended; a wait goes from the call to the function's first line.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { PriorityQueue as JestPriorityQueue } from 'jest-worker';
 import { FixedQueue, Piscina, type PiscinaTask, queueOptionsSymbol, type TaskQueue } from 'piscina';
 import { TaskSupervisor, tasksFrom } from 'taskwarden';
 import { iterationsPerMs } from '../cpu-work.ts';
@@ -16,6 +17,8 @@ import {
   percentile,
   type Row,
 } from '../measure.ts';
+import { fixedJestWorker } from '../pools/jest-worker.ts';
+import { closePoolifier, fixedPoolifier } from '../pools/poolifier.ts';
 import { type Work, work } from '../pools.ts';
 
 const lowTasks = 100_000;
@@ -36,11 +39,20 @@ export const urgent: Row = {
 async function measureUrgent(poolSize: number, iterations: number): Promise<Measurement> {
   const threads = poolSize + reserveHigh;
   const runs = 5;
-  const figures = await compare([taskwarden(poolSize, iterations), piscina(threads, iterations)], { runs });
+  const figures = await compare(
+    [
+      taskwarden(poolSize, iterations),
+      piscina(threads, iterations),
+      poolifier(threads, iterations),
+      jestWorker(threads, iterations),
+    ],
+    { runs },
+  );
   const waitMs = medianOf(figures, 'taskwarden');
   return {
     what: `${threads} threads, ${highTasks} high tasks a run`,
     unit: 'ms, p99',
+    better: 'lower',
     runs,
     figures,
     checks: [
@@ -96,6 +108,42 @@ function piscina(threads: number, iterations: number): Contestant {
       const p99 = await waitOfHigh(high);
       pool.on('error', () => {}); // it takes the last word of a thread that it ends for one
       await pool.destroy();
+      return p99;
+    },
+  };
+}
+
+/** Each thread has a queue; the priorities of the two functions are in the file of the threads. */
+function poolifier(threads: number, iterations: number): Contestant {
+  return {
+    name: 'poolifier',
+    settings: `${threads} threads, tasks queue, concurrency 1, priorities -20 and 19`,
+    run: async () => {
+      const settings = { workerChoiceStrategy: 'LEAST_USED', concurrency: 1 } as const;
+      const pool = fixedPoolifier('poolifier-priorities.mjs', threads, settings);
+      const low = () => pool.execute({ iterations }, 'spinLow');
+      const high = async () => Number(await pool.execute(undefined, 'clock'));
+      await Promise.all(Array.from({ length: 20 }, () => [low(), high()]).flat());
+      for (let n = 0; n < lowTasks; n += 1) low().catch(() => {});
+      const p99 = await waitOfHigh(high);
+      await closePoolifier(pool);
+      return p99;
+    },
+  };
+}
+
+function jestWorker(threads: number, iterations: number): Contestant {
+  return {
+    name: 'jest-worker',
+    settings: `numWorkers ${threads}, its PriorityQueue`,
+    run: async () => {
+      const taskQueue = new JestPriorityQueue((method) => (method === 'clock' ? 0 : 1));
+      const farm = fixedJestWorker(['spinLow', 'clock'], threads, { taskQueue });
+      const high = async () => Number(await farm.clock(undefined));
+      await Promise.all(Array.from({ length: 20 }, () => [farm.spinLow({ iterations }), high()]).flat());
+      for (let n = 0; n < lowTasks; n += 1) farm.spinLow({ iterations });
+      const p99 = await waitOfHigh(high);
+      await farm.end();
       return p99;
     },
   };

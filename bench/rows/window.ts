@@ -1,5 +1,5 @@
-import type { Row } from '../measure.ts';
-import { settingsFor } from '../pools.ts';
+import { atLeast, type Row } from '../measure.ts';
+import { peers } from '../peers.ts';
 import { inFlight, measureTinyTasks } from '../tiny-tasks.ts';
 
 export const window: Row = {
@@ -11,8 +11,9 @@ export const window: Row = {
       what: '300,000, 64 in flight',
       way: inFlight(64),
       tasks: 300_000,
-      piscinaSettings: settingsFor(1, 16, 32),
-      atLeastPiscina: 5,
+      fewerTasks: 60_000,
+      peers: peers(16, 32),
+      checks: (figures) => [atLeast(5, 'piscina', figures)],
     }),
   ],
 };

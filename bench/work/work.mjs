@@ -4,6 +4,14 @@ export function tiny(n) {
   return n + 1;
 }
 
+/** Tiny, or a call that keeps its thread until the gate opens, having counted itself in. */
+export function tinyOrHeld(value) {
+  if (typeof value === 'number') return tiny(value);
+  Atomics.add(value, 1, 1);
+  Atomics.wait(value, 0, 0);
+  return 0;
+}
+
 /** Keeps a core busy with a fixed amount of work. */
 export function spin(iterations) {
   let state = 1;

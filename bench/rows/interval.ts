@@ -1,0 +1,120 @@
+/**
+ * Row 11: runs that are due every 10 ms. Until there are interval workers, which this row will then use, taskwarden is
+ * measured with a loop task for each run, submitted by the one before with the delay that is left. Beside it are the
+ * timers of cron libraries: croner and node-cron arm a `setTimeout` for the next date each time. All tick at once, 2.5 ms
+ * apart, so that the same moments of the machine meet all.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { backgroundTask, TaskSupervisor } from 'taskwarden';
+import {
+  atMost,
+  type Figure,
+  figure,
+  formatNumber,
+  type Measurement,
+  medianOf,
+  percentile,
+  type Row,
+} from '../measure.ts';
+
+const intervalMs = 10;
+const runMs = 12_000;
+const runs = 5;
+
+/** Calls `tick` each time that a run is due; `dueAt(n)` says when, on the clock of `performance.now()`. */
+type Ticker = (dueAt: (n: number) => number, tick: () => void) => { stop(): unknown };
+
+const tickers: Record<string, Ticker> = {
+  taskwarden: (dueAt, tick) => {
+    const supervisor = new TaskSupervisor({ logger: false });
+    const submit = (n: number) => run.with({ delayMs: Math.max(dueAt(n) - performance.now(), 0) })(n);
+    const run = backgroundTask(
+      (n: number) => {
+        tick();
+        submit(n + 1);
+      },
+      { name: 'run', type: 'loop', supervisor },
+    );
+    submit(0);
+    return { stop: () => supervisor.stop({ wait: false }) };
+  },
+  'setTimeout, re-armed': (dueAt, tick) => {
+    let timer: NodeJS.Timeout;
+    const arm = (n: number) => {
+      timer = setTimeout(() => {
+        if (performance.now() < dueAt(n)) return arm(n);
+        tick();
+        arm(n + 1);
+      }, dueAt(n) - performance.now());
+    };
+    arm(0);
+    return { stop: () => clearTimeout(timer) };
+  },
+  setInterval: (dueAt, tick) => {
+    let interval: NodeJS.Timeout;
+    const first = setTimeout(() => {
+      interval = setInterval(tick, intervalMs);
+      tick();
+    }, dueAt(0) - performance.now());
+    return { stop: () => [clearTimeout(first), clearInterval(interval)] };
+  },
+};
+
+export const interval: Row = {
+  number: 11,
+  name: 'interval',
+  work: `runs every ${intervalMs} ms for ${(runs * runMs) / 1_000} s; loop tasks with a delay, until there are interval workers`,
+  measure: async () => {
+    const names = Object.keys(tickers);
+    const rounds: Record<string, number[]>[] = [];
+    for (let round = 0; round < runs; round += 1) rounds.push(await tickTogether());
+    const figures = (of: (latenesses: readonly number[]) => number): Figure[] =>
+      names.map((name) =>
+        figure(
+          name,
+          '',
+          rounds.map((round) => of(round[name] ?? [])),
+        ),
+      );
+    const drifts = figures(drift);
+    const latenesses = figures((values) => percentile(values, 0.99));
+    const driftMs = medianOf(drifts, 'taskwarden');
+    const shared = { better: 'lower', runs, notes: [] } as const;
+    return [
+      {
+        ...shared,
+        what: `drift in ${runMs / 1_000} s: lateness of the last tenth less that of the first`,
+        unit: 'ms',
+        figures: drifts,
+        checks: [{ target: 'no drift (below 1 ms)', measured: `${formatNumber(driftMs)} ms`, holds: driftMs < 1 }],
+      },
+      {
+        ...shared,
+        what: 'lateness against start + n x 10 ms',
+        unit: 'ms, p99',
+        figures: latenesses,
+        checks: [atMost(1, 'setTimeout, re-armed', latenesses)],
+      },
+    ] satisfies Measurement[];
+  },
+};
+
+/** Gives how late each run of each was. */
+async function tickTogether(): Promise<Record<string, number[]>> {
+  const startAt = performance.now() + 100;
+  const latenesses: Record<string, number[]> = {};
+  const ticking = Object.entries(tickers).map(([name, ticker], index) => {
+    const dueAt = (n: number) => startAt + index * 2.5 + n * intervalMs;
+    const values: number[] = [];
+    latenesses[name] = values;
+    return ticker(dueAt, () => values.push(performance.now() - dueAt(values.length)));
+  });
+  await sleep(100 + runMs);
+  for (const each of ticking) await each.stop();
+  return latenesses;
+}
+
+function drift(latenesses: readonly number[]): number {
+  const tenth = Math.floor(latenesses.length / 10);
+  return percentile(latenesses.slice(-tenth), 0.5) - percentile(latenesses.slice(0, tenth), 0.5);
+}

@@ -1,0 +1,45 @@
+/**
+ * Answers with the microseconds that it costs to cancel a waiting task, up to its rejection, by where in the queue it
+ * is. Where a library cancels by a signal, only those tasks have one that will be canceled.
+ */
+import { answer } from '../apart.ts';
+import type { Cancelable } from '../pools.ts';
+import { type Place, placesIn } from './place.ts';
+import { heldPool } from './pools.ts';
+
+const each = 50;
+const [name = '', depth = ''] = process.argv.slice(2);
+const pool = await heldPool(name);
+
+for (let round = 0; round < 40; round += 1) await cancel(Array.from({ length: each }, cancelable)); // a warm-up
+
+const chosen: Record<Place, Cancelable[]> = { first: [], middle: [], last: [], random: [] };
+const places = placesIn(Number(depth), each);
+for (let n = 0; n < Number(depth); n += 1) {
+  const place = places.get(n);
+  if (place === undefined) pool.run(n).then(undefined, () => {});
+  else chosen[place].push(cancelable());
+}
+const costs: Record<Place, number> = {
+  random: await cancel(chosen.random),
+  middle: await cancel(chosen.middle),
+  last: await cancel(chosen.last.reverse()),
+  first: await cancel(chosen.first),
+};
+answer(costs);
+
+function cancelable(): Cancelable {
+  const call = pool.runCancelable?.(0);
+  if (call === undefined) throw new Error(`${name} can't cancel`);
+  return call;
+}
+
+/** Gives what each cost. */
+async function cancel(calls: readonly Cancelable[]): Promise<number> {
+  const startedAt = performance.now();
+  for (const call of calls) call.cancel();
+  const outcomes = await Promise.allSettled(calls.map(({ ended }) => ended));
+  const costUs = ((performance.now() - startedAt) / calls.length) * 1_000;
+  if (outcomes.some(({ status }) => status !== 'rejected')) throw new Error('a canceled task was run');
+  return costUs;
+}
