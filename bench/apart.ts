@@ -2,6 +2,8 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 
+process.once('disconnect', () => process.exit()); // a program ends with the one that started it
+
 /** Starts one, on a heap that can be collected at will and large enough for a million tasks of any library. */
 export async function apart<Answer>(program: URL, ...args: readonly string[]): Promise<Answer> {
   const child = fork(program, args, { execArgv: ['--expose-gc', '--max-old-space-size=8192', '--import', 'tsx'] });

@@ -1,8 +1,9 @@
-/** `npm run bench` measures all rows and writes RESULTS.md; `npm run bench -- <row>...` only prints those that it names. */
+/** `npm run bench` measures all rows and writes RESULTS.md and its chart; with numbers or names of rows, it only prints those. */
 import { writeFile } from 'node:fs/promises';
 import { apart } from './apart.ts';
+import { chart } from './chart.ts';
 import type { Measurement } from './measure.ts';
-import { type RowResult, resultsPage, rowText } from './report.ts';
+import { type RowResult, resultsPage, rowText, summaryText } from './report.ts';
 import { findRow, rows } from './rows.ts';
 
 const rowProcess = new URL('./row-process.ts', import.meta.url);
@@ -15,9 +16,10 @@ for (const row of wanted.length > 0 ? wanted : rows) {
   console.log(rowText(result));
   results.push(result);
 }
+console.log(`\n${summaryText(results)}`);
 
 if (wanted.length === 0) {
-  const page = new URL('./RESULTS.md', import.meta.url);
-  await writeFile(page, resultsPage(results));
-  console.log('\nWritten to bench/RESULTS.md');
+  await writeFile(new URL('./RESULTS.md', import.meta.url), resultsPage(results));
+  await writeFile(new URL('./chart.svg', import.meta.url), chart(results.flatMap(({ measurements }) => measurements)));
+  console.log('\nWritten to bench/RESULTS.md and bench/chart.svg');
 }

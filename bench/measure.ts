@@ -33,6 +33,8 @@ export interface Measurement {
   readonly what: string;
   readonly unit: string;
   readonly better: Better;
+  /** Its heading in the chart, if it is there. */
+  readonly chart?: string;
   readonly runs: number;
   readonly figures: readonly Figure[];
   readonly checks: readonly Check[];

@@ -1,7 +1,6 @@
 /** What the bench prints and writes: tables of figures, targets and whether they hold, and the machine. */
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem, type } from 'node:os';
-import { Piscina } from 'piscina';
 import { type Check, type Figure, formatNumber, type Measurement, type Row } from './measure.ts';
 
 export interface RowResult {
@@ -12,13 +11,53 @@ export interface RowResult {
 /** For the terminal. */
 export function rowText({ measurements }: RowResult): string {
   return measurements
-    .flatMap(({ what, unit, runs, figures, checks, notes }) => [
-      `\n  ${what} (${unit}; median of ${runs} runs, min–max)`,
-      ...aligned(figures.map((figure) => [figure.name, formatNumber(figure.median), spread(figure), figure.settings])),
+    .flatMap(({ what, unit, better, runs, figures, checks, notes }) => [
+      `\n  ${what} (${unit}, ${better} is better; median of ${runs} runs)`,
+      ...aligned([
+        ['', 'median', 'min–max', 'taskwarden / it', 'settings'],
+        ...figures.map((figure) => [
+          figure.name,
+          formatNumber(figure.median),
+          spread(figure),
+          taskwardenBy(figure, figures),
+          figure.settings,
+        ]),
+      ]),
       ...aligned(checks.map((check) => [verdict(check), `target ${check.target}`, check.measured])),
       ...notes.map((note) => `    ${note}`),
     ])
     .join('\n');
+}
+
+/** All targets of the rows, and how many of them hold. */
+export function summaryText(results: readonly RowResult[]): string {
+  const targets = targetsOf(results);
+  const held = targets.filter(({ check }) => check.holds).length;
+  return [
+    `Targets: ${held} of ${targets.length} held`,
+    ...aligned(
+      targets.map(({ row, what, check }) => [
+        verdict(check),
+        `${row.number} (${row.name})`,
+        what,
+        `target ${check.target}`,
+        check.measured,
+      ]),
+    ),
+  ].join('\n');
+}
+
+function targetsOf(results: readonly RowResult[]): { row: Row; what: string; check: Check }[] {
+  return results.flatMap(({ row, measurements }) =>
+    measurements.flatMap(({ what, checks }) => checks.map((check) => ({ row, what, check }))),
+  );
+}
+
+/** As the targets say it: so many times as much. */
+function taskwardenBy({ name, median }: Figure, figures: readonly Figure[]): string {
+  const own = figures.find((figure) => figure.name === 'taskwarden');
+  if (own === undefined || name === own.name || median === 0) return '';
+  return `${formatNumber(own.median / median)} x`;
 }
 
 function aligned(lines: readonly (readonly string[])[]): string[] {
@@ -42,20 +81,25 @@ export function resultsPage(results: readonly RowResult[]): string {
 
 ${machine()}
 
-Written by \`npm run bench\`, which takes some minutes; \`npm run bench -- <number or name>\` prints one row. Each row is
-measured in a process of its own. Its contestants take turns (A B C A B C ...), after a warm-up, and each run begins on
-a collected heap. A figure is the median of the runs, with the smallest and the largest beside it; ratios are ratios
-of medians. Only figures of one table can be compared. Threads are two, where nothing else is said.
+Written by \`npm ci && npm run bench\`; \`npm run bench -- <number or name> ...\` prints single rows. Each row is measured
+in a process of its own. Its contestants take turns (A B C A B C ...), after a warm-up or each time in a new process, and
+each run begins on a collected heap. A figure is the median of the runs, with the smallest and the largest beside it;
+ratios are ratios of medians. Only figures of one table can be compared. Each library runs with the settings that did
+best in a short heat, where several may suit. Threads are two, where nothing else is said.
+
+![The main rows as bars](chart.svg)
 
 ## Targets
 
 ${markdownTable(
   ['row', 'work', 'target', 'measured', ''],
-  results.flatMap(({ row, measurements }) =>
-    measurements.flatMap(({ what, checks }) =>
-      checks.map((check) => [`${row.number}`, `${row.name}: ${what}`, check.target, check.measured, verdict(check)]),
-    ),
-  ),
+  targetsOf(results).map(({ row, what, check }) => [
+    `${row.number}`,
+    `${row.name}: ${what}`,
+    check.target,
+    check.measured,
+    verdict(check),
+  ]),
 )}
 
 ${results.map(rowSection).join('\n\n')}
@@ -66,10 +110,16 @@ function rowSection({ row, measurements }: RowResult): string {
   return [`## ${row.number}. ${capitalized(row.work)}`, ...measurements.map(measurementSection)].join('\n\n');
 }
 
-function measurementSection({ what, unit, runs, figures, notes }: Measurement): string {
+function measurementSection({ what, unit, better, runs, figures, notes }: Measurement): string {
   const table = markdownTable(
-    [what, `${unit}, median of ${runs}`, 'min–max', 'settings'],
-    figures.map((figure) => [figure.name, formatNumber(figure.median), spread(figure), figure.settings]),
+    [what, `${unit}, median of ${runs} (${better} is better)`, 'min–max', 'taskwarden / it', 'settings'],
+    figures.map((figure) => [
+      figure.name,
+      formatNumber(figure.median),
+      spread(figure),
+      taskwardenBy(figure, figures),
+      figure.settings,
+    ]),
   );
   return [table, ...notes.map((note) => `${capitalized(note)}.`)].join('\n\n');
 }
@@ -84,13 +134,20 @@ function capitalized(text: string): string {
 }
 
 function machine(): string {
-  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
-    version: string;
-  };
+  const peers = ['piscina', 'tinypool', 'workerpool', 'poolifier', 'jest-worker'];
+  const libraries = [
+    `taskwarden ${versionIn(new URL('../package.json', import.meta.url))}`,
+    ...peers.map((name) => `${name} ${versionIn(new URL(`../node_modules/${name}/package.json`, import.meta.url))}`),
+  ];
   const memoryGb = Math.round(totalmem() / 2 ** 30);
   return [
     `- ${new Date().toISOString().slice(0, 10)}, ${cpus()[0]?.model ?? 'unknown processor'}, `,
     `${availableParallelism()} cores, ${memoryGb} GB of memory, ${type()}\n`,
-    `- Node ${process.version}, taskwarden ${version}, piscina ${Piscina.version}`,
+    `- Node ${process.version}, ${libraries.join(', ')}`,
   ].join('');
+}
+
+function versionIn(packageFile: URL): string {
+  const { version } = JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string };
+  return version;
 }

@@ -31,6 +31,7 @@ function verify(result: unknown, n: number): void {
 /** Those that no target names get `fewerTasks`, since they would take minutes; a short queue is to their advantage. */
 export async function measureTinyTasks(options: {
   readonly what: string;
+  readonly chart: string;
   readonly way: Way;
   readonly tasks: number;
   readonly fewerTasks?: number;
@@ -38,7 +39,7 @@ export async function measureTinyTasks(options: {
   readonly peers: readonly (readonly OpenPool[])[];
   readonly checks: (figures: readonly Figure[]) => Check[];
 }): Promise<Measurement> {
-  const { what, way, tasks, fewerTasks = tasks, runs = 5, peers, checks } = options;
+  const { what, chart, way, tasks, fewerTasks = tasks, runs = 5, peers, checks } = options;
   const contestant = (pool: Pool, count: number): Contestant => ({
     name: pool.name,
     settings:
@@ -60,7 +61,7 @@ export async function measureTinyTasks(options: {
     heatOf: (pool) => contestant(pool, Math.min(tasks, 10_000)),
     contestantOf: (pool) => contestant(pool, targeted.has(pool.name) ? tasks : fewerTasks),
   });
-  return { what, unit: 'tasks/s', better: 'higher', runs, figures, checks: checks(figures), notes };
+  return { what, chart, unit: 'tasks/s', better: 'higher', runs, figures, checks: checks(figures), notes };
 }
 
 const targeted: ReadonlySet<string> = new Set(['taskwarden', 'piscina', 'bare postMessage']);

@@ -6,10 +6,10 @@ export interface PiscinaSettings {
   readonly concurrentTasksPerWorker: number;
 }
 
-/** Each number of tasks a thread, with the two modes that can matter for many tasks. */
+/** Each number of tasks a thread, with each way of waiting for them. */
 export function piscinaPools(...tasksPerThread: readonly number[]): readonly OpenPool[] {
   return tasksPerThread.flatMap((concurrentTasksPerWorker) =>
-    (['sync', 'disabled'] as const).map((atomics) => piscinaPool({ atomics, concurrentTasksPerWorker })),
+    (['sync', 'async', 'disabled'] as const).map((atomics) => piscinaPool({ atomics, concurrentTasksPerWorker })),
   );
 }
 

@@ -1,20 +1,21 @@
 /** Row 8: what it costs to cancel a waiting task, wherever it is. Each run is a process of its own. */
 import { apart } from '../apart.ts';
 import { type Contestant, compare, type Figure, figure, type Measurement, type Row } from '../measure.ts';
-import { few, growthAtMost, growthNote, many } from '../waiting/growth.ts';
+import { growthAtMost, growthNote } from '../waiting/growth.ts';
 import { type Place, places } from '../waiting/place.ts';
-import { canceling } from '../waiting/pools.ts';
+import { few, many } from '../waiting/pools.ts';
 
 const program = new URL('../waiting/cancel.ts', import.meta.url);
 const runs = 5;
+const libraries = ['taskwarden', 'piscina', 'tinypool', 'workerpool'];
 
 export const cancel: Row = {
   number: 8,
   name: 'cancel',
   work: 'cancel of any one of 1,000,000 waiting tasks',
   measure: async () => {
-    const ofFew = canceling.map((name) => new Canceling(name, few));
-    const ofMany = canceling.map((name) => new Canceling(name, many));
+    const ofFew = libraries.map((name) => new Canceling(name, few));
+    const ofMany = libraries.map((name) => new Canceling(name, many[name] ?? few));
     await compare([...ofFew, ...ofMany], { runs, warmups: 0 });
     return places.map((place) =>
       measurement(
@@ -40,11 +41,13 @@ function measurement(place: Place, ofFew: readonly Figure[], ofMany: readonly Fi
 
 class Canceling implements Contestant {
   readonly name: string;
+  readonly settings: string;
   readonly #waiting: number;
   readonly #costs: Record<Place, number>[] = [];
 
   constructor(name: string, waiting: number) {
     this.name = name;
+    this.settings = `${waiting.toLocaleString('en-US')} waiting`;
     this.#waiting = waiting;
   }
 
@@ -58,7 +61,7 @@ class Canceling implements Contestant {
   figureOf(place: Place): Figure {
     return figure(
       this.name,
-      '',
+      this.settings,
       this.#costs.map((costs) => costs[place]),
     );
   }

@@ -9,9 +9,10 @@ export const deepQueue: Row = {
   measure: async () => [
     await measureTinyTasks({
       what: '300,000 at once',
+      chart: 'Tiny tasks, all at once',
       way: allAtOnce,
       tasks: 300_000,
-      fewerTasks: 60_000,
+      fewerTasks: 40_000,
       peers: peers(16, 64),
       checks: (figures) => [atLeast(10, 'piscina', figures), atLeast(1, 'bare postMessage', figures)],
     }),

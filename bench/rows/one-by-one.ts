@@ -8,9 +8,10 @@ export const oneByOne: Row = {
   work: 'tiny tasks one by one: the time there and back',
   measure: async () => [
     await measureTinyTasks({
-      what: '5,000, each after the one before',
+      what: '4,000, each after the one before',
+      chart: 'Tiny tasks, one by one',
       way: inFlight(1),
-      tasks: 5_000,
+      tasks: 4_000,
       runs: 9,
       peers: peers(1),
       checks: (figures) => [atLeast(0.95, 'piscina', figures)],

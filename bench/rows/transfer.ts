@@ -12,7 +12,7 @@ interface Transfers {
 }
 
 const bytes = 50 * 1024 * 1024;
-const trips = 5_000;
+const trips = 3_000;
 const piscinaSettings: readonly PiscinaSettings[] = [
   { atomics: 'sync', concurrentTasksPerWorker: 1 },
   { atomics: 'disabled', concurrentTasksPerWorker: 1 },

@@ -2,6 +2,7 @@
  * Answers with the microseconds that it costs to cancel a waiting task, up to its rejection, by where in the queue it
  * is. Where a library cancels by a signal, only those tasks have one that will be canceled.
  */
+import { setImmediate } from 'node:timers/promises';
 import { answer } from '../apart.ts';
 import type { Cancelable } from '../pools.ts';
 import { type Place, placesIn } from './place.ts';
@@ -20,6 +21,8 @@ for (let n = 0; n < Number(depth); n += 1) {
   if (place === undefined) pool.run(n).then(undefined, () => {});
   else chosen[place].push(cancelable());
 }
+await setImmediate();
+globalThis.gc?.();
 const costs: Record<Place, number> = {
   random: await cancel(chosen.random),
   middle: await cancel(chosen.middle),

@@ -1,19 +1,22 @@
-/** How much more something costs when a million tasks wait than when a thousand do. */
-import { type Check, type Figure, formatNumber, medianOf } from '../measure.ts';
+/** How much more something costs when very many tasks wait than when a thousand do. */
+import { apart } from '../apart.ts';
+import { type Check, type Contestant, type Figure, formatNumber, medianOf } from '../measure.ts';
 
-export const few = 1_000;
-export const many = 1_000_000;
+/** A program of this folder with one library, and so many tasks that wait in it. */
+export function waitingIn(program: URL, name: string, waiting: number): Contestant {
+  return {
+    name,
+    settings: `${waiting.toLocaleString('en-US')} waiting`,
+    run: () => apart<number>(program, name, String(waiting)),
+  };
+}
 
 export function growthAtMost(limit: number, ofFew: readonly Figure[], ofMany: readonly Figure[]): Check {
   const growth = medianOf(ofMany, 'taskwarden') / medianOf(ofFew, 'taskwarden');
-  return {
-    target: `<= ${limit} x that with ${few.toLocaleString('en-US')}`,
-    measured: `${formatNumber(growth)} x`,
-    holds: growth <= limit,
-  };
+  return { target: `<= ${limit} x that with 1,000`, measured: `${formatNumber(growth)} x`, holds: growth <= limit };
 }
 
 export function growthNote(ofFew: readonly Figure[], ofMany: readonly Figure[]): string {
   const growths = ofMany.map(({ name, median }) => `${name} ${formatNumber(median / medianOf(ofFew, name))} x`);
-  return `with ${many.toLocaleString('en-US')} by with ${few.toLocaleString('en-US')}: ${growths.join(', ')}`;
+  return `against 1,000 waiting: ${growths.join(', ')}`;
 }

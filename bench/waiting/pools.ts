@@ -19,9 +19,16 @@ const pools: Record<string, (tasksPerThread: number) => OpenPool> = {
   'jest-worker': () => jestWorkerPool('in-order'),
 };
 
-export const queueing: readonly string[] = Object.keys(pools);
-/** Jest-worker has no way to take a call back. */
-export const canceling: readonly string[] = queueing.filter((name) => name !== 'jest-worker');
+/** Those that a million tasks can wait in, and those for which that takes so long that they get fewer. */
+export const many: Readonly<Record<string, number>> = {
+  taskwarden: 1_000_000,
+  piscina: 1_000_000,
+  tinypool: 1_000_000,
+  workerpool: 100_000,
+  poolifier: 100_000,
+  'jest-worker': 100_000,
+};
+export const few = 1_000;
 
 /** A pool whose threads are held, so that all it is given waits. */
 export async function heldPool(name: string): Promise<Pool> {

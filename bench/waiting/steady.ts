@@ -6,8 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { answer } from '../apart.ts';
 import { busyPool } from './pools.ts';
 
-const warmUpMs = 500;
-const watchMs = 1_000;
+const warmUpMs = 300;
+const watchMs = 700;
 
 const [name = '', depth = ''] = process.argv.slice(2);
 const pool = busyPool(name);
