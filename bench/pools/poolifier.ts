@@ -18,7 +18,7 @@ export function poolifierPools(...tasksPerThread: readonly number[]): readonly O
 
 export function poolifierPool(settings: PoolifierSettings): OpenPool {
   return (fn) => {
-    const pool = fixedPoolifier('poolifier-thread.mjs', threads, settings);
+    const pool = fixedPoolifier(settings);
     const { workerChoiceStrategy, concurrency } = settings;
     return {
       name: 'poolifier',
@@ -30,9 +30,9 @@ export function poolifierPool(settings: PoolifierSettings): OpenPool {
   };
 }
 
-export function fixedPoolifier(file: string, count: number, settings: PoolifierSettings): FixedThreadPool {
+function fixedPoolifier(settings: PoolifierSettings): FixedThreadPool {
   const { workerChoiceStrategy, concurrency } = settings;
-  return new FixedThreadPool(count, fileURLToPath(new URL(`../work/${file}`, import.meta.url)), {
+  return new FixedThreadPool(threads, fileURLToPath(new URL('../work/poolifier-thread.mjs', import.meta.url)), {
     workerChoiceStrategy,
     enableEvents: false,
     workerOptions: { execArgv: [] },
@@ -44,9 +44,9 @@ export function fixedPoolifier(file: string, count: number, settings: PoolifierS
  * What still waits is forgotten: `destroy()` would first run it all. It may also wait for ever for a thread that has
  * ended already, so it only sees to it that none is started again, and the threads are ended here.
  */
-export async function closePoolifier(pool: FixedThreadPool): Promise<void> {
-  const threads = pool.workerNodes.map(({ worker }) => worker);
+async function closePoolifier(pool: FixedThreadPool): Promise<void> {
+  const hosts = pool.workerNodes.map(({ worker }) => worker);
   for (const node of pool.workerNodes) node.clearTasksQueue();
   pool.destroy().catch(() => {});
-  await Promise.all(threads.map((thread) => thread.terminate()));
+  await Promise.all(hosts.map((host) => host.terminate()));
 }
