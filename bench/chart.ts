@@ -7,7 +7,7 @@ import { type Figure, formatNumber, type Measurement } from './measure.ts';
 const columns = 2;
 const panelWidth = 440;
 const margin = 20;
-const headHeight = 52;
+const headHeight = 58;
 const lineHeight = 22;
 const barHeight = 14;
 const nameWidth = 122;
