@@ -245,15 +245,16 @@ export class Seat<T extends LaneTask> {
   /** Takes back all that has not begun, but for the next, which counts as begun from now on. */
   recall(): readonly T[] {
     this.update();
-    const recalled = new Set<T>();
-    for (let item = this.#item + 1; item < this.#batch.length; item += 1) {
+    const recalled: T[] = [];
+    // From the last: none is to be overtaken by one behind it, which the host may begin meanwhile.
+    for (let item = this.#batch.length - 1; item > this.#item; item -= 1) {
       const task = this.#batch[item];
-      if (task !== undefined && this.#control.withdraw(item)) recalled.add(task);
+      if (task !== undefined && this.#control.withdraw(item)) recalled.unshift(task);
     }
-    this.#drop(recalled);
+    this.#drop(new Set(recalled));
     this.update();
     if (this.#item < this.#batch.length && !this.#isStartTold) this.#tellStart(thisMoment());
-    return [...recalled];
+    return recalled;
   }
 
   /** The batch is over: tells what was not told, and gives what never began. */

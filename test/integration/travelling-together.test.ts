@@ -201,12 +201,12 @@ describe('of tasks that travel together, each has its own', () => {
     expect(range(5).map((n) => s.tally.runs(n))).toEqual([1, 2, 1, 2, 3]);
   });
 
-  it('output', async () => {
+  it('output, also where the thread dies with the next', async () => {
     const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
     const printed = () => write.mock.calls.map(([text]) => String(text)).join('');
     try {
       await using s = await scene();
-      await Promise.all(s.submit('number', 'prints', 'prints', 'number', 'prints', 'object'));
+      await Promise.allSettled(s.submit('number', 'prints', 'prints', 'number', 'prints', 'exits'));
       await until(() => printed().includes('printed by 4\n'));
       expect(printed().match(/printed by \d/g)).toEqual(['printed by 1', 'printed by 2', 'printed by 4']);
     } finally {
@@ -243,6 +243,19 @@ describe('one of those that travel together, canceled', () => {
     expect(handles[place]?.status).toBe('canceled');
     await Promise.allSettled(handles);
     expect(s.tally.order).toEqual(range(5).filter((n) => n !== place));
+  });
+
+  it('before it begins does not cost its neighbours their thread, however long they take', async () => {
+    await using s = await scene();
+    const exited = vi.fn();
+    s.supervisor.on('thread:exited', exited);
+    const handles = s.submit('number', 'holds', ['number', { stopGraceMs: 1 }], 'number');
+    await handedOver();
+    handles[2]?.cancel();
+    await until(() => (handles[1]?.info.runMs ?? 0) > 50); // its grace is over
+    s.tally.open(1);
+    expect(await Promise.all([handles[0], handles[1], handles[3]])).toEqual([0, 1, 3]);
+    expect(exited).not.toHaveBeenCalled();
   });
 
   it('while it runs is asked to stop, and its neighbours have their results', async () => {
@@ -322,7 +335,7 @@ describe('one of those that travel together, out of time', () => {
     await using s = await scene();
     const exits: number[] = [];
     s.supervisor.on('thread:exited', ({ threadId }) => exits.push(threadId));
-    const limited = { timeoutMs: 300, stopGraceMs: 1 };
+    const limited = { timeoutMs: 100, stopGraceMs: 1 };
     const handles = s.submit('object', ['spinsOn', limited], 'number', ['never', limited], 'text');
     const errors = await Promise.all([handles[1], handles[3]].map((handle) => failure(handle as TaskHandle<unknown>)));
     expect(errors).toMatchObject([{ code: 'TASK_TIMEOUT' }, { code: 'TASK_TIMEOUT' }]);
@@ -335,7 +348,7 @@ describe('one of those that travel together, out of time', () => {
     await using s = await scene();
     const handles = s.submit(
       'number',
-      ['never', { timeoutMs: 5, stopGraceMs: 1, retries: 1, retryDelayMs: 1 }],
+      ['never', { timeoutMs: 100, stopGraceMs: 1, retries: 1, retryDelayMs: 1 }],
       'text',
     );
     expect(await failure(handles[1] as TaskHandle<unknown>)).toMatchObject({ code: 'TASK_TIMEOUT' });
