@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { ControlBlock } from '../../src/lanes/control-block.ts';
 import { encodeThrown } from '../../src/lanes/error-codec.ts';
 import type { HostReply, RunMessage } from '../../src/lanes/protocol.ts';
+import { currentTask } from '../../src/task/context.ts';
 import { defineBySource, wireDefinition } from '../../src/task/definition.ts';
 import { HostRuntime } from '../../workers/host-runtime.ts';
 
@@ -157,10 +158,22 @@ describe('a batch', () => {
 
   it('waits for an item that is not done, and a stop reaches that item alone', async () => {
     let resolve = (_: unknown) => {};
-    const scene = await new Scene((what) => (what === 'waits' ? new Promise((done) => (resolve = done)) : what)).warm();
+    let signal: AbortSignal | undefined;
+    const scene = await new Scene((what) => {
+      if (what !== 'waits') return what;
+      signal = currentTask().signal;
+      return new Promise((done) => {
+        resolve = done;
+      });
+    }).warm();
     await scene.run([['a'], ['waits'], ['c']]);
     expect(scene.calls).toEqual(['a', 'waits']);
-    scene.runtime.receive({ kind: 'stop', item: 0, reason: encodeThrown('late') });
+    const stop = (item: number) => scene.runtime.receive({ kind: 'stop', item, reason: encodeThrown(`stop ${item}`) });
+    stop(0);
+    stop(2);
+    expect(signal?.aborted).toBe(false);
+    stop(1);
+    expect(signal?.reason).toBe('stop 1');
     resolve('b');
     await nextTurn();
     expect(scene.replies.map((reply) => ('value' in reply ? reply.value : reply.kind))).toEqual(['a', 'b', 'c']);
