@@ -2,7 +2,6 @@
  * Answers with the microseconds that it costs to cancel a waiting task, up to its rejection, by where in the queue it
  * is. Where a library cancels by a signal, only those tasks have one that will be canceled.
  */
-import { setImmediate } from 'node:timers/promises';
 import { answer } from '../apart.ts';
 import type { Cancelable } from '../pools.ts';
 import { type Place, placesIn } from './place.ts';
@@ -12,7 +11,7 @@ const each = 50;
 const [name = '', depth = ''] = process.argv.slice(2);
 const pool = await heldPool(name);
 
-for (let round = 0; round < 40; round += 1) await cancel(Array.from({ length: each }, cancelable)); // a warm-up
+await warmUp();
 
 const chosen: Record<Place, Cancelable[]> = { first: [], middle: [], last: [], random: [] };
 const places = placesIn(Number(depth), each);
@@ -21,8 +20,8 @@ for (let n = 0; n < Number(depth); n += 1) {
   if (place === undefined) pool.run(n).then(undefined, () => {});
   else chosen[place].push(cancelable());
 }
-await setImmediate();
 globalThis.gc?.();
+await warmUp(); // again: the collection has left work behind, and has taken code that was not used meanwhile
 const costs: Record<Place, number> = {
   random: await cancel(chosen.random),
   middle: await cancel(chosen.middle),
@@ -30,6 +29,10 @@ const costs: Record<Place, number> = {
   first: await cancel(chosen.first),
 };
 answer(costs);
+
+async function warmUp(): Promise<void> {
+  for (let round = 0; round < 40; round += 1) await cancel(Array.from({ length: each }, cancelable));
+}
 
 function cancelable(): Cancelable {
   const call = pool.runCancelable?.(0);
