@@ -23,6 +23,9 @@ const constants: readonly unknown[] = [undefined, null, false, true];
 const firstConstant = 1;
 const numeric = firstConstant + constants.length;
 
+/** How far an item is. `posted`: it has ended, and a message says what it came to; `finished`: it has, and `result` does. */
+export type ItemState = 'waiting' | 'withdrawn' | 'running' | 'posted' | 'finished';
+
 /** In the memory: the column of results, those of times, and the words. */
 const columns = 3;
 
@@ -98,30 +101,18 @@ export class ControlBlock {
   }
 
   isStopRequested(item: number): boolean {
-    return this.#has(item, stopRequested);
+    return (Atomics.load(this.#words, item) & stopRequested) !== 0;
   }
 
-  isWithdrawn(item: number): boolean {
-    return this.#has(item, withdrawn);
+  state(item: number): ItemState {
+    const word = Atomics.load(this.#words, item);
+    if ((word & withdrawn) !== 0) return 'withdrawn';
+    if ((word & begun) === 0) return 'waiting';
+    if ((word & finished) === 0) return 'running';
+    return word >> kindShift === posted ? 'posted' : 'finished';
   }
 
-  hasBegun(item: number): boolean {
-    return this.#has(item, begun);
-  }
-
-  hasFinished(item: number): boolean {
-    return this.#has(item, finished);
-  }
-
-  #has(item: number, flag: number): boolean {
-    return (Atomics.load(this.#words, item) & flag) !== 0;
-  }
-
-  /** Whether the result of a finished item is to be had from `result`. */
-  hasResult(item: number): boolean {
-    return Atomics.load(this.#words, item) >> kindShift !== posted;
-  }
-
+  /** Of a finished item. */
   result(item: number): unknown {
     const kind = Atomics.load(this.#words, item) >> kindShift;
     return kind === numeric ? this.#results[item] : constants[kind - firstConstant];

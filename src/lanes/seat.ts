@@ -174,10 +174,11 @@ export class Seat<T extends LaneTask> {
     // Who hears of one item may ask for another, and so come here again: each is passed before it is told of.
     while (this.#item < this.#batch.length) {
       const item = this.#item;
-      if (control.isWithdrawn(item)) this.#tellEnd({ kind: 'withdrawn' }, heard);
-      else if (!control.hasBegun(item)) return;
+      const state = control.state(item);
+      if (state === 'withdrawn') this.#tellEnd({ kind: 'withdrawn' }, heard);
+      else if (state === 'waiting') return;
       else if (!this.#isStartTold) this.#tellStart(heard);
-      else if (control.hasFinished(item) && control.hasResult(item)) this.#tellResult(control.result(item), heard);
+      else if (state === 'finished') this.#tellResult(control.result(item), heard);
       else return; // it runs, or a message is on its way that says what it came to
     }
   }
@@ -213,7 +214,7 @@ export class Seat<T extends LaneTask> {
     const item = this.#item;
     const task = this.#batch[item];
     this.#isStartTold = true;
-    const at = control.hasBegun(item) ? control.begunAt(item) : heard.at;
+    const at = control.state(item) === 'waiting' ? heard.at : control.begunAt(item);
     if (task !== undefined) this.#listener.started(task, this.id, at, heard);
   }
 
@@ -244,6 +245,7 @@ export class Seat<T extends LaneTask> {
 
   /** Takes back all that has not begun, but for the next, which counts as begun from now on. */
   recall(): readonly T[] {
+    if (this.loading) return []; // it is one task, and its start is told when the host says so
     this.update();
     const recalled: T[] = [];
     // From the last: none is to be overtaken by one behind it, which the host may begin meanwhile.
@@ -290,7 +292,7 @@ export class Seat<T extends LaneTask> {
 
   #isLost(task: T): boolean {
     const isBlamed = this.loading && this.#control.hasBegunLoading;
-    return isBlamed || this.#control.hasBegun(this.#item) || isTransferring(task);
+    return isBlamed || this.#control.state(this.#item) !== 'waiting' || isTransferring(task);
   }
 
   // Endings.
@@ -311,9 +313,9 @@ export class Seat<T extends LaneTask> {
   isHeldBy(task: T): boolean {
     const control = this.#control;
     const item = this.#batch.indexOf(task);
-    if (control.hasBegun(item)) return !control.hasFinished(item);
+    if (!['waiting', 'withdrawn'].includes(control.state(item))) return control.state(item) === 'running';
     return this.#batch.every(
-      (other, index) => index < this.#item || index === item || !other || control.isWithdrawn(index),
+      (other, index) => index < this.#item || index === item || !other || control.state(index) === 'withdrawn',
     );
   }
 }

@@ -12,14 +12,14 @@ it('an item that began can not be withdrawn', () => {
   const { lane, thread } = bothSides();
   expect(thread.begin(0, 1)).toBe(true);
   expect(lane.withdraw(0)).toBe(false);
-  expect(lane.hasBegun(0)).toBe(true);
+  expect(['running', 'finished', 'posted']).toContain(lane.state(0));
 });
 
 it('an item that was withdrawn never begins', () => {
   const { lane, thread } = bothSides();
   expect(lane.withdraw(0)).toBe(true);
   expect(thread.begin(0, 1)).toBe(false);
-  expect(lane.hasBegun(0)).toBe(false);
+  expect(['waiting', 'withdrawn']).toContain(lane.state(0));
 });
 
 it('an item begins once, and is withdrawn once', () => {
@@ -35,7 +35,7 @@ it('the other side sees that an item is asked to stop', () => {
   lane.requestStop(0);
   lane.requestStop(0);
   expect(thread.isStopRequested(0)).toBe(true);
-  expect(lane.hasBegun(0)).toBe(true);
+  expect(['running', 'finished', 'posted']).toContain(lane.state(0));
 });
 
 it('begin and withdraw do not ask an item to stop', () => {
@@ -50,7 +50,7 @@ it('what happens to one item changes no other', () => {
   thread.begin(1, 1);
   lane.requestStop(1);
   for (const item of [0, 2, ControlBlock.capacity - 1]) {
-    expect([lane.hasBegun(item), thread.isStopRequested(item), thread.begin(item, 1)]).toEqual([false, false, true]);
+    expect([lane.state(item), thread.isStopRequested(item), thread.begin(item, 1)]).toEqual(['waiting', false, true]);
   }
 });
 
@@ -61,7 +61,7 @@ it('reset makes as many items as it is told fresh for a new batch', () => {
     lane.requestStop(item);
   }
   lane.reset(2);
-  expect([0, 1, 2].map((item) => lane.hasBegun(item))).toEqual([false, false, true]);
+  expect([0, 1, 2].map((item) => lane.state(item))).toEqual(['waiting', 'waiting', 'running']);
   expect([0, 1, 2].map((item) => thread.isStopRequested(item))).toEqual([false, false, true]);
   expect([thread.begin(0, 1), lane.withdraw(1)]).toEqual([true, true]);
 });
@@ -79,7 +79,7 @@ it('loading is apart from every item, the last too', () => {
   const { lane, thread } = bothSides();
   const last = ControlBlock.capacity - 1;
   thread.beginLoading();
-  expect([lane.hasBegun(0), lane.hasBegun(last), lane.withdraw(last)]).toEqual([false, false, true]);
+  expect([lane.state(0), lane.state(last), lane.withdraw(last)]).toEqual(['waiting', 'waiting', true]);
   lane.reset(ControlBlock.capacity);
   for (let item = 0; item <= last; item += 1) thread.begin(item, 1);
   expect(lane.hasBegunLoading).toBe(false);
@@ -101,9 +101,9 @@ describe('what an item came to', () => {
   ])('is kept, if it is %s', (_, result) => {
     const { lane, thread } = bothSides();
     thread.begin(3, 10);
-    expect([lane.hasFinished(3), lane.hasResult(3)]).toEqual([false, false]);
+    expect(lane.state(3)).toBe('running');
     expect(thread.finish(3, result, 12)).toBe(true);
-    expect([lane.hasFinished(3), lane.hasResult(3), lane.hasBegun(3)]).toEqual([true, true, true]);
+    expect(lane.state(3)).toBe('finished');
     expect(lane.result(3)).toBe(result);
   });
 
@@ -118,14 +118,14 @@ describe('what an item came to', () => {
     const { lane, thread } = bothSides();
     thread.begin(0, 1);
     expect(thread.finish(0, result, 2)).toBe(false);
-    expect([lane.hasFinished(0), lane.hasResult(0)]).toEqual([false, false]);
+    expect(lane.state(0)).toBe('running');
   });
 
   it('is for a message to say, if it is told so', () => {
     const { lane, thread } = bothSides();
     thread.begin(0, 1);
     thread.finishByMessage(0, 5);
-    expect([lane.hasFinished(0), lane.hasResult(0), lane.endedAt(0)]).toEqual([true, false, 5]);
+    expect([lane.state(0), lane.endedAt(0)]).toEqual(['posted', 5]);
   });
 
   it('is each for itself, to the last', () => {
@@ -137,7 +137,7 @@ describe('what an item came to', () => {
       else thread.finish(item, item % 3 === 1 ? item : null, 2_000 + item);
     }
     for (const item of items) {
-      expect(lane.hasResult(item)).toBe(item % 3 !== 0);
+      expect(lane.state(item)).toBe(item % 3 === 0 ? 'posted' : 'finished');
       if (item % 3 !== 0) expect(lane.result(item)).toBe(item % 3 === 1 ? item : null);
       expect([lane.begunAt(item), lane.endedAt(item)]).toEqual([1_000 + item, 2_000 + item]);
     }
@@ -149,7 +149,7 @@ describe('what an item came to', () => {
     thread.begin(0, 1);
     thread.finish(0, true, 2);
     lane.requestStop(0);
-    expect([lane.hasFinished(0), lane.hasResult(0), lane.result(0)]).toEqual([true, true, true]);
+    expect([lane.state(0), lane.result(0)]).toEqual(['finished', true]);
     expect(lane.withdraw(0)).toBe(false);
   });
 
@@ -158,12 +158,7 @@ describe('what an item came to', () => {
     thread.begin(0, 1);
     thread.finish(0, 7, 2);
     lane.reset(1);
-    expect([lane.hasFinished(0), lane.hasResult(0), lane.hasBegun(0), lane.isWithdrawn(0)]).toEqual([
-      false,
-      false,
-      false,
-      false,
-    ]);
+    expect(lane.state(0)).toBe('waiting');
   });
 });
 
@@ -171,5 +166,5 @@ it('the other side sees that an item was withdrawn', () => {
   const { lane, thread } = bothSides();
   lane.withdraw(2);
   thread.begin(1, 1);
-  expect([1, 2].map((item) => thread.isWithdrawn(item))).toEqual([false, true]);
+  expect([1, 2].map((item) => thread.state(item))).toEqual(['running', 'withdrawn']);
 });

@@ -152,7 +152,7 @@ describe('a batch', () => {
     const scene = await new Scene((what) => what, -1).warm();
     await scene.run([[1], [2], [3]]);
     expect(scene.calls).toEqual([]);
-    expect([0, 1, 2].map((item) => scene.control.hasBegun(item))).toEqual([false, false, false]);
+    expect([0, 1, 2].map((item) => scene.control.state(item))).toEqual(['waiting', 'waiting', 'waiting']);
     expect(scene.replies).toEqual([{ kind: 'done' }]);
   });
 

@@ -145,6 +145,19 @@ describe('recall()', () => {
   });
 });
 
+describe('recall() while a definition is loaded', () => {
+  it('tells no start: the host is about to', () => {
+    const scene = new Scene([1]);
+    scene.seat.forget();
+    scene.seat.post();
+    scene.control.begin(0, 1);
+    expect(scene.seat.recall()).toEqual([]);
+    expect(scene.told).toEqual([]);
+    scene.seat.begin();
+    expect(scene.told).toEqual(['0 started']);
+  });
+});
+
 describe('recall() while the host goes on', () => {
   it.each([1, 2, 3])('takes back none before one that begins: it had the time for %d of them', (times) => {
     const scene = new Scene(...four).go();
