@@ -126,7 +126,7 @@ export class Dispatcher implements LaneListener<Task> {
   #armExpiry(task: Task): void {
     const { queueTimeoutMs } = task.options;
     if (queueTimeoutMs === undefined) task.stopTimer();
-    else task.setTimer(queueTimeoutMs, () => this.#expire(task, queueTimeoutMs));
+    else task.setTimer(Math.max(queueTimeoutMs - task.waitMs, 0), () => this.#expire(task, queueTimeoutMs));
   }
 
   /** Gives slots to all that may start now, in the order in which they came. */
@@ -218,7 +218,7 @@ export class Dispatcher implements LaneListener<Task> {
 
   #conclude(task: Task, outcome: LaneOutcome, heard: Moment): void {
     task.runMs = 'runMs' in outcome ? outcome.runMs : task.runMs;
-    if ('runMs' in outcome) this.#batcher.note(task, outcome.runMs);
+    if (outcome.kind === 'result' || outcome.kind === 'thrown') this.#batcher.note(task, outcome.runMs);
     const ending = task.ending ?? overtime(task, outcome);
     if (ending !== undefined && !isInTime(task, ending, outcome)) {
       if (outcome.kind === 'died' && ending.reason === 'shutdown') this.#ledger.terminate();
@@ -288,17 +288,18 @@ export class Dispatcher implements LaneListener<Task> {
   // Endings that come from outside.
 
   cancel(task: Task, reason: unknown): boolean {
-    if (task.isSettled) return false;
-    this.#end(task, canceled(task, reason));
-    return true;
+    return !task.isSettled && this.#end(task, canceled(task, reason));
   }
 
   /** A main thread that was busy reads late what its threads have said: that goes first. */
-  #timeOut(task: Task, timeoutMs: number): void {
+  #timeOut(task: Task, timeoutMs: number, isLate = false): void {
     const { attempt } = task;
     setImmediate(() => {
       if (task.status !== 'started' || task.attempt !== attempt) return;
-      this.#end(task, timedOut(task, timeoutMs));
+      // Its time has not begun, if it was handed to a thread that is slow; but a thread can be deaf, too.
+      const waits = this.#places()[task.type].lane.look(task) === 'waits';
+      if (waits && !isLate) task.setTimer(timeoutMs, () => this.#timeOut(task, timeoutMs, true));
+      else this.#end(task, timedOut(task, timeoutMs));
     });
   }
 
@@ -310,41 +311,39 @@ export class Dispatcher implements LaneListener<Task> {
     });
   }
 
-  /** A task that waits is settled at once; one that runs is asked to stop, and settled when it has. */
-  #end(task: Task, ending: Ending, onlyIfWaiting = false): void {
-    if (task.isSettled) return;
+  /**
+   * A task that waits is settled at once; one that runs is asked to stop, and settled when it has.
+   * False if it has ended in another way, though that may not have been told yet.
+   */
+  #end(task: Task, ending: Ending, onlyIfWaiting = false): boolean {
+    if (task.isSettled) return false;
     if (task.ending !== undefined) {
       // A timeout ends an attempt, and with retries not the task: then this is the first cause that does.
       if (task.ending.reason === 'timeout' && this.#hasRetry(task)) task.ending = ending;
-      return;
+      return true;
     }
     const { pool, lane } = this.#places()[task.type];
-    if (!task.hasSlot) {
-      if (!this.#delayed.delete(task) && task.status === 'queued') pool.remove(task);
-      this.#settle(task, ending.reason, ending.error);
-      this.wake();
-      return;
-    }
-    if (this.#taken.delete(task)) {
+    if (!task.hasSlot || this.#taken.delete(task)) {
+      if (task.hasSlot) pool.release();
+      else if (!this.#delayed.delete(task) && task.status === 'queued') pool.remove(task);
       this.#freeSlot(task);
-      pool.release();
       this.#settle(task, ending.reason, ending.error);
       this.wake();
-      return;
+      return true;
     }
-    lane.update(task); // it may have ended, and that was first
-    if (!task.hasSlot) return;
+    if (lane.look(task) === 'ended') return false;
     task.ending = ending;
     if (lane.withdraw(task)) {
       this.#settle(task, ending.reason, ending.error);
     } else if (onlyIfWaiting) {
       task.ending = undefined; // it has begun after all
-      return;
+      return false;
     } else {
       lane.stop(task, ending.error);
     }
     // A thread that is still loading a module can hang there with its slot, though the task is settled.
     if (task.hasSlot) task.setTimer(task.options.stopGraceMs, () => lane.kill(task));
+    return true;
   }
 
   /** Ends all that have not begun; from now on, nothing is tried again. */

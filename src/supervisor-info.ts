@@ -1,5 +1,11 @@
 /** What a supervisor says of itself in numbers. */
-import { type PoolLimits, type Priority, type PriorityPool, priorities } from './scheduling/priority-pool.ts';
+import {
+  type PoolItem,
+  type PoolLimits,
+  type Priority,
+  type PriorityPool,
+  priorities,
+} from './scheduling/priority-pool.ts';
 import type { SupervisorState } from './supervisor.ts';
 import type { EndReason } from './task/info.ts';
 
@@ -37,7 +43,7 @@ export interface SupervisorInfo {
   readonly loop: PoolInfo;
 }
 
-export function poolInfo<T extends { priority: Priority; next: T | undefined; previous: T | undefined }>(
+export function poolInfo<T extends PoolItem<T>>(
   pool: PriorityPool<T>,
   { poolSize, reserveNormal, reserveHigh }: PoolLimits,
 ): PoolInfo {

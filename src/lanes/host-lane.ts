@@ -97,8 +97,10 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
     for (const task of batch) this.#listener.ended(task, { kind: 'broken', cause: this.#brokenError() }, thisMoment());
   }
 
-  update(task: T): void {
-    this.#seatOf(task)?.update();
+  look(task: T): 'waits' | 'runs' | 'ended' {
+    const seat = this.#seatOf(task);
+    seat?.update();
+    return seat?.look(task) ?? 'ended';
   }
 
   withdraw(task: T): boolean {
@@ -299,7 +301,6 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
     if (state !== 'ending') this.#leave(seat);
     const isUseless = state === 'starting' || (state === 'idle' && !seat.hasAnswered);
     if (isUseless) this.#spend(cause ?? new Error(`it exited with code ${exitCode}`));
-    this.#seats.delete(seat);
     if (seat.size > 0) this.#listener.vacated(this);
     if (seat.wasUp) {
       this.#listener.threadExited({ threadId: seat.id, exitCode: exitCode ?? 0, cause }, state === 'idle');
@@ -307,6 +308,7 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
     seat.markSettled();
     seat.markGone();
     this.#return(seat.die(exitCode, cause, this.#isClosed));
+    this.#seats.delete(seat);
     this.#fill();
   }
 

@@ -69,8 +69,8 @@ export interface Lane<T extends LaneTask> {
   roomFor(task: T): number;
   /** Hands over tasks that may start now, one after the other in one slot, which is taken. */
   run(batch: Batch<T>): void;
-  /** Tells now what is known of the batch that the task is in, which else is told in a moment. */
-  update(task: T): void;
+  /** How far a task is, which was handed over. What has ended by now is told first, as far as it can be. */
+  look(task: T): 'waits' | 'runs' | 'ended';
   /** Takes a task back before it begins. True: it will never begin; `ended` follows when its place is free. */
   withdraw(task: T): boolean;
   /** Asks a running task to stop. */

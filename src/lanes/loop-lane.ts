@@ -31,7 +31,11 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
     queueMicrotask(() => void this.#call(task, loopRun));
   }
 
-  update(): void {}
+  look(task: T): 'waits' | 'runs' | 'ended' {
+    const loopRun = this.#runs.get(task);
+    if (loopRun === undefined) return 'ended';
+    return loopRun.begun ? 'runs' : 'waits';
+  }
 
   withdraw(task: T): boolean {
     const loopRun = this.#runs.get(task);

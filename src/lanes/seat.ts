@@ -183,6 +183,15 @@ export class Seat<T extends LaneTask> {
     }
   }
 
+  /** How far one task of the batch is; it may have ended though that has not been told. */
+  look(task: T): 'waits' | 'runs' | 'ended' {
+    const item = this.#batch.indexOf(task);
+    if (item < this.#item || this.host === undefined) return item < this.#item ? 'ended' : 'waits';
+    const state = this.#control.state(item);
+    if (state === 'waiting' || state === 'withdrawn') return 'waits';
+    return state === 'running' ? 'runs' : 'ended';
+  }
+
   /** The host has said what an item came to. */
   hear(reply: ItemReply): void {
     this.update();
@@ -313,7 +322,7 @@ export class Seat<T extends LaneTask> {
   isHeldBy(task: T): boolean {
     const control = this.#control;
     const item = this.#batch.indexOf(task);
-    if (!['waiting', 'withdrawn'].includes(control.state(item))) return control.state(item) === 'running';
+    if (this.look(task) !== 'waits') return this.look(task) === 'runs';
     return this.#batch.every(
       (other, index) => index < this.#item || index === item || !other || control.state(index) === 'withdrawn',
     );

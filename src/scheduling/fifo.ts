@@ -7,6 +7,8 @@
 export interface FifoItem<T> {
   next: T | undefined;
   previous: T | undefined;
+  /** Whether it came before the other. */
+  isBefore(other: T): boolean;
 }
 
 export class Fifo<T extends FifoItem<T>> {
@@ -32,13 +34,20 @@ export class Fifo<T extends FifoItem<T>> {
     for (let i = 0; i < this.#bookmarks.length; i += 1) this.#bookmarks[i] ??= item;
   }
 
-  /** Puts an item back before all others. The bookmarks go back to it, so those behind it may be passed again. */
-  unshift(item: T): void {
-    this.#bookmarks.fill(item);
-    item.next = this.#head;
-    if (this.#head === undefined) this.#tail = item;
-    else this.#head.previous = item;
-    this.#head = item;
+  /**
+   * Puts an item back where it was: before all others, but for those at the head that are before it.
+   * The bookmarks go back to the head, so those behind it may be passed again.
+   */
+  putBack(item: T): void {
+    let next = this.#head;
+    while (next?.isBefore(item)) next = next.next;
+    item.next = next;
+    item.previous = next === undefined ? this.#tail : next.previous;
+    if (item.previous === undefined) this.#head = item;
+    else item.previous.next = item;
+    if (next === undefined) this.#tail = item;
+    else next.previous = item;
+    this.#bookmarks.fill(this.#head);
     this.#size += 1;
   }
 

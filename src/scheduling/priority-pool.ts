@@ -72,9 +72,12 @@ export class PriorityPool<T extends PoolItem<T>> {
     this.#waiting += 1;
   }
 
-  /** Puts a task that was taken, but did not begin, back before the others of its priority. Its slot stays taken. */
+  /**
+   * Puts a task that was taken, but did not begin, back before those of its priority that came after it. Its slot stays
+   * taken.
+   */
   putBack(item: T): void {
-    this.#queues[item.priority].unshift(item);
+    this.#queues[item.priority].putBack(item);
     this.#waiting += 1;
   }
 

@@ -242,6 +242,10 @@ export class Task {
     this.#flags = is ? this.#flags | flag : this.#flags & ~flag;
   }
 
+  isBefore(other: Task): boolean {
+    return this.queuedAt < other.queuedAt || (this.queuedAt === other.queuedAt && this.sequence < other.sequence);
+  }
+
   attach(handle: TaskHandle<unknown>): void {
     this.#handle = handle;
   }

@@ -18,7 +18,7 @@ function laneFor(room: number): Lane<Task> {
     [Symbol.iterator]: () => [][Symbol.iterator](),
     roomFor: () => room,
     run: none,
-    update: none,
+    look: () => 'waits',
     withdraw: () => false,
     stop: none,
     kill: none,

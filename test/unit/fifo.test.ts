@@ -7,9 +7,15 @@ class Item implements FifoItem<Item> {
   next: Item | undefined;
   previous: Item | undefined;
   readonly id: number;
+  /** Items are as old as each other, unless a test says otherwise. */
+  cameAt = 0;
 
   constructor(id: number) {
     this.id = id;
+  }
+
+  isBefore(other: Item): boolean {
+    return this.cameAt < other.cameAt;
   }
 }
 
@@ -59,8 +65,24 @@ it('takes an item that was removed again, at the end or before all others', () =
   fifo.remove(first);
   fifo.remove(second);
   fifo.push(first);
-  fifo.unshift(second);
+  fifo.putBack(second);
   expect(idsOf(fifo)).toEqual([1, 2, 0]);
+});
+
+it('puts items back in the order in which they came, in whatever order that is done', () => {
+  const { fifo, items } = filled(6);
+  items.forEach((item, n) => {
+    item.cameAt = n;
+  });
+  for (const item of items.slice(0, 5)) fifo.remove(item);
+  for (const n of [1, 3, 0, 4, 2]) fifo.putBack(items[n] as Item);
+  expect(idsOf(fifo)).toEqual([0, 1, 2, 3, 4, 5]);
+  for (let item = fifo.shift(); item !== undefined; item = fifo.shift()) expect(item.previous).toBeUndefined();
+  fifo.putBack(items[2] as Item);
+  fifo.putBack(items[4] as Item);
+  expect(idsOf(fifo)).toEqual([2, 4]);
+  fifo.push(items[5] as Item);
+  expect(idsOf(fifo)).toEqual([2, 4, 5]);
 });
 
 it('moves a bookmark past one item after the other, and then waits for the next to come', () => {
@@ -88,7 +110,7 @@ it('brings all bookmarks back to an item that is put before the others', () => {
   const { fifo } = filled(2, 2);
   fifo.pass(0);
   fifo.pass(0);
-  fifo.unshift(new Item(7));
+  fifo.putBack(new Item(7));
   expect([fifo.bookmark(0)?.id, fifo.bookmark(1)?.id]).toEqual([7, 7]);
 });
 
@@ -131,7 +153,7 @@ it('behaves as an array under any order of operations', () => {
           }
           case 'unshift': {
             const item = out.pop() ?? new Item(id);
-            fifo.unshift(item);
+            fifo.putBack(item);
             model.items.unshift(item);
             model.passed.fill(0);
             break;

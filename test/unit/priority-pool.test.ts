@@ -13,6 +13,10 @@ class Item {
     this.priority = priority;
     this.id = id;
   }
+
+  isBefore(): boolean {
+    return false;
+  }
 }
 
 function putMany(pool: PriorityPool<Item>, priority: Priority, count: number): Item[] {

@@ -145,6 +145,18 @@ describe('recall()', () => {
   });
 });
 
+describe('look()', () => {
+  it('knows what has ended, though an earlier one keeps it from being told', () => {
+    const scene = new Scene(...four).go();
+    scene.run(0, 'text'); // its message is on its way
+    scene.run(1, 11);
+    scene.control.begin(2, 3);
+    scene.seat.update();
+    expect(scene.tasks.map((task) => scene.seat.look(task))).toEqual(['ended', 'ended', 'runs', 'waits']);
+    expect(scene.told).toEqual(['0 started']);
+  });
+});
+
 describe('recall() while a definition is loaded', () => {
   it('tells no start: the host is about to', () => {
     const scene = new Scene([1]);

@@ -14,6 +14,10 @@ class Item implements WaitItem<Item> {
   constructor(name: string) {
     this.name = name;
   }
+
+  isBefore(): boolean {
+    return false;
+  }
 }
 
 let queues: [Fifo<Item>, Fifo<Item>];
@@ -113,7 +117,7 @@ it('does not notice one again that is put back after it was', () => {
   const item = put('a');
   vi.advanceTimersByTime(100);
   queues[0].remove(item);
-  queues[0].unshift(item);
+  queues[0].putBack(item);
   watch.watch(now());
   vi.advanceTimersByTime(1_000);
   expect(notices).toEqual(['100: level 0 a', '250: level 1 a']);
@@ -124,7 +128,7 @@ it('does not notice those behind one that was put back again', () => {
   put('b');
   vi.advanceTimersByTime(100);
   queues[0].remove(item);
-  queues[0].unshift(item);
+  queues[0].putBack(item);
   watch.watch(now());
   vi.advanceTimersByTime(1_000);
   expect(notices).toEqual(['100: level 0 a,b', '250: level 1 a,b']);
@@ -136,7 +140,7 @@ it('notices one that is put back overdue without waiting for the time of those b
   vi.advanceTimersByTime(90);
   put('b');
   vi.advanceTimersByTime(30);
-  queues[0].unshift(item);
+  queues[0].putBack(item);
   watch.watchAnew();
   vi.advanceTimersByTime(2);
   expect(notices).toEqual([expect.stringMatching(/^12\d: level 0 a$/)]);
@@ -226,7 +230,7 @@ it('gives one that is put back only the warning that it has not had, in either o
   const item = put('a');
   vi.advanceTimersByTime(100);
   queues[0].remove(item);
-  queues[0].unshift(item);
+  queues[0].putBack(item);
   watch.watchAnew();
   vi.advanceTimersByTime(1_000);
   expect(notices).toEqual(['100: level 1 a', '250: level 0 a']);
