@@ -241,9 +241,13 @@ export class Seat<T extends LaneTask> {
 
   #tellEnd(outcome: LaneOutcome, heard: Moment): void {
     const task = this.#batch[this.#item];
+    this.#pass();
+    if (task !== undefined) this.#listener.ended(task, outcome, heard);
+  }
+
+  #pass(): void {
     this.#item += 1;
     this.#isStartTold = false;
-    if (task !== undefined) this.#listener.ended(task, outcome, heard);
   }
 
   progress(item: number, progress: Progress): void {
@@ -291,7 +295,7 @@ export class Seat<T extends LaneTask> {
         this.#tellEnd({ kind: 'died', exitCode, cause }, thisMoment());
       } else {
         if (task !== undefined) left.push(task);
-        this.#item += 1;
+        this.#pass();
       }
       if (this.wasUp) this.update();
     }
