@@ -4,7 +4,7 @@
  */
 import type { Announcer } from './announcer.ts';
 import { Batcher } from './batcher.ts';
-import { type Moment, thisMoment } from './clock.ts';
+import { type Moment, now, thisMoment } from './clock.ts';
 import { canceled, crashed, expired, shutDown, timedOut } from './endings.ts';
 import { type ErrorCode, TaskwardenError } from './errors.ts';
 import type { Lane, LaneListener, LaneOutcome, ThreadExit } from './lanes/lane.ts';
@@ -311,10 +311,7 @@ export class Dispatcher implements LaneListener<Task> {
     });
   }
 
-  /**
-   * A task that waits is settled at once; one that runs is asked to stop, and settled when it has.
-   * False if it has ended in another way, though that may not have been told yet.
-   */
+  /** A task that waits is settled at once, one that runs is asked to stop, and settled when it has. False: it has ended. */
   #end(task: Task, ending: Ending, onlyIfWaiting = false): boolean {
     if (task.isSettled) return false;
     if (task.ending !== undefined) {
@@ -331,8 +328,14 @@ export class Dispatcher implements LaneListener<Task> {
       this.wake();
       return true;
     }
-    if (lane.look(task) === 'ended') return false;
-    task.ending = ending;
+    const state = lane.look(task);
+    if (task.isSettled) return false;
+    if (state === 'ended') {
+      // What it came to is not told yet: a result counts, and anything else comes too late for another attempt.
+      if (!onlyIfWaiting) task.ending = { ...ending, at: now() };
+      return !onlyIfWaiting;
+    }
+    task.ending = { ...ending, at: now() };
     if (lane.withdraw(task)) {
       this.#settle(task, ending.reason, ending.error);
     } else if (onlyIfWaiting) {
@@ -390,7 +393,8 @@ function overtime(task: Task, outcome: LaneOutcome): Ending | undefined {
   return isLate ? timedOut(task, timeoutMs) : undefined;
 }
 
-/** A result that came within the time it had, though the timer was first. */
+/** A result that was there before it was decided to end the task, though nobody had heard of it. */
 function isInTime({ options }: Task, ending: Ending, outcome: LaneOutcome): boolean {
-  return ending.reason === 'timeout' && outcome.kind === 'result' && outcome.runMs <= (options.timeoutMs ?? 0);
+  if (outcome.kind !== 'result' || ending.at === undefined || outcome.endedAt > ending.at) return false;
+  return ending.reason !== 'timeout' || outcome.runMs <= (options.timeoutMs ?? 0);
 }

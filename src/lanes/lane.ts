@@ -22,7 +22,8 @@ export interface LaneTask {
 
 /** How a task that was handed to a lane left it. */
 export type LaneOutcome =
-  | { readonly kind: 'result'; readonly value: unknown; readonly runMs: number }
+  /** `endedAt` is on the clock of `now()`. */
+  | { readonly kind: 'result'; readonly value: unknown; readonly runMs: number; readonly endedAt: number }
   | { readonly kind: FailureKind; readonly error: unknown; readonly runMs: number }
   /** Its thread died under it, of itself or because the lane was told to kill it. */
   | { readonly kind: 'died'; readonly exitCode: number | undefined; readonly cause: unknown }

@@ -71,7 +71,8 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
       const loaded = fn === undefined ? await loadFunction(task.definition) : { fn, receiver };
       kind = 'thrown';
       const value = unwrapTransferred(await task.runInScope(() => loopRun.call(loaded.fn, loaded.receiver)));
-      outcome = { kind: 'result', value, runMs: now() - startedAt };
+      const endedAt = now();
+      outcome = { kind: 'result', value, runMs: endedAt - startedAt, endedAt };
     } catch (error) {
       outcome = { kind, error, runMs: now() - startedAt };
     }

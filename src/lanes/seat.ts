@@ -228,7 +228,8 @@ export class Seat<T extends LaneTask> {
   }
 
   #tellResult(value: unknown, heard: Moment): void {
-    this.#tellEnd({ kind: 'result', value, runMs: this.#runMs() }, heard);
+    const endedAt = this.#control.endedAt(this.#item);
+    this.#tellEnd({ kind: 'result', value, runMs: this.#runMs(), endedAt }, heard);
   }
 
   #tellFailure(kind: FailureKind, error: unknown): void {

@@ -20,6 +20,8 @@ import type { ResolvedTaskOptions, TaskType } from './task-options.ts';
 export interface Ending {
   readonly reason: EndReason;
   readonly error: unknown;
+  /** When it was decided, on the clock of `now()`. */
+  readonly at?: number;
 }
 
 /** Whoever took the task in. */
