@@ -11,8 +11,9 @@ export class Batcher {
   /** By the index of the definition. */
   readonly #paces = new Map<number, Pace>();
 
-  /** Takes note of how long a task has run. */
-  note({ definition }: Task, runMs: number): void {
+  /** Takes note of how long a task has run. On the event loop nothing travels, and any call may be of a new function. */
+  note({ definition, type }: Task, runMs: number): void {
+    if (type === 'loop') return;
     let pace = this.#paces.get(definition.index);
     if (pace === undefined) {
       pace = new Pace();

@@ -8,7 +8,7 @@ import { TaskwardenError } from '../errors.ts';
 import { batchMs } from '../scheduling/pace.ts';
 import { ControlBlock } from './control-block.ts';
 import type { HostOptions, LaneReply, StartHost } from './host.ts';
-import type { Lane, LaneListener, LaneTask } from './lane.ts';
+import type { Lane, LaneListener, LaneTask, TaskReach } from './lane.ts';
 import { RestartBudget } from './restart-budget.ts';
 import { Seat, unsendable } from './seat.ts';
 
@@ -97,7 +97,7 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
     for (const task of batch) this.#listener.ended(task, { kind: 'broken', cause: this.#brokenError() }, thisMoment());
   }
 
-  look(task: T): 'waits' | 'runs' | 'ended' {
+  look(task: T): TaskReach {
     const seat = this.#seatOf(task);
     seat?.update();
     return seat?.look(task) ?? 'ended';

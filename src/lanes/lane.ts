@@ -60,6 +60,9 @@ export interface LaneListener<T extends LaneTask> {
   threadExited(exit: ThreadExit, wasIdle: boolean): void;
 }
 
+/** How far a task is that was handed over. */
+export type TaskReach = 'waits' | 'runs' | 'ended';
+
 /** Tasks that travel together: of one definition and name, one at least. */
 export type Batch<T> = readonly [T, ...T[]];
 
@@ -70,8 +73,8 @@ export interface Lane<T extends LaneTask> {
   roomFor(task: T): number;
   /** Hands over tasks that may start now, one after the other in one slot, which is taken. */
   run(batch: Batch<T>): void;
-  /** How far a task is, which was handed over. What has ended by now is told first, as far as it can be. */
-  look(task: T): 'waits' | 'runs' | 'ended';
+  /** What has ended by now is told first, as far as it can be. */
+  look(task: T): TaskReach;
   /** Takes a task back before it begins. True: it will never begin; `ended` follows when its place is free. */
   withdraw(task: T): boolean;
   /** Asks a running task to stop. */

@@ -3,7 +3,7 @@ import { now, thisMoment } from '../clock.ts';
 import { type Progress, Run } from '../task/context.ts';
 import { loadFunction } from '../task/load-function.ts';
 import { unwrapTransferred } from '../task/transferred.ts';
-import type { Lane, LaneListener, LaneOutcome, LaneTask } from './lane.ts';
+import type { Lane, LaneListener, LaneOutcome, LaneTask, TaskReach } from './lane.ts';
 import type { FailureKind } from './protocol.ts';
 
 export class LoopLane<T extends LaneTask> implements Lane<T> {
@@ -31,7 +31,7 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
     queueMicrotask(() => void this.#call(task, loopRun));
   }
 
-  look(task: T): 'waits' | 'runs' | 'ended' {
+  look(task: T): TaskReach {
     const loopRun = this.#runs.get(task);
     if (loopRun === undefined) return 'ended';
     return loopRun.begun ? 'runs' : 'waits';

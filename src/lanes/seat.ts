@@ -12,7 +12,7 @@ import { packArgs, packIds } from './columns.ts';
 import type { ControlBlock } from './control-block.ts';
 import { decodeThrown, encodeThrown, isCloneable } from './error-codec.ts';
 import type { Host } from './host.ts';
-import type { LaneListener, LaneOutcome, LaneTask } from './lane.ts';
+import type { LaneListener, LaneOutcome, LaneTask, TaskReach } from './lane.ts';
 import type { FailureKind, ItemReply, RunMessage } from './protocol.ts';
 
 /**
@@ -184,7 +184,7 @@ export class Seat<T extends LaneTask> {
   }
 
   /** How far one task of the batch is; it may have ended though that has not been told. */
-  look(task: T): 'waits' | 'runs' | 'ended' {
+  look(task: T): TaskReach {
     const item = this.#batch.indexOf(task);
     if (item < this.#item || this.host === undefined) return item < this.#item ? 'ended' : 'waits';
     const state = this.#control.state(item);
@@ -325,11 +325,10 @@ export class Seat<T extends LaneTask> {
 
   /** Whether ending the host is the way to end the task: it runs, or hangs while its module loads, or alone keeps it. */
   isHeldBy(task: T): boolean {
-    const control = this.#control;
-    const item = this.#batch.indexOf(task);
-    if (this.look(task) !== 'waits') return this.look(task) === 'runs';
+    const reach = this.look(task);
+    if (reach !== 'waits') return reach === 'runs';
     return this.#batch.every(
-      (other, index) => index < this.#item || index === item || !other || control.state(index) === 'withdrawn',
+      (other, item) => item < this.#item || other === task || !other || this.#control.state(item) === 'withdrawn',
     );
   }
 }

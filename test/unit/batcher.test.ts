@@ -70,6 +70,15 @@ describe('gather()', () => {
     expect([scene.pool.running, scene.pool.waiting]).toEqual([1, 0]);
   });
 
+  it('keeps nothing of tasks of the event loop, of which each may have a function of its own', () => {
+    const scene = new Scene();
+    const onLoop = scene.spec({ type: 'loop' });
+    const [ended, first] = scene.wait(10, onLoop) as [Task, Task];
+    scene.pool.remove(ended);
+    scene.batcher.note(ended, 0.001);
+    expect(scene.gather()).toEqual([first]);
+  });
+
   it('leaves a task alone that has never run', () => {
     const scene = new Scene();
     const [first] = scene.wait(10);
