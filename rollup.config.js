@@ -49,4 +49,5 @@ export default [
   // Piscina tries `require` first; and a thread that is ended while it requires an ES module takes the process along
   // (seen on Node 20.20: v8::Module::IsGraphAsync).
   join('workers/thread.ts', 'dist/workers/thread.cjs', 'cjs'),
+  join('workers/process.ts', 'dist/workers/process.cjs', 'cjs'),
 ];

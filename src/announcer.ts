@@ -1,7 +1,8 @@
 /** Tells what becomes of tasks: events for those who listen, callbacks, and a log line for what nobody would see. */
 import { callSafely } from './call-safely.ts';
 import type { SupervisorEmitter, SupervisorEvents } from './events.ts';
-import type { ThreadExit } from './lanes/lane.ts';
+import type { Exit } from './lanes/host.ts';
+import type { HostKind } from './lanes/lane.ts';
 import { describe, type Logger } from './logger.ts';
 import type { PriorityPool } from './scheduling/priority-pool.ts';
 import type { Progress } from './task/context.ts';
@@ -66,16 +67,24 @@ export class Announcer {
     this.emit('task:progress', task, { progress });
   }
 
-  threadStarted(threadId: number): void {
-    if (this.#events.listenerCount('thread:started') > 0) this.#events.emit('thread:started', { threadId });
+  hostStarted(kind: HostKind, id: number): void {
+    if (kind === 'thread') this.#tell('thread:started', { threadId: id });
+    else this.#tell('child:started', { pid: id });
   }
 
-  threadExited(exit: ThreadExit, wasIdle: boolean): void {
+  hostExited(kind: HostKind, id: number, exit: Exit, wasIdle: boolean): void {
+    const { exitCode, signal, cause } = exit;
     if (wasIdle) {
-      const how = exit.cause === undefined ? `it exited with code ${exit.exitCode}` : describe(exit.cause);
-      this.#logger().warn(`thread ${exit.threadId} died while no task ran in it: ${how}`);
+      const ended = signal === undefined ? `it exited with code ${exitCode}` : `it was ended by ${signal}`;
+      const how = cause === undefined ? ended : describe(cause);
+      this.#logger().warn(`${kind} ${id} died while no task ran in it: ${how}`);
     }
-    if (this.#events.listenerCount('thread:exited') > 0) this.#events.emit('thread:exited', exit);
+    if (kind === 'thread') this.#tell('thread:exited', { threadId: id, exitCode: exitCode ?? 0, cause });
+    else this.#tell('child:exited', { pid: id, exitCode, signal, cause });
+  }
+
+  #tell<E extends keyof SupervisorEvents>(event: E, payload: SupervisorEvents[E]): void {
+    if (this.#events.listenerCount(event) > 0) this.#events.emit(event, payload);
   }
 
   /** Tasks that wait for too long: an event for each, and a line for all. */

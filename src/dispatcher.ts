@@ -7,21 +7,16 @@ import { Batcher } from './batcher.ts';
 import { type Moment, now, thisMoment } from './clock.ts';
 import { canceled, crashed, expired, shutDown, timedOut } from './endings.ts';
 import { type ErrorCode, TaskwardenError } from './errors.ts';
-import type { Lane, LaneListener, LaneOutcome, ThreadExit } from './lanes/lane.ts';
+import type { Exit } from './lanes/host.ts';
+import type { HostKind, Lane, LaneListener, LaneOutcome } from './lanes/lane.ts';
 import type { Ledger } from './ledger.ts';
+import type { Places } from './places.ts';
 import { backoffMs } from './scheduling/backoff.ts';
 import type { PriorityPool } from './scheduling/priority-pool.ts';
 import type { Progress } from './task/context.ts';
 import type { EndReason } from './task/info.ts';
 import type { Ending, Task } from './task/task.ts';
-import type { TaskType } from './task/task-options.ts';
 import type { TaskTable } from './task/task-table.ts';
-
-/** Where tasks of one type wait, and where they run. */
-export interface Place {
-  readonly pool: PriorityPool<Task>;
-  readonly lane: Lane<Task>;
-}
 
 /** Hears of the queues. */
 export interface WaitingListener {
@@ -34,7 +29,7 @@ export interface WaitingListener {
 }
 
 export class Dispatcher implements LaneListener<Task> {
-  readonly #places: () => Readonly<Record<TaskType, Place>>;
+  readonly #places: () => Places;
   readonly #announcer: Announcer;
   readonly #table: TaskTable;
   readonly #ledger: Ledger;
@@ -49,7 +44,7 @@ export class Dispatcher implements LaneListener<Task> {
   #isPumpDue = false;
 
   constructor(parts: {
-    readonly places: () => Readonly<Record<TaskType, Place>>;
+    readonly places: () => Places;
     readonly announcer: Announcer;
     readonly table: TaskTable;
     readonly ledger: Ledger;
@@ -72,14 +67,14 @@ export class Dispatcher implements LaneListener<Task> {
   }
 
   *#handed(): Generator<Task> {
-    for (const { lane } of Object.values(this.#places())) yield* lane;
+    for (const { lane } of this.#places()) yield* lane;
   }
 
   /** All that have not ended, from those that run to those that wait longest. */
   *[Symbol.iterator](): Generator<Task> {
     for (const task of this.#handed()) if (!task.isSettled) yield task;
     yield* this.#taken;
-    for (const { pool } of Object.values(this.#places())) yield* pool;
+    for (const { pool } of this.#places()) yield* pool;
     yield* this.#delayed;
   }
 
@@ -114,7 +109,7 @@ export class Dispatcher implements LaneListener<Task> {
   }
 
   #enqueue(task: Task): void {
-    const { pool } = this.#places()[task.type];
+    const { pool } = this.#places().of(task.type);
     task.enqueue();
     pool.put(task);
     this.#armExpiry(task);
@@ -143,11 +138,11 @@ export class Dispatcher implements LaneListener<Task> {
     if (this.#isPumpDue) return;
     this.#isPumpDue = true;
     queueMicrotask(() => {
-      for (const { pool } of Object.values(this.#places())) this.#take(pool);
+      for (const { pool } of this.#places()) this.#take(pool);
       this.#isPumpDue = false;
       for (const task of this.#taken) {
         this.#taken.delete(task);
-        const { pool, lane } = this.#places()[task.type];
+        const { pool, lane } = this.#places().of(task.type);
         lane.run(this.#batcher.gather(task, pool, lane, this.#taken.size + 1));
       }
       this.#waiting.less();
@@ -156,9 +151,9 @@ export class Dispatcher implements LaneListener<Task> {
 
   // Back: what the lanes tell.
 
-  started(task: Task, threadId: number | undefined, at: number, heard: Moment): void {
+  started(task: Task, hostId: number | undefined, at: number, heard: Moment): void {
     if (task.isSettled) return;
-    task.start(threadId, heard, at);
+    task.start(hostId, heard, at);
     const { timeoutMs } = task.options;
     if (task.ending === undefined) {
       if (timeoutMs === undefined) task.stopTimer();
@@ -185,7 +180,7 @@ export class Dispatcher implements LaneListener<Task> {
         this.#settle(task, ending.reason, ending.error);
       } else {
         task.putBack();
-        this.#places()[task.type].pool.putBack(task);
+        this.#places().of(task.type).pool.putBack(task);
         this.#armExpiry(task);
       }
     }
@@ -194,7 +189,7 @@ export class Dispatcher implements LaneListener<Task> {
   }
 
   vacated(lane: Lane<Task>): void {
-    for (const place of Object.values(this.#places())) if (place.lane === lane) place.pool.release();
+    for (const place of this.#places()) if (place.lane === lane) place.pool.release();
     this.wake();
   }
 
@@ -203,12 +198,12 @@ export class Dispatcher implements LaneListener<Task> {
     this.#announcer.broken(cause);
   }
 
-  threadStarted(threadId: number): void {
-    this.#announcer.threadStarted(threadId);
+  hostStarted(kind: HostKind, id: number): void {
+    this.#announcer.hostStarted(kind, id);
   }
 
-  threadExited(exit: ThreadExit, wasIdle: boolean): void {
-    this.#announcer.threadExited(exit, wasIdle);
+  hostExited(kind: HostKind, id: number, exit: Exit, wasIdle: boolean): void {
+    this.#announcer.hostExited(kind, id, exit, wasIdle);
   }
 
   #freeSlot(task: Task): void {
@@ -242,7 +237,7 @@ export class Dispatcher implements LaneListener<Task> {
         this.#settle(task, 'failed', outcome.cause, heard);
         break;
       case 'died':
-        this.#crash(task, crashed(task, outcome.exitCode, outcome.cause), heard);
+        this.#crash(task, crashed(task, outcome), heard);
         break;
       case 'withdrawn':
         throw new Error(`task ${task.id} was withdrawn, and by nobody`);
@@ -297,7 +292,7 @@ export class Dispatcher implements LaneListener<Task> {
     setImmediate(() => {
       if (task.status !== 'started' || task.attempt !== attempt) return;
       // Its time has not begun, if it was handed to a thread that is slow; but a thread can be deaf, too.
-      const waits = this.#places()[task.type].lane.look(task) === 'waits';
+      const waits = this.#places().of(task.type).lane.look(task) === 'waits';
       if (waits && !isLate) task.setTimer(timeoutMs, () => this.#timeOut(task, timeoutMs, true));
       else this.#end(task, timedOut(task, timeoutMs));
     });
@@ -319,7 +314,7 @@ export class Dispatcher implements LaneListener<Task> {
       if (task.ending.reason === 'timeout' && this.#hasRetry(task)) task.ending = ending;
       return true;
     }
-    const { pool, lane } = this.#places()[task.type];
+    const { pool, lane } = this.#places().of(task.type);
     if (!task.hasSlot || this.#taken.delete(task)) {
       if (task.hasSlot) pool.release();
       else if (!this.#delayed.delete(task) && task.status === 'queued') pool.remove(task);
@@ -342,7 +337,7 @@ export class Dispatcher implements LaneListener<Task> {
       task.ending = undefined; // it has begun after all
       return false;
     } else {
-      lane.stop(task, ending.error);
+      lane.stop(task, ending.error, true);
     }
     // A thread that is still loading a module can hang there with its slot, though the task is settled.
     if (task.hasSlot) task.setTimer(task.options.stopGraceMs, () => lane.kill(task));
@@ -369,7 +364,7 @@ export class Dispatcher implements LaneListener<Task> {
   killStarted(): void {
     for (const task of [...this.#taken, ...this.#handed()]) {
       this.#end(task, shutDown(task));
-      if (task.hasSlot) this.#places()[task.type].lane.kill(task);
+      if (task.hasSlot) this.#places().of(task.type).lane.kill(task);
     }
   }
 

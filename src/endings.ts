@@ -1,5 +1,6 @@
 /** What ends a task before its function does, or instead of it, each with the error that says so. */
 import { TaskwardenError } from './errors.ts';
+import type { Exit } from './lanes/host.ts';
 import type { Ending, Task } from './task/task.ts';
 
 /** By its caller or its signal; the reason is the cause. */
@@ -21,11 +22,14 @@ export function expired(task: Task, timeoutMs: number): Ending {
   return { reason: 'expired', error: new TaskwardenError('TASK_EXPIRED', message, { taskId: task.id, timeoutMs }) };
 }
 
-export function crashed(task: Task, exitCode: number | undefined, cause: unknown): Ending {
-  const how = cause instanceof Error ? cause.message : `it exited with code ${exitCode}`;
-  const error = new TaskwardenError('TASK_CRASHED', `the thread of task "${task.name}" died under it: ${how}`, {
+export function crashed(task: Task, { exitCode, signal, cause }: Exit): Ending {
+  const host = task.type === 'process' ? 'child' : 'thread';
+  const ended = signal === undefined ? `it exited with code ${exitCode}` : `it was ended by ${signal}`;
+  const how = cause instanceof Error ? cause.message : ended;
+  const error = new TaskwardenError('TASK_CRASHED', `the ${host} of task "${task.name}" died under it: ${how}`, {
     taskId: task.id,
     ...(exitCode !== undefined && { exitCode }),
+    ...(signal !== undefined && { signal }),
     ...(cause !== undefined && { cause }),
   });
   return { reason: 'crashed', error };

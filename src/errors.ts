@@ -8,16 +8,17 @@ export const errorCodes = {
   TASK_CANCELED: 'The task was canceled: by `cancel()`, by its `signal`, or by the stop of its supervisor.',
   TASK_TIMEOUT: 'The task ran longer than its `timeoutMs`.',
   TASK_EXPIRED: 'The task waited longer than its `queueTimeoutMs`; it never ran.',
-  TASK_CRASHED: 'The thread died under the task: exit, uncaught exception, unhandled rejection or out of memory.',
-  TASK_NOT_DEFINED: 'The module was loaded in the thread, but the task is not in it.',
+  TASK_CRASHED:
+    'The thread or child died under the task: exit, signal, uncaught exception, unhandled rejection or out of memory.',
+  TASK_NOT_DEFINED: 'The module was loaded where the task is to run, but the task is not in it.',
   TASK_UNREACHABLE: 'The module waits for its own tasks before it defines this one.',
-  MODULE_LOAD_FAILED: 'The task module could not be imported in the thread; `cause` says why.',
-  ARGUMENT_NOT_CLONEABLE: 'An argument cannot be copied to a thread.',
-  RESULT_NOT_CLONEABLE: 'The result cannot be copied back from the thread.',
+  MODULE_LOAD_FAILED: 'The task module could not be imported in the thread or child; `cause` says why.',
+  ARGUMENT_NOT_CLONEABLE: 'An argument cannot be copied to a thread or child.',
+  RESULT_NOT_CLONEABLE: 'The result cannot be copied back from the thread or child.',
   DUPLICATE_TASK_ID: 'A live task has this `taskId` already.',
   DUPLICATE_TASK_NAME: 'Two tasks are registered under one module and name.',
   QUEUE_FULL: 'More than `maxQueued` tasks would wait.',
-  LANE_BROKEN: 'Threads die as they start; `cause` says of what.',
+  LANE_BROKEN: 'Threads or children die as they start; `cause` says of what.',
   SUPERVISOR_STOPPED: 'The supervisor is stopping or stopped.',
   NOT_IN_TASK: '`currentTask()` was called outside a task.',
   NESTED_SUBMIT: 'A task in a thread called a background task; that is not supported yet.',
@@ -30,8 +31,10 @@ export type ErrorCode = keyof typeof errorCodes;
 export interface ErrorFacts {
   readonly taskId?: string;
   readonly timeoutMs?: number;
-  /** Of the thread that died under the task. */
+  /** Of the thread or child that died under the task. */
   readonly exitCode?: number;
+  /** The signal that ended the child under the task. */
+  readonly signal?: NodeJS.Signals;
 }
 
 // A thread runs a copy of the package of its own, and a module in it may import another: each knows the other's errors.
@@ -57,6 +60,7 @@ export class TaskwardenError extends Error {
   declare readonly taskId?: string;
   declare readonly timeoutMs?: number;
   declare readonly exitCode?: number;
+  declare readonly signal?: NodeJS.Signals;
 
   constructor(code: ErrorCode, message: string, facts?: ErrorFacts & { readonly cause?: unknown }) {
     const { cause, ...rest } = facts ?? {};

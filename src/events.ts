@@ -12,7 +12,7 @@ export interface StopReport {
   readonly finished: number;
   /** Never began, or ended because they were asked to. */
   readonly canceled: number;
-  /** Did not stop when they were asked, and lost their thread. */
+  /** Did not stop when they were asked, and lost their thread or child. */
   readonly terminated: number;
 }
 
@@ -36,6 +36,14 @@ export interface SupervisorEvents {
   'task:timeout-critical': TaskEvent & { readonly waitMs: number };
   'thread:started': { readonly threadId: number };
   'thread:exited': { readonly threadId: number; readonly exitCode: number; readonly cause: unknown };
+  'child:started': { readonly pid: number };
+  /** `exitCode`, or the `signal` that ended it. */
+  'child:exited': {
+    readonly pid: number;
+    readonly exitCode: number | undefined;
+    readonly signal: NodeJS.Signals | undefined;
+    readonly cause: unknown;
+  };
   'supervisor:started': { readonly id: string };
   'supervisor:stopping': { readonly id: string };
   'supervisor:stopped': { readonly id: string; readonly report: StopReport };

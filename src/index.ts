@@ -11,8 +11,8 @@ export {
   TaskSupervisor,
   taskSupervisor,
 } from './supervisor.ts';
-export type { PoolInfo, SupervisorInfo } from './supervisor-info.ts';
-export type { PoolOptions, SupervisorOptions, ThreadOptions } from './supervisor-options.ts';
+export type { HostPoolInfo, PoolInfo, SupervisorInfo } from './supervisor-info.ts';
+export type { PoolOptions, ProcessOptions, SupervisorOptions, ThreadOptions } from './supervisor-options.ts';
 export {
   type BackgroundTask,
   type BackgroundTaskDecorator,

@@ -5,10 +5,9 @@
 import { Timer } from './clock.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { StopReport } from './events.ts';
-import type { Lane } from './lanes/lane.ts';
 import type { Ledger } from './ledger.ts';
 import { either, type Rule, rules } from './options.ts';
-import type { Task } from './task/task.ts';
+import type { Places } from './places.ts';
 
 export interface StopOptions {
   /**
@@ -40,13 +39,13 @@ interface EndCounts {
 export class Shutdown {
   readonly #dispatcher: Dispatcher;
   readonly #ledger: Ledger;
-  readonly #lanes: readonly Lane<Task>[];
+  readonly #places: Places;
   #before: EndCounts = { settled: 0, shutdown: 0 };
 
-  constructor(dispatcher: Dispatcher, ledger: Ledger, lanes: readonly Lane<Task>[]) {
+  constructor(dispatcher: Dispatcher, ledger: Ledger, places: Places) {
     this.#dispatcher = dispatcher;
     this.#ledger = ledger;
-    this.#lanes = lanes;
+    this.#places = places;
   }
 
   /** Takes note of what has ended before. */
@@ -58,7 +57,7 @@ export class Shutdown {
   async run(): Promise<StopReport> {
     this.#dispatcher.dropDelayed();
     await this.#ledger.drained();
-    await Promise.all(this.#lanes.map((lane) => lane.close()));
+    await this.#places.close();
     const { settled, shutdown } = this.#counts();
     const { terminated } = this.#ledger;
     const canceled = shutdown - this.#before.shutdown - terminated;

@@ -19,6 +19,16 @@ export interface PoolInfo {
   readonly waiting: Readonly<Record<Priority, number>>;
 }
 
+/** Of threads, or of children. */
+export interface HostPoolInfo extends PoolInfo {
+  readonly minSize: number;
+  readonly maxSize: number;
+  /** How many there are. */
+  readonly size: number;
+  /** How many have no work. */
+  readonly idle: number;
+}
+
 export interface SupervisorInfo {
   readonly id: string;
   readonly name: string;
@@ -32,14 +42,8 @@ export interface SupervisorInfo {
   /** How many of those wait for their time, or for their next attempt. */
   readonly delayed: number;
   readonly ended: Readonly<Record<EndReason, number>>;
-  readonly threads: PoolInfo & {
-    readonly minSize: number;
-    readonly maxSize: number;
-    /** Threads there are. */
-    readonly size: number;
-    /** Threads without work. */
-    readonly idle: number;
-  };
+  readonly threads: HostPoolInfo;
+  readonly processes: HostPoolInfo;
   readonly loop: PoolInfo;
 }
 
@@ -49,4 +53,12 @@ export function poolInfo<T extends PoolItem<T>>(
 ): PoolInfo {
   const waiting = Object.fromEntries(priorities.map((priority) => [priority, pool.queue(priority).size]));
   return { poolSize, reserveNormal, reserveHigh, running: pool.running, waiting: waiting as Record<Priority, number> };
+}
+
+/** What a lane of hosts adds. */
+export function hostInfo(
+  { size: { total, idle } }: { readonly size: { readonly total: number; readonly idle: number } },
+  { minSize, maxSize }: { readonly minSize: number; readonly maxSize: number },
+): Omit<HostPoolInfo, keyof PoolInfo> {
+  return { minSize, maxSize, size: total, idle };
 }

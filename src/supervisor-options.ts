@@ -11,7 +11,7 @@ import type { PoolLimits } from './scheduling/priority-pool.ts';
  * `poolSize + reserveNormal + reserveHigh`; critical always.
  */
 export interface PoolOptions {
-  /** Slots for tasks of any priority; 0: no limit. Default: the number of cores for threads, 0 for the loop. */
+  /** Slots for tasks of any priority; 0: no limit. Default: the number of cores for threads and processes, 0 for the loop. */
   readonly poolSize?: number;
   /** More slots for normal tasks and above. Default: 1. */
   readonly reserveNormal?: number;
@@ -37,12 +37,16 @@ export interface ThreadOptions extends PoolOptions {
   readonly execArgv?: string[];
 }
 
+/** The same for child processes: see `fork()` of node:child_process. Of `resourceLimits`, `codeRangeSizeMb` has no effect. */
+export type ProcessOptions = ThreadOptions;
+
 export interface SupervisorOptions {
   /** Default: a UUID. */
   readonly id?: string;
   /** Shown in log lines. Default: `'taskwarden'`. */
   readonly name?: string;
   readonly threads?: ThreadOptions;
+  readonly processes?: ProcessOptions;
   readonly loop?: PoolOptions;
   /** How many ended tasks `getTaskInfo` still answers for. Default: 1,000. */
   readonly keepFinished?: number;
@@ -60,6 +64,7 @@ export interface ResolvedOptions {
   readonly id: string;
   readonly name: string;
   readonly threads: PoolLimits & HostLaneOptions;
+  readonly processes: PoolLimits & HostLaneOptions;
   readonly loop: PoolLimits;
   readonly keepFinished: number;
   readonly maxQueued: number;
@@ -95,6 +100,7 @@ const supervisorRules: Readonly<Record<keyof SupervisorOptions, Rule>> = {
   id: rules.string,
   name: rules.string,
   threads: (value) => checkOptions(value, threadRules, 'threads'),
+  processes: (value) => checkOptions(value, threadRules, 'processes'),
   loop: (value) => checkOptions(value, poolRules, 'loop'),
   keepFinished: rules.count,
   maxQueued: rules.positiveCountOrInfinity,
@@ -115,6 +121,7 @@ export function mergeOptions(given: SupervisorOptions, changes: SupervisorOption
     ...given,
     ...defined(changes),
     ...(changes.threads && { threads: { ...given.threads, ...defined(changes.threads) } }),
+    ...(changes.processes && { processes: { ...given.processes, ...defined(changes.processes) } }),
     ...(changes.loop && { loop: { ...given.loop, ...defined(changes.loop) } }),
   };
 }
@@ -127,7 +134,8 @@ export function resolveOptions(given: SupervisorOptions): ResolvedOptions {
       return id;
     },
     name: given.name ?? 'taskwarden',
-    threads: resolveThreads(given.threads ?? {}),
+    threads: resolveHosts('threads', given.threads ?? {}),
+    processes: resolveHosts('processes', given.processes ?? {}),
     loop: { poolSize: 0, reserveNormal: 1, reserveHigh: 1, ...given.loop },
     keepFinished: given.keepFinished ?? 1_000,
     maxQueued: given.maxQueued ?? Infinity,
@@ -136,15 +144,15 @@ export function resolveOptions(given: SupervisorOptions): ResolvedOptions {
   });
 }
 
-function resolveThreads(given: ThreadOptions): PoolLimits & HostLaneOptions {
+function resolveHosts(pool: string, given: ThreadOptions): PoolLimits & HostLaneOptions {
   const { poolSize = availableParallelism(), reserveNormal = 1, reserveHigh = 1, idleTimeoutMs = 10_000 } = given;
   const { maxSize = poolSize === 0 ? Infinity : poolSize + reserveNormal + reserveHigh + 1 } = given;
   const minSize = given.minSize === 'max' ? maxSize : (given.minSize ?? 0);
   if (minSize === Infinity) {
-    throw new RangeError(`option "minSize" of threads can't be 'max' without a limit: give "poolSize" or "maxSize"`);
+    throw new RangeError(`option "minSize" of ${pool} can't be 'max' without a limit: give "poolSize" or "maxSize"`);
   }
   if (minSize > maxSize) {
-    throw new RangeError(`option "minSize" of threads must be at most "maxSize" (${maxSize}); got ${minSize}`);
+    throw new RangeError(`option "minSize" of ${pool} must be at most "maxSize" (${maxSize}); got ${minSize}`);
   }
   const { resourceLimits, env, execArgv } = given;
   return {

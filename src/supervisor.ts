@@ -6,23 +6,22 @@
  *
  * A stopped one stays stopped. An idle one never keeps the process alive.
  */
-import { Announcer, lateLevels } from './announcer.ts';
-import { Dispatcher, type Place } from './dispatcher.ts';
+import { Announcer } from './announcer.ts';
+import { Dispatcher } from './dispatcher.ts';
 import { TaskwardenError } from './errors.ts';
 import { type EventName, type StopReport, SupervisorEmitter } from './events.ts';
 import { KeepAlive } from './keep-alive.ts';
-import { HostLane } from './lanes/host-lane.ts';
-import { LoopLane } from './lanes/loop-lane.ts';
-import { ThreadHost } from './lanes/thread-host.ts';
+
 import { Ledger } from './ledger.ts';
 import { describe, type Logger, safeLogger } from './logger.ts';
 import { arrayOf, checkOptions, oneOf, rules } from './options.ts';
+import { Places } from './places.ts';
 import { Capacity } from './scheduling/capacity.ts';
-import { type Priority, PriorityPool, priorities } from './scheduling/priority-pool.ts';
+import { type Priority, priorities } from './scheduling/priority-pool.ts';
 import { WaitWatch } from './scheduling/wait-watch.ts';
 import { Shutdown, type StopOptions, stopRules } from './shutdown.ts';
 import { catchableSignals, StopSignals } from './stop-signals.ts';
-import { poolInfo, type SupervisorInfo } from './supervisor-info.ts';
+import type { SupervisorInfo } from './supervisor-info.ts';
 import { mergeOptions, type ResolvedOptions, resolveOptions, type SupervisorOptions } from './supervisor-options.ts';
 import { type BackgroundTask, backgroundTask, defaultSupervisorSymbol } from './task/background-task.ts';
 import type { TaskFunction } from './task/definition.ts';
@@ -35,7 +34,6 @@ import {
   type TaskOptions,
   type TaskResult,
   type TaskSubmitter,
-  type TaskType,
   taskRules,
   taskTypes,
 } from './task/task-options.ts';
@@ -52,7 +50,7 @@ export interface BlockOptions {
 export type PutOptions<F extends TaskFunction> = TaskOptions<F> &
   ([] extends Parameters<F> ? { readonly args?: Parameters<F> } : { readonly args: Parameters<F> });
 
-/** Runs tasks by priority, in threads and on the event loop. */
+/** Runs tasks by priority, in threads, in child processes and on the event loop. */
 export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, AsyncDisposable {
   #state: SupervisorState = 'idle';
   #given: SupervisorOptions;
@@ -66,8 +64,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
   readonly #keepAlive = new KeepAlive();
   readonly #ledger = new Ledger(this.#keepAlive);
   readonly #table: TaskTable;
-  readonly #places: Readonly<Record<TaskType, Place>>;
-  readonly #threads: HostLane<Task>;
+  readonly #places: Places;
   readonly #announcer: Announcer;
   readonly #dispatcher: Dispatcher;
   readonly #shutdown: Shutdown;
@@ -80,8 +77,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     this.#given = mergeOptions({}, options, 'TaskSupervisor');
     this.#options = resolveOptions(this.#given);
     this.#logger = safeLogger(this.#options.logger);
-    const { threads, loop, keepFinished } = this.#options;
-    this.#table = new TaskTable(keepFinished);
+    this.#table = new TaskTable(this.#options.keepFinished);
     this.#capacity = new Capacity(() => this.#options.maxQueued - this.#waiting);
     this.#announcer = new Announcer(
       this,
@@ -99,21 +95,13 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
         less: () => this.#capacity.offer(),
       },
     });
-    this.#threads = new HostLane(
-      threads,
-      this.#dispatcher,
-      (hostOptions, listener) => new ThreadHost(hostOptions, this.#table, listener),
-    );
-    this.#places = {
-      thread: { pool: new PriorityPool(threads, lateLevels.length), lane: this.#threads },
-      loop: { pool: new PriorityPool(loop, lateLevels.length), lane: new LoopLane(this.#dispatcher) },
-    };
-    this.#shutdown = new Shutdown(this.#dispatcher, this.#ledger, [this.#places.thread.lane, this.#places.loop.lane]);
+    this.#places = new Places(this.#options, this.#dispatcher, this.#table);
+    this.#shutdown = new Shutdown(this.#dispatcher, this.#ledger, this.#places);
     this.#watch = new WaitWatch(
-      () => Object.values(this.#places).flatMap(({ pool }) => priorities.map((priority) => pool.queue(priority))),
+      () => [...this.#places].flatMap(({ pool }) => priorities.map((priority) => pool.queue(priority))),
       this.#options.lateMs,
       (level, late) =>
-        this.#announcer.late(level, late, this.#options.lateMs[level] as number, (type) => this.#places[type].pool),
+        this.#announcer.late(level, late, this.#options.lateMs[level] as number, (type) => this.#places.of(type).pool),
     );
   }
 
@@ -130,8 +118,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
   }
 
   get #waiting(): number {
-    const { thread, loop } = this.#places;
-    return thread.pool.waiting + loop.pool.waiting + this.#dispatcher.delayed;
+    return this.#places.waiting + this.#dispatcher.delayed;
   }
 
   protected override onListenerProblem(problem: unknown, event: EventName): void {
@@ -146,43 +133,41 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     this.#options = resolveOptions(given);
     this.#given = given;
     this.#logger = safeLogger(this.#options.logger);
-    const { threads, loop, keepFinished } = this.#options;
-    this.#places.thread.pool.configure(threads);
-    this.#places.loop.pool.configure(loop);
-    this.#table.resize(keepFinished);
+    this.#places.configure(this.#options);
+    this.#table.resize(this.#options.keepFinished);
     this.#watch.configure(this.#options.lateMs);
-    if (this.#state === 'running') this.#threads.configure(threads);
+    if (this.#state === 'running') this.#places.start();
     this.#dispatcher.wake();
     return this;
   }
 
   /**
-   * Starts the threads that are always kept. The first task starts an idle supervisor, too.
+   * Starts the threads and children that are always kept. The first task starts an idle supervisor, too.
    * @throws TaskwardenError `SUPERVISOR_STOPPED` if it was stopped.
    */
   start(): this {
     if (isHost() || this.#state === 'running') return this;
     if (this.#state !== 'idle') throw this.#stoppedError('it can be started once');
     this.#state = 'running';
-    this.#threads.configure(this.#options.threads);
+    this.#places.start();
     if (this.listenerCount('supervisor:started') > 0) this.emit('supervisor:started', { id: this.id });
     return this;
   }
 
-  /** Resolves when `minSize` threads are up. Rejects with `LANE_BROKEN` or `SUPERVISOR_STOPPED`. */
+  /** Resolves when `minSize` threads and children are up. Rejects with `LANE_BROKEN` or `SUPERVISOR_STOPPED`. */
   ready(): Promise<this> {
-    return isInert() ? inertPromise() : this.#awaitThreads();
+    return isInert() ? inertPromise() : this.#awaitHosts();
   }
 
-  async #awaitThreads(): Promise<this> {
+  async #awaitHosts(): Promise<this> {
     this.start();
     this.#keepAlive.hold();
     try {
-      await this.#threads.ready();
+      await this.#places.ready();
     } finally {
       this.#keepAlive.release();
     }
-    if (this.#state !== 'running') throw this.#stoppedError('its threads are gone');
+    if (this.#state !== 'running') throw this.#stoppedError('its threads and children are gone');
     return this;
   }
 
@@ -221,7 +206,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
   }
 
   /**
-   * Settles every task, ends every thread, and gives a report. May be called again, with a shorter wait: each call adds
+   * Settles every task, ends every thread and child, and gives a report. May be called again, with a shorter wait: each call adds
    * its haste, and all resolve together. A task that awaits it waits for itself.
    */
   stop(options: StopOptions = {}): Promise<StopReport> {
@@ -310,7 +295,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
   /** Whether a task with these options can be taken in now. */
   hasRoom({ type, priority, delayMs = 0 }: ResolvedTaskOptions): boolean {
     if (this.#options.maxQueued === Infinity || this.#waiting < this.#options.maxQueued) return true;
-    return delayMs === 0 && this.#places[type].pool.hasRoom(priority);
+    return delayMs === 0 && this.#places.of(type).pool.hasRoom(priority);
   }
 
   /** Resolves when `maxQueued` leaves room for one more task; of those that wait, the most urgent first. */
@@ -345,9 +330,6 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
   /** What runs, what waits, and what has been, in numbers. */
   getInfo(): SupervisorInfo {
     const { submitted, retried, ended } = this.#ledger.counts;
-    const { thread, loop } = this.#places;
-    const { total, idle } = this.#threads.size;
-    const { minSize, maxSize } = this.#options.threads;
     return Object.freeze({
       id: this.id,
       name: this.name,
@@ -357,8 +339,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
       pending: this.#ledger.pending,
       delayed: this.#dispatcher.delayed,
       ended: Object.freeze(ended),
-      threads: { ...poolInfo(thread.pool, this.#options.threads), minSize, maxSize, size: total, idle },
-      loop: poolInfo(loop.pool, this.#options.loop),
+      ...this.#places.info,
     });
   }
 }

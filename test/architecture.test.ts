@@ -81,7 +81,7 @@ function broken(files: readonly File[], isBad: (each: Import) => boolean): strin
 }
 
 const inFolder = (folder: string) => src.filter(({ path }) => path.startsWith(`src/${folder}/`));
-const isSupervisor = (target: string) => /^src\/(supervisor[^/]*|dispatcher|announcer|shutdown)\.ts$/.test(target);
+const isSupervisor = (target: string) => /^src\/(supervisor[^/]*|dispatcher|announcer|shutdown|places)\.ts$/.test(target);
 const isLane = (target: string) => target.startsWith('src/lanes/');
 const isPackage = (target: string) => !target.startsWith('src/') && !target.startsWith('workers/');
 
@@ -140,6 +140,10 @@ describe('packages', () => {
     expect(importersOf('piscina')).toEqual(['src/lanes/thread-host.ts']);
   });
 
+  it('only process-host imports child_process', () => {
+    expect(importersOf('node:child_process')).toEqual(['src/lanes/process-host.ts']);
+  });
+
   it('only events imports eventemitter3', () => {
     expect(importersOf('eventemitter3')).toEqual(['src/events.ts']);
   });
@@ -178,8 +182,8 @@ describe('layers', () => {
     expect(broken(inFolder('lanes'), ({ target }) => isSupervisor(target))).toEqual([]);
   });
 
-  it('nothing but the supervisor knows a place where tasks run; the dispatcher knows the contract', () => {
-    const above = src.filter(({ path }) => !isLane(path) && path !== 'src/supervisor.ts');
+  it('nothing but places knows a place where tasks run; the dispatcher knows the contract', () => {
+    const above = src.filter(({ path }) => !isLane(path) && path !== 'src/places.ts');
     expect(broken(above, ({ target, isTypeOnly }) => isLane(target) && !isTypeOnly)).toEqual([]);
   });
 
@@ -197,17 +201,17 @@ describe('layers', () => {
     expect(broken(others, ({ target }) => target === 'src/index.ts')).toEqual([]);
   });
 
-  it('workers import the protocol, its columns, the shared memory, the error codec, errors, the clock and tasks, and nothing else', () => {
+  it('workers import the protocol, its columns and frames, the shared memory, the error codec, errors, the clock and tasks, and nothing else', () => {
     const allowed =
-      /^(workers\/.+|src\/lanes\/(protocol|columns|control-block|error-codec|buffers)\.ts|src\/(errors|clock)\.ts|src\/task\/.+)$/;
+      /^(workers\/.+|src\/lanes\/(protocol|columns|control-block|error-codec|buffers|frames)\.ts|src\/(errors|clock)\.ts|src\/task\/.+)$/;
     expect(broken(workers, ({ target }) => !isPackage(target) && !allowed.test(target))).toEqual([]);
   });
 
-  it('what a thread loads, directly or not, has no supervisor, no lane and no package in it', () => {
-    const seen = reachable(all, 'workers/thread.ts');
+  it.each(['thread', 'process'])('what a %s loads, directly or not, has no supervisor, no lane and no package in it', (name) => {
+    const seen = reachable(all, `workers/${name}.ts`);
     expect(seen).toContain('workers/host-runtime.ts');
     const allowed =
-      /^(node:.+|tsx|workers\/.+|src\/(errors|options|clock)\.ts|src\/lanes\/(columns|control-block|error-codec|buffers)\.ts|src\/task\/.+)$/;
+      /^(node:.+|tsx|workers\/.+|src\/(errors|options|clock)\.ts|src\/lanes\/(columns|control-block|error-codec|buffers|frames)\.ts|src\/task\/.+)$/;
     expect(seen.filter((target) => !allowed.test(target))).toEqual([]);
   });
 });

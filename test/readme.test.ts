@@ -200,7 +200,7 @@ describe('the tables of the README', () => {
   it('have every event, with the fields of its payload', () => {
     const [table = []] = tables('Events');
     const declared = declarations.find(({ name }) => name?.text === 'SupervisorEvents')?.getText() ?? '';
-    const events = [...declared.matchAll(/^ {2}'([\w:-]+)': (.*);$/gm)].map(([, event = '', payload = '']) => {
+    const events = [...declared.matchAll(/^ {2}'([\w:-]+)': (.*?);\n(?= {2}['/]|})/gms)].map(([, event = '', payload = '']) => {
       const fields = [...payload.matchAll(/readonly (\w+):/g)].map(([, field]) => field);
       return [event, payload.startsWith('TaskEvent') ? ['task', ...fields] : fields];
     });

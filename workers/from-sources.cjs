@@ -1,8 +1,10 @@
-// What a thread runs where the package is not built, as in its own tests: it imports the sources, through tsx where
-// Node does not run TypeScript.
+// What a thread or child runs where the package is not built, as in its own tests: it imports the sources, through tsx
+// where Node does not run TypeScript.
 
-exports.start = async (start) => {
+async function load(file) {
   if (!process.features.typescript) (await import('tsx/esm/api')).register();
-  const thread = await import('./thread.ts');
-  thread.start(start);
-};
+  return import(file);
+}
+
+exports.start = async (start) => (await load('./thread.ts')).start(start); // called in a thread
+if (require.main === module) void load('./process.ts'); // a child

@@ -5,8 +5,9 @@
  * had not begun is known to have never run.
  *
  *   0 ── begin() ──▶ begun ── finish() ──▶ begun and finished
- *   │                  └── requestStop(): asked to stop, too
  *   └── withdraw() ──▶ withdrawn: never begins
+ *
+ * and at any time requestStop(): asked to stop, too. That does not keep an item from beginning, but from being withdrawn.
  *
  * Both sides may act at the same moment; the one that changes the word first wins.
  */
@@ -68,7 +69,7 @@ export class ControlBlock {
   /** False if the item was withdrawn: then it must not run. Times are those of `now()` in `clock.ts`. */
   begin(item: number, at: number): boolean {
     this.#begunAt[item] = at;
-    return Atomics.compareExchange(this.#words, item, 0, begun) === 0;
+    return (Atomics.or(this.#words, item, begun) & (withdrawn | begun)) === 0;
   }
 
   /** True if the item had not begun, and now never will. */

@@ -7,13 +7,17 @@ import { now, thisMoment } from '../clock.ts';
 import { TaskwardenError } from '../errors.ts';
 import { batchMs } from '../scheduling/pace.ts';
 import { ControlBlock } from './control-block.ts';
-import type { HostOptions, LaneReply, StartHost } from './host.ts';
-import type { Lane, LaneListener, LaneTask, TaskReach } from './lane.ts';
+import { type Exit, type HostOptions, howItEnded, type LaneReply, type StartHost } from './host.ts';
+import type { HostKind, Lane, LaneListener, LaneTask, TaskReach } from './lane.ts';
+import { unsendable } from './refusal.ts';
 import { RestartBudget } from './restart-budget.ts';
-import { Seat, unsendable } from './seat.ts';
+import { Seat } from './seat.ts';
 
 /** What a batch has not begun by then is taken back: something in it runs longer than was thought. In milliseconds. */
 const recallMs = 2 * batchMs;
+
+/** A host that has not answered for so long is ended with the task that is to be ended. In milliseconds. */
+const deafMs = 1_000;
 
 export interface HostLaneOptions extends HostOptions {
   /** Hosts that are always kept. */
@@ -24,6 +28,7 @@ export interface HostLaneOptions extends HostOptions {
 }
 
 export class HostLane<T extends LaneTask> implements Lane<T> {
+  readonly #kind: HostKind;
   readonly #listener: LaneListener<T>;
   readonly #startHost: StartHost;
   /** All whose host has not exited. */
@@ -38,7 +43,8 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
   #recallTimer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
-  constructor(options: HostLaneOptions, listener: LaneListener<T>, startHost: StartHost) {
+  constructor(kind: HostKind, options: HostLaneOptions, listener: LaneListener<T>, startHost: StartHost) {
+    this.#kind = kind;
     this.#options = options;
     this.#listener = listener;
     this.#startHost = startHost;
@@ -113,17 +119,20 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
   }
 
   /** Those behind it wait again first: none of them is to begin because it ends, or to wait until it does. */
-  stop(task: T, reason: unknown): void {
+  stop(task: T, reason: unknown, isFinal: boolean): void {
     const seat = this.#seatOf(task);
     if (seat === undefined) return;
     this.#return(seat.recall());
-    seat.stop(task, reason);
+    seat.stop(task, reason, isFinal);
   }
 
-  /** Of a batch, the others are not to lose their host to one that waits. */
+  /** Of a batch, the others are not to lose their host to one that waits; unless it is deaf. */
   kill(task: T): void {
     const seat = this.#seatOf(task);
-    if (seat?.isHeldBy(task)) this.#end(seat);
+    if (seat === undefined) return;
+    const { recallAskedAt = Infinity } = seat;
+    if (seat.isHeldBy(task) || now() - recallAskedAt > deafMs) this.#end(seat);
+    else if (recallAskedAt !== Infinity) setTimeout(() => this.kill(task), recallMs).unref();
   }
 
   async close(): Promise<void> {
@@ -160,17 +169,17 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
         unreadable: (cause) => {
           if (seat.mishear(cause)) this.#finish(seat);
         },
-        exited: (exitCode, cause) => this.#exited(seat, exitCode, cause),
+        exited: (exit) => this.#exited(seat, exit),
       });
     } catch (cause) {
-      this.#exited(seat, undefined, cause);
+      this.#exited(seat, { exitCode: undefined, signal: undefined, cause });
     }
   }
 
   #up(seat: Seat<T>): void {
     if (seat.state !== 'starting') return;
     seat.wasUp = true;
-    this.#listener.threadStarted(seat.id);
+    this.#listener.hostStarted(this.#kind, seat.id);
     if (seat.size > 0) this.#hand(seat);
     else this.#rest(seat);
     seat.markSettled();
@@ -222,6 +231,9 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
         break;
       case 'progress':
         seat.progress(reply.item, reply.progress);
+        break;
+      case 'recalled':
+        this.#return(seat.recalled(reply.items));
         break;
       case 'done':
         this.#finish(seat);
@@ -296,18 +308,16 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
     this.#size -= 1;
   }
 
-  #exited(seat: Seat<T>, exitCode: number | undefined, cause: unknown): void {
+  #exited(seat: Seat<T>, exit: Exit): void {
     const { state } = seat;
     if (state !== 'ending') this.#leave(seat);
     const isUseless = state === 'starting' || (state === 'idle' && !seat.hasAnswered);
-    if (isUseless) this.#spend(cause ?? new Error(`it exited with code ${exitCode}`));
+    if (isUseless) this.#spend(exit.cause ?? new Error(howItEnded(exit)));
     if (seat.size > 0) this.#listener.vacated(this);
-    if (seat.wasUp) {
-      this.#listener.threadExited({ threadId: seat.id, exitCode: exitCode ?? 0, cause }, state === 'idle');
-    }
+    if (seat.wasUp) this.#listener.hostExited(this.#kind, seat.id, exit, state === 'idle');
     seat.markSettled();
     seat.markGone();
-    this.#return(seat.die(exitCode, cause, this.#isClosed));
+    this.#return(seat.die(exit, this.#isClosed));
     this.#seats.delete(seat);
     this.#fill();
   }
@@ -320,10 +330,11 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
 
   #brokenError(): TaskwardenError {
     const { cause } = this.#budget;
+    const [hosts, pool] = this.#kind === 'thread' ? ['threads', 'threads'] : ['children', 'processes'];
     return new TaskwardenError(
       'LANE_BROKEN',
-      `threads die as they start, and are not started for ever: ${cause instanceof Error ? cause.message : cause}; ` +
-        'see to the cause, then configure() the threads, or try again in a few seconds',
+      `${hosts} die as they start, and are not started for ever: ${cause instanceof Error ? cause.message : cause}; ` +
+        `see to the cause, then configure() the ${pool}, or try again in a few seconds`,
       { cause },
     );
   }

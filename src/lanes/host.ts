@@ -4,7 +4,7 @@ import type { Transferable } from '../task/transferred.ts';
 import type { ControlBlock } from './control-block.ts';
 import type { HostMessage, HostReply } from './protocol.ts';
 
-/** What a host is started with; see `new Worker()` of node:worker_threads. */
+/** What a host is started with; see `new Worker()` of node:worker_threads, and `fork()` of node:child_process. */
 export interface HostOptions {
   readonly env?: NodeJS.ProcessEnv;
   readonly execArgv?: string[];
@@ -12,12 +12,27 @@ export interface HostOptions {
 }
 
 export interface Host {
+  /** Of the thread, or of the process. */
   readonly id: number;
   readonly control: ControlBlock;
-  /** Throws a DataCloneError if something in the message can't be cloned; then nothing was sent. */
+  /** Throws if something in the message can't be cloned; then nothing was sent. Asking to stop shows in the memory, too. */
   post(message: HostMessage, transfer: readonly Transferable[]): void;
+  /**
+   * Where the memory is not shared, but a copy: nothing can be withdrawn there. Asks for all items from that one on; a
+   * reply says which will never begin.
+   */
+  recall?(from: number): void;
   /** By force. `exited` follows. */
   end(): void;
+}
+
+/** How a host ended. */
+export interface Exit {
+  readonly exitCode: number | undefined;
+  /** The signal that ended a child, if one did. */
+  readonly signal: NodeJS.Signals | undefined;
+  /** The error that ended it, if one did. */
+  readonly cause: unknown;
 }
 
 /** The last word of a host that dies is for the host alone: it comes back as the cause of the exit. */
@@ -30,8 +45,13 @@ export interface HostListener {
   /** An answer came that can't be read, such as one with a buffer that was handed over before. */
   unreadable(error: unknown): void;
   /** Once, after all it had said; also if it was never up. */
-  exited(exitCode: number, cause: unknown): void;
+  exited(exit: Exit): void;
 }
 
 /** Throws if the options are none that a host takes. */
 export type StartHost = (options: HostOptions, listener: HostListener) => Host;
+
+/** In words. */
+export function howItEnded({ exitCode, signal }: Exit): string {
+  return signal === undefined ? `it exited with code ${exitCode}` : `it was ended by ${signal}`;
+}

@@ -3,6 +3,7 @@ import type { Moment } from '../clock.ts';
 import type { Progress } from '../task/context.ts';
 import type { Definition } from '../task/definition.ts';
 import type { ResolvedTaskOptions } from '../task/task-options.ts';
+import type { Exit } from './host.ts';
 import type { FailureKind } from './protocol.ts';
 
 /** What a lane needs to know of a task. */
@@ -20,32 +21,29 @@ export interface LaneTask {
   runInScope<R>(call: () => R): R;
 }
 
+/** What the hosts of a lane are. */
+export type HostKind = 'thread' | 'child';
+
 /** How a task that was handed to a lane left it. */
 export type LaneOutcome =
   /** `endedAt` is on the clock of `now()`. */
   | { readonly kind: 'result'; readonly value: unknown; readonly runMs: number; readonly endedAt: number }
   | { readonly kind: FailureKind; readonly error: unknown; readonly runMs: number }
-  /** Its thread died under it, of itself or because the lane was told to kill it. */
-  | { readonly kind: 'died'; readonly exitCode: number | undefined; readonly cause: unknown }
-  /** It never began, and is not to: it was withdrawn, or the lane can't start threads (then with the cause). */
+  /** Its host died under it, of itself or because the lane was told to kill it. */
+  | ({ readonly kind: 'died' } & Exit)
+  /** It never began, and is not to: it was withdrawn, or the lane can't start hosts (then with the cause). */
   | { readonly kind: 'withdrawn' }
   | { readonly kind: 'broken'; readonly cause: unknown };
 
-export interface ThreadExit {
-  readonly threadId: number;
-  readonly exitCode: number;
-  /** The error that ended it, if one did. */
-  readonly cause: unknown;
-}
-
-/** What a lane tells of its tasks and threads. */
+/** What a lane tells of its tasks and hosts. */
 export interface LaneListener<T extends LaneTask> {
   /**
    * Once for each task that begins, before its progress and its end; it may be told when the task has ended.
+   * @param hostId Of the thread or process; undefined on the event loop.
    * @param at When it began, on the clock of `now()`.
    * @param heard When that was heard of.
    */
-  started(task: T, threadId: number | undefined, at: number, heard: Moment): void;
+  started(task: T, hostId: number | undefined, at: number, heard: Moment): void;
   progress(task: T, progress: Progress): void;
   /** Once for each task handed over, unless it is given back. */
   ended(task: T, outcome: LaneOutcome, heard: Moment): void;
@@ -53,11 +51,11 @@ export interface LaneListener<T extends LaneTask> {
   returned(tasks: readonly T[]): void;
   /** Once for each batch, before what is left to tell of it: nothing of it runs any more, and its slot is free. */
   vacated(lane: Lane<T>): void;
-  /** Threads die as they start, and no more are started for now. */
+  /** Hosts die as they start, and no more are started for now. */
   broken(cause: unknown): void;
-  threadStarted(threadId: number): void;
+  hostStarted(kind: HostKind, id: number): void;
   /** `wasIdle`: it died of itself, while no task ran in it. */
-  threadExited(exit: ThreadExit, wasIdle: boolean): void;
+  hostExited(kind: HostKind, id: number, exit: Exit, wasIdle: boolean): void;
 }
 
 /** How far a task is that was handed over. */
@@ -77,12 +75,12 @@ export interface Lane<T extends LaneTask> {
   look(task: T): TaskReach;
   /** Takes a task back before it begins. True: it will never begin; `ended` follows when its place is free. */
   withdraw(task: T): boolean;
-  /** Asks a running task to stop. */
-  stop(task: T, reason: unknown): void;
+  /** Asks a running task to stop. `isFinal`: it need not begin any more; else what it then returns is still wanted. */
+  stop(task: T, reason: unknown, isFinal: boolean): void;
   /** Ends what a task runs in, or keeps from running, if that can be done; of one that runs, `ended` follows soon. */
   kill(task: T): void;
-  /** Resolves when the threads that are always kept are up. */
+  /** Resolves when the hosts that are always kept are up. */
   ready(): Promise<void>;
-  /** Ends all threads; no task may be left in them. */
+  /** Ends all hosts; no task may be left in them. */
   close(): Promise<void>;
 }

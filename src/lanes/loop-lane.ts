@@ -50,7 +50,7 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
 
   /** The function can't be ended: its task ends, and what it still does is not seen any more. */
   kill(task: T): void {
-    this.#end(task, this.#runs.get(task), { kind: 'died', exitCode: undefined, cause: undefined });
+    this.#end(task, this.#runs.get(task), { kind: 'died', exitCode: undefined, signal: undefined, cause: undefined });
   }
 
   async ready(): Promise<void> {}

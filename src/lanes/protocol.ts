@@ -1,5 +1,5 @@
 /**
- * Every message that crosses between a lane and its threads. Tasks of one definition and name travel in one
+ * Every message that crosses between a lane and its threads or children. Tasks of one definition and name travel in one
  * message, in columns: the n-th entry of each belongs to the n-th task of the batch, which both sides call item n.
  * What a thread says of an item is said before it begins the next.
  */
@@ -9,14 +9,17 @@ import type { WireDefinition } from '../task/definition.ts';
 import type { ArgsColumn, IdsColumn } from './columns.ts';
 import type { WireThrown } from './error-codec.ts';
 
-/** Handed over once, when a thread starts. */
-export interface ThreadStart {
-  readonly port: MessagePort;
-  readonly control: SharedArrayBuffer;
+/** Handed over once, when a thread or child starts. */
+export interface HostStart {
   /** What the ids of the supervisor's tasks begin with; the other side completes them with their sequence number. */
   readonly idPrefix: string;
   /** After so many milliseconds, no more items of a batch begin. */
   readonly batchMs: number;
+}
+
+export interface ThreadStart extends HostStart {
+  readonly port: MessagePort;
+  readonly control: SharedArrayBuffer;
 }
 
 export interface RunMessage {
@@ -45,13 +48,15 @@ interface ArgsMessage {
   readonly buffers?: readonly number[];
 }
 
-interface StopMessage {
+export interface StopMessage {
   readonly kind: 'stop';
   readonly item: number;
+  /** It need not begin any more; else what it returns is still wanted. */
+  readonly isFinal: boolean;
   readonly reason: WireThrown;
 }
 
-/** From a lane to a thread. */
+/** From a lane to a thread or child. */
 export type HostMessage = RunMessage | ArgsMessage | StopMessage;
 
 /**
@@ -72,7 +77,7 @@ export type ItemReply =
   | { readonly kind: 'result'; readonly item: number; readonly value: unknown; readonly isBuffer: boolean }
   | Failed;
 
-/** From a thread to its lane. */
+/** From a thread or child to its lane. */
 export type HostReply =
   /** A new definition was loaded, and the batch begins. */
   | { readonly kind: 'begin' }
@@ -80,5 +85,7 @@ export type HostReply =
   /** The batch is over. Items that have not begun are given back: those before them took longer than was thought. */
   | { readonly kind: 'done' }
   | { readonly kind: 'progress'; readonly item: number; readonly progress: Progress }
+  /** Only from a child, whose memory the lane can't see: items that will never begin, since it was asked so. */
+  | { readonly kind: 'recalled'; readonly items: readonly number[] }
   /** The last word of a thread that an uncaught error ends. */
   | { readonly kind: 'crash'; readonly error: WireThrown };

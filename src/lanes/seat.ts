@@ -3,29 +3,22 @@
  * the host's death means for each.
  */
 import { type Moment, now, thisMoment } from '../clock.ts';
-import { TaskwardenError } from '../errors.ts';
 import type { Progress } from '../task/context.ts';
 import { wireDefinition } from '../task/definition.ts';
-import type { Transferable } from '../task/transferred.ts';
 import { findBuffers, restoreBuffers } from './buffers.ts';
 import { packArgs, packIds } from './columns.ts';
 import type { ControlBlock } from './control-block.ts';
-import { decodeThrown, encodeThrown, isCloneable } from './error-codec.ts';
-import type { Host } from './host.ts';
+import { decodeThrown, encodeThrown } from './error-codec.ts';
+import type { Exit, Host } from './host.ts';
 import type { LaneListener, LaneOutcome, LaneTask, TaskReach } from './lane.ts';
 import type { FailureKind, ItemReply, RunMessage } from './protocol.ts';
+import { isTransferring, type Refusal, transfersOf, unreadable, unsendable } from './refusal.ts';
 
 /**
  *   starting ──▶ idle ◀──▶ busy
  *       └──────────┴────────┴──▶ ending ──▶ (gone)
  */
 export type SeatState = 'starting' | 'idle' | 'busy' | 'ending';
-
-/** A task that could not be posted, and why. */
-export interface Refusal<T> {
-  readonly task: T;
-  readonly problem: unknown;
-}
 
 export class Seat<T extends LaneTask> {
   state: SeatState = 'starting';
@@ -38,6 +31,8 @@ export class Seat<T extends LaneTask> {
   since = 0;
   /** Something has come back from it. */
   hasAnswered = false;
+  /** When it was asked to give back what it has not begun, if it has not answered that. */
+  recallAskedAt: number | undefined;
   /** Resolves when it is up, or gone. */
   readonly settled: Promise<void>;
   readonly gone: Promise<void>;
@@ -94,6 +89,7 @@ export class Seat<T extends LaneTask> {
     this.#batch = batch;
     this.#item = 0;
     this.#isStartTold = false;
+    this.recallAskedAt = undefined;
   }
 
   /** Sends the batch to the host, which is up. Gives the tasks that can't be sent. */
@@ -257,10 +253,20 @@ export class Seat<T extends LaneTask> {
     if (task !== undefined) this.#listener.progress(task, progress);
   }
 
-  /** Takes back all that has not begun, but for the next, which counts as begun from now on. */
+  /**
+   * Takes back all that has not begun, but for the next, which counts as begun from now on. A host that has to be asked
+   * answers later: see `recalled`.
+   */
   recall(): readonly T[] {
     if (this.loading) return []; // it is one task, and its start is told when the host says so
     this.update();
+    if (this.host?.recall !== undefined) {
+      if (this.size > 1 && this.recallAskedAt === undefined) {
+        this.recallAskedAt = now();
+        this.host.recall(this.#item + 1);
+      }
+      return [];
+    }
     const recalled: T[] = [];
     // From the last: none is to be overtaken by one behind it, which the host may begin meanwhile.
     for (let item = this.#batch.length - 1; item > this.#item; item -= 1) {
@@ -270,6 +276,15 @@ export class Seat<T extends LaneTask> {
     this.#drop(new Set(recalled));
     this.update();
     if (this.#item < this.#batch.length && !this.#isStartTold) this.#tellStart(thisMoment());
+    return recalled;
+  }
+
+  /** The host has said what will never begin, and the memory now says what runs. */
+  recalled(items: readonly number[]): readonly T[] {
+    this.recallAskedAt = undefined;
+    const recalled = items.map((item) => this.#batch[item]).filter((task) => task !== undefined);
+    this.#drop(new Set(recalled));
+    this.update();
     return recalled;
   }
 
@@ -285,7 +300,7 @@ export class Seat<T extends LaneTask> {
    * The host has died: tells what that means for each task, and gives those that may be handed over again. A module that
    * kills its host as it loads was loaded for its task; and what was transferred died with the host.
    */
-  die(exitCode: number | undefined, cause: unknown, isFinal: boolean): readonly T[] {
+  die(exit: Exit, isFinal: boolean): readonly T[] {
     const left: T[] = [];
     if (this.wasUp) this.update();
     while (this.#item < this.#batch.length) {
@@ -293,7 +308,7 @@ export class Seat<T extends LaneTask> {
       const isLost = this.wasUp && task !== undefined && this.#isLost(task);
       if (isLost && !this.#isStartTold) this.#tellStart(thisMoment());
       if (isLost || isFinal) {
-        this.#tellEnd({ kind: 'died', exitCode, cause }, thisMoment());
+        this.#tellEnd({ kind: 'died', ...exit }, thisMoment());
       } else {
         if (task !== undefined) left.push(task);
         this.#pass();
@@ -312,15 +327,15 @@ export class Seat<T extends LaneTask> {
   // Endings.
 
   /** Asks one task of the batch to stop. */
-  stop(task: T, reason: unknown): void {
+  stop(task: T, reason: unknown, isFinal: boolean): void {
     const item = this.#batch.indexOf(task);
-    this.host?.control.requestStop(item);
-    this.host?.post({ kind: 'stop', item, reason: encodeThrown(reason) }, []);
+    if (item >= 0) this.host?.post({ kind: 'stop', item, reason: encodeThrown(reason), isFinal }, []);
   }
 
-  /** True if the task had not begun, and now never will. */
+  /** True if the task had not begun, and now never will. Where the host is to be asked for that, see `recall`. */
   withdraw(task: T): boolean {
-    return this.host?.control.withdraw(this.#batch.indexOf(task)) ?? false;
+    if (this.host === undefined || this.host.recall !== undefined) return false;
+    return this.host.control.withdraw(this.#batch.indexOf(task));
   }
 
   /** Whether ending the host is the way to end the task: it runs, or hangs while its module loads, or alone keeps it. */
@@ -331,53 +346,4 @@ export class Seat<T extends LaneTask> {
       (other, item) => item < this.#item || other === task || !other || this.#control.state(item) === 'withdrawn',
     );
   }
-}
-
-/** A task that may need its arguments again is given copies. */
-function isTransferring({ options }: LaneTask): boolean {
-  return options.transfer !== undefined && !options.retries && !options.crashRetries;
-}
-
-function transfersOf(task: LaneTask): readonly Transferable[] {
-  if (!isTransferring(task)) return [];
-  const transfers = task.options.transfer?.(task.args as never) ?? [];
-  if (transfers.some(isDetached)) throw new TypeError('a buffer to transfer was handed over before');
-  return transfers;
-}
-
-function isDetached(value: Transferable): boolean {
-  if (!(value instanceof ArrayBuffer) || value.byteLength > 0) return false;
-  try {
-    new Uint8Array(value);
-    return false;
-  } catch {
-    return true;
-  }
-}
-
-/** Why a task could not be posted. */
-export function unsendable(task: LaneTask, cause: unknown): TaskwardenError {
-  const argument = task.args.findIndex((value) => !isCloneable(value));
-  const which =
-    argument >= 0
-      ? `argument ${argument + 1}`
-      : isTransferring(task)
-        ? 'what its option "transfer" gives'
-        : 'its arguments';
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new TaskwardenError(
-    'ARGUMENT_NOT_CLONEABLE',
-    `task "${task.name}" can't be sent to a thread: ${which} can't be copied (${reason}); pass plain data, without ` +
-      "functions, sockets or other live things, or run it with { type: 'loop' }",
-    { cause, taskId: task.id },
-  );
-}
-
-/** Why an answer could not be read. */
-function unreadable(cause: unknown): TaskwardenError {
-  return new TaskwardenError(
-    'RESULT_NOT_CLONEABLE',
-    "the result can't be read: it may hold a buffer that was handed over before; hand each buffer over once",
-    { cause },
-  );
 }

@@ -66,7 +66,7 @@ export class ThreadHost implements Host {
         this.#receive(last.message, listener);
       }
       port1.close();
-      listener.exited(exitCode, this.#cause);
+      listener.exited({ exitCode, signal: undefined, cause: this.#cause });
     });
     started.then(
       () => listener.up(),
@@ -80,6 +80,7 @@ export class ThreadHost implements Host {
   }
 
   post(message: HostMessage, transfer: readonly Transferable[]): void {
+    if (message.kind === 'stop') this.control.requestStop(message.item);
     this.#port.postMessage(message, transfer);
   }
 

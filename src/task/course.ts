@@ -9,24 +9,25 @@ export class Course {
   startedAt = 0;
   started: Moment | undefined = undefined;
   runMs: number | undefined = undefined;
-  threadId: number | undefined = undefined;
+  /** The thread or process it runs or ran in. */
+  hostId: number | undefined = undefined;
   finished: Moment | undefined = undefined;
   endReason: EndReason | undefined = undefined;
 
   /** @param at When it started; it may be heard of later. */
-  start(threadId: number | undefined, at: number, heard: Moment): void {
+  start(hostId: number | undefined, at: number, heard: Moment): void {
     this.attempt += 1;
     this.startedAt = at;
     this.started = heard;
     this.runMs = undefined;
-    this.threadId = threadId;
+    this.hostId = hostId;
   }
 
   /** It had not started after all. */
   unstart(): void {
     this.attempt -= 1;
     this.started = undefined;
-    this.threadId = undefined;
+    this.hostId = undefined;
   }
 
   get timeStarted(): number | undefined {

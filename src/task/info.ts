@@ -26,6 +26,8 @@ export interface TaskInfo {
   readonly runMs: number | undefined;
   /** The thread it runs or ran in last. */
   readonly threadId: number | undefined;
+  /** The child process it runs or ran in last. */
+  readonly pid: number | undefined;
   readonly progress: Progress | undefined;
   /** What it failed with. */
   readonly error: unknown;

@@ -6,9 +6,9 @@ import type { TaskHandle } from './handle.ts';
 import type { TaskSpec } from './task.ts';
 import type { Transferable } from './transferred.ts';
 
-export const taskTypes = ['thread', 'loop'] as const;
+export const taskTypes = ['thread', 'process', 'loop'] as const;
 
-/** Where a task runs: in a thread, or on the main event loop (for I/O; closures are fine there). */
+/** Where a task runs: in a thread, in a child process, or on the main event loop (for I/O; closures are fine there). */
 export type TaskType = (typeof taskTypes)[number];
 
 /** What a task function's promise gives, or what it returns. */
@@ -32,7 +32,7 @@ export interface TaskOptions<F extends TaskFunction = TaskFunction> {
   readonly queueTimeoutMs?: number;
   /** Cancels the task, whether it waits or runs. */
   readonly signal?: AbortSignal;
-  /** The time between asking a running task to stop and ending its thread. Default: 1,000. */
+  /** The time between asking a running task to stop and ending its thread or child. Default: 1,000. */
   readonly stopGraceMs?: number;
   /** How often a task that threw or ran out of time is run again. Default: 0. */
   readonly retries?: number;
@@ -43,12 +43,12 @@ export interface TaskOptions<F extends TaskFunction = TaskFunction> {
   readonly retryDelayMs?: number;
   /** Whether a failure deserves a retry; `attempt` counts from 1. Default: all do. */
   readonly retryIf?: (error: unknown, attempt: number) => boolean;
-  /** How often a task is run again when the thread died under it. Default: 0. */
+  /** How often a task is run again when the thread or child died under it. Default: 0. */
   readonly crashRetries?: number;
   /** Called with the result when the task completes. */
   readonly callback?: TaskCallback<TaskResult<F>> | readonly TaskCallback<TaskResult<F>>[];
   /**
-   * What of the arguments is handed over to the thread instead of copied; the caller can't use it after that. A task
+   * What of the arguments is handed over to the thread instead of copied; the caller can't use it after that. To a child all is copied. A task
    * with `retries` or `crashRetries` is given copies, since it may need its arguments again.
    */
   readonly transfer?: (args: Parameters<F>) => readonly Transferable[];

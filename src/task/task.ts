@@ -163,8 +163,9 @@ export class Task {
     this.#run.runMs = runMs;
   }
 
-  get threadId(): number | undefined {
-    return this.#course?.threadId;
+  /** Of the thread or process it runs or ran in last. */
+  get #hostId(): number | undefined {
+    return this.#course?.hostId;
   }
 
   get error(): unknown {
@@ -272,12 +273,12 @@ export class Task {
   }
 
   /** @param at When it started, on the clock of `now()`; it may be heard of later. */
-  start(threadId: number | undefined, heard: Moment = thisMoment(), at: number = heard.at): void {
+  start(hostId: number | undefined, heard: Moment = thisMoment(), at: number = heard.at): void {
     this.#become('started');
-    this.#run.start(threadId, at, heard);
+    this.#run.start(hostId, at, heard);
   }
 
-  /** Its thread died before the function began: this was no attempt, and it waits as before. */
+  /** Its thread or child died before the function began: this was no attempt, and it waits as before. */
   putBack(): void {
     if (this.status === 'queued') return;
     this.#become('queued', 'started');
@@ -381,7 +382,8 @@ export class Task {
       timeFinished: this.timeFinished,
       waitMs: this.waitMs,
       runMs: this.runMs,
-      threadId: this.threadId,
+      threadId: this.type === 'thread' ? this.#hostId : undefined,
+      pid: this.type === 'process' ? this.#hostId : undefined,
       progress: this.progress,
       error: this.error,
       endReason: this.endReason,

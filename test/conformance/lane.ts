@@ -21,7 +21,7 @@ import { begun, failure, heard } from '../integration/listening.ts';
 export interface LaneUnderTest {
   readonly type: TaskType;
   /** The option of a supervisor that sets up the lane's pool. */
-  readonly pool: 'threads' | 'loop';
+  readonly pool: 'threads' | 'processes' | 'loop';
 }
 
 const dayMs = 24 * 60 * 60 * 1_000;

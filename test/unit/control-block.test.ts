@@ -28,6 +28,14 @@ it('an item begins once, and is withdrawn once', () => {
   expect([lane.withdraw(1), lane.withdraw(1)]).toEqual([true, false]);
 });
 
+it('an item that is asked to stop still begins, but can not be withdrawn', () => {
+  const { lane, thread } = bothSides();
+  lane.requestStop(0);
+  expect(lane.withdraw(0)).toBe(false);
+  expect(thread.begin(0, 1)).toBe(true);
+  expect(thread.isStopRequested(0)).toBe(true);
+});
+
 it('the other side sees that an item is asked to stop', () => {
   const { lane, thread } = bothSides();
   thread.begin(0, 1);
@@ -64,6 +72,14 @@ it('reset makes as many items as it is told fresh for a new batch', () => {
   expect([0, 1, 2].map((item) => lane.state(item))).toEqual(['waiting', 'waiting', 'running']);
   expect([0, 1, 2].map((item) => thread.isStopRequested(item))).toEqual([false, false, true]);
   expect([thread.begin(0, 1), lane.withdraw(1)]).toEqual([true, true]);
+});
+
+it('an item that is asked to stop still begins, but can not be withdrawn', () => {
+  const { lane, thread } = bothSides();
+  lane.requestStop(0);
+  expect(lane.withdraw(0)).toBe(false);
+  expect(thread.begin(0, 1)).toBe(true);
+  expect(thread.isStopRequested(0)).toBe(true);
 });
 
 it('the other side sees that the definition begins to be loaded, until the next batch', () => {
@@ -160,6 +176,14 @@ describe('what an item came to', () => {
     lane.reset(1);
     expect(lane.state(0)).toBe('waiting');
   });
+});
+
+it('an item that is asked to stop still begins, but can not be withdrawn', () => {
+  const { lane, thread } = bothSides();
+  lane.requestStop(0);
+  expect(lane.withdraw(0)).toBe(false);
+  expect(thread.begin(0, 1)).toBe(true);
+  expect(thread.isStopRequested(0)).toBe(true);
 });
 
 it('the other side sees that an item was withdrawn', () => {

@@ -168,7 +168,8 @@ describe('a batch', () => {
     }).warm();
     await scene.run([['a'], ['waits'], ['c']]);
     expect(scene.calls).toEqual(['a', 'waits']);
-    const stop = (item: number) => scene.runtime.receive({ kind: 'stop', item, reason: encodeThrown(`stop ${item}`) });
+    const stop = (item: number) =>
+      scene.runtime.receive({ kind: 'stop', isFinal: true, item, reason: encodeThrown(`stop ${item}`) });
     stop(0);
     stop(2);
     expect(signal?.aborted).toBe(false);

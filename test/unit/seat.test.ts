@@ -9,6 +9,7 @@ import { defineBySource } from '../../src/task/definition.ts';
 import { resolveTaskOptions } from '../../src/task/task-options.ts';
 
 const definition = defineBySource('f', () => {});
+const exit = { exitCode: 1, signal: undefined, cause: undefined };
 
 class Scene implements LaneListener<LaneTask> {
   readonly control = new ControlBlock();
@@ -79,8 +80,8 @@ class Scene implements LaneListener<LaneTask> {
   returned(): void {}
   vacated(_: Lane<LaneTask>): void {}
   broken(): void {}
-  threadStarted(): void {}
-  threadExited(): void {}
+  hostStarted(): void {}
+  hostExited(): void {}
 }
 
 const four = [[1], [2], [3], [4]] as const;
@@ -200,14 +201,14 @@ describe('die()', () => {
     const scene = new Scene(...four).go();
     scene.run(0, 10);
     scene.control.begin(1, 3);
-    expect(scene.ids(scene.seat.die(1, undefined, false))).toEqual(['2', '3']);
+    expect(scene.ids(scene.seat.die(exit, false))).toEqual(['2', '3']);
     expect(scene.told).toEqual(['0 started', '0 result 10', '1 started', '1 died']);
   });
 
   it('ends none where none ran', () => {
     const scene = new Scene(...four).go();
     scene.run(0, 10);
-    expect(scene.ids(scene.seat.die(1, undefined, false))).toEqual(['1', '2', '3']);
+    expect(scene.ids(scene.seat.die(exit, false))).toEqual(['1', '2', '3']);
     expect(scene.told).toEqual(['0 started', '0 result 10']);
   });
 
@@ -215,7 +216,7 @@ describe('die()', () => {
     const scene = new Scene(...four).go();
     scene.run(0, 'text');
     scene.run(1, 11);
-    expect(scene.ids(scene.seat.die(1, undefined, false))).toEqual(['2', '3']);
+    expect(scene.ids(scene.seat.die(exit, false))).toEqual(['2', '3']);
     expect(scene.told).toEqual(['0 started', '0 died', '1 started', '1 result 11']);
   });
 
@@ -223,7 +224,7 @@ describe('die()', () => {
     const scene = new Scene(...four).go();
     scene.control.begin(0, 1);
     scene.seat.withdraw(scene.tasks[2] as LaneTask);
-    expect(scene.ids(scene.seat.die(1, undefined, false))).toEqual(['1', '3']);
+    expect(scene.ids(scene.seat.die(exit, false))).toEqual(['1', '3']);
     expect(scene.told).toEqual(['0 started', '0 died', '2 withdrawn']);
   });
 });

@@ -16,17 +16,19 @@ describe('defaults', () => {
   it('are those that are documented', () => {
     const { id, ...rest } = resolve({});
     expect(id).toMatch(/^[0-9a-f-]{36}$/);
+    const hosts = {
+      poolSize: cores,
+      reserveNormal: 1,
+      reserveHigh: 1,
+      minSize: 0,
+      maxSize: cores + 3,
+      ceiling: cores + 3,
+      idleTimeoutMs: 10_000,
+    };
     expect(rest).toEqual({
       name: 'taskwarden',
-      threads: {
-        poolSize: cores,
-        reserveNormal: 1,
-        reserveHigh: 1,
-        minSize: 0,
-        maxSize: cores + 3,
-        ceiling: cores + 3,
-        idleTimeoutMs: 10_000,
-      },
+      threads: hosts,
+      processes: hosts,
       loop: { poolSize: 0, reserveNormal: 1, reserveHigh: 1 },
       keepFinished: 1_000,
       maxQueued: Infinity,
@@ -144,7 +146,7 @@ describe('checks', () => {
     [{ logger: { warn() {} } }, `option "logger" of TaskSupervisor ${logger}; got an object`],
     [
       { poolSize: 4 },
-      'TaskSupervisor has no option "poolSize"; it takes id, name, threads, loop, keepFinished, maxQueued, timeoutWarningMs, timeoutCriticalMs, logger',
+      'TaskSupervisor has no option "poolSize"; it takes id, name, threads, processes, loop, keepFinished, maxQueued, timeoutWarningMs, timeoutCriticalMs, logger',
     ],
     [[], 'TaskSupervisor takes an object of options; got an array'],
   ])('refuses %o', (options, message) => {

@@ -15,7 +15,7 @@ const cases: Record<keyof TaskOptions, { good: unknown[]; bad: [unknown, RegExp]
       [1, /got 1$/],
     ],
   },
-  type: { good: ['thread', 'loop'], bad: [['worker', /must be one of 'thread', 'loop'; got 'worker'$/]] },
+  type: { good: ['thread', 'process', 'loop'], bad: [['worker', /must be one of 'thread', 'process', 'loop'; got 'worker'$/]] },
   delayMs: {
     good: [0, 5],
     bad: [
@@ -84,7 +84,7 @@ it.each(Object.entries(cases))('takes a good %s, and names it in the error for a
 
 it('has the defaults that are documented', () => {
   expect(resolveTaskOptions({}, 'it')).toEqual({ priority: 'normal', type: 'thread', stopGraceMs: 1_000 });
-  expect(taskTypes).toEqual(['thread', 'loop']);
+  expect(taskTypes).toEqual(['thread', 'process', 'loop']);
 });
 
 it('keeps what the base says where the options say nothing, and what they say goes before it', () => {

@@ -154,7 +154,8 @@ describe('attempts', () => {
     expect(task).toMatchObject({ attempt: 1, progress: undefined, ending: undefined, status: 'delayed' });
     task.enqueue();
     task.start(2);
-    expect(task).toMatchObject({ attempt: 2, threadId: 2 });
+    expect(task).toMatchObject({ attempt: 2 });
+    expect(task.info.threadId).toBe(2);
   });
 });
 
@@ -361,6 +362,7 @@ describe('info', () => {
       waitMs: 0,
       runMs: undefined,
       threadId: undefined,
+      pid: undefined,
       progress: undefined,
       error: undefined,
       endReason: undefined,
@@ -387,6 +389,7 @@ describe('info', () => {
       waitMs: 30,
       runMs: 49,
       threadId: 3,
+      pid: undefined,
       endReason: 'completed',
     });
   });

@@ -1,0 +1,210 @@
+/**
+ * One child, on `child_process.fork`. Its channel is not used: over pipes of our own the child can write what it has to
+ * say before it goes on, which its death then can't take along, and a thread in it, the guard, can read what the lane says
+ * while a function keeps the child busy. What the child's shared memory says is mirrored here as it is told.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import type { Duplex, Readable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import type { ResourceLimits } from 'node:worker_threads';
+import { now } from '../clock.ts';
+import { batchMs } from '../scheduling/pace.ts';
+import { ControlBlock } from './control-block.ts';
+import { decodeThrown } from './error-codec.ts';
+import {
+  deserialize,
+  type Frame,
+  type FrameKind,
+  FrameReader,
+  frame,
+  guardPipe,
+  type Recalled,
+  replyPipe,
+  serialize,
+  timeAt,
+} from './frames.ts';
+import type { Host, HostListener, HostOptions } from './host.ts';
+import type { HostMessage, HostReply, HostStart } from './protocol.ts';
+
+/** What a child runs. The package is built into one file, `dist/src/index.js`; its tests also run from the sources. */
+const isBuilt: boolean = import.meta.url.endsWith('.js');
+const program: string = fileURLToPath(
+  new URL(isBuilt ? '../workers/process.cjs' : '../../workers/from-sources.cjs', import.meta.url),
+);
+
+/** Between SIGTERM and SIGKILL, in milliseconds. */
+const killAfterMs = 500;
+/** How long the pipe of a child that has exited is read, if someone else keeps it open. */
+const longestDrainMs = 1_000;
+
+export class ProcessHost implements Host {
+  readonly id: number;
+  /** As the child's was when it last spoke. */
+  readonly control: ControlBlock = new ControlBlock();
+  readonly #child: ChildProcess;
+  #guard: Duplex | undefined;
+  readonly #listener: HostListener;
+  /** How many batches were posted, and how many items the last one has. */
+  #batch = 0;
+  #items = 0;
+  #cause: unknown;
+  #killTimer: NodeJS.Timeout | undefined;
+
+  /** `ids` is asked when the child is on its way: what makes the first prefix takes long to load. */
+  constructor(
+    { env, execArgv, resourceLimits }: HostOptions,
+    ids: { readonly idPrefix: string },
+    listener: HostListener,
+  ) {
+    this.#listener = listener;
+    // A task module may be the program, and read its arguments as it loads.
+    const child = fork(program, process.argv.slice(2), {
+      execArgv: [...(execArgv ?? process.execArgv.filter(isForChildren)), ...limitFlags(resourceLimits)],
+      ...(env && { env }),
+      stdio: ['ignore', 'inherit', 'inherit', 'pipe', 'pipe', 'ipc'],
+    });
+    this.#child = child;
+    this.id = child.pid ?? -1;
+    child.on('error', (error) => {
+      this.#cause ??= error;
+      if (child.pid === undefined) listener.exited({ exitCode: undefined, signal: undefined, cause: error });
+    });
+    if (child.pid === undefined) return;
+    this.#guard = child.stdio[guardPipe] as Duplex;
+    const replies = child.stdio[replyPipe] as Readable;
+    // What keeps the process alive is a pending task, not a child.
+    for (const each of [child, child.channel, this.#guard, replies])
+      (each as Partial<NodeJS.Timeout> | null)?.unref?.();
+    this.#read(this.#guard);
+    this.#read(replies);
+    child.once('exit', (exitCode, signal) => {
+      clearTimeout(this.#killTimer);
+      void this.#drained(replies).then(() => {
+        this.#blameNext();
+        listener.exited({ exitCode: exitCode ?? undefined, signal: signal ?? undefined, cause: this.#cause });
+      });
+    });
+    const start: HostStart = { idPrefix: ids.idPrefix, batchMs };
+    this.#write('message', 0, start);
+  }
+
+  #read(pipe: Duplex | Readable): void {
+    const reader = new FrameReader();
+    pipe.on('data', (chunk: Buffer) => {
+      for (const each of reader.push(chunk)) this.#receive(each);
+    });
+    pipe.on('error', () => {}); // such as EPIPE: 'exit' follows, and says why
+  }
+
+  /** What it said before it died may still be on its way. */
+  async #drained(replies: Readable): Promise<void> {
+    if (!replies.readableEnded && !replies.destroyed) {
+      const timer = setTimeout(() => replies.destroy(), longestDrainMs);
+      await once(replies, 'close').catch(() => {});
+      clearTimeout(timer);
+    }
+    replies.destroy();
+    this.#guard?.destroy();
+  }
+
+  /** The item that follows one that has ended begins at once, and is heard of when it has ended, too. */
+  #blameNext(): void {
+    let hasBegun = false;
+    for (let item = 0; item < this.#items; item += 1) {
+      const state = this.control.state(item);
+      if (state === 'running') return;
+      if (state === 'posted') hasBegun = true;
+      else if (state === 'waiting' && hasBegun) {
+        this.control.begin(item, now());
+        return;
+      }
+    }
+  }
+
+  #receive({ kind, number, body }: Frame): void {
+    switch (kind) {
+      case 'up':
+        this.#listener.up();
+        break;
+      case 'loading':
+        this.control.beginLoading();
+        break;
+      case 'begun':
+        this.control.begin(number, timeAt(body, 0));
+        break;
+      case 'ended':
+        this.control.begin(number, timeAt(body, 0));
+        this.control.finishByMessage(number, timeAt(body, 1));
+        break;
+      case 'recalled':
+        this.#recalled(deserialize(body) as Recalled);
+        break;
+      case 'reply':
+        this.#reply(body);
+        break;
+      default:
+    }
+  }
+
+  #reply(body: Buffer): void {
+    const reply = deserialize(body) as HostReply;
+    if (reply.kind === 'crash') this.#cause = decodeThrown(reply.error);
+    else this.#listener.reply(reply);
+  }
+
+  #recalled({ batch, items, running }: Recalled): void {
+    if (batch !== this.#batch) return; // that batch is over
+    for (const item of items) this.control.withdraw(item);
+    if (running !== undefined) this.control.begin(running.item, running.at);
+    this.#listener.reply({ kind: 'recalled', items });
+  }
+
+  /** What can be transferred to threads is copied here. */
+  post(message: HostMessage): void {
+    if (message.kind === 'run') {
+      this.#write('run', message.items, message);
+      this.#batch += 1;
+      this.#items = message.items;
+    } else if (message.kind === 'stop') {
+      this.#write(message.isFinal ? 'cancel' : 'stop', message.item, message);
+    } else {
+      this.#write('message', 0, message);
+    }
+  }
+
+  recall(from: number): void {
+    this.#write('recall', from);
+  }
+
+  #write(kind: FrameKind, number: number, message?: unknown): void {
+    const parts = frame(kind, number, message === undefined ? undefined : serialize(message));
+    this.#guard?.cork();
+    for (const part of parts) this.#guard?.write(part);
+    this.#guard?.uncork();
+  }
+
+  end(): void {
+    if (this.#killTimer !== undefined) return;
+    this.#child.kill('SIGTERM');
+    this.#killTimer = setTimeout(() => this.#child.kill('SIGKILL'), killAfterMs).unref();
+  }
+}
+
+/** A debugger listens on one port, and that of this process is taken. */
+function isForChildren(flag: string): boolean {
+  return !flag.startsWith('--inspect');
+}
+
+/** A process has no limits of its own, but flags that say the same; `codeRangeSizeMb` has none. */
+function limitFlags(limits: ResourceLimits = {}): string[] {
+  const { maxOldGenerationSizeMb, maxYoungGenerationSizeMb, stackSizeMb } = limits;
+  return [
+    ...(maxOldGenerationSizeMb === undefined ? [] : [`--max-old-space-size=${Math.ceil(maxOldGenerationSizeMb)}`]),
+    // The young generation is three semi-spaces.
+    ...(maxYoungGenerationSizeMb === undefined
+      ? []
+      : [`--max-semi-space-size=${Math.max(Math.ceil(maxYoungGenerationSizeMb / 3), 1)}`]),
+    ...(stackSizeMb === undefined ? [] : [`--stack-size=${Math.ceil(stackSizeMb * 1_000)}`]),
+  ];
+}

@@ -1,0 +1,92 @@
+/** Where tasks wait and where they run: for each type of task a pool and a lane. */
+import { lateLevels } from './announcer.ts';
+import { HostLane, type HostLaneOptions } from './lanes/host-lane.ts';
+import type { HostKind, Lane, LaneListener } from './lanes/lane.ts';
+import { LoopLane } from './lanes/loop-lane.ts';
+import { ProcessHost } from './lanes/process-host.ts';
+import { ThreadHost } from './lanes/thread-host.ts';
+import { type PoolLimits, PriorityPool } from './scheduling/priority-pool.ts';
+import { hostInfo, poolInfo, type SupervisorInfo } from './supervisor-info.ts';
+import type { ResolvedOptions } from './supervisor-options.ts';
+import type { Task } from './task/task.ts';
+import type { TaskType } from './task/task-options.ts';
+
+/** Where tasks of one type wait, and where they run. */
+export interface Place {
+  readonly pool: PriorityPool<Task>;
+  readonly lane: Lane<Task>;
+}
+
+type PlaceOptions = Pick<ResolvedOptions, 'threads' | 'processes' | 'loop'>;
+
+export class Places {
+  readonly #threads: HostLane<Task>;
+  readonly #processes: HostLane<Task>;
+  readonly #byType: Readonly<Record<TaskType, Place>>;
+  #options: PlaceOptions;
+
+  /** What `ids` gives is what the ids of tasks begin with. */
+  constructor(options: PlaceOptions, listener: LaneListener<Task>, ids: { readonly idPrefix: string }) {
+    const lane = (kind: HostKind, hostOptions: HostLaneOptions, Host: typeof ThreadHost | typeof ProcessHost) =>
+      new HostLane(kind, hostOptions, listener, (each, hostListener) => new Host(each, ids, hostListener));
+    const place = (limits: PoolLimits, lane: Lane<Task>): Place => ({
+      pool: new PriorityPool(limits, lateLevels.length),
+      lane,
+    });
+    this.#options = options;
+    this.#threads = lane('thread', options.threads, ThreadHost);
+    this.#processes = lane('child', options.processes, ProcessHost);
+    this.#byType = {
+      thread: place(options.threads, this.#threads),
+      process: place(options.processes, this.#processes),
+      loop: place(options.loop, new LoopLane(listener)),
+    };
+  }
+
+  [Symbol.iterator](): Iterator<Place> {
+    return Object.values(this.#byType).values();
+  }
+
+  of(type: TaskType): Place {
+    return this.#byType[type];
+  }
+
+  /** How many tasks wait for a slot. */
+  get waiting(): number {
+    return [...this].reduce((sum, { pool }) => sum + pool.waiting, 0);
+  }
+
+  /** Limits of pools hold from now on; hosts follow when they are started. */
+  configure(options: PlaceOptions): void {
+    this.#options = options;
+    this.#byType.thread.pool.configure(options.threads);
+    this.#byType.process.pool.configure(options.processes);
+    this.#byType.loop.pool.configure(options.loop);
+  }
+
+  /** Starts the threads and children that are always kept, and ends those that are too many. */
+  start(): void {
+    this.#threads.configure(this.#options.threads);
+    this.#processes.configure(this.#options.processes);
+  }
+
+  /** Resolves when the threads and children that are always kept are up. */
+  async ready(): Promise<void> {
+    await Promise.all([...this].map(({ lane }) => lane.ready()));
+  }
+
+  /** Ends all threads and children. */
+  async close(): Promise<void> {
+    await Promise.all([...this].map(({ lane }) => lane.close()));
+  }
+
+  get info(): Pick<SupervisorInfo, 'threads' | 'processes' | 'loop'> {
+    const { thread, process, loop } = this.#byType;
+    const { threads, processes } = this.#options;
+    return {
+      threads: { ...poolInfo(thread.pool, threads), ...hostInfo(this.#threads, threads) },
+      processes: { ...poolInfo(process.pool, processes), ...hostInfo(this.#processes, processes) },
+      loop: poolInfo(loop.pool, this.#options.loop),
+    };
+  }
+}

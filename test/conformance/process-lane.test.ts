@@ -1,0 +1,3 @@
+import { testLane } from './lane.ts';
+
+testLane({ type: 'process', pool: 'processes' });

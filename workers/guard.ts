@@ -1,0 +1,90 @@
+/**
+ * The guard of a child: a thread that reads what the lane says while the main thread may be busy. It marks items as asked
+ * to stop or withdrawn in the memory that it shares with the main thread, passes everything else on, and ends a child
+ * whose lane is gone.
+ */
+import { Socket } from 'node:net';
+import type { MessagePort } from 'node:worker_threads';
+import { ControlBlock } from '../src/lanes/control-block.ts';
+import { type Frame, FrameReader, frame, guardPipe, type Recalled, serialize } from '../src/lanes/frames.ts';
+
+export interface GuardStart {
+  readonly port: MessagePort;
+  readonly control: SharedArrayBuffer;
+}
+
+/** How long a child whose lane is gone may take to end by itself, in milliseconds. */
+const lastMs = 500;
+
+export class Guard {
+  readonly #port: MessagePort;
+  readonly #control: ControlBlock;
+  readonly #socket = new Socket({ fd: guardPipe });
+  /** The batch that came last, and how many items it has. */
+  #batch = 0;
+  #items = 0;
+
+  constructor({ port, control }: GuardStart) {
+    this.#port = port;
+    this.#control = new ControlBlock(control);
+  }
+
+  watch(): void {
+    const reader = new FrameReader();
+    this.#socket.on('data', (chunk) => {
+      for (const each of reader.push(chunk)) this.#receive(each);
+    });
+    this.#socket.on('error', () => {}); // 'close' follows
+    this.#socket.on('close', () => {
+      this.#port.postMessage(null);
+      setTimeout(() => process.kill(process.pid, 'SIGKILL'), lastMs);
+    });
+  }
+
+  #receive({ kind, number, body }: Frame): void {
+    switch (kind) {
+      case 'run':
+        this.#batch += 1;
+        this.#items = number;
+        this.#control.reset(number);
+        break;
+      case 'recall':
+        this.#recall(number);
+        return;
+      case 'cancel':
+        if (this.#control.withdraw(number)) {
+          this.#answer([number]);
+          return;
+        }
+        this.#control.requestStop(number);
+        break;
+      case 'stop':
+        this.#control.requestStop(number);
+        break;
+      default:
+    }
+    const copy = Uint8Array.prototype.slice.call(body);
+    this.#port.postMessage(copy, [copy.buffer]);
+  }
+
+  #recall(from: number): void {
+    const items: number[] = [];
+    // From the last: none is to be overtaken by one behind it, which the main thread may begin meanwhile.
+    for (let item = this.#items - 1; item >= from; item -= 1) {
+      if (this.#control.withdraw(item)) items.unshift(item);
+    }
+    this.#answer(items);
+  }
+
+  #answer(items: readonly number[]): void {
+    const running = Array.from({ length: this.#items }, (_, item) => item).find(
+      (item) => this.#control.state(item) === 'running',
+    );
+    const answer: Recalled = {
+      batch: this.#batch,
+      items,
+      ...(running !== undefined && { running: { item: running, at: this.#control.begunAt(running) } }),
+    };
+    for (const part of frame('recalled', 0, serialize(answer))) this.#socket.write(part);
+  }
+}

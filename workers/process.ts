@@ -1,0 +1,108 @@
+/**
+ * What a child of the process lane runs. Functions run in its main thread; beside it, the guard takes what the lane says,
+ * so that a function that keeps its thread busy can still be asked to stop. What the child says is written before
+ * anything else happens: no death of it takes that along.
+ */
+import { writevSync } from 'node:fs';
+import { isMainThread, MessageChannel, Worker, workerData } from 'node:worker_threads';
+import { ControlBlock } from '../src/lanes/control-block.ts';
+import { deserialize, frame, replyPipe, serialize, times } from '../src/lanes/frames.ts';
+import type { HostMessage, HostReply, HostStart } from '../src/lanes/protocol.ts';
+import { becomeHost } from '../src/task/inert.ts';
+import { Guard, type GuardStart } from './guard.ts';
+import { HostRuntime } from './host-runtime.ts';
+
+/** What the guard passes on; null: the lane is gone. */
+export type GuardMessage = Uint8Array | null;
+
+function run(): void {
+  process.disconnect(); // the lane has pipes of its own
+  process.on('SIGINT', () => {}); // Ctrl-C is sent to the whole group of processes; what it means is the lane's to say
+  becomeHost();
+  const control = new ChildControl();
+  const { port1: port, port2 } = new MessageChannel();
+  const start: GuardStart = { port: port2, control: control.buffer };
+  const guard = new Worker(process.argv[1] as string, { workerData: start, transferList: [port2], execArgv: [] });
+  guard.on('error', (error) => {
+    throw error;
+  });
+  port.once('message', (first: Uint8Array) => {
+    const { idPrefix, batchMs } = deserialize(Buffer.from(first.buffer)) as HostStart;
+    const runtime = new HostRuntime({ post: (reply) => control.post(reply), control, idPrefix, batchMs });
+    process.on('uncaughtExceptionMonitor', (error) => {
+      if (process.listenerCount('uncaughtException') === 0) runtime.crash(error); // else the module deals with it
+    });
+    port.on('message', (message: GuardMessage) => {
+      if (message === null) process.exit();
+      let readable: HostMessage;
+      try {
+        readable = deserialize(Buffer.from(message.buffer)) as HostMessage;
+      } catch (error) {
+        runtime.unread(error);
+        return;
+      }
+      if (readable.kind === 'run') control.expect();
+      runtime.receive(readable);
+    });
+    write(frame('up'));
+  });
+}
+
+/** The memory that the child shares with its guard. The lane, which can't see it, is told what is written there. */
+class ChildControl extends ControlBlock {
+  #isFirst = true;
+  /** Is written with the reply that follows. */
+  #ended: readonly Buffer[] = [];
+
+  /** A new batch comes; the guard has reset the memory. */
+  expect(): void {
+    this.#isFirst = true;
+  }
+
+  override beginLoading(): void {
+    super.beginLoading();
+    write(frame('loading'));
+  }
+
+  /** That one item has begun, its successor says by ending; the lane needs to hear of the first. */
+  override begin(item: number, at: number): boolean {
+    const begins = super.begin(item, at);
+    if (begins && this.#isFirst) {
+      this.#isFirst = false;
+      write(frame('begun', item, times(at)));
+    }
+    return begins;
+  }
+
+  /** No result can be left here. */
+  override finish(): boolean {
+    return false;
+  }
+
+  override finishByMessage(item: number, at: number): void {
+    super.finishByMessage(item, at);
+    this.#ended = frame('ended', item, times(this.begunAt(item), at));
+  }
+
+  post(reply: HostReply): void {
+    const parts = [...this.#ended, ...frame('reply', 0, serialize(reply))];
+    this.#ended = [];
+    write(parts);
+  }
+}
+
+/** Returns when all is written; waits for a lane that is slow to read. */
+function write(parts: readonly Buffer[]): void {
+  let left: readonly Buffer[] = parts;
+  while (left.length > 0) {
+    let written = writevSync(replyPipe, left);
+    left = left.flatMap((part) => {
+      const rest = part.subarray(Math.min(written, part.length));
+      written -= part.length - rest.length;
+      return rest.length > 0 ? [rest] : [];
+    });
+  }
+}
+
+if (isMainThread) run();
+else new Guard(workerData as GuardStart).watch();
