@@ -5,7 +5,8 @@
 import type { Announcer } from './announcer.ts';
 import { Batcher } from './batcher.ts';
 import { type Moment, now, thisMoment } from './clock.ts';
-import { canceled, crashed, expired, shutDown, timedOut } from './endings.ts';
+import { Deadlines } from './deadlines.ts';
+import { canceled, crashed, finish, shutDown, timedOut } from './endings.ts';
 import { type ErrorCode, TaskwardenError } from './errors.ts';
 import type { Exit } from './lanes/host.ts';
 import type { HostKind, Lane, LaneListener, LaneOutcome } from './lanes/lane.ts';
@@ -15,6 +16,7 @@ import { backoffMs } from './scheduling/backoff.ts';
 import type { PriorityPool } from './scheduling/priority-pool.ts';
 import type { Progress } from './task/context.ts';
 import type { EndReason } from './task/info.ts';
+import type { TaskWord } from './task/run.ts';
 import type { Ending, Task } from './task/task.ts';
 import type { TaskTable } from './task/task-table.ts';
 
@@ -39,6 +41,10 @@ export class Dispatcher implements LaneListener<Task> {
   /** Those that have a slot, and are handed over in a moment. */
   readonly #taken = new Set<Task>();
   readonly #batcher = new Batcher();
+  readonly #deadlines = new Deadlines({
+    look: (task) => this.#places().of(task.type).lane.look(task),
+    end: (task, ending, onlyIfWaiting) => this.#end(task, ending, onlyIfWaiting),
+  });
   /** No attempt is to follow another any more. */
   #isFinal = false;
   #isPumpDue = false;
@@ -112,16 +118,10 @@ export class Dispatcher implements LaneListener<Task> {
     const { pool } = this.#places().of(task.type);
     task.enqueue();
     pool.put(task);
-    this.#armExpiry(task);
+    this.#deadlines.whileItWaits(task);
     this.#announcer.emit('task:queued', task);
     this.#take(pool);
     if (!task.hasSlot) this.#waiting.more(task);
-  }
-
-  #armExpiry(task: Task): void {
-    const { queueTimeoutMs } = task.options;
-    if (queueTimeoutMs === undefined) task.stopTimer();
-    else task.setTimer(Math.max(queueTimeoutMs - task.waitMs, 0), () => this.#expire(task, queueTimeoutMs));
   }
 
   /** Gives slots to all that may start now, in the order in which they came. */
@@ -154,16 +154,17 @@ export class Dispatcher implements LaneListener<Task> {
   started(task: Task, hostId: number | undefined, at: number, heard: Moment): void {
     if (task.isSettled) return;
     task.start(hostId, heard, at);
-    const { timeoutMs } = task.options;
-    if (task.ending === undefined) {
-      if (timeoutMs === undefined) task.stopTimer();
-      else task.setTimer(Math.max(timeoutMs - (heard.at - at), 0), () => this.#timeOut(task, timeoutMs));
-    }
+    if (task.ending === undefined) this.#deadlines.whileItRuns(task, heard.at - at);
+    if (task.isToStop) this.#askToFinish(task);
     this.#announcer.emit('task:started', task);
   }
 
   progress(task: Task, progress: Progress): void {
     if (!task.isSettled) this.#announcer.progress(task, progress);
+  }
+
+  said(task: Task, word: TaskWord): void {
+    if (!task.isSettled) task.conversation.hear(word);
   }
 
   ended(task: Task, outcome: LaneOutcome, heard: Moment): void {
@@ -181,7 +182,7 @@ export class Dispatcher implements LaneListener<Task> {
       } else {
         task.putBack();
         this.#places().of(task.type).pool.putBack(task);
-        this.#armExpiry(task);
+        this.#deadlines.whileItWaits(task);
       }
     }
     this.wake();
@@ -245,7 +246,7 @@ export class Dispatcher implements LaneListener<Task> {
   }
 
   #crash(task: Task, ending: Ending, heard: Moment): void {
-    if (task.crashes < (task.options.crashRetries ?? 0) && !this.#isFinal) {
+    if (task.crashes < (task.options.crashRetries ?? 0) && !this.#isFinal && !task.isToStop) {
       task.crashes += 1;
       this.#runAgain(task, ending.error, 0);
     } else {
@@ -270,7 +271,7 @@ export class Dispatcher implements LaneListener<Task> {
   }
 
   #hasRetry(task: Task): boolean {
-    return task.attempt - task.crashes <= (task.options.retries ?? 0) && !this.#isFinal;
+    return task.attempt - task.crashes <= (task.options.retries ?? 0) && !this.#isFinal && !task.isToStop;
   }
 
   #runAgain(task: Task, error: unknown, delayMs: number): void {
@@ -286,24 +287,19 @@ export class Dispatcher implements LaneListener<Task> {
     return !task.isSettled && this.#end(task, canceled(task, reason));
   }
 
-  /** A main thread that was busy reads late what its threads have said: that goes first. */
-  #timeOut(task: Task, timeoutMs: number, isLate = false): void {
-    const { attempt } = task;
-    setImmediate(() => {
-      if (task.status !== 'started' || task.attempt !== attempt) return;
-      // Its time has not begun, if it was handed to a thread that is slow; but a thread can be deaf, too.
-      const waits = this.#places().of(task.type).lane.look(task) === 'waits';
-      if (waits && !isLate) task.setTimer(timeoutMs, () => this.#timeOut(task, timeoutMs, true));
-      else this.#end(task, timedOut(task, timeoutMs));
-    });
+  /** One that waits is asked when it begins. */
+  stop(task: Task): void {
+    if (task.isSettled || task.isToStop) return;
+    task.isToStop = true;
+    if (task.status === 'started' && task.ending === undefined) this.#askToFinish(task);
   }
 
-  #expire(task: Task, timeoutMs: number): void {
-    const { queuedAt } = task;
-    setImmediate(() => {
-      if (task.status !== 'queued' || task.queuedAt !== queuedAt) return;
-      this.#end(task, expired(task, timeoutMs), true);
-    });
+  #askToFinish(task: Task): void {
+    this.#places().of(task.type).lane.stop(task, finish(task), false);
+  }
+
+  tell(task: Task, word: TaskWord): void {
+    if (task.status === 'started') this.#places().of(task.type).lane.tell(task, word);
   }
 
   /** A task that waits is settled at once, one that runs is asked to stop, and settled when it has. False: it has ended. */

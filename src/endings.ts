@@ -43,3 +43,8 @@ export function shutDown(task: Task): Ending {
   Error.stackTraceLimit = limit;
   return { reason: 'shutdown', error };
 }
+
+/** Not an end, but the request for one: the reason that the signal of the task gets. */
+export function finish(task: Task): TaskwardenError {
+  return new TaskwardenError('TASK_STOPPED', `task "${task.name}" was asked to finish`, { taskId: task.id });
+}

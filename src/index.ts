@@ -20,11 +20,11 @@ export {
   type TasksFrom,
   tasksFrom,
 } from './task/background-task.ts';
-export { currentTask, type Progress, type TaskContext } from './task/context.ts';
+export { currentTask, type Progress, type ReceiveOptions, type TaskContext } from './task/context.ts';
 export type { TaskFunction } from './task/definition.ts';
 export type { TaskHandle } from './task/handle.ts';
 export type { EndReason, TaskFilter, TaskInfo } from './task/info.ts';
 export type { MapOptions } from './task/map-tasks.ts';
 export type { TaskStatus } from './task/status.ts';
-export type { TaskCallback, TaskOptions, TaskResult, TaskSubmitter, TaskType } from './task/task-options.ts';
+export type { TaskCallback, TaskOptions, TaskResult, TaskSubmitter, TaskType, TaskYield } from './task/task-options.ts';
 export { type Transferable, transferred } from './task/transferred.ts';

@@ -34,6 +34,7 @@ import {
   type TaskOptions,
   type TaskResult,
   type TaskSubmitter,
+  type TaskYield,
   taskRules,
   taskTypes,
 } from './task/task-options.ts';
@@ -248,7 +249,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
   putTask<F extends TaskFunction>(
     target: F,
     ...[options]: [] extends Parameters<F> ? [PutOptions<F>?] : [PutOptions<F>]
-  ): TaskHandle<TaskResult<F>> {
+  ): TaskHandle<TaskResult<F>, TaskYield<F>> {
     const { args = [], ...rest } = (options ?? {}) as TaskOptions<F> & { args?: unknown };
     checkOptions({ args }, { args: arrayOf('an array of arguments', () => true) }, 'putTask()');
     if (typeof target !== 'function') checkOptions({ target }, { target: rules.function }, 'putTask()');
@@ -259,10 +260,10 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
   }
 
   /** What background tasks call. Use `putTask` instead. */
-  submit<T>(spec: TaskSpec, args: readonly unknown[]): TaskHandle<T> {
+  submit<T, Y>(spec: TaskSpec, args: readonly unknown[]): TaskHandle<T, Y> {
     const { options } = spec;
     const task = new Task(spec, args, this.#table.nextSequence(), this.#owner);
-    const handle = new TaskHandle<T>(task);
+    const handle = new TaskHandle<T, Y>(task);
     if (isHost()) {
       if (!isInert()) {
         const message = `task "${task.name}" was called inside a task; submit it from the main thread`;
@@ -290,6 +291,10 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     nameTask: (task) => this.#table.nameTask(task),
     // A module that loads in a thread cancels nothing there.
     cancel: (task, reason) => !isInert() && this.#dispatcher.cancel(task, reason),
+    stop: (task) => {
+      if (!isInert()) this.#dispatcher.stop(task);
+    },
+    tell: (task, word) => this.#dispatcher.tell(task, word),
   };
 
   /** Whether a task with these options can be taken in now. */

@@ -200,10 +200,12 @@ describe('the tables of the README', () => {
   it('have every event, with the fields of its payload', () => {
     const [table = []] = tables('Events');
     const declared = declarations.find(({ name }) => name?.text === 'SupervisorEvents')?.getText() ?? '';
-    const events = [...declared.matchAll(/^ {2}'([\w:-]+)': (.*?);\n(?= {2}['/]|})/gms)].map(([, event = '', payload = '']) => {
-      const fields = [...payload.matchAll(/readonly (\w+):/g)].map(([, field]) => field);
-      return [event, payload.startsWith('TaskEvent') ? ['task', ...fields] : fields];
-    });
+    const events = [...declared.matchAll(/^ {2}'([\w:-]+)': (.*?);\n(?= {2}['/]|})/gms)].map(
+      ([, event = '', payload = '']) => {
+        const fields = [...payload.matchAll(/readonly (\w+):/g)].map(([, field]) => field);
+        return [event, payload.startsWith('TaskEvent') ? ['task', ...fields] : fields];
+      },
+    );
     expectSame(names(table), members('SupervisorEvents'));
     expect(table.map(([event = '', payload = '']) => [event.replaceAll('`', ''), payload.match(/\w+/g)])).toEqual(
       events,

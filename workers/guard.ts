@@ -56,15 +56,14 @@ export class Guard {
           this.#answer([number]);
           return;
         }
-        this.#control.requestStop(number);
-        break;
-      case 'stop':
-        this.#control.requestStop(number);
         break;
       default:
     }
+    // What was sent before a stop is there when the stop is seen.
     const copy = Uint8Array.prototype.slice.call(body);
     this.#port.postMessage(copy, [copy.buffer]);
+    if (kind === 'stop' || kind === 'cancel') this.#control.requestStop(number);
+    if (kind !== 'run') this.#control.ring();
   }
 
   #recall(from: number): void {

@@ -4,14 +4,15 @@
  */
 import { now } from '../src/clock.ts';
 import { TaskwardenError } from '../src/errors.ts';
-import { restoreBuffers } from '../src/lanes/buffers.ts';
+import { carriesBuffer, restoreBuffers, restoreWord } from '../src/lanes/buffers.ts';
 import { unpackArgs, unpackId } from '../src/lanes/columns.ts';
 import type { ControlBlock } from '../src/lanes/control-block.ts';
 import { decodeThrown, encodeThrown } from '../src/lanes/error-codec.ts';
 import type { Failed, HostMessage, HostReply, RunMessage } from '../src/lanes/protocol.ts';
-import { type Progress, Run } from '../src/task/context.ts';
+import type { Progress } from '../src/task/context.ts';
 import { explainInertWait } from '../src/task/inert.ts';
 import { type LoadedFunction, loadFunction } from '../src/task/load-function.ts';
+import { Run, type TaskWord } from '../src/task/run.ts';
 import { taskId } from '../src/task/task-id.ts';
 import { type Transferable, takeTransfers, unwrapTransferred } from '../src/task/transferred.ts';
 
@@ -38,6 +39,8 @@ interface Batch {
 interface HostSide {
   readonly post: PostReply;
   readonly control: ControlBlock;
+  /** Receives what was posted first, if something was, though the thread is busy. */
+  readonly hear: () => boolean;
   /** See `ThreadStart`. */
   readonly idPrefix: string;
   readonly batchMs: number;
@@ -51,6 +54,8 @@ export class HostRuntime {
   /** A batch some of whose arguments are still on their way. */
   #coming: Batch | undefined;
   #running: ItemRun | undefined;
+  /** What was said to items of the batch that have not begun. */
+  #early: { readonly item: number; readonly word: TaskWord }[] = [];
 
   constructor(host: HostSide) {
     this.#host = host;
@@ -67,10 +72,18 @@ export class HostRuntime {
         if (message.buffers !== undefined) restoreBuffers(message.args as unknown[], message.buffers);
         this.#arrive(message.args);
         break;
+      case 'word':
+        this.#tell(message.item, restoreWord(message));
+        break;
       case 'stop':
         if (this.#running?.item === message.item) this.#running.stop(decodeThrown(message.reason));
         break;
     }
+  }
+
+  #tell(item: number, word: TaskWord): void {
+    if (this.#running?.item === item) this.#running.hear(word);
+    else if (this.#control.state(item) === 'waiting') this.#early.push({ item, word });
   }
 
   /** A message came that can't be read: the arguments of an item, or the batch of an only task. */
@@ -94,6 +107,7 @@ export class HostRuntime {
   /** Runs the batch as soon as all its arguments are there. */
   #collect(batch: Batch): void {
     const { message, args } = batch;
+    this.#early = [];
     this.#coming = batch;
     while (args.length < message.items) {
       const next = unpackArgs(message.args, args.length);
@@ -118,6 +132,7 @@ export class HostRuntime {
       if (!(outcome instanceof Failure)) {
         run = new ItemRun(this.#host, message, item, outcome as readonly unknown[]);
         this.#running = run;
+        for (const early of this.#early) if (early.item === item) run.hear(early.word);
         try {
           outcome = run.call(loaded.fn, loaded.receiver);
           if (isThenable(outcome)) outcome = await outcome;
@@ -220,6 +235,25 @@ class ItemRun extends Run {
   protected report(progress: Progress): void {
     this.hasSpoken = true;
     this.#host.post({ kind: 'progress', item: this.item, progress });
+  }
+
+  protected say(word: TaskWord): void {
+    try {
+      this.#host.post({ kind: 'word', item: this.item, word, isBuffer: carriesBuffer(word) });
+    } catch (cause) {
+      const message = `what was sent can't be copied: ${(cause as Error).message}; send plain data`;
+      throw new TaskwardenError('MESSAGE_NOT_CLONEABLE', message, { cause });
+    }
+    this.hasSpoken = true;
+  }
+
+  protected listen(timeoutMs: number): boolean {
+    const { control, hear } = this.#host;
+    const { rings } = control;
+    if (hear()) return true;
+    if (timeoutMs <= 0) return false;
+    control.awaitRing(rings, timeoutMs);
+    return hear();
   }
 }
 

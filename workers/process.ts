@@ -4,7 +4,7 @@
  * anything else happens: no death of it takes that along.
  */
 import { writevSync } from 'node:fs';
-import { isMainThread, MessageChannel, Worker, workerData } from 'node:worker_threads';
+import { isMainThread, MessageChannel, receiveMessageOnPort, Worker, workerData } from 'node:worker_threads';
 import { ControlBlock } from '../src/lanes/control-block.ts';
 import { deserialize, frame, replyPipe, serialize, times } from '../src/lanes/frames.ts';
 import type { HostMessage, HostReply, HostStart } from '../src/lanes/protocol.ts';
@@ -28,11 +28,16 @@ function run(): void {
   });
   port.once('message', (first: Uint8Array) => {
     const { idPrefix, batchMs } = deserialize(Buffer.from(first.buffer)) as HostStart;
-    const runtime = new HostRuntime({ post: (reply) => control.post(reply), control, idPrefix, batchMs });
+    const hear = () => {
+      const received = receiveMessageOnPort(port) as { message: GuardMessage } | undefined;
+      if (received !== undefined) receive(received.message);
+      return received !== undefined;
+    };
+    const runtime = new HostRuntime({ post: (reply) => control.post(reply), hear, control, idPrefix, batchMs });
     process.on('uncaughtExceptionMonitor', (error) => {
       if (process.listenerCount('uncaughtException') === 0) runtime.crash(error); // else the module deals with it
     });
-    port.on('message', (message: GuardMessage) => {
+    const receive = (message: GuardMessage) => {
       if (message === null) process.exit();
       let readable: HostMessage;
       try {
@@ -43,7 +48,8 @@ function run(): void {
       }
       if (readable.kind === 'run') control.expect();
       runtime.receive(readable);
-    });
+    };
+    port.on('message', receive);
     write(frame('up'));
   });
 }

@@ -1,4 +1,5 @@
 /** What a thread of the thread lane runs: it is called once, with the port on which everything else travels. */
+import { receiveMessageOnPort } from 'node:worker_threads';
 import { ControlBlock } from '../src/lanes/control-block.ts';
 import type { HostMessage, HostReply, ThreadStart } from '../src/lanes/protocol.ts';
 import { becomeHost } from '../src/task/inert.ts';
@@ -8,7 +9,12 @@ import { HostRuntime } from './host-runtime.ts';
 export function start({ port, control, idPrefix, batchMs }: ThreadStart): void {
   becomeHost();
   const post = (reply: HostReply, transfer: readonly Transferable[] = []) => port.postMessage(reply, transfer);
-  const runtime = new HostRuntime({ post, control: new ControlBlock(control), idPrefix, batchMs });
+  const hear = () => {
+    const received = receiveMessageOnPort(port);
+    if (received !== undefined) runtime.receive(received.message);
+    return received !== undefined;
+  };
+  const runtime = new HostRuntime({ post, hear, control: new ControlBlock(control), idPrefix, batchMs });
   process.on('uncaughtExceptionMonitor', (error) => {
     if (process.listenerCount('uncaughtException') === 0) runtime.crash(error); // else the module deals with it
   });

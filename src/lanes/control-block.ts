@@ -24,6 +24,11 @@ const constants: readonly unknown[] = [undefined, null, false, true];
 const firstConstant = 1;
 const numeric = firstConstant + constants.length;
 
+const capacity = 512;
+/** Behind the words of the items: whether the definition loads, and how often the bell has rung. */
+const loadingIndex: number = capacity;
+const bellIndex: number = capacity + 1;
+
 /** How far an item is. `posted`: it has ended, and a message says what it came to; `finished`: it has, and `result` does. */
 export type ItemState = 'waiting' | 'withdrawn' | 'running' | 'posted' | 'finished';
 
@@ -32,7 +37,7 @@ const columns = 3;
 
 export class ControlBlock {
   /** How many items a batch may have. */
-  static readonly capacity: number = 512;
+  static readonly capacity: number = capacity;
 
   readonly buffer: SharedArrayBuffer;
   readonly #results: Float64Array;
@@ -41,10 +46,9 @@ export class ControlBlock {
   readonly #words: Int32Array;
 
   constructor(buffer?: SharedArrayBuffer) {
-    const { capacity } = ControlBlock;
     const columnBytes = capacity * Float64Array.BYTES_PER_ELEMENT;
     this.buffer =
-      buffer ?? new SharedArrayBuffer(columns * columnBytes + (capacity + 1) * Int32Array.BYTES_PER_ELEMENT);
+      buffer ?? new SharedArrayBuffer(columns * columnBytes + (bellIndex + 1) * Int32Array.BYTES_PER_ELEMENT);
     this.#results = new Float64Array(this.buffer, 0, capacity);
     this.#begunAt = new Float64Array(this.buffer, columnBytes, capacity);
     this.#endedAt = new Float64Array(this.buffer, 2 * columnBytes, capacity);
@@ -54,16 +58,16 @@ export class ControlBlock {
   /** For a new batch, while no one runs the old one. */
   reset(items: number): void {
     this.#words.fill(0, 0, items);
-    this.#words[ControlBlock.capacity] = 0;
+    this.#words[loadingIndex] = 0;
   }
 
   /** The definition of the batch begins to be loaded. */
   beginLoading(): void {
-    Atomics.store(this.#words, ControlBlock.capacity, begun);
+    Atomics.store(this.#words, loadingIndex, begun);
   }
 
   get hasBegunLoading(): boolean {
-    return Atomics.load(this.#words, ControlBlock.capacity) === begun;
+    return Atomics.load(this.#words, loadingIndex) === begun;
   }
 
   /** False if the item was withdrawn: then it must not run. Times are those of `now()` in `clock.ts`. */
@@ -103,6 +107,22 @@ export class ControlBlock {
 
   isStopRequested(item: number): boolean {
     return (Atomics.load(this.#words, item) & stopRequested) !== 0;
+  }
+
+  /** For a thread that is busy: something was posted to it. */
+  ring(): void {
+    Atomics.add(this.#words, bellIndex, 1);
+    Atomics.notify(this.#words, bellIndex);
+  }
+
+  /** How often the bell has rung. */
+  get rings(): number {
+    return Atomics.load(this.#words, bellIndex);
+  }
+
+  /** Blocks the thread until the bell has rung more often than that, or the time is over. */
+  awaitRing(rings: number, timeoutMs: number): void {
+    Atomics.wait(this.#words, bellIndex, rings, timeoutMs);
   }
 
   state(item: number): ItemState {

@@ -4,6 +4,7 @@
  * cloned; a field that can't is replaced by a text. Not kept: own classes (their instances arrive as the built-in
  * class that they extend, under their own name).
  */
+import { isCloneable } from '../cloneable.ts';
 import { type ErrorCode, TaskwardenError } from '../errors.ts';
 import { show } from '../options.ts';
 
@@ -118,18 +119,6 @@ function copyable(value: unknown): unknown {
 
 function instead(value: unknown): string {
   return `[${show(value)}: can't be cloned]`;
-}
-
-/** Whether the structured clone takes the value. Costs a clone, unless it is a primitive. */
-export function isCloneable(value: unknown): boolean {
-  if (typeof value === 'function' || typeof value === 'symbol') return false;
-  if (typeof value !== 'object' || value === null) return true;
-  try {
-    structuredClone(value);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function isError(value: unknown): value is Error {

@@ -6,6 +6,8 @@
 import { now, thisMoment } from '../clock.ts';
 import { TaskwardenError } from '../errors.ts';
 import { batchMs } from '../scheduling/pace.ts';
+import type { TaskWord } from '../task/run.ts';
+import { restoreWord } from './buffers.ts';
 import { ControlBlock } from './control-block.ts';
 import { type Exit, type HostOptions, howItEnded, type LaneReply, type StartHost } from './host.ts';
 import type { HostKind, Lane, LaneListener, LaneTask, TaskReach } from './lane.ts';
@@ -126,6 +128,10 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
     seat.stop(task, reason, isFinal);
   }
 
+  tell(task: T, word: TaskWord): void {
+    this.#seatOf(task)?.tell(task, word);
+  }
+
   /** Of a batch, the others are not to lose their host to one that waits; unless it is deaf. */
   kill(task: T): void {
     const seat = this.#seatOf(task);
@@ -231,6 +237,9 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
         break;
       case 'progress':
         seat.progress(reply.item, reply.progress);
+        break;
+      case 'word':
+        seat.said(reply.item, restoreWord(reply));
         break;
       case 'recalled':
         this.#return(seat.recalled(reply.items));

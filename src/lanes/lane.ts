@@ -2,6 +2,7 @@
 import type { Moment } from '../clock.ts';
 import type { Progress } from '../task/context.ts';
 import type { Definition } from '../task/definition.ts';
+import type { TaskWord } from '../task/run.ts';
 import type { ResolvedTaskOptions } from '../task/task-options.ts';
 import type { Exit } from './host.ts';
 import type { FailureKind } from './protocol.ts';
@@ -45,6 +46,7 @@ export interface LaneListener<T extends LaneTask> {
    */
   started(task: T, hostId: number | undefined, at: number, heard: Moment): void;
   progress(task: T, progress: Progress): void;
+  said(task: T, word: TaskWord): void;
   /** Once for each task handed over, unless it is given back. */
   ended(task: T, outcome: LaneOutcome, heard: Moment): void;
   /** Instead of `ended`: they did not begin, through no fault of their own, and may be handed over again. */
@@ -77,6 +79,8 @@ export interface Lane<T extends LaneTask> {
   withdraw(task: T): boolean;
   /** Asks a running task to stop. `isFinal`: it need not begin any more; else what it then returns is still wanted. */
   stop(task: T, reason: unknown, isFinal: boolean): void;
+  /** Says something to a task whose start was told. Throws `MESSAGE_NOT_CLONEABLE`; then nothing was said. */
+  tell(task: T, word: TaskWord): void;
   /** Ends what a task runs in, or keeps from running, if that can be done; of one that runs, `ended` follows soon. */
   kill(task: T): void;
   /** Resolves when the hosts that are always kept are up. */

@@ -1,7 +1,9 @@
 /** The main event loop as a lane: functions are called here, closures and all. Nothing here can be ended by force. */
 import { now, thisMoment } from '../clock.ts';
-import { type Progress, Run } from '../task/context.ts';
+import { TaskwardenError } from '../errors.ts';
+import type { Progress } from '../task/context.ts';
 import { loadFunction } from '../task/load-function.ts';
+import { Run, type TaskWord } from '../task/run.ts';
 import { unwrapTransferred } from '../task/transferred.ts';
 import type { Lane, LaneListener, LaneOutcome, LaneTask, TaskReach } from './lane.ts';
 import type { FailureKind } from './protocol.ts';
@@ -24,9 +26,14 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
   }
 
   run([task]: readonly [T]): void {
-    const loopRun = new LoopRun(task, (progress) => {
-      if (this.#runs.get(task) === loopRun) this.#listener.progress(task, progress);
-    });
+    const whileItRuns = (tell: () => void) => {
+      if (this.#runs.get(task) === loopRun) tell();
+    };
+    const loopRun = new LoopRun(
+      task,
+      (progress) => whileItRuns(() => this.#listener.progress(task, progress)),
+      (word) => whileItRuns(() => this.#listener.said(task, word)),
+    );
     this.#runs.set(task, loopRun);
     queueMicrotask(() => void this.#call(task, loopRun));
   }
@@ -46,6 +53,10 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
 
   stop(task: T, reason: unknown): void {
     this.#runs.get(task)?.stop(reason);
+  }
+
+  tell(task: T, word: TaskWord): void {
+    this.#runs.get(task)?.hear(word);
   }
 
   /** The function can't be ended: its task ends, and what it still does is not seen any more. */
@@ -95,15 +106,17 @@ class LoopRun extends Run {
   readonly attempt: number;
   begun = false;
   readonly #task: LaneTask;
-  readonly #tell: (progress: Progress) => void;
+  readonly #tellProgress: (progress: Progress) => void;
+  readonly #tellWord: (word: TaskWord) => void;
   #isStopRequested = false;
 
-  constructor(task: LaneTask, tell: (progress: Progress) => void) {
+  constructor(task: LaneTask, tellProgress: (progress: Progress) => void, tellWord: (word: TaskWord) => void) {
     super(task.args);
     this.name = task.name;
     this.attempt = task.attempt + 1;
     this.#task = task;
-    this.#tell = tell;
+    this.#tellProgress = tellProgress;
+    this.#tellWord = tellWord;
   }
 
   get id(): string {
@@ -115,7 +128,19 @@ class LoopRun extends Run {
   }
 
   protected report(progress: Progress): void {
-    this.#tell(progress);
+    this.#tellProgress(progress);
+  }
+
+  protected say(word: TaskWord): void {
+    this.#tellWord(word);
+  }
+
+  protected listen(timeoutMs: number): boolean {
+    if (timeoutMs <= 0) return false;
+    const message =
+      'recvSync() would wait for ever: while it waits on the event loop, nothing can be sent; ' +
+      'use await recv(), or recvSync({ timeoutMs: 0 })';
+    throw new TaskwardenError('WOULD_BLOCK', message, { taskId: this.id });
   }
 
   override stop(reason: unknown): void {

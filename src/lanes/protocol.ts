@@ -6,6 +6,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Progress } from '../task/context.ts';
 import type { WireDefinition } from '../task/definition.ts';
+import type { TaskWord } from '../task/run.ts';
 import type { ArgsColumn, IdsColumn } from './columns.ts';
 import type { WireThrown } from './error-codec.ts';
 
@@ -48,7 +49,7 @@ interface ArgsMessage {
   readonly buffers?: readonly number[];
 }
 
-export interface StopMessage {
+interface StopMessage {
   readonly kind: 'stop';
   readonly item: number;
   /** It need not begin any more; else what it returns is still wanted. */
@@ -56,8 +57,17 @@ export interface StopMessage {
   readonly reason: WireThrown;
 }
 
+/** To an item that has begun, or that is about to; or from one that runs. */
+interface WordMessage {
+  readonly kind: 'word';
+  readonly item: number;
+  readonly word: TaskWord;
+  /** What it carries is a Buffer. */
+  readonly isBuffer: boolean;
+}
+
 /** From a lane to a thread or child. */
-export type HostMessage = RunMessage | ArgsMessage | StopMessage;
+export type HostMessage = RunMessage | ArgsMessage | StopMessage | WordMessage;
 
 /**
  * Why a task failed in a thread: its function threw; it could not be found or loaded; its result can't be cloned.
@@ -85,6 +95,7 @@ export type HostReply =
   /** The batch is over. Items that have not begun are given back: those before them took longer than was thought. */
   | { readonly kind: 'done' }
   | { readonly kind: 'progress'; readonly item: number; readonly progress: Progress }
+  | WordMessage
   /** Only from a child, whose memory the lane can't see: items that will never begin, since it was asked so. */
   | { readonly kind: 'recalled'; readonly items: readonly number[] }
   /** The last word of a thread that an uncaught error ends. */

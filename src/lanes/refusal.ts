@@ -1,8 +1,8 @@
 /** What of a task can't cross to its thread or child, or back, and what of it is handed over instead of copied. */
+import { isCloneable } from '../cloneable.ts';
 import { TaskwardenError } from '../errors.ts';
 import type { TaskType } from '../task/task-options.ts';
 import type { Transferable } from '../task/transferred.ts';
-import { isCloneable } from './error-codec.ts';
 import type { HostKind, LaneTask } from './lane.ts';
 
 /** A task that could not be posted, and why. */
@@ -63,5 +63,15 @@ export function unreadable(cause: unknown): TaskwardenError {
     'RESULT_NOT_CLONEABLE',
     "the result can't be read: it may hold a buffer that was handed over before; hand each buffer over once",
     { cause },
+  );
+}
+
+/** Why a message could not be sent to a task. */
+export function unsayable(task: LaneTask, cause: unknown): TaskwardenError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new TaskwardenError(
+    'MESSAGE_NOT_CLONEABLE',
+    `the message can't be sent to task "${task.name}": it can't be copied (${reason}); send plain data`,
+    { cause, taskId: task.id },
   );
 }

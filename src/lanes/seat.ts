@@ -5,14 +5,15 @@
 import { type Moment, now, thisMoment } from '../clock.ts';
 import type { Progress } from '../task/context.ts';
 import { wireDefinition } from '../task/definition.ts';
-import { findBuffers, restoreBuffers } from './buffers.ts';
+import type { TaskWord } from '../task/run.ts';
+import { carriesBuffer, findBuffers, restoreBuffers } from './buffers.ts';
 import { packArgs, packIds } from './columns.ts';
 import type { ControlBlock } from './control-block.ts';
 import { decodeThrown, encodeThrown } from './error-codec.ts';
 import type { Exit, Host } from './host.ts';
 import type { LaneListener, LaneOutcome, LaneTask, TaskReach } from './lane.ts';
 import type { FailureKind, ItemReply, RunMessage } from './protocol.ts';
-import { isTransferring, type Refusal, transfersOf, unreadable, unsendable } from './refusal.ts';
+import { isTransferring, type Refusal, transfersOf, unreadable, unsayable, unsendable } from './refusal.ts';
 
 /**
  *   starting ──▶ idle ◀──▶ busy
@@ -251,6 +252,22 @@ export class Seat<T extends LaneTask> {
     this.update();
     const task = this.#batch[item];
     if (task !== undefined) this.#listener.progress(task, progress);
+  }
+
+  said(item: number, word: TaskWord): void {
+    this.update();
+    const task = this.#batch[item];
+    if (task !== undefined) this.#listener.said(task, word);
+  }
+
+  tell(task: T, word: TaskWord): void {
+    const item = this.#batch.indexOf(task);
+    if (item < this.#item) return; // it has ended
+    try {
+      this.host?.post({ kind: 'word', item, word, isBuffer: carriesBuffer(word) }, []);
+    } catch (problem) {
+      throw unsayable(task, problem);
+    }
   }
 
   /**

@@ -82,6 +82,7 @@ export class ThreadHost implements Host {
   post(message: HostMessage, transfer: readonly Transferable[]): void {
     if (message.kind === 'stop') this.control.requestStop(message.item);
     this.#port.postMessage(message, transfer);
+    if (message.kind === 'stop' || message.kind === 'word') this.control.ring();
   }
 
   end(): void {

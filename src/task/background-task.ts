@@ -22,12 +22,13 @@ import {
   type TaskOptions,
   type TaskResult,
   type TaskSubmitter,
+  type TaskYield,
 } from './task-options.ts';
 
 /** A function whose calls are tasks. */
 export interface BackgroundTask<F extends TaskFunction> {
   /** Submits a task, and returns at once. */
-  (...args: Parameters<F>): TaskHandle<TaskResult<F>>;
+  (...args: Parameters<F>): TaskHandle<TaskResult<F>, TaskYield<F>>;
   readonly name: string;
   /** The same task with other options; what they don't say stays. */
   with(options: TaskOptions<F>): BackgroundTask<F>;
@@ -189,7 +190,7 @@ function wrap(definition: Definition, options: ResolvedTaskOptions): BackgroundT
   }
   const spec: TaskSpec = Object.freeze({ definition, options });
   const submitter = () => options.supervisor ?? defaultSubmitter();
-  const submit = (...args: unknown[]) => submitter().submit<unknown>(spec, args);
+  const submit = (...args: unknown[]) => submitter().submit<unknown, unknown>(spec, args);
   return Object.defineProperties(submit, {
     name: { value: options.name ?? definition.name },
     spec: { value: spec },

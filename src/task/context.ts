@@ -4,7 +4,6 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { TaskwardenError } from '../errors.ts';
-import { rules } from '../options.ts';
 
 /** How far a task has come. */
 export interface Progress {
@@ -29,6 +28,27 @@ export interface TaskContext {
    * before the task ends.
    */
   progress(fraction: number, note?: string): void;
+  /**
+   * Sends something to whoever reads `handle.messages()`. Resolves when there is room for more, so that a task that
+   * awaits it does not outrun its reader; while nobody reads, all is kept and nothing waits. Resolves with false if the
+   * task has ended. Throws `MESSAGE_NOT_CLONEABLE`.
+   */
+  send(data: unknown): Promise<boolean>;
+  /**
+   * What `handle.send()` has sent, in order. Waits for it; undefined when `timeoutMs` is over, or when nothing is left
+   * and the task is asked to stop.
+   */
+  recv(options?: ReceiveOptions): Promise<unknown>;
+  /**
+   * The same for code that does not await, such as a busy loop. On the event loop it never waits, since nothing could
+   * come: if nothing is there it throws `WOULD_BLOCK`, unless `timeoutMs` is 0.
+   */
+  recvSync(options?: ReceiveOptions): unknown;
+}
+
+export interface ReceiveOptions {
+  /** How long to wait. 0: not at all. Default: Infinity. */
+  readonly timeoutMs?: number;
 }
 
 const storageSymbol = Symbol.for('taskwarden.context');
@@ -45,79 +65,11 @@ export function currentTask(): TaskContext {
   return context;
 }
 
-export function isInTask(): boolean {
-  return storage.getStore() !== undefined;
+/** Calls something in the context of a task. */
+export function runInTask<A extends unknown[], R>(context: TaskContext, call: (...args: A) => R, ...args: A): R {
+  return storage.run(context, call, ...args);
 }
 
-const progressEveryMs = 20;
-
-/** The context of one run of one task. What its lane knows of the task, the lane adds. */
-export abstract class Run implements TaskContext {
-  abstract readonly id: string;
-  abstract readonly name: string;
-  abstract readonly attempt: number;
-  readonly args: readonly unknown[];
-  #abort: AbortController | undefined = undefined;
-  #reason: unknown = undefined;
-  #progress: { reportedAt: number; unreported?: Progress | undefined; timer?: NodeJS.Timeout | undefined } | undefined =
-    undefined;
-  #ended = false;
-  #wasStopped = false;
-
-  constructor(args: readonly unknown[]) {
-    this.args = args;
-  }
-
-  protected abstract isStopRequested(): boolean;
-  protected abstract report(progress: Progress): void;
-
-  get stopped(): boolean {
-    return this.#ended ? this.#wasStopped : this.isStopRequested();
-  }
-
-  get signal(): AbortSignal {
-    this.#abort ??= new AbortController();
-    if (this.stopped) this.#abort.abort(this.#reason ?? new TaskwardenError('TASK_CANCELED', 'asked to stop'));
-    return this.#abort.signal;
-  }
-
-  progress(fraction: number, note?: string): void {
-    rules.fraction(fraction, 'the fraction of progress()');
-    if (note !== undefined) rules.text(note, 'the note of progress()');
-    if (this.#ended) return;
-    this.#progress ??= { reportedAt: -Infinity };
-    this.#progress.unreported = note === undefined ? { fraction } : { fraction, note };
-    const sinceMs = performance.now() - this.#progress.reportedAt;
-    if (sinceMs >= progressEveryMs) this.#report();
-    else this.#progress.timer ??= setTimeout(() => this.#report(), progressEveryMs - sinceMs).unref();
-  }
-
-  #report(): void {
-    if (this.#progress === undefined) return;
-    const { timer, unreported } = this.#progress;
-    clearTimeout(timer);
-    this.#progress.timer = undefined;
-    if (unreported === undefined) return;
-    this.#progress.reportedAt = performance.now();
-    this.#progress.unreported = undefined;
-    this.report(unreported);
-  }
-
-  /** Calls the function in this context; what it gives may be a promise. */
-  call(fn: (...args: never[]) => unknown, receiver: unknown): unknown {
-    return storage.run(this, Reflect.apply, fn, receiver, this.args);
-  }
-
-  /** The task was asked to stop; its stop flag is up already. */
-  stop(reason: unknown): void {
-    this.#reason = reason;
-    this.#abort?.abort(reason);
-  }
-
-  /** The function has ended: says what progress was not said yet. */
-  end(): void {
-    this.#wasStopped = this.stopped; // what is left of it must not read the flag of the next task
-    this.#ended = true;
-    this.#report();
-  }
+export function isInTask(): boolean {
+  return storage.getStore() !== undefined;
 }

@@ -21,7 +21,7 @@ const keepResolve = (resolve: (value: never) => void): void => {
  * The promise of a task's result, with its state. A failure that nobody awaits is an event and a log line, never an
  * unhandled rejection.
  */
-export class TaskHandle<T> extends Promise<T> {
+export class TaskHandle<T, Y = unknown> extends Promise<T> implements AsyncIterable<Y> {
   readonly #task: Task;
   /** What resolves it; once it is settled, the result. One of the two is enough, and there may be a million handles. */
   #outcome: unknown;
@@ -43,7 +43,7 @@ export class TaskHandle<T> extends Promise<T> {
     super(keepResolve);
     this.#task = task;
     this.#outcome = lastResolve;
-    task.attach(this);
+    task.attach(this as unknown as TaskHandle<unknown>);
   }
 
   #settle(completed: boolean, outcome: unknown): void {
@@ -109,6 +109,52 @@ export class TaskHandle<T> extends Promise<T> {
    */
   cancel(reason?: unknown): boolean {
     return this.#task.cancel(reason);
+  }
+
+  /**
+   * Asks the task to finish: `currentTask().stopped` turns true, its `signal` aborts, and `recv()` waits no more. What it
+   * then returns is its result. A task that waits is asked when it begins. Resolves when the task has ended, however.
+   */
+  async stop(): Promise<void> {
+    this.#task.stop();
+    try {
+      await this;
+    } catch {
+      // it is in `exception`
+    }
+  }
+
+  /**
+   * Sends something to the task, which gets it from `currentTask().recv()`; one that waits gets it when it has begun.
+   * Resolves when there is room for more, so that a sender who awaits it does not outrun the task; or with false, if the
+   * task ended without taking it. Throws `MESSAGE_NOT_CLONEABLE`. Another attempt gets what the one before has not taken.
+   */
+  send(data: unknown): Promise<boolean> {
+    return this.#task.send(data);
+  }
+
+  /**
+   * What the task sends with `currentTask().send()`, from the first that was not read, until it has ended. Each message
+   * goes to one reader; what nobody reads is kept as long as the handle.
+   */
+  messages<M = unknown>(): AsyncGenerator<M, void, undefined> {
+    return this.#task.conversation.messages[Symbol.asyncIterator]() as AsyncGenerator<M, void, undefined>;
+  }
+
+  /**
+   * What a generator task yields, as it comes; it runs no more than some values ahead of its reader. Throws what the task
+   * fails with. A loop that is left cancels the task.
+   */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Y, void, undefined> {
+    try {
+      yield* this.#task.conversation.results[Symbol.asyncIterator]() as AsyncGenerator<Y, void, undefined>;
+      await this;
+    } finally {
+      if (!this.done) {
+        this.cancel('the loop over its results was left');
+        await this.stop();
+      }
+    }
   }
 
   /** Calls the listener with each report of the task's progress, until it ends. */

@@ -34,6 +34,28 @@ export interface TaskInfo {
   readonly endReason: EndReason | undefined;
 }
 
+/** A snapshot. */
+export function infoOf(task: TaskInfo): TaskInfo {
+  return Object.freeze({
+    id: task.id,
+    name: task.name,
+    type: task.type,
+    priority: task.priority,
+    status: task.status,
+    attempt: task.attempt,
+    timeQueued: task.timeQueued,
+    timeStarted: task.timeStarted,
+    timeFinished: task.timeFinished,
+    waitMs: task.waitMs,
+    runMs: task.runMs,
+    threadId: task.threadId,
+    pid: task.pid,
+    progress: task.progress,
+    error: task.error,
+    endReason: task.endReason,
+  });
+}
+
 /** Which tasks `getTasks` lists: those that match all that is given. */
 export interface TaskFilter {
   readonly status?: TaskStatus;

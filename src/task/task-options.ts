@@ -11,8 +11,13 @@ export const taskTypes = ['thread', 'process', 'loop'] as const;
 /** Where a task runs: in a thread, in a child process, or on the main event loop (for I/O; closures are fine there). */
 export type TaskType = (typeof taskTypes)[number];
 
-/** What a task function's promise gives, or what it returns. */
-export type TaskResult<F extends TaskFunction> = Awaited<ReturnType<F>>;
+/** What a task function's promise gives, or what it returns; of a generator, what that returns. */
+export type TaskResult<F extends TaskFunction> =
+  ReturnType<F> extends AsyncGenerator<unknown, infer R> | Generator<unknown, infer R> ? R : Awaited<ReturnType<F>>;
+
+/** What a generator task yields. */
+export type TaskYield<F extends TaskFunction> =
+  ReturnType<F> extends AsyncGenerator<infer Y> | Generator<infer Y> ? Y : unknown;
 
 /** A function called with the result of a task that completed. What it throws is logged and changes nothing. */
 export type TaskCallback<R> = (result: R) => unknown;
@@ -61,7 +66,7 @@ export interface TaskOptions<F extends TaskFunction = TaskFunction> {
 /** What takes tasks: a `TaskSupervisor`. */
 export interface TaskSubmitter {
   /** What background tasks call. Use `putTask` instead. */
-  submit<T>(spec: TaskSpec, args: readonly unknown[]): TaskHandle<T>;
+  submit<T, Y>(spec: TaskSpec, args: readonly unknown[]): TaskHandle<T, Y>;
   /** Whether a task with these options can be taken in now. */
   hasRoom(options: ResolvedTaskOptions): boolean;
   /** Resolves when one more task can wait. */

@@ -5,14 +5,19 @@
 import { AsyncResource } from 'node:async_hooks';
 import { callSafely } from '../call-safely.ts';
 import { type Moment, now, Timer, thisMoment } from '../clock.ts';
+import { isCloneable } from '../cloneable.ts';
+import { TaskwardenError } from '../errors.ts';
 import type { Priority } from '../scheduling/priority-pool.ts';
 import type { Progress } from './context.ts';
+import { Conversation } from './conversation.ts';
 import { Course } from './course.ts';
 import type { Definition } from './definition.ts';
+import { TaskFlags } from './flags.ts';
 import { settleHandle, type TaskHandle } from './handle.ts';
 import { isInert, noteInertWait } from './inert.ts';
-import type { EndReason, TaskInfo } from './info.ts';
+import { type EndReason, infoOf, type TaskInfo } from './info.ts';
 import { onAbort } from './on-abort.ts';
+import type { TaskWord } from './run.ts';
 import { canBecome, type TaskStatus } from './status.ts';
 import type { ResolvedTaskOptions, TaskType } from './task-options.ts';
 
@@ -29,6 +34,10 @@ export interface TaskOwner {
   /** Gives a task its id, and can find it by that from then on. */
   nameTask(task: Task): string;
   cancel(task: Task, reason: unknown): boolean;
+  /** Asks it to finish, now or as soon as it has begun. */
+  stop(task: Task): void;
+  /** Says something to a task that has begun. */
+  tell(task: Task, word: TaskWord): void;
 }
 
 /** What to run, and how: what all calls of a background task share. */
@@ -54,14 +63,10 @@ interface Extras {
   unlisten?: (() => void) | undefined;
   progressListeners?: ((progress: Progress) => void)[] | undefined;
   scope?: AsyncResource;
+  conversation?: Conversation;
 }
 
-const slotFlag = 1;
-const awaitedFlag = 2;
-const forgottenFlag = 4;
-const warningShift = 3;
-
-export class Task {
+export class Task extends TaskFlags {
   readonly spec: TaskSpec;
   args: readonly unknown[];
   readonly sequence: number;
@@ -72,13 +77,13 @@ export class Task {
   previous: Task | undefined = undefined;
 
   readonly #owner: TaskOwner;
-  #flags = 0;
   /** Holds the result, so that a task that is kept for its TaskInfo does not. */
   #handle: TaskHandle<unknown> | undefined = undefined;
   #course: Course | undefined = undefined;
   #extras: Extras | undefined = undefined;
 
   constructor(spec: TaskSpec, args: readonly unknown[], sequence: number, owner: TaskOwner) {
+    super();
     this.spec = spec;
     this.args = args;
     this.sequence = sequence;
@@ -163,9 +168,12 @@ export class Task {
     this.#run.runMs = runMs;
   }
 
-  /** Of the thread or process it runs or ran in last. */
-  get #hostId(): number | undefined {
-    return this.#course?.hostId;
+  get threadId(): number | undefined {
+    return this.type === 'thread' ? this.#course?.hostId : undefined;
+  }
+
+  get pid(): number | undefined {
+    return this.type === 'process' ? this.#course?.hostId : undefined;
   }
 
   get error(): unknown {
@@ -201,50 +209,6 @@ export class Task {
     this.#more.crashes = crashes;
   }
 
-  /** A slot was taken for it, or for one that it goes with, and it has not come back. */
-  get hasSlot(): boolean {
-    return this.#has(slotFlag);
-  }
-
-  set hasSlot(has: boolean) {
-    this.#set(slotFlag, has);
-  }
-
-  /** Somebody waits, or waited, for the handle. */
-  get awaited(): boolean {
-    return this.#has(awaitedFlag);
-  }
-
-  set awaited(is: boolean) {
-    this.#set(awaitedFlag, is);
-  }
-
-  /** It is not to be found by its id any more. */
-  get isForgotten(): boolean {
-    return this.#has(forgottenFlag);
-  }
-
-  set isForgotten(is: boolean) {
-    this.#set(forgottenFlag, is);
-  }
-
-  /** Which warnings about waiting were given, a bit for each. */
-  get warnings(): number {
-    return this.#flags >> warningShift;
-  }
-
-  set warnings(warnings: number) {
-    this.#flags = (this.#flags & ((1 << warningShift) - 1)) | (warnings << warningShift);
-  }
-
-  #has(flag: number): boolean {
-    return (this.#flags & flag) !== 0;
-  }
-
-  #set(flag: number, is: boolean): void {
-    this.#flags = is ? this.#flags | flag : this.#flags & ~flag;
-  }
-
   isBefore(other: Task): boolean {
     return this.queuedAt < other.queuedAt || (this.queuedAt === other.queuedAt && this.sequence < other.sequence);
   }
@@ -255,6 +219,30 @@ export class Task {
 
   cancel(reason: unknown): boolean {
     return this.#owner.cancel(this, reason);
+  }
+
+  stop(): void {
+    this.#owner.stop(this);
+  }
+
+  /** Throws at once if it can't cross later. */
+  send(data: unknown): Promise<boolean> {
+    if (this.status !== 'started' && this.type !== 'loop' && !isCloneable(data)) {
+      const message = `the message can't be sent to task "${this.name}": it can't be copied; send plain data`;
+      throw new TaskwardenError('MESSAGE_NOT_CLONEABLE', message, { taskId: this.id });
+    }
+    return this.conversation.messages.send(data);
+  }
+
+  get conversation(): Conversation {
+    const more = this.#more;
+    if (more.conversation === undefined) {
+      more.conversation = new Conversation((word) => this.#owner.tell(this, word));
+      if (this.awaited) more.conversation.results.takeUnread();
+      if (this.isSettled) more.conversation.end();
+      else if (this.status === 'started') more.conversation.open();
+    }
+    return more.conversation;
   }
 
   /** The one way its status changes. */
@@ -276,6 +264,7 @@ export class Task {
   start(hostId: number | undefined, heard: Moment = thisMoment(), at: number = heard.at): void {
     this.#become('started');
     this.#run.start(hostId, at, heard);
+    this.#extras?.conversation?.open();
   }
 
   /** Its thread or child died before the function began: this was no attempt, and it waits as before. */
@@ -283,6 +272,7 @@ export class Task {
     if (this.status === 'queued') return;
     this.#become('queued', 'started');
     this.#run.unstart();
+    this.#extras?.conversation?.close();
   }
 
   /** Back to wait for its next attempt. */
@@ -291,6 +281,7 @@ export class Task {
     if (this.#extras === undefined) return;
     this.#extras.ending = undefined;
     this.#extras.progress = undefined;
+    this.#extras.conversation?.close();
   }
 
   /** False, and nothing changes, if it was settled before. */
@@ -312,6 +303,7 @@ export class Task {
       this.#extras.unlisten?.();
       this.#extras.unlisten = undefined;
       this.#extras.progressListeners = undefined;
+      this.#extras.conversation?.end();
     }
     if (this.#handle !== undefined) settleHandle(this.#handle, completed, outcome);
     this.#handle = undefined;
@@ -352,6 +344,7 @@ export class Task {
 
   observe(): void {
     this.awaited = true;
+    this.#extras?.conversation?.results.takeUnread();
     if (isInert()) noteInertWait();
   }
 
@@ -370,23 +363,6 @@ export class Task {
   }
 
   get info(): TaskInfo {
-    return Object.freeze({
-      id: this.id,
-      name: this.name,
-      type: this.type,
-      priority: this.priority,
-      status: this.status,
-      attempt: this.attempt,
-      timeQueued: this.timeQueued,
-      timeStarted: this.timeStarted,
-      timeFinished: this.timeFinished,
-      waitMs: this.waitMs,
-      runMs: this.runMs,
-      threadId: this.type === 'thread' ? this.#hostId : undefined,
-      pid: this.type === 'process' ? this.#hostId : undefined,
-      progress: this.progress,
-      error: this.error,
-      endReason: this.endReason,
-    });
+    return infoOf(this);
   }
 }

@@ -233,3 +233,15 @@ describe('currentTask()', () => {
     task.stopped = true;
   });
 });
+
+describe('a generator task', () => {
+  it('has a handle of what it returns, and gives what it yields to a loop', () => {
+    const count = backgroundTask(import.meta.url, async function* count(to: number) {
+      for (let n = 0; n < to; n += 1) yield n;
+      return 'all';
+    });
+    expectTypeOf(count(3)).toEqualTypeOf<TaskHandle<string, number>>();
+    expectTypeOf(count(3)[Symbol.asyncIterator]()).toEqualTypeOf<AsyncGenerator<number, void, undefined>>();
+    expectTypeOf(count(3)).toExtend<TaskHandle<string>>();
+  });
+});

@@ -4,10 +4,10 @@ import { Batcher } from '../../src/batcher.ts';
 import type { Lane } from '../../src/lanes/lane.ts';
 import { type Priority, PriorityPool } from '../../src/scheduling/priority-pool.ts';
 import { defineBySource } from '../../src/task/definition.ts';
-import { Task, type TaskOwner, type TaskSpec } from '../../src/task/task.ts';
+import { Task, type TaskSpec } from '../../src/task/task.ts';
 import { resolveTaskOptions, type TaskOptions } from '../../src/task/task-options.ts';
+import { noOwner } from './no-owner.ts';
 
-const owner: TaskOwner = { nameTask: (task) => `id-${task.sequence}`, cancel: () => false };
 const add = defineBySource('add', (a: number, b: number) => a + b);
 const other = defineBySource('other', () => {});
 
@@ -21,6 +21,7 @@ function laneFor(room: number): Lane<Task> {
     look: () => 'waits',
     withdraw: () => false,
     stop: none,
+    tell: none,
     kill: none,
     ready: () => Promise.resolve(),
     close: () => Promise.resolve(),
@@ -40,7 +41,7 @@ class Scene {
   wait(count: number, spec: TaskSpec = this.spec()): Task[] {
     return Array.from({ length: count }, () => {
       this.#sequence += 1;
-      const task = new Task(spec, [], this.#sequence, owner);
+      const task = new Task(spec, [], this.#sequence, noOwner);
       task.enqueue();
       this.pool.put(task);
       return task;

@@ -2,7 +2,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { TaskwardenError } from '../../src/errors.ts';
-import { currentTask, isInTask, type Progress, Run } from '../../src/task/context.ts';
+import { currentTask, isInTask, type Progress } from '../../src/task/context.ts';
+import { Run } from '../../src/task/run.ts';
 
 let reports: Progress[];
 let stopFlag: boolean;
@@ -24,6 +25,12 @@ class TestRun extends Run {
 
   protected report(progress: Progress): void {
     reports.push(progress);
+  }
+
+  protected say(): void {}
+
+  protected listen(): boolean {
+    return false;
   }
 }
 

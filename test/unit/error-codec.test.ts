@@ -2,8 +2,9 @@
 import { AssertionError, deepStrictEqual } from 'node:assert';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { isCloneable } from '../../src/cloneable.ts';
 import { TaskwardenError } from '../../src/errors.ts';
-import { decodeThrown, encodeThrown, isCloneable } from '../../src/lanes/error-codec.ts';
+import { decodeThrown, encodeThrown } from '../../src/lanes/error-codec.ts';
 
 /** As it arrives on the other side. */
 function cross(thrown: unknown): unknown {

@@ -5,6 +5,7 @@ import { defineBySource } from '../../src/task/definition.ts';
 import { TaskHandle } from '../../src/task/handle.ts';
 import { Task } from '../../src/task/task.ts';
 import { resolveTaskOptions } from '../../src/task/task-options.ts';
+import { noOwner } from './no-owner.ts';
 
 const cancel = vi.fn((_task: Task, _reason: unknown) => true);
 let task: Task;
@@ -14,7 +15,7 @@ beforeEach(() => {
   cancel.mockClear();
   const options = resolveTaskOptions({ priority: 'high', type: 'loop' }, 'it');
   const definition = defineBySource('add', () => 1);
-  task = new Task({ definition, options }, [], 1, { nameTask: () => 'id', cancel });
+  task = new Task({ definition, options }, [], 1, { ...noOwner, nameTask: () => 'id', cancel });
   handle = new TaskHandle<number>(task);
 });
 

@@ -35,6 +35,7 @@ class Scene {
     this.runtime = new HostRuntime({
       post: (reply) => this.replies.push(structuredClone(reply)),
       control: this.control,
+      hear: () => false,
       idPrefix: 'p-',
       batchMs,
     });

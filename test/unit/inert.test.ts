@@ -2,13 +2,13 @@
 import { beforeEach, expect, it, vi } from 'vitest';
 
 let inert: typeof import('../../src/task/inert.ts');
-let context: typeof import('../../src/task/context.ts');
+let run: typeof import('../../src/task/run.ts');
 
 beforeEach(async () => {
   Reflect.deleteProperty(globalThis, Symbol.for('taskwarden.side'));
   vi.resetModules();
   inert = await import('../../src/task/inert.ts');
-  context = await import('../../src/task/context.ts');
+  run = await import('../../src/task/run.ts');
 });
 
 it('the program itself is no host, and nothing in it is inert', () => {
@@ -18,15 +18,17 @@ it('the program itself is no host, and nothing in it is inert', () => {
 it('in a host all is inert but what runs in a task', () => {
   inert.becomeHost();
   expect([inert.isHost(), inert.isInert()]).toEqual([true, true]);
-  class TestRun extends context.Run {
+  class TestRun extends run.Run {
     readonly id = '';
     readonly name = '';
     readonly attempt = 1;
     protected isStopRequested = () => false;
     protected report(): void {}
+    protected say(): void {}
+    protected listen = () => false;
   }
-  const run = new TestRun([]);
-  expect(run.call(() => inert.isInert(), undefined)).toBe(false);
+  const testRun = new TestRun([]);
+  expect(testRun.call(() => inert.isInert(), undefined)).toBe(false);
 });
 
 it('says once that something waits, to those who asked before and to those who ask after', () => {

@@ -6,6 +6,7 @@ import { TaskHandle } from '../../src/task/handle.ts';
 import { type MapOptions, type MapTarget, mapTasks } from '../../src/task/map-tasks.ts';
 import { Task } from '../../src/task/task.ts';
 import { resolveTaskOptions } from '../../src/task/task-options.ts';
+import { noOwner } from './no-owner.ts';
 
 const definition = defineBySource('it', () => {});
 const options = resolveTaskOptions({}, 'it');
@@ -33,7 +34,7 @@ beforeEach(() => {
 
 function submit(...args: unknown[]): TaskHandle<string> {
   const task = new Task({ definition, options }, args, submitted.push(args), {
-    nameTask: () => 'id',
+    ...noOwner,
     cancel(each, reason) {
       if (each.isSettled) return false;
       canceled.push(args[0]);

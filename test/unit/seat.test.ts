@@ -80,6 +80,7 @@ class Scene implements LaneListener<LaneTask> {
   returned(): void {}
   vacated(_: Lane<LaneTask>): void {}
   broken(): void {}
+  said(): void {}
   hostStarted(): void {}
   hostExited(): void {}
 }

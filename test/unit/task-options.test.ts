@@ -15,7 +15,10 @@ const cases: Record<keyof TaskOptions, { good: unknown[]; bad: [unknown, RegExp]
       [1, /got 1$/],
     ],
   },
-  type: { good: ['thread', 'process', 'loop'], bad: [['worker', /must be one of 'thread', 'process', 'loop'; got 'worker'$/]] },
+  type: {
+    good: ['thread', 'process', 'loop'],
+    bad: [['worker', /must be one of 'thread', 'process', 'loop'; got 'worker'$/]],
+  },
   delayMs: {
     good: [0, 5],
     bad: [

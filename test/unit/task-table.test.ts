@@ -5,6 +5,7 @@ import { defineBySource } from '../../src/task/definition.ts';
 import { Task } from '../../src/task/task.ts';
 import { resolveTaskOptions } from '../../src/task/task-options.ts';
 import { TaskTable } from '../../src/task/task-table.ts';
+import { noOwner } from './no-owner.ts';
 
 const definition = defineBySource('it', () => {});
 let table: TaskTable;
@@ -16,8 +17,8 @@ beforeEach(() => {
 function live(taskId?: string): Task {
   const options = resolveTaskOptions(taskId === undefined ? {} : { taskId }, 'it');
   return new Task({ definition, options }, [], table.nextSequence(), {
+    ...noOwner,
     nameTask: (task) => table.nameTask(task),
-    cancel: () => false,
   });
 }
 

@@ -7,14 +7,14 @@ import { defineBySource } from '../../src/task/definition.ts';
 import { TaskHandle } from '../../src/task/handle.ts';
 import type { EndReason } from '../../src/task/info.ts';
 import type { TaskStatus } from '../../src/task/status.ts';
-import { Task, type TaskOwner } from '../../src/task/task.ts';
+import { Task } from '../../src/task/task.ts';
 import { resolveTaskOptions, type TaskOptions } from '../../src/task/task-options.ts';
+import { noOwner } from './no-owner.ts';
 
 const definition = defineBySource('resize', (path: string) => path);
-const owner: TaskOwner = { nameTask: (task) => `id-${task.sequence}`, cancel: () => false };
 
 function newTask(options: TaskOptions = {}): Task {
-  return new Task({ definition, options: resolveTaskOptions(options, 'it') }, ['a.png'], 7, owner);
+  return new Task({ definition, options: resolveTaskOptions(options, 'it') }, ['a.png'], 7, noOwner);
 }
 
 const endReasons: Record<EndReason, TaskStatus> = {
@@ -419,7 +419,7 @@ describe('info', () => {
 
 it('its id is made when it is first asked for, and once', () => {
   const nameTask = vi.fn(() => 'made');
-  const task = new Task({ definition, options: resolveTaskOptions({}, 'it') }, [], 1, { ...owner, nameTask });
+  const task = new Task({ definition, options: resolveTaskOptions({}, 'it') }, [], 1, { ...noOwner, nameTask });
   task.enqueue();
   expect(nameTask).not.toHaveBeenCalled();
   expect([task.id, task.id]).toEqual(['made', 'made']);

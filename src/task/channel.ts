@@ -1,0 +1,205 @@
+/**
+ * One end of a conversation: the other is where the task runs, or where its handle is. What one end sends, the other
+ * receives in order. A sender that is far ahead waits until the other side has taken enough; one that does not wait is
+ * never refused. It knows nothing of how words travel.
+ */
+
+/** What one end says to the other. */
+export type Word =
+  | { readonly kind: 'data'; readonly value: unknown }
+  | { readonly kind: 'taken'; readonly count: number };
+
+/** How many values may be on their way before a sender waits. */
+const windowSize = 64;
+
+interface ChannelOptions {
+  /** Whether what was sent, and not taken, is to be said again to the next listener. */
+  readonly keeps?: boolean;
+  /** Whether what comes counts as taken while nobody reads: it is kept for a later reader, and no sender waits. */
+  readonly takesUnread?: boolean;
+}
+
+export class Channel {
+  readonly #say: (word: Word) => void;
+  /** Nobody listens at the other end before it is opened. */
+  #isOpen = false;
+  #isEnded = false;
+  #isHalted = false;
+
+  /** How many were sent, and how many of these the other side has taken. */
+  #sent = 0;
+  #taken = 0;
+  readonly #kept: Map<number, unknown> | undefined;
+  #senders: { readonly number: number; readonly resolve: (wasTaken: boolean) => void }[] = [];
+
+  /** What has come, from `#first` on. */
+  #received: unknown[] = [];
+  #first = 0;
+  readonly #receivers = new Set<(value: { readonly value: unknown } | undefined) => void>();
+  #readers = 0;
+  #takesUnread: boolean;
+  /** How many of those that have come and were not read, from the first, count as taken. */
+  #takenUnread = 0;
+  /** Taken, and not yet told. */
+  #untold = 0;
+
+  constructor(say: (word: Word) => void, { keeps = false, takesUnread = false }: ChannelOptions = {}) {
+    this.#say = say;
+    this.#kept = keeps ? new Map() : undefined;
+    this.#takesUnread = takesUnread;
+  }
+
+  /** Somebody listens at the other end from now on, and has heard nothing. */
+  open(): this {
+    this.#isOpen = true;
+    for (const value of this.#kept?.values() ?? []) this.#say({ kind: 'data', value });
+    return this;
+  }
+
+  /** Nobody listens any more, but somebody else may, later. */
+  close(): void {
+    this.#isOpen = false;
+  }
+
+  /** Nothing will be sent or received any more; what has come can still be read. */
+  end(): void {
+    this.#isEnded = true;
+    this.#isOpen = false;
+    this.#kept?.clear();
+    for (const { resolve } of this.#senders.splice(0)) resolve(false);
+    this.halt();
+  }
+
+  /** Nobody waits any more: receivers get what has come, and then nothing; senders are not held up. */
+  halt(): void {
+    this.#isHalted = true;
+    for (const { resolve } of this.#senders.splice(0)) resolve(true);
+    for (const resolve of this.#receivers) resolve(undefined);
+    this.#receivers.clear();
+  }
+
+  // Out.
+
+  /**
+   * Resolves as soon as one more may be sent: with false if the conversation ended before the value was taken, or before
+   * there was room. Throws what saying throws; then nothing was sent.
+   */
+  send(value: unknown): Promise<boolean> {
+    if (this.#isEnded) return Promise.resolve(false);
+    if (this.#isOpen) this.#say({ kind: 'data', value });
+    this.#sent += 1;
+    this.#kept?.set(this.#sent, value);
+    if (this.#isHalted || this.#sent - this.#taken < windowSize) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      this.#senders.push({ number: this.#sent, resolve });
+    });
+  }
+
+  hear(word: Word): void {
+    if (this.#isEnded) return;
+    if (word.kind === 'data') this.#receive(word.value);
+    else this.#note(word.count);
+  }
+
+  #note(count: number): void {
+    for (let left = count; left > 0 && this.#taken < this.#sent; left -= 1) {
+      this.#taken += 1;
+      this.#kept?.delete(this.#taken);
+    }
+    while (this.#senders[0] !== undefined && this.#senders[0].number - this.#taken < windowSize) {
+      this.#senders.shift()?.resolve(true);
+    }
+  }
+
+  // In.
+
+  #receive(value: unknown): void {
+    const [receiver] = this.#receivers;
+    if (receiver === undefined) {
+      this.#received.push(value);
+      this.#settleUnread();
+      return;
+    }
+    this.#receivers.delete(receiver);
+    this.#take();
+    receiver({ value });
+  }
+
+  #take(count = 1): void {
+    this.#untold += count;
+    // Not each by itself; but a sender may wait for the last one.
+    if (this.#isOpen && (this.#untold >= windowSize / 4 || this.#unread === 0)) {
+      this.#say({ kind: 'taken', count: this.#untold });
+      this.#untold = 0;
+    }
+  }
+
+  get #unread(): number {
+    return this.#received.length - this.#first;
+  }
+
+  /** What has come first and was not read, if there is something. */
+  read(): { readonly value: unknown } | undefined {
+    if (this.#unread === 0) return undefined;
+    const value = this.#received[this.#first];
+    this.#received[this.#first] = undefined;
+    this.#first += 1;
+    if (this.#first === this.#received.length || this.#first >= 1_024) {
+      this.#received = this.#received.slice(this.#first);
+      this.#first = 0;
+    }
+    if (this.#takenUnread > 0) this.#takenUnread -= 1;
+    else this.#take();
+    return { value };
+  }
+
+  /** The next value; undefined if none comes within the time, or will come at all. */
+  receive(timeoutMs?: number): Promise<{ readonly value: unknown } | undefined> {
+    const value = this.read();
+    if (value !== undefined || this.#isHalted || timeoutMs === 0) return Promise.resolve(value);
+    return new Promise((resolve) => {
+      let timer: NodeJS.Timeout | undefined;
+      const receiver = (received: { readonly value: unknown } | undefined) => {
+        clearTimeout(timer);
+        resolve(received);
+      };
+      this.#receivers.add(receiver);
+      if (timeoutMs === undefined || timeoutMs === Infinity) return;
+      timer = setTimeout(
+        () => {
+          this.#receivers.delete(receiver);
+          resolve(undefined);
+        },
+        Math.min(timeoutMs, 2 ** 31 - 1),
+      );
+    });
+  }
+
+  /** From now on what nobody reads counts as taken, and so does what has come. */
+  takeUnread(): void {
+    this.#takesUnread = true;
+    this.#settleUnread();
+  }
+
+  #settleUnread(): void {
+    if (!this.#takesUnread || this.#readers > 0 || this.#unread === this.#takenUnread) return;
+    const count = this.#unread - this.#takenUnread;
+    this.#takenUnread = this.#unread;
+    this.#take(count);
+  }
+
+  /** What comes, until the conversation ends. Each value goes to one reader. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<unknown, void, undefined> {
+    this.#readers += 1;
+    try {
+      for (;;) {
+        const next = await this.receive();
+        if (next === undefined) return;
+        yield next.value;
+      }
+    } finally {
+      this.#readers -= 1;
+      this.#settleUnread();
+    }
+  }
+}

@@ -1,0 +1,38 @@
+/** What the holder of a handle and the running task say to each other: the holder's end, through all attempts. */
+import { Channel } from './channel.ts';
+import type { TaskWord } from './run.ts';
+
+export class Conversation {
+  /** What was sent and not taken is said again to the next attempt. */
+  readonly messages: Channel;
+  /** What a generator yields. */
+  readonly results: Channel;
+
+  constructor(say: (word: TaskWord) => void) {
+    this.messages = new Channel((word) => say({ topic: 'message', word }), { keeps: true, takesUnread: true });
+    this.results = new Channel((word) => say({ topic: 'yield', word }));
+  }
+
+  /** An attempt has started. */
+  open(): this {
+    this.messages.open();
+    this.results.open();
+    return this;
+  }
+
+  /** The attempt is over, and was not the last. */
+  close(): void {
+    this.messages.close();
+    this.results.close();
+  }
+
+  /** The task has ended. */
+  end(): void {
+    this.messages.end();
+    this.results.end();
+  }
+
+  hear({ topic, word }: TaskWord): void {
+    (topic === 'message' ? this.messages : this.results).hear(word);
+  }
+}

@@ -1,0 +1,64 @@
+/** What is either so or not of a task, in one number: there may be a million tasks. */
+
+const slotFlag = 1;
+const awaitedFlag = 2;
+const forgottenFlag = 4;
+const stopFlag = 8;
+const warningShift = 4;
+
+export abstract class TaskFlags {
+  #flags = 0;
+
+  /** A slot was taken for it, or for one that it goes with, and it has not come back. */
+  get hasSlot(): boolean {
+    return this.#has(slotFlag);
+  }
+
+  set hasSlot(has: boolean) {
+    this.#set(slotFlag, has);
+  }
+
+  /** Somebody waits, or waited, for the handle. */
+  get awaited(): boolean {
+    return this.#has(awaitedFlag);
+  }
+
+  set awaited(is: boolean) {
+    this.#set(awaitedFlag, is);
+  }
+
+  /** It is not to be found by its id any more. */
+  get isForgotten(): boolean {
+    return this.#has(forgottenFlag);
+  }
+
+  set isForgotten(is: boolean) {
+    this.#set(forgottenFlag, is);
+  }
+
+  /** It was asked to finish. */
+  get isToStop(): boolean {
+    return this.#has(stopFlag);
+  }
+
+  set isToStop(is: boolean) {
+    this.#set(stopFlag, is);
+  }
+
+  /** Which warnings about waiting were given, a bit for each. */
+  get warnings(): number {
+    return this.#flags >> warningShift;
+  }
+
+  set warnings(warnings: number) {
+    this.#flags = (this.#flags & ((1 << warningShift) - 1)) | (warnings << warningShift);
+  }
+
+  #has(flag: number): boolean {
+    return (this.#flags & flag) !== 0;
+  }
+
+  #set(flag: number, is: boolean): void {
+    this.#flags = is ? this.#flags | flag : this.#flags & ~flag;
+  }
+}

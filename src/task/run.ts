@@ -1,0 +1,164 @@
+/**
+ * One run of one task: what its function sees of it, and what the function's end leaves to do. What its lane knows of the
+ * task, the lane adds.
+ */
+import { now } from '../clock.ts';
+import { TaskwardenError } from '../errors.ts';
+import { checkOptions, rules } from '../options.ts';
+import { Channel, type Word } from './channel.ts';
+import { type Progress, type ReceiveOptions, runInTask, type TaskContext } from './context.ts';
+
+/** What a running task and whoever has its handle say to each other: messages, and the results of a generator. */
+export type TaskWord = { readonly topic: Topic; readonly word: Word };
+export type Topic = 'message' | 'yield';
+
+type Yielding = Generator | AsyncGenerator;
+
+const receiveRules = { timeoutMs: rules.durationMsOrInfinity };
+const progressEveryMs = 20;
+
+export abstract class Run implements TaskContext {
+  abstract readonly id: string;
+  abstract readonly name: string;
+  abstract readonly attempt: number;
+  readonly args: readonly unknown[];
+  #abort: AbortController | undefined = undefined;
+  #reason: unknown = undefined;
+  #progress: { reportedAt: number; unreported?: Progress | undefined; timer?: NodeJS.Timeout | undefined } | undefined =
+    undefined;
+  #channels: Partial<Record<Topic, Channel>> | undefined = undefined;
+  #ended = false;
+  #wasStopped = false;
+
+  constructor(args: readonly unknown[]) {
+    this.args = args;
+  }
+
+  protected abstract isStopRequested(): boolean;
+  protected abstract report(progress: Progress): void;
+  /** Throws if the word can't cross; then nothing was said. */
+  protected abstract say(word: TaskWord): void;
+  /**
+   * Hears what has come, though the thread is busy; if nothing has, waits for it so long. False: nothing came. Throws where
+   * nothing can come while the thread is busy.
+   */
+  protected abstract listen(timeoutMs: number): boolean;
+
+  get stopped(): boolean {
+    return this.#ended ? this.#wasStopped : this.isStopRequested();
+  }
+
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController();
+    if (this.stopped) this.#abort.abort(this.#reason ?? new TaskwardenError('TASK_CANCELED', 'asked to stop'));
+    return this.#abort.signal;
+  }
+
+  progress(fraction: number, note?: string): void {
+    rules.fraction(fraction, 'the fraction of progress()');
+    if (note !== undefined) rules.text(note, 'the note of progress()');
+    if (this.#ended) return;
+    this.#progress ??= { reportedAt: -Infinity };
+    this.#progress.unreported = note === undefined ? { fraction } : { fraction, note };
+    const sinceMs = performance.now() - this.#progress.reportedAt;
+    if (sinceMs >= progressEveryMs) this.#report();
+    else this.#progress.timer ??= setTimeout(() => this.#report(), progressEveryMs - sinceMs).unref();
+  }
+
+  #report(): void {
+    if (this.#progress === undefined) return;
+    const { timer, unreported } = this.#progress;
+    clearTimeout(timer);
+    this.#progress.timer = undefined;
+    if (unreported === undefined) return;
+    this.#progress.reportedAt = performance.now();
+    this.#progress.unreported = undefined;
+    this.report(unreported);
+  }
+
+  send(data: unknown): Promise<boolean> {
+    return this.#ended ? Promise.resolve(false) : this.#channel('message').send(data);
+  }
+
+  async recv(options: ReceiveOptions = {}): Promise<unknown> {
+    checkOptions(options, receiveRules, 'recv()');
+    const channel = this.#channel('message');
+    // What was sent before it was asked to stop may not have been heard.
+    if (this.stopped) while (this.listen(0));
+    return (await channel.receive(options.timeoutMs))?.value;
+  }
+
+  recvSync(options: ReceiveOptions = {}): unknown {
+    checkOptions(options, receiveRules, 'recvSync()');
+    const { timeoutMs = Infinity } = options;
+    const until = now() + timeoutMs;
+    const channel = this.#channel('message');
+    for (;;) {
+      const wasStopped = this.stopped; // what was sent before that has come by now
+      const received = channel.read() ?? (this.listen(0) ? channel.read() : undefined);
+      if (received !== undefined) return received.value;
+      const leftMs = until - now();
+      if (wasStopped || leftMs <= 0) return undefined;
+      this.listen(leftMs);
+    }
+  }
+
+  #channel(topic: Topic): Channel {
+    this.#channels ??= {};
+    let channel = this.#channels[topic];
+    if (channel === undefined) {
+      channel = new Channel((word) => this.say({ topic, word })).open();
+      if (this.#ended) channel.end();
+      else if (this.stopped) channel.halt();
+      this.#channels[topic] = channel;
+    }
+    return channel;
+  }
+
+  hear({ topic, word }: TaskWord): void {
+    if (!this.#ended) this.#channel(topic).hear(word);
+  }
+
+  /** Calls the function in this context; what it gives may be a promise. */
+  call(fn: (...args: never[]) => unknown, receiver: unknown): unknown {
+    const value = runInTask(this, Reflect.apply, fn, receiver, this.args);
+    return isYielding(value) ? runInTask(this, () => this.#exhaust(value)) : value;
+  }
+
+  /** Gives the results of a generator as there is room for them, and in the end what it returns. */
+  async #exhaust(values: Yielding): Promise<unknown> {
+    const channel = this.#channel('yield');
+    for (;;) {
+      const { done, value } = await values.next();
+      if (done) return value;
+      try {
+        await channel.send(value);
+      } catch (error) {
+        await values.return(undefined);
+        throw error;
+      }
+      if (this.stopped) return (await values.return(undefined)).value;
+    }
+  }
+
+  /** The task was asked to stop; its stop flag is up already. */
+  stop(reason: unknown): void {
+    this.#reason = reason;
+    for (const channel of Object.values(this.#channels ?? {})) channel.halt();
+    this.#abort?.abort(reason);
+  }
+
+  /** The function has ended: says what progress was not said yet. */
+  end(): void {
+    this.#wasStopped = this.stopped; // what is left of it must not read the flag of the next task
+    this.#ended = true;
+    for (const channel of Object.values(this.#channels ?? {})) channel.end();
+    this.#report();
+  }
+}
+
+function isYielding(value: unknown): value is Yielding {
+  if (typeof value !== 'object' || value === null) return false;
+  const tag = (value as { [Symbol.toStringTag]?: unknown })[Symbol.toStringTag];
+  return tag === 'AsyncGenerator' || tag === 'Generator';
+}
