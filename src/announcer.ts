@@ -2,7 +2,7 @@
 import { callSafely } from './call-safely.ts';
 import type { SupervisorEmitter, SupervisorEvents } from './events.ts';
 import type { Exit } from './lanes/host.ts';
-import type { HostKind } from './lanes/lane.ts';
+import type { HostKind, HostWatcher } from './lanes/lane.ts';
 import { describe, type Logger } from './logger.ts';
 import type { PriorityPool } from './scheduling/priority-pool.ts';
 import type { Progress } from './task/context.ts';
@@ -17,7 +17,7 @@ export const lateLevels = [
   { event: 'task:timeout-critical', log: 'error' },
 ] as const;
 
-export class Announcer {
+export class Announcer implements HostWatcher {
   readonly #events: SupervisorEmitter;
   readonly #logger: () => Logger;
   readonly #name: () => string;
@@ -34,7 +34,13 @@ export class Announcer {
       this.#events.emit(event, { task: task.info, ...facts } as SupervisorEvents[E]);
   }
 
-  completed(task: Task, result: unknown): void {
+  ended(task: Task, outcome: unknown): void {
+    if (task.status === 'completed') this.#completed(task, outcome);
+    else if (task.status === 'canceled') this.emit('task:canceled', task, { error: outcome });
+    else this.failed(task, outcome);
+  }
+
+  #completed(task: Task, result: unknown): void {
     this.emit('task:completed', task, { result });
     const { callback } = task.options;
     if (callback === undefined) return;
@@ -45,10 +51,6 @@ export class Announcer {
         (problem) => this.log(task, 'a callback failed', problem),
       );
     }
-  }
-
-  canceled(task: Task, error: unknown): void {
-    this.emit('task:canceled', task, { error });
   }
 
   /** Whoever awaits the handle has done so by the next turn of the event loop, or the failure is logged. */

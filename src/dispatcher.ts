@@ -3,22 +3,23 @@
  * and whatever ends it goes through `#settle`, where the first cause wins. Here is no queue code and no thread code.
  */
 import type { Announcer } from './announcer.ts';
+import { mayRetry, mayRetryCrash, wantsRetry } from './attempts.ts';
 import { Batcher } from './batcher.ts';
 import { type Moment, now, thisMoment } from './clock.ts';
 import { Deadlines } from './deadlines.ts';
-import { canceled, crashed, finish, shutDown, timedOut } from './endings.ts';
+import { canceled, crashed, finish, isInTime, overtime, shutDown } from './endings.ts';
 import { type ErrorCode, TaskwardenError } from './errors.ts';
-import type { Exit } from './lanes/host.ts';
-import type { HostKind, Lane, LaneListener, LaneOutcome } from './lanes/lane.ts';
+import { Families } from './families.ts';
+import type { Lane, LaneListener, LaneOutcome } from './lanes/lane.ts';
 import type { Ledger } from './ledger.ts';
 import type { Places } from './places.ts';
 import { backoffMs } from './scheduling/backoff.ts';
 import type { PriorityPool } from './scheduling/priority-pool.ts';
 import type { Progress } from './task/context.ts';
 import type { EndReason } from './task/info.ts';
-import type { TaskWord } from './task/run.ts';
 import type { Ending, Task } from './task/task.ts';
 import type { TaskTable } from './task/task-table.ts';
+import type { Submit, TaskWord } from './task/word.ts';
 
 /** Hears of the queues. */
 export interface WaitingListener {
@@ -40,6 +41,7 @@ export class Dispatcher implements LaneListener<Task> {
   readonly #delayed = new Set<Task>();
   /** Those that have a slot, and are handed over in a moment. */
   readonly #taken = new Set<Task>();
+  readonly families: Families;
   readonly #batcher = new Batcher();
   readonly #deadlines = new Deadlines({
     look: (task) => this.#places().of(task.type).lane.look(task),
@@ -55,12 +57,34 @@ export class Dispatcher implements LaneListener<Task> {
     readonly table: TaskTable;
     readonly ledger: Ledger;
     readonly waiting: WaitingListener;
+    /** Takes in a task that a task calls. */
+    readonly submit: (parent: Task, word: Submit) => void;
   }) {
     this.#places = parts.places;
     this.#announcer = parts.announcer;
     this.#table = parts.table;
     this.#ledger = parts.ledger;
     this.#waiting = parts.waiting;
+    this.families = new Families({
+      cancel: (task, reason) => this.cancel(task, reason),
+      stop: (task) => this.stop(task),
+      talk: (task, talk) => this.tell(task, talk),
+      submit: parts.submit,
+      lend: (parent) => {
+        const { pool, lane } = this.#places().of(parent.type);
+        if (lane.lend(parent)) pool.release();
+        this.wake();
+      },
+      resume: (parent) => {
+        const { pool, lane } = this.#places().of(parent.type);
+        if (lane.resume(parent)) pool.reclaim();
+      },
+    });
+  }
+
+  /** Nothing more is begun. */
+  get isFinal(): boolean {
+    return this.#isFinal;
   }
 
   get delayed(): number {
@@ -103,7 +127,9 @@ export class Dispatcher implements LaneListener<Task> {
   refuse(task: Task, code: ErrorCode, message: string): void {
     task.isForgotten = true; // it is never kept
     const error = new TaskwardenError(code, message, { taskId: task.id });
-    if (task.settle('failed', error)) this.#announcer.failed(task, error);
+    if (!task.settle('failed', error)) return;
+    if (task.isNested) this.families.ended(task, { kind: 'ended', endReason: 'failed', outcome: error });
+    this.#announcer.failed(task, error);
   }
 
   #delay(task: Task, delayMs: number): void {
@@ -116,8 +142,9 @@ export class Dispatcher implements LaneListener<Task> {
 
   #enqueue(task: Task): void {
     const { pool } = this.#places().of(task.type);
+    if (task.isNested) pool.putFirst(task, this.families.elderOf(task));
+    else pool.put(task);
     task.enqueue();
-    pool.put(task);
     this.#deadlines.whileItWaits(task);
     this.#announcer.emit('task:queued', task);
     this.#take(pool);
@@ -156,15 +183,22 @@ export class Dispatcher implements LaneListener<Task> {
     task.start(hostId, heard, at);
     if (task.ending === undefined) this.#deadlines.whileItRuns(task, heard.at - at);
     if (task.isToStop) this.#askToFinish(task);
+    if (task.isNested) this.families.tell(task, { kind: 'started', hostId });
     this.#announcer.emit('task:started', task);
   }
 
   progress(task: Task, progress: Progress): void {
-    if (!task.isSettled) this.#announcer.progress(task, progress);
+    if (task.isSettled) return;
+    if (task.isNested) this.families.tell(task, { kind: 'progress', progress });
+    this.#announcer.progress(task, progress);
   }
 
   said(task: Task, word: TaskWord): void {
-    if (!task.isSettled) task.conversation.hear(word);
+    if (task.isSettled) return;
+    if (word.topic === 'submit' || word.topic === 'order') this.families.hear(task, word);
+    else if (word.topic !== 'news' && !this.families.tell(task, { kind: 'talk', talk: word })) {
+      task.conversation.hear(word);
+    }
   }
 
   ended(task: Task, outcome: LaneOutcome, heard: Moment): void {
@@ -192,19 +226,6 @@ export class Dispatcher implements LaneListener<Task> {
   vacated(lane: Lane<Task>): void {
     for (const place of this.#places()) if (place.lane === lane) place.pool.release();
     this.wake();
-  }
-
-  /** A lane gives up for now, and nobody's task may be there to say so. */
-  broken(cause: unknown): void {
-    this.#announcer.broken(cause);
-  }
-
-  hostStarted(kind: HostKind, id: number): void {
-    this.#announcer.hostStarted(kind, id);
-  }
-
-  hostExited(kind: HostKind, id: number, exit: Exit, wasIdle: boolean): void {
-    this.#announcer.hostExited(kind, id, exit, wasIdle);
   }
 
   #freeSlot(task: Task): void {
@@ -246,7 +267,7 @@ export class Dispatcher implements LaneListener<Task> {
   }
 
   #crash(task: Task, ending: Ending, heard: Moment): void {
-    if (task.crashes < (task.options.crashRetries ?? 0) && !this.#isFinal && !task.isToStop) {
+    if (mayRetryCrash(task) && !this.#isFinal) {
       task.crashes += 1;
       this.#runAgain(task, ending.error, 0);
     } else {
@@ -256,14 +277,9 @@ export class Dispatcher implements LaneListener<Task> {
 
   /** False if the task has no retry left, or does not want one. */
   #retry(task: Task, error: unknown): boolean {
-    const { retryDelayMs = 100, retryIf } = task.options;
+    const { retryDelayMs = 100 } = task.options;
     if (!this.#hasRetry(task)) return false;
-    try {
-      if (retryIf?.(error, task.attempt) === false) return false;
-    } catch (problem) {
-      this.#announcer.log(task, 'retryIf threw', problem);
-      return false;
-    }
+    if (!wantsRetry(task, error, (problem) => this.#announcer.log(task, 'retryIf threw', problem))) return false;
     if (task.isSettled) return true; // retryIf has canceled it
     if (this.#isFinal) return false;
     this.#runAgain(task, error, backoffMs(retryDelayMs, task.attempt - task.crashes));
@@ -271,12 +287,14 @@ export class Dispatcher implements LaneListener<Task> {
   }
 
   #hasRetry(task: Task): boolean {
-    return task.attempt - task.crashes <= (task.options.retries ?? 0) && !this.#isFinal && !task.isToStop;
+    return mayRetry(task) && !this.#isFinal;
   }
 
   #runAgain(task: Task, error: unknown, delayMs: number): void {
     this.#ledger.retry();
+    if (task.isParent) this.families.orphan(task, error);
     task.retry();
+    if (task.isNested) this.families.tell(task, { kind: 'retried' });
     this.#delay(task, delayMs);
     this.#announcer.emit('task:retried', task, { error, delayMs });
   }
@@ -298,6 +316,7 @@ export class Dispatcher implements LaneListener<Task> {
     this.#places().of(task.type).lane.stop(task, finish(task), false);
   }
 
+  /** Says something to a task that has begun. */
   tell(task: Task, word: TaskWord): void {
     if (task.status === 'started') this.#places().of(task.type).lane.tell(task, word);
   }
@@ -327,6 +346,7 @@ export class Dispatcher implements LaneListener<Task> {
       return !onlyIfWaiting;
     }
     task.ending = { ...ending, at: now() };
+    if (task.isParent) this.families.orphan(task, ending.error);
     if (lane.withdraw(task)) {
       this.#settle(task, ending.reason, ending.error);
     } else if (onlyIfWaiting) {
@@ -368,24 +388,12 @@ export class Dispatcher implements LaneListener<Task> {
 
   #settle(task: Task, endReason: EndReason, outcome: unknown, heard: Moment = thisMoment()): void {
     if (!task.settle(endReason, outcome, heard)) return;
+    if (task.isParent)
+      this.families.orphan(task, endReason === 'completed' || endReason === 'failed' ? undefined : outcome);
+    if (task.isNested) this.families.ended(task, { kind: 'ended', endReason, outcome });
     this.#ledger.settle(endReason);
     this.#table.keep(task);
-    if (task.status === 'completed') this.#announcer.completed(task, outcome);
-    else if (task.status === 'canceled') this.#announcer.canceled(task, outcome);
-    else this.#announcer.failed(task, outcome);
+    this.#announcer.ended(task, outcome);
     this.#ledger.balance();
   }
-}
-
-/** A result that was there before the timer, but took longer than its task may. */
-function overtime(task: Task, outcome: LaneOutcome): Ending | undefined {
-  const { timeoutMs } = task.options;
-  const isLate = timeoutMs !== undefined && outcome.kind === 'result' && outcome.runMs > timeoutMs;
-  return isLate ? timedOut(task, timeoutMs) : undefined;
-}
-
-/** A result that was there before it was decided to end the task, though nobody had heard of it. */
-function isInTime({ options }: Task, ending: Ending, outcome: LaneOutcome): boolean {
-  if (outcome.kind !== 'result' || ending.at === undefined || outcome.endedAt > ending.at) return false;
-  return ending.reason !== 'timeout' || outcome.runMs <= (options.timeoutMs ?? 0);
 }

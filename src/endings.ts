@@ -1,6 +1,7 @@
 /** What ends a task before its function does, or instead of it, each with the error that says so. */
 import { TaskwardenError } from './errors.ts';
 import type { Exit } from './lanes/host.ts';
+import type { LaneOutcome } from './lanes/lane.ts';
 import type { Ending, Task } from './task/task.ts';
 
 /** By its caller or its signal; the reason is the cause. */
@@ -47,4 +48,17 @@ export function shutDown(task: Task): Ending {
 /** Not an end, but the request for one: the reason that the signal of the task gets. */
 export function finish(task: Task): TaskwardenError {
   return new TaskwardenError('TASK_STOPPED', `task "${task.name}" was asked to finish`, { taskId: task.id });
+}
+
+/** A result that was there before the timer, but took longer than its task may. */
+export function overtime(task: Task, outcome: LaneOutcome): Ending | undefined {
+  const { timeoutMs } = task.options;
+  const isLate = timeoutMs !== undefined && outcome.kind === 'result' && outcome.runMs > timeoutMs;
+  return isLate ? timedOut(task, timeoutMs) : undefined;
+}
+
+/** A result that was there before it was decided to end the task, though nobody had heard of it. */
+export function isInTime({ options }: Task, ending: Ending, outcome: LaneOutcome): boolean {
+  if (outcome.kind !== 'result' || ending.at === undefined || outcome.endedAt > ending.at) return false;
+  return ending.reason !== 'timeout' || outcome.runMs <= (options.timeoutMs ?? 0);
 }

@@ -24,7 +24,6 @@ export const errorCodes = {
   TASK_STOPPED: 'The reason of `currentTask().signal` when `handle.stop()` has asked the task to finish.',
   WOULD_BLOCK: '`recvSync()` was to wait on the event loop, where nothing can come meanwhile.',
   NOT_IN_TASK: '`currentTask()` was called outside a task.',
-  NESTED_SUBMIT: 'A task in a thread called a background task; that is not supported yet.',
 } as const;
 
 /** A stable name for each way taskwarden fails. */

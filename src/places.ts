@@ -1,7 +1,7 @@
 /** Where tasks wait and where they run: for each type of task a pool and a lane. */
 import { lateLevels } from './announcer.ts';
 import { HostLane, type HostLaneOptions } from './lanes/host-lane.ts';
-import type { HostKind, Lane, LaneListener } from './lanes/lane.ts';
+import type { HostKind, HostWatcher, Lane, LaneListener } from './lanes/lane.ts';
 import { LoopLane } from './lanes/loop-lane.ts';
 import { ProcessHost } from './lanes/process-host.ts';
 import { ThreadHost } from './lanes/thread-host.ts';
@@ -19,16 +19,26 @@ export interface Place {
 
 type PlaceOptions = Pick<ResolvedOptions, 'threads' | 'processes' | 'loop'>;
 
+interface PlacesParts {
+  readonly listener: LaneListener<Task>;
+  readonly watcher: HostWatcher;
+  /** What the ids of tasks begin with. */
+  readonly ids: { readonly idPrefix: string };
+}
+
 export class Places {
   readonly #threads: HostLane<Task>;
   readonly #processes: HostLane<Task>;
   readonly #byType: Readonly<Record<TaskType, Place>>;
   #options: PlaceOptions;
 
-  /** What `ids` gives is what the ids of tasks begin with. */
-  constructor(options: PlaceOptions, listener: LaneListener<Task>, ids: { readonly idPrefix: string }) {
+  constructor(options: PlaceOptions, { listener, watcher, ids }: PlacesParts) {
     const lane = (kind: HostKind, hostOptions: HostLaneOptions, Host: typeof ThreadHost | typeof ProcessHost) =>
-      new HostLane(kind, hostOptions, listener, (each, hostListener) => new Host(each, ids, hostListener));
+      new HostLane(kind, hostOptions, {
+        listener,
+        watcher,
+        startHost: (each, hostListener) => new Host(each, ids, hostListener),
+      });
     const place = (limits: PoolLimits, lane: Lane<Task>): Place => ({
       pool: new PriorityPool(limits, lateLevels.length),
       lane,

@@ -10,6 +10,7 @@ import { Announcer } from './announcer.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { TaskwardenError } from './errors.ts';
 import { type EventName, type StopReport, SupervisorEmitter } from './events.ts';
+import { Intake } from './intake.ts';
 import { KeepAlive } from './keep-alive.ts';
 
 import { Ledger } from './ledger.ts';
@@ -25,10 +26,10 @@ import type { SupervisorInfo } from './supervisor-info.ts';
 import { mergeOptions, type ResolvedOptions, resolveOptions, type SupervisorOptions } from './supervisor-options.ts';
 import { type BackgroundTask, backgroundTask, defaultSupervisorSymbol } from './task/background-task.ts';
 import type { TaskFunction } from './task/definition.ts';
-import { TaskHandle } from './task/handle.ts';
+import type { TaskHandle } from './task/handle.ts';
 import { inertPromise, isHost, isInert } from './task/inert.ts';
 import type { TaskFilter, TaskInfo } from './task/info.ts';
-import { Task, type TaskOwner, type TaskSpec } from './task/task.ts';
+import type { Task, TaskSpec } from './task/task.ts';
 import {
   type ResolvedTaskOptions,
   type TaskOptions,
@@ -68,6 +69,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
   readonly #places: Places;
   readonly #announcer: Announcer;
   readonly #dispatcher: Dispatcher;
+  readonly #intake: Intake;
   readonly #shutdown: Shutdown;
   readonly #watch: WaitWatch<Task>;
   readonly #capacity: Capacity;
@@ -95,8 +97,24 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
         back: () => this.#watch.watchAnew(),
         less: () => this.#capacity.offer(),
       },
+      submit: (parent, word) => this.#intake.submitChild(parent, word),
     });
-    this.#places = new Places(this.#options, this.#dispatcher, this.#table);
+    this.#places = new Places(this.#options, {
+      listener: this.#dispatcher,
+      watcher: this.#announcer,
+      ids: this.#table,
+    });
+    this.#intake = new Intake({
+      supervisor: this,
+      open: () => {
+        if (this.#state === 'idle') this.start();
+      },
+      maxQueued: () => this.#options.maxQueued,
+      waiting: () => this.#waiting,
+      places: this.#places,
+      table: this.#table,
+      dispatcher: this.#dispatcher,
+    });
     this.#shutdown = new Shutdown(this.#dispatcher, this.#ledger, this.#places);
     this.#watch = new WaitWatch(
       () => [...this.#places].flatMap(({ pool }) => priorities.map((priority) => pool.queue(priority))),
@@ -261,46 +279,12 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
 
   /** What background tasks call. Use `putTask` instead. */
   submit<T, Y>(spec: TaskSpec, args: readonly unknown[]): TaskHandle<T, Y> {
-    const { options } = spec;
-    const task = new Task(spec, args, this.#table.nextSequence(), this.#owner);
-    const handle = new TaskHandle<T, Y>(task);
-    if (isHost()) {
-      if (!isInert()) {
-        const message = `task "${task.name}" was called inside a task; submit it from the main thread`;
-        this.#dispatcher.refuse(task, 'NESTED_SUBMIT', message);
-      }
-      return handle;
-    }
-    if (this.#state === 'idle') this.start();
-    const { taskId } = options;
-    if (this.#state !== 'running') {
-      const message = `task "${task.name}" comes too late: ${this.name} is ${this.#state}`;
-      this.#dispatcher.refuse(task, 'SUPERVISOR_STOPPED', message);
-    } else if (taskId !== undefined && this.#table.findLive(taskId) !== undefined) {
-      this.#dispatcher.refuse(task, 'DUPLICATE_TASK_ID', `a live task has the id '${taskId}' already`);
-    } else if (!this.hasRoom(options)) {
-      const message = `task "${task.name}" can't wait: maxQueued is ${this.#options.maxQueued}, and as many wait`;
-      this.#dispatcher.refuse(task, 'QUEUE_FULL', `${message}; wait for capacity() before you submit`);
-    } else {
-      this.#dispatcher.submit(task);
-    }
-    return handle;
+    return this.#intake.submit(spec, args);
   }
 
-  readonly #owner: TaskOwner = {
-    nameTask: (task) => this.#table.nameTask(task),
-    // A module that loads in a thread cancels nothing there.
-    cancel: (task, reason) => !isInert() && this.#dispatcher.cancel(task, reason),
-    stop: (task) => {
-      if (!isInert()) this.#dispatcher.stop(task);
-    },
-    tell: (task, word) => this.#dispatcher.tell(task, word),
-  };
-
   /** Whether a task with these options can be taken in now. */
-  hasRoom({ type, priority, delayMs = 0 }: ResolvedTaskOptions): boolean {
-    if (this.#options.maxQueued === Infinity || this.#waiting < this.#options.maxQueued) return true;
-    return delayMs === 0 && this.#places.of(type).pool.hasRoom(priority);
+  hasRoom(options: ResolvedTaskOptions): boolean {
+    return this.#intake.hasRoom(options);
   }
 
   /** Resolves when `maxQueued` leaves room for one more task; of those that wait, the most urgent first. */

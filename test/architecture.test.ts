@@ -82,7 +82,7 @@ function broken(files: readonly File[], isBad: (each: Import) => boolean): strin
 
 const inFolder = (folder: string) => src.filter(({ path }) => path.startsWith(`src/${folder}/`));
 const isSupervisor = (target: string) =>
-  /^src\/(supervisor[^/]*|dispatcher|announcer|shutdown|places)\.ts$/.test(target);
+  /^src\/(supervisor[^/]*|dispatcher|announcer|shutdown|places|intake|families)\.ts$/.test(target);
 const isLane = (target: string) => target.startsWith('src/lanes/');
 const isPackage = (target: string) => !target.startsWith('src/') && !target.startsWith('workers/');
 
@@ -202,9 +202,9 @@ describe('layers', () => {
     expect(broken(others, ({ target }) => target === 'src/index.ts')).toEqual([]);
   });
 
-  it('workers import the protocol, its columns and frames, the shared memory, the error codec, errors, the clock and tasks, and nothing else', () => {
+  it('workers import the protocol, its columns, frames and words, the shared memory, the error codec, errors, the clock and tasks, and nothing else', () => {
     const allowed =
-      /^(workers\/.+|src\/lanes\/(protocol|columns|control-block|error-codec|buffers|frames)\.ts|src\/(errors|clock)\.ts|src\/task\/.+)$/;
+      /^(workers\/.+|src\/lanes\/(protocol|columns|control-block|error-codec|buffers|frames|words)\.ts|src\/(errors|clock)\.ts|src\/task\/.+)$/;
     expect(broken(workers, ({ target }) => !isPackage(target) && !allowed.test(target))).toEqual([]);
   });
 
@@ -214,7 +214,7 @@ describe('layers', () => {
       const seen = reachable(all, `workers/${name}.ts`);
       expect(seen).toContain('workers/host-runtime.ts');
       const allowed =
-        /^(node:.+|tsx|workers\/.+|src\/(errors|options|clock|cloneable)\.ts|src\/lanes\/(columns|control-block|error-codec|buffers|frames)\.ts|src\/task\/.+)$/;
+        /^(node:.+|tsx|workers\/.+|src\/(errors|options|clock|cloneable)\.ts|src\/lanes\/(columns|control-block|error-codec|buffers|frames|words)\.ts|src\/task\/.+)$/;
       expect(seen.filter((target) => !allowed.test(target))).toEqual([]);
     },
   );

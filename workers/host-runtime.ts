@@ -4,17 +4,19 @@
  */
 import { now } from '../src/clock.ts';
 import { TaskwardenError } from '../src/errors.ts';
-import { carriesBuffer, restoreBuffers, restoreWord } from '../src/lanes/buffers.ts';
+import { restoreBuffers } from '../src/lanes/buffers.ts';
 import { unpackArgs, unpackId } from '../src/lanes/columns.ts';
 import type { ControlBlock } from '../src/lanes/control-block.ts';
 import { decodeThrown, encodeThrown } from '../src/lanes/error-codec.ts';
 import type { Failed, HostMessage, HostReply, RunMessage } from '../src/lanes/protocol.ts';
+import { packWord, unpackWord } from '../src/lanes/words.ts';
 import type { Progress } from '../src/task/context.ts';
 import { explainInertWait } from '../src/task/inert.ts';
 import { type LoadedFunction, loadFunction } from '../src/task/load-function.ts';
-import { Run, type TaskWord } from '../src/task/run.ts';
+import { Run } from '../src/task/run.ts';
 import { taskId } from '../src/task/task-id.ts';
 import { type Transferable, takeTransfers, unwrapTransferred } from '../src/task/transferred.ts';
+import type { TaskWord } from '../src/task/word.ts';
 
 type PostReply = (reply: HostReply, transfer?: readonly Transferable[]) => void;
 
@@ -73,7 +75,7 @@ export class HostRuntime {
         this.#arrive(message.args);
         break;
       case 'word':
-        this.#tell(message.item, restoreWord(message));
+        this.#tell(message.item, unpackWord(message.word));
         break;
       case 'stop':
         if (this.#running?.item === message.item) this.#running.stop(decodeThrown(message.reason));
@@ -237,9 +239,9 @@ class ItemRun extends Run {
     this.#host.post({ kind: 'progress', item: this.item, progress });
   }
 
-  protected say(word: TaskWord): void {
+  say(word: TaskWord): void {
     try {
-      this.#host.post({ kind: 'word', item: this.item, word, isBuffer: carriesBuffer(word) });
+      this.#host.post({ kind: 'word', item: this.item, word: packWord(word) });
     } catch (cause) {
       const message = `what was sent can't be copied: ${(cause as Error).message}; send plain data`;
       throw new TaskwardenError('MESSAGE_NOT_CLONEABLE', message, { cause });

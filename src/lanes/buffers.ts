@@ -2,7 +2,6 @@
  * Buffers that cross: the structured clone makes a Uint8Array of each, so the sender says which values of a list were
  * Buffers, and the receiver makes them Buffers again. That holds for arguments, results and messages, not for what is in them.
  */
-import type { TaskWord } from '../task/run.ts';
 
 /** The places of Buffers in a list; undefined if there are none. */
 export function findBuffers(values: readonly unknown[]): readonly number[] | undefined {
@@ -21,18 +20,4 @@ export function restoreBuffers(values: unknown[], places: readonly number[]): vo
     const bytes = values[place] as Uint8Array;
     values[place] = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
-}
-
-/** Whether what a word carries is a Buffer. */
-export function carriesBuffer({ word }: TaskWord): boolean {
-  return word.kind === 'data' && Buffer.isBuffer(word.value);
-}
-
-/** The word as it was said. */
-export function restoreWord(message: { readonly word: TaskWord; readonly isBuffer: boolean }): TaskWord {
-  const { topic, word } = message.word;
-  if (!message.isBuffer || word.kind !== 'data') return message.word;
-  const values = [word.value];
-  restoreBuffers(values, [0]);
-  return { topic, word: { kind: 'data', value: values[0] } };
 }

@@ -6,14 +6,14 @@
 import { now, thisMoment } from '../clock.ts';
 import { TaskwardenError } from '../errors.ts';
 import { batchMs } from '../scheduling/pace.ts';
-import type { TaskWord } from '../task/run.ts';
-import { restoreWord } from './buffers.ts';
+import type { TaskWord } from '../task/word.ts';
 import { ControlBlock } from './control-block.ts';
 import { type Exit, type HostOptions, howItEnded, type LaneReply, type StartHost } from './host.ts';
-import type { HostKind, Lane, LaneListener, LaneTask, TaskReach } from './lane.ts';
+import type { HostKind, HostWatcher, Lane, LaneListener, LaneTask, TaskReach } from './lane.ts';
 import { unsendable } from './refusal.ts';
 import { RestartBudget } from './restart-budget.ts';
 import { Seat } from './seat.ts';
+import { unpackWord } from './words.ts';
 
 /** What a batch has not begun by then is taken back: something in it runs longer than was thought. In milliseconds. */
 const recallMs = 2 * batchMs;
@@ -29,14 +29,23 @@ export interface HostLaneOptions extends HostOptions {
   readonly idleTimeoutMs: number;
 }
 
+interface HostLaneParts<T extends LaneTask> {
+  readonly listener: LaneListener<T>;
+  readonly watcher: HostWatcher;
+  readonly startHost: StartHost;
+}
+
 export class HostLane<T extends LaneTask> implements Lane<T> {
   readonly #kind: HostKind;
   readonly #listener: LaneListener<T>;
+  readonly #watcher: HostWatcher;
   readonly #startHost: StartHost;
   /** All whose host has not exited. */
   readonly #seats = new Set<Seat<T>>();
   /** How many of them are not ending. */
   #size = 0;
+  /** How many of them have lent their slot: while any has, no host is too many, for the next may be needed at once. */
+  #lent = 0;
   /** Idle seats, the one that was busy last at the end: it goes first, so that the others can retire. */
   readonly #idle: Seat<T>[] = [];
   readonly #budget = new RestartBudget();
@@ -45,11 +54,12 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
   #recallTimer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
-  constructor(kind: HostKind, options: HostLaneOptions, listener: LaneListener<T>, startHost: StartHost) {
+  constructor(kind: HostKind, options: HostLaneOptions, parts: HostLaneParts<T>) {
     this.#kind = kind;
     this.#options = options;
-    this.#listener = listener;
-    this.#startHost = startHost;
+    this.#listener = parts.listener;
+    this.#watcher = parts.watcher;
+    this.#startHost = parts.startHost;
   }
 
   /** How many hosts there are, and how many of them are idle. */
@@ -128,6 +138,34 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
     seat.stop(task, reason, isFinal);
   }
 
+  lend(task: T): boolean {
+    const seat = this.#seatOf(task);
+    if (seat?.state !== 'busy' || seat.isLent) return false;
+    seat.isLent = true;
+    this.#lent += 1;
+    this.#return(seat.recall());
+    return true;
+  }
+
+  resume(task: T): boolean {
+    const seat = this.#seatOf(task);
+    return seat !== undefined && this.#takeBack(seat);
+  }
+
+  /** False: it was not lent. */
+  #takeBack(seat: Seat<T>): boolean {
+    if (!seat.isLent) return false;
+    seat.isLent = false;
+    this.#lent -= 1;
+    if (this.#lent === 0) this.#retire();
+    return true;
+  }
+
+  /** The seat's slot is free, if it was not lent. */
+  #vacate(seat: Seat<T>): void {
+    if (!this.#takeBack(seat)) this.#listener.vacated(this);
+  }
+
   tell(task: T, word: TaskWord): void {
     this.#seatOf(task)?.tell(task, word);
   }
@@ -185,7 +223,7 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
   #up(seat: Seat<T>): void {
     if (seat.state !== 'starting') return;
     seat.wasUp = true;
-    this.#listener.hostStarted(this.#kind, seat.id);
+    this.#watcher.hostStarted(this.#kind, seat.id);
     if (seat.size > 0) this.#hand(seat);
     else this.#rest(seat);
     seat.markSettled();
@@ -239,7 +277,7 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
         seat.progress(reply.item, reply.progress);
         break;
       case 'word':
-        seat.said(reply.item, restoreWord(reply));
+        seat.said(reply.item, unpackWord(reply.word));
         break;
       case 'recalled':
         this.#return(seat.recalled(reply.items));
@@ -257,7 +295,7 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
   #finish(seat: Seat<T>, tell?: () => void): void {
     seat.hasAnswered = true;
     this.#budget.reset();
-    this.#listener.vacated(this);
+    this.#vacate(seat);
     tell?.();
     this.#return(seat.leave());
     this.#rest(seat);
@@ -271,7 +309,7 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
     seat.state = 'idle';
     seat.since = now();
     this.#idle.push(seat);
-    if (this.#size > this.#options.maxSize) this.#end(seat);
+    if (this.#size > this.#options.maxSize && this.#lent === 0) this.#end(seat);
     else this.#armRetirement();
   }
 
@@ -300,7 +338,7 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
     const { idleTimeoutMs, minSize, maxSize } = this.#options;
     for (const seat of [...this.#idle]) {
       const isOld = now() - seat.since >= idleTimeoutMs;
-      if (this.#size > maxSize || (isOld && this.#size > minSize)) this.#end(seat);
+      if ((this.#size > maxSize && this.#lent === 0) || (isOld && this.#size > minSize)) this.#end(seat);
     }
     this.#armRetirement();
   }
@@ -322,8 +360,8 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
     if (state !== 'ending') this.#leave(seat);
     const isUseless = state === 'starting' || (state === 'idle' && !seat.hasAnswered);
     if (isUseless) this.#spend(exit.cause ?? new Error(howItEnded(exit)));
-    if (seat.size > 0) this.#listener.vacated(this);
-    if (seat.wasUp) this.#listener.hostExited(this.#kind, seat.id, exit, state === 'idle');
+    if (seat.size > 0) this.#vacate(seat);
+    if (seat.wasUp) this.#watcher.hostExited(this.#kind, seat.id, exit, state === 'idle');
     seat.markSettled();
     seat.markGone();
     this.#return(seat.die(exit, this.#isClosed));
@@ -334,7 +372,7 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
   #spend(cause: unknown): void {
     const wasSpent = this.#budget.isSpent;
     this.#budget.spend(cause);
-    if (this.#budget.isSpent && !wasSpent) this.#listener.broken(this.#brokenError());
+    if (this.#budget.isSpent && !wasSpent) this.#watcher.broken(this.#brokenError());
   }
 
   #brokenError(): TaskwardenError {

@@ -2,8 +2,8 @@
 import type { Moment } from '../clock.ts';
 import type { Progress } from '../task/context.ts';
 import type { Definition } from '../task/definition.ts';
-import type { TaskWord } from '../task/run.ts';
-import type { ResolvedTaskOptions } from '../task/task-options.ts';
+import type { ResolvedTaskOptions, TaskSubmitter } from '../task/task-options.ts';
+import type { TaskWord } from '../task/word.ts';
 import type { Exit } from './host.ts';
 import type { FailureKind } from './protocol.ts';
 
@@ -18,6 +18,8 @@ export interface LaneTask {
   readonly args: readonly unknown[];
   /** How many attempts have started. */
   readonly attempt: number;
+  /** Takes in the tasks that it calls. */
+  readonly submitter?: TaskSubmitter | undefined;
   /** Calls something in the asynchronous context of whoever submitted the task. */
   runInScope<R>(call: () => R): R;
 }
@@ -36,7 +38,7 @@ export type LaneOutcome =
   | { readonly kind: 'withdrawn' }
   | { readonly kind: 'broken'; readonly cause: unknown };
 
-/** What a lane tells of its tasks and hosts. */
+/** What a lane tells of its tasks. */
 export interface LaneListener<T extends LaneTask> {
   /**
    * Once for each task that begins, before its progress and its end; it may be told when the task has ended.
@@ -51,9 +53,13 @@ export interface LaneListener<T extends LaneTask> {
   ended(task: T, outcome: LaneOutcome, heard: Moment): void;
   /** Instead of `ended`: they did not begin, through no fault of their own, and may be handed over again. */
   returned(tasks: readonly T[]): void;
-  /** Once for each batch, before what is left to tell of it: nothing of it runs any more, and its slot is free. */
+  /** Once for each batch whose slot is not lent, before what is left to tell of it: nothing of it runs any more. */
   vacated(lane: Lane<T>): void;
-  /** Hosts die as they start, and no more are started for now. */
+}
+
+/** What a lane tells of its hosts. */
+export interface HostWatcher {
+  /** They die as they start, and no more are started for now. */
   broken(cause: unknown): void;
   hostStarted(kind: HostKind, id: number): void;
   /** `wasIdle`: it died of itself, while no task ran in it. */
@@ -81,6 +87,10 @@ export interface Lane<T extends LaneTask> {
   stop(task: T, reason: unknown, isFinal: boolean): void;
   /** Says something to a task whose start was told. Throws `MESSAGE_NOT_CLONEABLE`; then nothing was said. */
   tell(task: T, word: TaskWord): void;
+  /** The slot of a running task goes to others while it waits for tasks that it has called. True: it had it. */
+  lend(task: T): boolean;
+  /** Its slot is its own again. True: it was lent. */
+  resume(task: T): boolean;
   /** Ends what a task runs in, or keeps from running, if that can be done; of one that runs, `ended` follows soon. */
   kill(task: T): void;
   /** Resolves when the hosts that are always kept are up. */

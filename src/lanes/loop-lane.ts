@@ -3,8 +3,10 @@ import { now, thisMoment } from '../clock.ts';
 import { TaskwardenError } from '../errors.ts';
 import type { Progress } from '../task/context.ts';
 import { loadFunction } from '../task/load-function.ts';
-import { Run, type TaskWord } from '../task/run.ts';
+import { Run } from '../task/run.ts';
+import type { TaskSubmitter } from '../task/task-options.ts';
 import { unwrapTransferred } from '../task/transferred.ts';
+import type { TaskWord } from '../task/word.ts';
 import type { Lane, LaneListener, LaneOutcome, LaneTask, TaskReach } from './lane.ts';
 import type { FailureKind } from './protocol.ts';
 
@@ -55,6 +57,20 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
     this.#runs.get(task)?.stop(reason);
   }
 
+  lend(task: T): boolean {
+    const loopRun = this.#runs.get(task);
+    if (loopRun === undefined || loopRun.isLent) return false;
+    loopRun.isLent = true;
+    return true;
+  }
+
+  resume(task: T): boolean {
+    const loopRun = this.#runs.get(task);
+    if (loopRun === undefined || !loopRun.isLent) return false;
+    loopRun.isLent = false;
+    return true;
+  }
+
   tell(task: T, word: TaskWord): void {
     this.#runs.get(task)?.hear(word);
   }
@@ -95,7 +111,7 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
   #end(task: T, loopRun: LoopRun | undefined, outcome: LaneOutcome): void {
     if (loopRun === undefined || this.#runs.get(task) !== loopRun) return;
     this.#runs.delete(task);
-    this.#listener.vacated(this);
+    if (!loopRun.isLent) this.#listener.vacated(this);
     this.#listener.ended(task, outcome, thisMoment());
   }
 }
@@ -105,7 +121,8 @@ class LoopRun extends Run {
   readonly name: string;
   readonly attempt: number;
   begun = false;
-  readonly #task: LaneTask;
+  isLent = false;
+  readonly task: LaneTask;
   readonly #tellProgress: (progress: Progress) => void;
   readonly #tellWord: (word: TaskWord) => void;
   #isStopRequested = false;
@@ -114,13 +131,17 @@ class LoopRun extends Run {
     super(task.args);
     this.name = task.name;
     this.attempt = task.attempt + 1;
-    this.#task = task;
+    this.task = task;
     this.#tellProgress = tellProgress;
     this.#tellWord = tellWord;
   }
 
+  get submitter(): TaskSubmitter | undefined {
+    return this.task.submitter;
+  }
+
   get id(): string {
-    return this.#task.id;
+    return this.task.id;
   }
 
   protected isStopRequested(): boolean {
@@ -131,7 +152,7 @@ class LoopRun extends Run {
     this.#tellProgress(progress);
   }
 
-  protected say(word: TaskWord): void {
+  say(word: TaskWord): void {
     this.#tellWord(word);
   }
 

@@ -6,9 +6,9 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Progress } from '../task/context.ts';
 import type { WireDefinition } from '../task/definition.ts';
-import type { TaskWord } from '../task/run.ts';
 import type { ArgsColumn, IdsColumn } from './columns.ts';
 import type { WireThrown } from './error-codec.ts';
+import type { WireWord } from './words.ts';
 
 /** Handed over once, when a thread or child starts. */
 export interface HostStart {
@@ -61,9 +61,7 @@ interface StopMessage {
 interface WordMessage {
   readonly kind: 'word';
   readonly item: number;
-  readonly word: TaskWord;
-  /** What it carries is a Buffer. */
-  readonly isBuffer: boolean;
+  readonly word: WireWord;
 }
 
 /** From a lane to a thread or child. */

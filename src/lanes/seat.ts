@@ -5,8 +5,8 @@
 import { type Moment, now, thisMoment } from '../clock.ts';
 import type { Progress } from '../task/context.ts';
 import { wireDefinition } from '../task/definition.ts';
-import type { TaskWord } from '../task/run.ts';
-import { carriesBuffer, findBuffers, restoreBuffers } from './buffers.ts';
+import type { TaskWord } from '../task/word.ts';
+import { findBuffers, restoreBuffers } from './buffers.ts';
 import { packArgs, packIds } from './columns.ts';
 import type { ControlBlock } from './control-block.ts';
 import { decodeThrown, encodeThrown } from './error-codec.ts';
@@ -14,6 +14,7 @@ import type { Exit, Host } from './host.ts';
 import type { LaneListener, LaneOutcome, LaneTask, TaskReach } from './lane.ts';
 import type { FailureKind, ItemReply, RunMessage } from './protocol.ts';
 import { isTransferring, type Refusal, transfersOf, unreadable, unsayable, unsendable } from './refusal.ts';
+import { packWord } from './words.ts';
 
 /**
  *   starting ──▶ idle ◀──▶ busy
@@ -32,6 +33,8 @@ export class Seat<T extends LaneTask> {
   since = 0;
   /** Something has come back from it. */
   hasAnswered = false;
+  /** Its slot is lent: what runs in it waits for other tasks. */
+  isLent = false;
   /** When it was asked to give back what it has not begun, if it has not answered that. */
   recallAskedAt: number | undefined;
   /** Resolves when it is up, or gone. */
@@ -264,7 +267,7 @@ export class Seat<T extends LaneTask> {
     const item = this.#batch.indexOf(task);
     if (item < this.#item) return; // it has ended
     try {
-      this.host?.post({ kind: 'word', item, word, isBuffer: carriesBuffer(word) }, []);
+      this.host?.post({ kind: 'word', item, word: packWord(word) }, []);
     } catch (problem) {
       throw unsayable(task, problem);
     }

@@ -41,6 +41,15 @@ export class Fifo<T extends FifoItem<T>> {
   putBack(item: T): void {
     let next = this.#head;
     while (next?.isBefore(item)) next = next.next;
+    this.#link(item, next);
+  }
+
+  /** Puts an item behind another that is in this queue; without one, before all. */
+  insert(item: T, elder?: T): void {
+    this.#link(item, elder === undefined ? this.#head : elder.next);
+  }
+
+  #link(item: T, next: T | undefined): void {
     item.next = next;
     item.previous = next === undefined ? this.#tail : next.previous;
     if (item.previous === undefined) this.#head = item;

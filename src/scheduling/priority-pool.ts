@@ -72,6 +72,12 @@ export class PriorityPool<T extends PoolItem<T>> {
     this.#waiting += 1;
   }
 
+  /** Puts a task before all others of its priority, but for `elder`, which it goes behind. */
+  putFirst(item: T, elder?: T): void {
+    this.#queues[item.priority].insert(item, elder);
+    this.#waiting += 1;
+  }
+
   /**
    * Puts a task that was taken, but did not begin, back before those of its priority that came after it. Its slot stays
    * taken.
@@ -130,6 +136,11 @@ export class PriorityPool<T extends PoolItem<T>> {
 
   release(): void {
     this.#running -= 1;
+  }
+
+  /** Takes a slot that was lent back, if need be above the limit. */
+  reclaim(): void {
+    this.#running += 1;
   }
 
   *[Symbol.iterator](): Generator<T> {

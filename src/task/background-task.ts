@@ -4,6 +4,7 @@ import { isAbsolute, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { TaskwardenError } from '../errors.ts';
 import { checkOptions, rules, show } from '../options.ts';
+import { currentRun } from './context.ts';
 import {
   callSite,
   type Definition,
@@ -189,7 +190,7 @@ function wrap(definition: Definition, options: ResolvedTaskOptions): BackgroundT
     );
   }
   const spec: TaskSpec = Object.freeze({ definition, options });
-  const submitter = () => options.supervisor ?? defaultSubmitter();
+  const submitter = () => options.supervisor ?? currentRun()?.submitter ?? defaultSubmitter();
   const submit = (...args: unknown[]) => submitter().submit<unknown, unknown>(spec, args);
   return Object.defineProperties(submit, {
     name: { value: options.name ?? definition.name },

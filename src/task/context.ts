@@ -4,6 +4,8 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { TaskwardenError } from '../errors.ts';
+import type { TaskSubmitter } from './task-options.ts';
+import type { TaskNews, TaskWord } from './word.ts';
 
 /** How far a task has come. */
 export interface Progress {
@@ -51,10 +53,21 @@ export interface ReceiveOptions {
   readonly timeoutMs?: number;
 }
 
+/** What a run offers to the background tasks that its function calls. */
+export interface RunningTask extends TaskContext {
+  /** On the event loop: the task, and where such tasks go, unless they say otherwise. */
+  readonly task?: unknown;
+  readonly submitter?: TaskSubmitter | undefined;
+  /** Elsewhere: throws if the word can't cross; then nothing was said. */
+  say(word: TaskWord): void;
+  /** Calls back with what becomes of the task of that id. */
+  adopt(id: string, hear: (news: TaskNews) => void): void;
+}
+
 const storageSymbol = Symbol.for('taskwarden.context');
-const holder = globalThis as { [storageSymbol]?: AsyncLocalStorage<TaskContext> };
+const holder = globalThis as { [storageSymbol]?: AsyncLocalStorage<RunningTask> };
 holder[storageSymbol] ??= new AsyncLocalStorage();
-const storage: AsyncLocalStorage<TaskContext> = holder[storageSymbol];
+const storage: AsyncLocalStorage<RunningTask> = holder[storageSymbol];
 
 /** The task that this code runs in. Throws `NOT_IN_TASK` outside of one. */
 export function currentTask(): TaskContext {
@@ -66,8 +79,12 @@ export function currentTask(): TaskContext {
 }
 
 /** Calls something in the context of a task. */
-export function runInTask<A extends unknown[], R>(context: TaskContext, call: (...args: A) => R, ...args: A): R {
+export function runInTask<A extends unknown[], R>(context: RunningTask, call: (...args: A) => R, ...args: A): R {
   return storage.run(context, call, ...args);
+}
+
+export function currentRun(): RunningTask | undefined {
+  return storage.getStore();
 }
 
 export function isInTask(): boolean {

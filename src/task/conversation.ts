@@ -1,6 +1,6 @@
 /** What the holder of a handle and the running task say to each other: the holder's end, through all attempts. */
 import { Channel } from './channel.ts';
-import type { TaskWord } from './run.ts';
+import type { Talk } from './word.ts';
 
 export class Conversation {
   /** What was sent and not taken is said again to the next attempt. */
@@ -8,7 +8,7 @@ export class Conversation {
   /** What a generator yields. */
   readonly results: Channel;
 
-  constructor(say: (word: TaskWord) => void) {
+  constructor(say: (talk: Talk) => void) {
     this.messages = new Channel((word) => say({ topic: 'message', word }), { keeps: true, takesUnread: true });
     this.results = new Channel((word) => say({ topic: 'yield', word }));
   }
@@ -32,7 +32,7 @@ export class Conversation {
     this.results.end();
   }
 
-  hear({ topic, word }: TaskWord): void {
+  hear({ topic, word }: Talk): void {
     (topic === 'message' ? this.messages : this.results).hear(word);
   }
 }

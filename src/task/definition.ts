@@ -122,6 +122,14 @@ export function wireDefinition({ index, name, moduleUrl, exportName, source }: D
   };
 }
 
+/** The definition on this side of what a thread or child has defined. */
+export function definitionOf({ name, moduleUrl, exportName, source }: WireDefinition): Definition {
+  if (source !== undefined) return { index: indexOf(source), name, source };
+  if (moduleUrl === undefined) throw new TypeError(`task "${name}" has neither module nor source`);
+  if (exportName !== undefined) return defineExport(moduleUrl, exportName);
+  return findDefinition(moduleUrl, name) ?? { index: indexOf(keyOf(moduleUrl, name)), name, moduleUrl };
+}
+
 /** See `importModule`: the module is the same. */
 const tsxMarked = new RegExp(`[?&]${tsxMark}$`);
 

@@ -4,7 +4,9 @@ const slotFlag = 1;
 const awaitedFlag = 2;
 const forgottenFlag = 4;
 const stopFlag = 8;
-const warningShift = 4;
+const nestedFlag = 16;
+const parentFlag = 32;
+const warningShift = 6;
 
 export abstract class TaskFlags {
   #flags = 0;
@@ -43,6 +45,24 @@ export abstract class TaskFlags {
 
   set isToStop(is: boolean) {
     this.#set(stopFlag, is);
+  }
+
+  /** A task called it. */
+  get isNested(): boolean {
+    return this.#has(nestedFlag);
+  }
+
+  set isNested(is: boolean) {
+    this.#set(nestedFlag, is);
+  }
+
+  /** It has called tasks. */
+  get isParent(): boolean {
+    return this.#has(parentFlag);
+  }
+
+  set isParent(is: boolean) {
+    this.#set(parentFlag, is);
   }
 
   /** Which warnings about waiting were given, a bit for each. */

@@ -10,6 +10,8 @@ export type EndReason = 'completed' | 'failed' | 'canceled' | 'timeout' | 'expir
 export interface TaskInfo {
   readonly id: string;
   readonly name: string;
+  /** The id of the task that called it, if one did. */
+  readonly parentId: string | undefined;
   readonly type: TaskType;
   readonly priority: Priority;
   readonly status: TaskStatus;
@@ -39,6 +41,7 @@ export function infoOf(task: TaskInfo): TaskInfo {
   return Object.freeze({
     id: task.id,
     name: task.name,
+    parentId: task.parentId,
     type: task.type,
     priority: task.priority,
     status: task.status,

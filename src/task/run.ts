@@ -5,19 +5,16 @@
 import { now } from '../clock.ts';
 import { TaskwardenError } from '../errors.ts';
 import { checkOptions, rules } from '../options.ts';
-import { Channel, type Word } from './channel.ts';
-import { type Progress, type ReceiveOptions, runInTask, type TaskContext } from './context.ts';
-
-/** What a running task and whoever has its handle say to each other: messages, and the results of a generator. */
-export type TaskWord = { readonly topic: Topic; readonly word: Word };
-export type Topic = 'message' | 'yield';
+import { Channel } from './channel.ts';
+import { type Progress, type ReceiveOptions, type RunningTask, runInTask } from './context.ts';
+import type { Talk, TaskNews, TaskWord } from './word.ts';
 
 type Yielding = Generator | AsyncGenerator;
 
 const receiveRules = { timeoutMs: rules.durationMsOrInfinity };
 const progressEveryMs = 20;
 
-export abstract class Run implements TaskContext {
+export abstract class Run implements RunningTask {
   abstract readonly id: string;
   abstract readonly name: string;
   abstract readonly attempt: number;
@@ -26,7 +23,8 @@ export abstract class Run implements TaskContext {
   #reason: unknown = undefined;
   #progress: { reportedAt: number; unreported?: Progress | undefined; timer?: NodeJS.Timeout | undefined } | undefined =
     undefined;
-  #channels: Partial<Record<Topic, Channel>> | undefined = undefined;
+  #channels: Partial<Record<Talk['topic'], Channel>> | undefined = undefined;
+  #adopted: Map<string, (news: TaskNews) => void> | undefined = undefined;
   #ended = false;
   #wasStopped = false;
 
@@ -36,8 +34,7 @@ export abstract class Run implements TaskContext {
 
   protected abstract isStopRequested(): boolean;
   protected abstract report(progress: Progress): void;
-  /** Throws if the word can't cross; then nothing was said. */
-  protected abstract say(word: TaskWord): void;
+  abstract say(word: TaskWord): void;
   /**
    * Hears what has come, though the thread is busy; if nothing has, waits for it so long. False: nothing came. Throws where
    * nothing can come while the thread is busy.
@@ -103,7 +100,7 @@ export abstract class Run implements TaskContext {
     }
   }
 
-  #channel(topic: Topic): Channel {
+  #channel(topic: Talk['topic']): Channel {
     this.#channels ??= {};
     let channel = this.#channels[topic];
     if (channel === undefined) {
@@ -115,8 +112,18 @@ export abstract class Run implements TaskContext {
     return channel;
   }
 
-  hear({ topic, word }: TaskWord): void {
-    if (!this.#ended) this.#channel(topic).hear(word);
+  hear(word: TaskWord): void {
+    if (this.#ended) return;
+    if (word.topic === 'message' || word.topic === 'yield') this.#channel(word.topic).hear(word.word);
+    else if (word.topic === 'news') this.#adopted?.get(word.id)?.(word.news);
+  }
+
+  adopt(id: string, hear: (news: TaskNews) => void): void {
+    this.#adopted ??= new Map();
+    this.#adopted.set(id, (news) => {
+      if (news.kind === 'ended') this.#adopted?.delete(id);
+      hear(news);
+    });
   }
 
   /** Calls the function in this context; what it gives may be a promise. */

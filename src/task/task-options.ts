@@ -12,12 +12,18 @@ export const taskTypes = ['thread', 'process', 'loop'] as const;
 export type TaskType = (typeof taskTypes)[number];
 
 /** What a task function's promise gives, or what it returns; of a generator, what that returns. */
-export type TaskResult<F extends TaskFunction> =
-  ReturnType<F> extends AsyncGenerator<unknown, infer R> | Generator<unknown, infer R> ? R : Awaited<ReturnType<F>>;
+export type TaskResult<F extends TaskFunction> = [ReturnType<F>] extends [never]
+  ? never
+  : ReturnType<F> extends AsyncGenerator<unknown, infer R> | Generator<unknown, infer R>
+    ? R
+    : Awaited<ReturnType<F>>;
 
 /** What a generator task yields. */
-export type TaskYield<F extends TaskFunction> =
-  ReturnType<F> extends AsyncGenerator<infer Y> | Generator<infer Y> ? Y : unknown;
+export type TaskYield<F extends TaskFunction> = [ReturnType<F>] extends [never]
+  ? unknown
+  : ReturnType<F> extends AsyncGenerator<infer Y> | Generator<infer Y>
+    ? Y
+    : unknown;
 
 /** A function called with the result of a task that completed. What it throws is logged and changes nothing. */
 export type TaskCallback<R> = (result: R) => unknown;

@@ -17,9 +17,9 @@ import { settleHandle, type TaskHandle } from './handle.ts';
 import { isInert, noteInertWait } from './inert.ts';
 import { type EndReason, infoOf, type TaskInfo } from './info.ts';
 import { onAbort } from './on-abort.ts';
-import type { TaskWord } from './run.ts';
 import { canBecome, type TaskStatus } from './status.ts';
-import type { ResolvedTaskOptions, TaskType } from './task-options.ts';
+import type { ResolvedTaskOptions, TaskSubmitter, TaskType } from './task-options.ts';
+import type { Talk } from './word.ts';
 
 /** What asked a running task to end before its function did. */
 export interface Ending {
@@ -37,7 +37,11 @@ export interface TaskOwner {
   /** Asks it to finish, now or as soon as it has begun. */
   stop(task: Task): void;
   /** Says something to a task that has begun. */
-  tell(task: Task, word: TaskWord): void;
+  tell(task: Task, talk: Talk): void;
+  /** Somebody waits for its end. */
+  awaited(task: Task): void;
+  /** Takes in the tasks that it calls, where it runs on the event loop. */
+  readonly submitter?: TaskSubmitter;
 }
 
 /** What to run, and how: what all calls of a background task share. */
@@ -64,6 +68,7 @@ interface Extras {
   progressListeners?: ((progress: Progress) => void)[] | undefined;
   scope?: AsyncResource;
   conversation?: Conversation;
+  parentId?: string;
 }
 
 export class Task extends TaskFlags {
@@ -116,6 +121,19 @@ export class Task extends TaskFlags {
     const more = this.#more;
     more.id ??= this.#owner.nameTask(this);
     return more.id;
+  }
+
+  /** Of the task that called it. */
+  get parentId(): string | undefined {
+    return this.#extras?.parentId;
+  }
+
+  set parentId(id: string) {
+    this.#more.parentId = id;
+  }
+
+  get submitter(): TaskSubmitter | undefined {
+    return this.#owner.submitter;
   }
 
   get isNamed(): boolean {
@@ -210,6 +228,7 @@ export class Task extends TaskFlags {
   }
 
   isBefore(other: Task): boolean {
+    if (this.isNested !== other.isNested) return this.isNested;
     return this.queuedAt < other.queuedAt || (this.queuedAt === other.queuedAt && this.sequence < other.sequence);
   }
 
@@ -237,7 +256,7 @@ export class Task extends TaskFlags {
   get conversation(): Conversation {
     const more = this.#more;
     if (more.conversation === undefined) {
-      more.conversation = new Conversation((word) => this.#owner.tell(this, word));
+      more.conversation = new Conversation((talk) => this.#owner.tell(this, talk));
       if (this.awaited) more.conversation.results.takeUnread();
       if (this.isSettled) more.conversation.end();
       else if (this.status === 'started') more.conversation.open();
@@ -344,6 +363,7 @@ export class Task extends TaskFlags {
 
   observe(): void {
     this.awaited = true;
+    this.#owner.awaited(this);
     this.#extras?.conversation?.results.takeUnread();
     if (isInert()) noteInertWait();
   }

@@ -22,6 +22,8 @@ function laneFor(room: number): Lane<Task> {
     withdraw: () => false,
     stop: none,
     tell: none,
+    lend: () => false,
+    resume: () => false,
     kill: none,
     ready: () => Promise.resolve(),
     close: () => Promise.resolve(),

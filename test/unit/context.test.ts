@@ -27,7 +27,7 @@ class TestRun extends Run {
     reports.push(progress);
   }
 
-  protected say(): void {}
+  say(): void {}
 
   protected listen(): boolean {
     return false;

@@ -24,7 +24,7 @@ it('in a host all is inert but what runs in a task', () => {
     readonly attempt = 1;
     protected isStopRequested = () => false;
     protected report(): void {}
-    protected say(): void {}
+    say(): void {}
     protected listen = () => false;
   }
   const testRun = new TestRun([]);

@@ -6,4 +6,5 @@ export const noOwner: TaskOwner = {
   cancel: () => false,
   stop: () => {},
   tell: () => {},
+  awaited: () => {},
 };

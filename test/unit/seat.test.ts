@@ -79,10 +79,7 @@ class Scene implements LaneListener<LaneTask> {
 
   returned(): void {}
   vacated(_: Lane<LaneTask>): void {}
-  broken(): void {}
   said(): void {}
-  hostStarted(): void {}
-  hostExited(): void {}
 }
 
 const four = [[1], [2], [3], [4]] as const;

@@ -1,0 +1,145 @@
+/**
+ * Tasks that were called by tasks. A child goes to the front of its queue, behind its elder siblings: what has begun is
+ * finished before more is begun, so that few tasks wait for their children at a time. A parent that waits for children
+ * lends its slot, and has it back at once when the last of them has ended, if need be above the limit for a while.
+ */
+import { TaskwardenError } from './errors.ts';
+import type { Task } from './task/task.ts';
+import type { Order, Submit, Talk, TaskNews } from './task/word.ts';
+
+interface FamilyParts {
+  /** Cancels a task. */
+  cancel(task: Task, reason: unknown): void;
+  stop(task: Task): void;
+  talk(task: Task, talk: Talk): void;
+  /** A task calls another. */
+  submit(parent: Task, word: Submit): void;
+  /** Gives the slot of a running task to others, until it is resumed. */
+  lend(parent: Task): void;
+  resume(parent: Task): void;
+}
+
+interface Parent {
+  /** Those that have not ended. */
+  readonly children: Set<Task>;
+  /** Those of them that it waits for. */
+  readonly awaited: Set<Task>;
+  /** The child that was queued last. */
+  youngest: Task | undefined;
+}
+
+interface Child {
+  /** Absent: it is the same as any task, for it was called where it can be seen. */
+  readonly tell: ((news: TaskNews) => void) | undefined;
+  readonly parent: Task;
+}
+
+export class Families {
+  readonly #parts: FamilyParts;
+  readonly #parents = new Map<Task, Parent>();
+  readonly #children = new Map<Task, Child>();
+
+  constructor(parts: FamilyParts) {
+    this.#parts = parts;
+  }
+
+  /** @param tell Tells the parent what becomes of the child, where it can't see that. */
+  adopt(parent: Task, child: Task, tell?: (news: TaskNews) => void): void {
+    child.parentId = parent.id;
+    child.isNested = true;
+    this.#children.set(child, { parent, tell });
+    if (parent.isSettled) return;
+    parent.isParent = true;
+    this.#of(parent).children.add(child);
+  }
+
+  #of(parent: Task): Parent {
+    let family = this.#parents.get(parent);
+    if (family === undefined) {
+      family = { children: new Set(), awaited: new Set(), youngest: undefined };
+      this.#parents.set(parent, family);
+    }
+    return family;
+  }
+
+  /** The child of that id that has not ended. */
+  #find(parent: Task, id: string): Task | undefined {
+    for (const child of this.#parents.get(parent)?.children ?? []) if (child.id === id) return child;
+    return undefined;
+  }
+
+  /** The child is about to be queued. Gives the sibling that it goes behind, if that still waits in the same queue. */
+  elderOf(child: Task): Task | undefined {
+    const parent = this.#children.get(child)?.parent;
+    if (parent === undefined || parent.isSettled) return undefined;
+    const family = this.#of(parent);
+    const { youngest } = family;
+    family.youngest = child;
+    const waits = youngest?.status === 'queued' && !youngest.hasSlot;
+    return waits && youngest.priority === child.priority && youngest.type === child.type ? youngest : undefined;
+  }
+
+  /** False: nobody is to be told. */
+  tell(child: Task, news: TaskNews): boolean {
+    const { tell } = this.#children.get(child) ?? {};
+    tell?.(news);
+    return tell !== undefined;
+  }
+
+  /** What a task says of those that it calls. */
+  hear(parent: Task, word: Submit | Order): void {
+    if (word.topic === 'submit') {
+      this.#parts.submit(parent, word);
+      return;
+    }
+    const child = this.#find(parent, word.id);
+    if (child === undefined) return;
+    const { order } = word;
+    switch (order.kind) {
+      case 'cancel':
+        this.#parts.cancel(child, order.reason);
+        break;
+      case 'stop':
+        this.#parts.stop(child);
+        break;
+      case 'await':
+        this.wait(parent, child);
+        break;
+      case 'talk':
+        this.#parts.talk(child, order.talk);
+    }
+  }
+
+  /** The parent waits for the child from now on. */
+  wait(parent: Task, child: Task): void {
+    if (child.isSettled || parent.isSettled) return;
+    child.awaited = true;
+    const { awaited } = this.#of(parent);
+    awaited.add(child);
+    if (awaited.size === 1) this.#parts.lend(parent);
+  }
+
+  /** A task that was called by another has ended. */
+  ended(child: Task, news: TaskNews): void {
+    const { parent, tell } = this.#children.get(child) ?? {};
+    if (parent === undefined) return;
+    this.#children.delete(child);
+    const family = this.#parents.get(parent);
+    family?.children.delete(child);
+    if (family?.youngest === child) family.youngest = undefined;
+    if (family?.awaited.delete(child) && family.awaited.size === 0) this.#parts.resume(parent);
+    tell?.(news);
+  }
+
+  /** Nobody waits for the children of a task any more; with a reason, they are canceled. */
+  orphan(parent: Task, reason: unknown): void {
+    const family = this.#parents.get(parent);
+    if (family === undefined) return;
+    this.#parents.delete(parent);
+    parent.isParent = false;
+    if (reason === undefined) return;
+    const message = `task "${parent.name}", which called it, has been ended`;
+    const cause = new TaskwardenError('TASK_CANCELED', message, { taskId: parent.id, cause: reason });
+    for (const child of family.children) this.#parts.cancel(child, cause);
+  }
+}

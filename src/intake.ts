@@ -1,0 +1,117 @@
+/** Takes tasks in, or refuses them: those of the program, and those that running tasks call. */
+import type { Dispatcher } from './dispatcher.ts';
+import { TaskwardenError } from './errors.ts';
+import type { Places } from './places.ts';
+import type { SupervisorState } from './supervisor.ts';
+import { currentRun } from './task/context.ts';
+import { definitionOf } from './task/definition.ts';
+import { TaskHandle } from './task/handle.ts';
+import { isHost, isInert } from './task/inert.ts';
+import { submitFrom } from './task/sub-task.ts';
+import { Task, type TaskOwner, type TaskSpec } from './task/task.ts';
+import { type ResolvedTaskOptions, resolveTaskOptions, type TaskSubmitter } from './task/task-options.ts';
+import type { TaskTable } from './task/task-table.ts';
+import type { Submit, TaskNews } from './task/word.ts';
+
+interface IntakeParts {
+  readonly supervisor: TaskSubmitter & { readonly name: string; readonly state: SupervisorState };
+  /** Starts a supervisor that is idle. */
+  readonly open: () => void;
+  readonly maxQueued: () => number;
+  /** How many tasks wait, delayed ones too. */
+  readonly waiting: () => number;
+  readonly places: Places;
+  readonly table: TaskTable;
+  readonly dispatcher: Dispatcher;
+}
+
+export class Intake {
+  readonly #parts: IntakeParts;
+  readonly #owner: TaskOwner;
+
+  constructor(parts: IntakeParts) {
+    const { dispatcher, table, supervisor } = parts;
+    this.#parts = parts;
+    this.#owner = {
+      nameTask: (task) => table.nameTask(task),
+      // A module that loads in a thread cancels and stops nothing there.
+      cancel: (task, reason) => !isInert() && dispatcher.cancel(task, reason),
+      stop: (task) => {
+        if (!isInert()) dispatcher.stop(task);
+      },
+      tell: (task, talk) => dispatcher.tell(task, talk),
+      awaited: (task) => {
+        const parent = task.isNested ? runningTask() : undefined;
+        if (parent !== undefined && parent.id === task.parentId) dispatcher.families.wait(parent, task);
+      },
+      submitter: supervisor,
+    };
+  }
+
+  /** In a thread or child, a task that runs there is submitted to its supervisor; while a module loads, to none. */
+  submit<T, Y>(spec: TaskSpec, args: readonly unknown[]): TaskHandle<T, Y> {
+    const run = currentRun();
+    if (run !== undefined && isHost()) return submitFrom(run, spec, args);
+    const task = this.#newTask(spec, args);
+    const handle = new TaskHandle<T, Y>(task);
+    if (isHost()) return handle;
+    const parent = runningTask();
+    const isOurs = parent?.submitter === this.#parts.supervisor;
+    if (isOurs) this.#parts.dispatcher.families.adopt(parent as Task, task);
+    this.#admit(task, isOurs);
+    return handle;
+  }
+
+  /** A task that runs in a thread or child calls another. */
+  submitChild(parent: Task, { id, definition, options, args }: Submit): void {
+    const { dispatcher } = this.#parts;
+    const resolved = resolveTaskOptions({ ...options, taskId: id }, 'a task');
+    const task = this.#newTask({ definition: definitionOf(definition), options: resolved }, args);
+    const tell = (news: TaskNews) => dispatcher.tell(parent, { topic: 'news', id, news });
+    dispatcher.families.adopt(parent, task, (news) => {
+      try {
+        tell(news);
+      } catch (cause) {
+        const message = `what task "${task.name}" gives can't be copied to the task that called it`;
+        const outcome = new TaskwardenError('RESULT_NOT_CLONEABLE', message, { cause, taskId: id });
+        tell({ kind: 'ended', endReason: 'failed', outcome });
+      }
+    });
+    this.#admit(task, true);
+  }
+
+  #newTask(spec: TaskSpec, args: readonly unknown[]): Task {
+    return new Task(spec, args, this.#parts.table.nextSequence(), this.#owner);
+  }
+
+  /** What running tasks call is taken in while these are still waited for. */
+  #admit(task: Task, isNested: boolean): void {
+    const { supervisor, dispatcher, table, open, maxQueued } = this.#parts;
+    open();
+    const { taskId } = task.options;
+    const isOpen =
+      supervisor.state === 'running' || (isNested && !dispatcher.isFinal && supervisor.state === 'stopping');
+    if (!isOpen) {
+      const message = `task "${task.name}" comes too late: ${supervisor.name} is ${supervisor.state}`;
+      dispatcher.refuse(task, 'SUPERVISOR_STOPPED', message);
+    } else if (taskId !== undefined && table.findLive(taskId) !== undefined) {
+      dispatcher.refuse(task, 'DUPLICATE_TASK_ID', `a live task has the id '${taskId}' already`);
+    } else if (!this.hasRoom(task.options)) {
+      const message = `task "${task.name}" can't wait: maxQueued is ${maxQueued()}, and as many wait`;
+      dispatcher.refuse(task, 'QUEUE_FULL', `${message}; wait for capacity() before you submit`);
+    } else {
+      dispatcher.submit(task);
+    }
+  }
+
+  hasRoom({ type, priority, delayMs = 0 }: ResolvedTaskOptions): boolean {
+    const { maxQueued, waiting, places } = this.#parts;
+    if (maxQueued() === Infinity || waiting() < maxQueued()) return true;
+    return delayMs === 0 && places.of(type).pool.hasRoom(priority);
+  }
+}
+
+/** On the event loop of the supervisor: the task that this code runs in. */
+function runningTask(): Task | undefined {
+  return currentRun()?.task as Task | undefined;
+}

@@ -1,0 +1,72 @@
+/** Words as they cross: errors are encoded, and what was a Buffer is one again. */
+import type { TaskWord } from '../task/word.ts';
+import { findBuffers, restoreBuffers } from './buffers.ts';
+import { decodeThrown, encodeThrown, type WireThrown } from './error-codec.ts';
+
+export interface WireWord {
+  readonly word: TaskWord;
+  /** Which of the values that it carries are Buffers. */
+  readonly buffers?: readonly number[];
+  /** The error that it carries, which is not in the word. */
+  readonly thrown?: WireThrown;
+}
+
+export function packWord(word: TaskWord): WireWord {
+  const error = errorIn(word);
+  if (error !== undefined) return { word: withError(word, undefined), thrown: encodeThrown(error.value) };
+  const buffers = findBuffers(valuesIn(word));
+  return { word, ...(buffers && { buffers }) };
+}
+
+export function unpackWord({ word, buffers, thrown }: WireWord): TaskWord {
+  if (thrown !== undefined) return withError(word, decodeThrown(thrown));
+  if (buffers === undefined) return word;
+  const values = [...valuesIn(word)];
+  restoreBuffers(values, buffers);
+  return withValues(word, values);
+}
+
+function errorIn(word: TaskWord): { readonly value: unknown } | undefined {
+  if (word.topic === 'order' && word.order.kind === 'cancel') return { value: word.order.reason };
+  if (word.topic !== 'news' || word.news.kind !== 'ended' || word.news.endReason === 'completed') return undefined;
+  return { value: word.news.outcome };
+}
+
+function withError(word: TaskWord, error: unknown): TaskWord {
+  if (word.topic === 'order') return { ...word, order: { kind: 'cancel', reason: error } };
+  if (word.topic === 'news' && word.news.kind === 'ended') return { ...word, news: { ...word.news, outcome: error } };
+  return word;
+}
+
+function valuesIn(word: TaskWord): readonly unknown[] {
+  switch (word.topic) {
+    case 'submit':
+      return word.args;
+    case 'order':
+      return word.order.kind === 'talk' ? valuesIn(word.order.talk) : [];
+    case 'news':
+      if (word.news.kind === 'ended') return [word.news.outcome];
+      return word.news.kind === 'talk' ? valuesIn(word.news.talk) : [];
+    default:
+      return word.word.kind === 'data' ? [word.word.value] : [];
+  }
+}
+
+function withValues<W extends TaskWord>(word: W, values: readonly unknown[]): W;
+function withValues(word: TaskWord, values: readonly unknown[]): TaskWord {
+  switch (word.topic) {
+    case 'submit':
+      return { ...word, args: values };
+    case 'order':
+      return word.order.kind === 'talk'
+        ? { ...word, order: { kind: 'talk', talk: withValues(word.order.talk, values) } }
+        : word;
+    case 'news':
+      if (word.news.kind === 'ended') return { ...word, news: { ...word.news, outcome: values[0] } };
+      return word.news.kind === 'talk'
+        ? { ...word, news: { kind: 'talk', talk: withValues(word.news.talk, values) } }
+        : word;
+    default:
+      return { ...word, word: { kind: 'data', value: values[0] } };
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * A background task that is called inside a thread or child. Its supervisor is elsewhere: the call travels there, and what
+ * becomes of it is told back, so that its handle here is like any other.
+ */
+import { callSafely } from '../call-safely.ts';
+import { TaskwardenError } from '../errors.ts';
+import type { RunningTask } from './context.ts';
+import { currentRun } from './context.ts';
+import { wireDefinition } from './definition.ts';
+import { TaskHandle } from './handle.ts';
+import { Task, type TaskOwner, type TaskSpec } from './task.ts';
+import { newIdPrefix, taskId } from './task-id.ts';
+import type { TaskOptions } from './task-options.ts';
+import type { Order, TaskNews } from './word.ts';
+
+let idPrefix: string | undefined;
+let sequence = 0;
+
+/** Calls it for the task that `run` is. */
+export function submitFrom<T, Y>(run: RunningTask, spec: TaskSpec, args: readonly unknown[]): TaskHandle<T, Y> {
+  if (spec.options.retryIf !== undefined) {
+    throw new TypeError(
+      `option "retryIf" of task "${spec.options.name ?? spec.definition.name}" is a function, and can't cross: ` +
+        'inside a task, call it with { retryIf: undefined }, or retry in your own code',
+    );
+  }
+  sequence += 1;
+  const owner = new SubTaskOwner(run);
+  const task = new Task(spec, args, sequence, owner);
+  const handle = new TaskHandle<T, Y>(task);
+  if (!spec.options.delayMs) task.enqueue();
+  run.adopt(task.id, (news) => follow(task, news));
+  const { signal } = spec.options;
+  if (signal !== undefined && !signal.aborted) task.listen(signal, () => task.cancel(signal.reason));
+  try {
+    const definition = wireDefinition(spec.definition);
+    run.say({ topic: 'submit', id: task.id, definition, options: plainOptions(spec.options), args });
+  } catch (cause) {
+    task.settle('failed', uncloneable(task, cause));
+  }
+  if (signal?.aborted) task.cancel(signal.reason);
+  return handle;
+}
+
+class SubTaskOwner implements TaskOwner {
+  readonly #run: RunningTask;
+
+  constructor(run: RunningTask) {
+    this.#run = run;
+  }
+
+  nameTask({ options, sequence: number }: Task): string {
+    idPrefix ??= newIdPrefix();
+    return options.taskId ?? taskId(idPrefix, number);
+  }
+
+  cancel(task: Task, reason: unknown): boolean {
+    if (task.isSettled) return false;
+    this.#order(task, { kind: 'cancel', reason });
+    return true;
+  }
+
+  stop(task: Task): void {
+    if (!task.isSettled) this.#order(task, { kind: 'stop' });
+  }
+
+  tell(task: Task, talk: Parameters<TaskOwner['tell']>[1]): void {
+    this.#order(task, { kind: 'talk', talk });
+  }
+
+  awaited(task: Task): void {
+    if (!task.isSettled && currentRun() === this.#run) this.#order(task, { kind: 'await' });
+  }
+
+  #order(task: Task, order: Order['order']): void {
+    this.#run.say({ topic: 'order', id: task.id, order });
+  }
+}
+
+function follow(task: Task, news: TaskNews): void {
+  if (task.isSettled) return;
+  switch (news.kind) {
+    case 'started':
+      if (task.status === 'delayed') task.enqueue();
+      task.start(news.hostId);
+      break;
+    case 'retried':
+      task.retry();
+      break;
+    case 'progress':
+      task.report(news.progress, (problem) => complain(task, 'a listener of onProgress failed', problem));
+      break;
+    case 'talk':
+      task.conversation.hear(news.talk);
+      break;
+    case 'ended':
+      task.settle(news.endReason, news.outcome);
+      if (news.endReason === 'completed') callBack(task, news.outcome);
+  }
+}
+
+function callBack(task: Task, result: unknown): void {
+  const { callback = [] } = task.options;
+  for (const call of typeof callback === 'function' ? [callback] : callback) {
+    callSafely(call, result, (problem) => complain(task, 'a callback failed', problem));
+  }
+}
+
+function complain({ name, id }: Task, what: string, problem: unknown): void {
+  console.error(`task "${name}" (${id}): ${what}:`, problem);
+}
+
+/** Functions stay here; the signal and the callbacks work from here. */
+function plainOptions(options: TaskOptions): TaskOptions {
+  const { signal, callback, transfer, supervisor, retryIf, taskId, ...plain } = options;
+  return plain;
+}
+
+function uncloneable(task: Task, cause: unknown): TaskwardenError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  const message = `task "${task.name}" can't be called from inside a task: its arguments can't be copied (${reason})`;
+  return new TaskwardenError('ARGUMENT_NOT_CLONEABLE', message, { cause, taskId: task.id });
+}
