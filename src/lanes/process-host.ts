@@ -60,7 +60,7 @@ export class ProcessHost implements Host {
     this.#listener = listener;
     // A task module may be the program, and read its arguments as it loads.
     const child = fork(program, process.argv.slice(2), {
-      execArgv: [...(execArgv ?? process.execArgv.filter(isForChildren)), ...limitFlags(resourceLimits)],
+      execArgv: [...(execArgv ?? flagsForChildren(process.execArgv)), ...limitFlags(resourceLimits)],
       ...(env && { env }),
       stdio: ['ignore', 'inherit', 'inherit', 'pipe', 'pipe', 'ipc'],
     });
@@ -191,10 +191,17 @@ export class ProcessHost implements Host {
   }
 }
 
-/** A debugger listens on one port, and that of this process is taken. */
-function isForChildren(flag: string): boolean {
-  return !flag.startsWith('--inspect');
+/** Those that say what this process runs, and not how, would have each child run that, too: `-e` and its program, above all. */
+function flagsForChildren(flags: readonly string[]): string[] {
+  return flags.filter((flag, index) => {
+    const isValue = !flag.startsWith('-') && flagWithValue.test(flags[index - 1] ?? '');
+    return !isValue && !flagWithValue.test(flag) && !ownFlag.test(flag);
+  });
 }
+
+const flagWithValue = /^(-e|-p|-pe|--eval|--print|--input-type)$/;
+/** A debugger listens on one port, and that of this process is taken; the rest is for a program that is no file. */
+const ownFlag = /^(--inspect.*|--(eval|print|input-type)=.*|-i|--interactive)$/s;
 
 /** A process has no limits of its own, but flags that say the same; `codeRangeSizeMb` has none. */
 function limitFlags(limits: ResourceLimits = {}): string[] {
