@@ -71,8 +71,11 @@ export class HostRuntime {
         this.#collect({ message, args: [] });
         break;
       case 'args':
-        if (message.buffers !== undefined) restoreBuffers(message.args as unknown[], message.buffers);
-        this.#arrive(message.args);
+        if (message.args === null) this.#refuse();
+        else {
+          if (message.buffers !== undefined) restoreBuffers(message.args as unknown[], message.buffers);
+          this.#arrive(message.args);
+        }
         break;
       case 'word':
         this.#tell(message.item, unpackWord(message.word));
@@ -98,6 +101,12 @@ export class HostRuntime {
   /** An uncaught error is about to end this thread. */
   crash(error: unknown): void {
     this.#host.post({ kind: 'crash', error: encodeThrown(error) });
+  }
+
+  /** The item whose arguments are awaited is never to begin. */
+  #refuse(): void {
+    if (this.#coming !== undefined) this.#control.withdraw(this.#coming.args.length);
+    this.#arrive([]);
   }
 
   #arrive(args: readonly unknown[] | Failure): void {

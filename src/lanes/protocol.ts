@@ -44,7 +44,8 @@ export interface RunMessage {
 /** Arguments that are not in the column, in the order of the items. */
 interface ArgsMessage {
   readonly kind: 'args';
-  readonly args: readonly unknown[];
+  /** null: they can't be sent, and the item is never to begin. */
+  readonly args: readonly unknown[] | null;
   /** Which of them are Buffers. */
   readonly buffers?: readonly number[];
 }

@@ -140,7 +140,7 @@ export class Seat<T extends LaneTask> {
         host.post({ kind: 'args', args: task.args, ...(buffers && { buffers }) }, []);
       } catch (problem) {
         host.control.withdraw(item);
-        host.post({ kind: 'args', args: [] }, []);
+        host.post({ kind: 'args', args: null }, []); // its memory may be another
         refusals.push({ task, problem });
       }
     }
