@@ -64,6 +64,16 @@ export function serialize(value: unknown): Buffer {
   return serializer.releaseBuffer();
 }
 
+/** Unlike a thread, a child is not given memory that is shared, nor live things that know how to be cloned. */
+export function isSerializable(value: unknown): boolean {
+  try {
+    serialize(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 export function deserialize(body: Buffer): unknown {
   const deserializer = new Deserializer(body);
   deserializer.readHeader();

@@ -3,6 +3,7 @@ import { isCloneable } from '../cloneable.ts';
 import { TaskwardenError } from '../errors.ts';
 import type { TaskType } from '../task/task-options.ts';
 import type { Transferable } from '../task/transferred.ts';
+import { isSerializable } from './frames.ts';
 import type { HostKind, LaneTask } from './lane.ts';
 
 /** A task that could not be posted, and why. */
@@ -36,7 +37,8 @@ function isDetached(value: Transferable): boolean {
 
 /** Why a task could not be posted. */
 export function unsendable(task: LaneTask, cause: unknown): TaskwardenError {
-  const argument = task.args.findIndex((value) => !isCloneable(value));
+  const canCross = task.options.type === 'process' ? isSerializable : isCloneable;
+  const argument = task.args.findIndex((value) => !canCross(value));
   const which =
     argument >= 0
       ? `argument ${argument + 1}`
