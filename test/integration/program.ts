@@ -9,6 +9,13 @@ export interface ProgramEnd {
   readonly stderr: string;
 }
 
+export interface ProgramOptions {
+  readonly nodeArgs?: string[];
+  readonly args?: string[];
+  /** The leader of a process group of its own, as what a shell starts. */
+  readonly isGroup?: boolean;
+}
+
 export class Program {
   readonly ended: Promise<ProgramEnd>;
   readonly #child: ChildProcess;
@@ -16,10 +23,11 @@ export class Program {
   #stderr = '';
   #wake = () => {};
 
-  constructor(name: string, { nodeArgs = [], args = [] }: { nodeArgs?: string[]; args?: string[] } = {}) {
+  constructor(name: string, { nodeArgs = [], args = [], isGroup = false }: ProgramOptions = {}) {
     const file = fileURLToPath(new URL(`../fixtures/programs/${name}`, import.meta.url));
     this.#child = spawn(process.execPath, [...nodeArgs, file, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
+      detached: isGroup,
       timeout: 120_000, // a program that hangs fails its test, and is not left behind
       killSignal: 'SIGKILL',
     });
@@ -43,9 +51,11 @@ export class Program {
     return this.#stdout.split('\n').filter((line) => line !== '');
   }
 
-  /** Resolves when the program has printed the line; rejects if it ends without. */
-  async printed(line: string): Promise<void> {
-    while (!this.#lines.includes(line)) {
+  /** Gives the line when the program has printed it, or one that matches; rejects if it ends without. */
+  async printed(line: string | RegExp): Promise<string> {
+    for (;;) {
+      const found = this.#lines.find((each) => (typeof line === 'string' ? each === line : line.test(each)));
+      if (found !== undefined) return found;
       if (this.#child.exitCode !== null || this.#child.signalCode !== null) {
         throw new Error(`ended without "${line}":\n${this.#stdout}${this.#stderr}`);
       }
@@ -58,8 +68,13 @@ export class Program {
   kill(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
   }
+
+  /** As Ctrl-C in a terminal does. */
+  killGroup(signal: NodeJS.Signals): void {
+    process.kill(-(this.#child.pid as number), signal);
+  }
 }
 
-export function runProgram(name: string, options?: { nodeArgs?: string[]; args?: string[] }): Promise<ProgramEnd> {
+export function runProgram(name: string, options?: ProgramOptions): Promise<ProgramEnd> {
   return new Program(name, options).ended;
 }
