@@ -6,7 +6,8 @@
 import { writevSync } from 'node:fs';
 import { isMainThread, MessageChannel, receiveMessageOnPort, Worker, workerData } from 'node:worker_threads';
 import { ControlBlock } from '../src/lanes/control-block.ts';
-import { deserialize, frame, replyPipe, serialize, times } from '../src/lanes/frames.ts';
+import { decodeThrown, encodeThrown } from '../src/lanes/error-codec.ts';
+import { deserialize, frame, isSerializable, replyPipe, serialize, times } from '../src/lanes/frames.ts';
 import type { HostMessage, HostReply, HostStart } from '../src/lanes/protocol.ts';
 import { becomeHost } from '../src/task/inert.ts';
 import { Guard, type GuardStart } from './guard.ts';
@@ -91,9 +92,19 @@ class ChildControl extends ControlBlock {
   }
 
   post(reply: HostReply): void {
-    const parts = [...this.#ended, ...frame('reply', 0, serialize(reply))];
+    const parts = [...this.#ended, ...frame('reply', 0, serializeReply(reply))];
     this.#ended = [];
     write(parts);
+  }
+}
+
+/** A result that can't be sent is refused, an error arrives without what can't. */
+function serializeReply(reply: HostReply): Buffer {
+  try {
+    return serialize(reply);
+  } catch (problem) {
+    if (!('error' in reply)) throw problem;
+    return serialize({ ...reply, error: encodeThrown(decodeThrown(reply.error), isSerializable) });
   }
 }
 

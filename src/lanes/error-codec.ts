@@ -43,21 +43,23 @@ const mostErrors = 1_000;
 
 const ownParts = new Set(['name', 'message', 'stack', 'cause', 'errors']);
 
-/** Never throws. */
-export function encodeThrown(thrown: unknown): WireThrown {
+type CanCross = (value: unknown) => boolean;
+
+/** Never throws. `canCross` says what arrives on the other side. */
+export function encodeThrown(thrown: unknown, canCross: CanCross = isCloneable): WireThrown {
   try {
-    return encode(thrown);
+    return encode(thrown, canCross);
   } catch (problem) {
-    return encode(new Error(`what was thrown can't be read: ${text(problem)}`));
+    return encode(new Error(`what was thrown can't be read: ${text(problem)}`), canCross);
   }
 }
 
-function encode(thrown: unknown): WireThrown {
+function encode(thrown: unknown, canCross: CanCross): WireThrown {
   const indexes = new Map<unknown, number>();
   const errors: WireError[] = [];
 
   function reference(value: unknown): Reference {
-    if (!isError(value)) return { value: copyable(value) };
+    if (!isError(value)) return { value: copyable(value, canCross) };
     let index = indexes.get(value);
     if (index === undefined && errors.length === mostErrors) return { value: '[more errors]' };
     if (index === undefined) {
@@ -105,12 +107,12 @@ export function decodeThrown({ thrown, errors }: WireThrown): unknown {
 }
 
 /** The value, or as much of it as can be cloned: of a plain object, the fields that can. */
-function copyable(value: unknown): unknown {
-  if (isCloneable(value)) return value;
+function copyable(value: unknown, canCross: CanCross): unknown {
+  if (canCross(value)) return value;
   try {
     const isPlain = typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
     if (!isPlain) return instead(value);
-    const fields = Object.entries(value).map(([key, field]) => [key, isCloneable(field) ? field : instead(field)]);
+    const fields = Object.entries(value).map(([key, field]) => [key, canCross(field) ? field : instead(field)]);
     return Object.fromEntries(fields);
   } catch {
     return instead(value); // a getter, or a proxy, throws

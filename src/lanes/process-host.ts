@@ -11,7 +11,7 @@ import type { ResourceLimits } from 'node:worker_threads';
 import { now } from '../clock.ts';
 import { batchMs } from '../scheduling/pace.ts';
 import { ControlBlock } from './control-block.ts';
-import { decodeThrown } from './error-codec.ts';
+import { decodeThrown, encodeThrown } from './error-codec.ts';
 import {
   deserialize,
   type Frame,
@@ -19,6 +19,7 @@ import {
   FrameReader,
   frame,
   guardPipe,
+  isSerializable,
   type Recalled,
   replyPipe,
   serialize,
@@ -167,7 +168,8 @@ export class ProcessHost implements Host {
       this.#batch += 1;
       this.#items = message.items;
     } else if (message.kind === 'stop') {
-      this.#write(message.isFinal ? 'cancel' : 'stop', message.item, message);
+      const reason = encodeThrown(decodeThrown(message.reason), isSerializable);
+      this.#write(message.isFinal ? 'cancel' : 'stop', message.item, { ...message, reason });
     } else {
       this.#write('message', 0, message);
     }
