@@ -30,6 +30,7 @@ import {
   saysWhere,
   seesBytes,
   spinsAtSigterm,
+  throwsShared,
 } from '../fixtures/tasks/processes.ts';
 import { makeRecorded, type RecordedAct, Records, recorded } from '../fixtures/tasks/recorded.ts';
 import { spins, spinsOn } from '../fixtures/tasks/spins.ts';
@@ -650,6 +651,25 @@ describe('what can not be copied to a child', () => {
     const shared = supervisor.putTask(async () => new SharedArrayBuffer(4), { name: 'shared', type });
     expect(await failure(shared)).toMatchObject({ code: 'RESULT_NOT_CLONEABLE' });
     expect(await pidOf(supervisor)).toBe(handle.info.pid);
+  });
+
+  it('in a field of an error is a text there, and the error arrives', async () => {
+    await using supervisor = superviseOne();
+    const handle = throwsShared.with({ type, supervisor })(false);
+    const error = await failure(handle);
+    expect(error).toBeInstanceOf(RangeError);
+    expect(error).toMatchObject({ message: 'with shared memory', n: 7, shared: expect.any(String) });
+    expect(await failure(throwsShared.with({ type, supervisor })(true))).toEqual(expect.any(String));
+    expect(await pidOf(supervisor)).toBe(handle.info.pid);
+  });
+
+  it('in the reason of a cancel does not keep the task from being asked to stop', async () => {
+    await using supervisor = superviseOne();
+    const handle = spins.with({ type, supervisor, stopGraceMs: foreverMs })();
+    await begun(handle);
+    const reason = { shared: new SharedArrayBuffer(4) };
+    expect(handle.cancel(reason)).toBe(true);
+    expect(await failure(handle)).toMatchObject({ code: 'TASK_CANCELED', cause: reason });
   });
 });
 
