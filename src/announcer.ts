@@ -69,6 +69,10 @@ export class Announcer implements HostWatcher {
     this.emit('task:progress', task, { progress });
   }
 
+  teardownFailed(kind: HostKind, id: number, problem: unknown): void {
+    this.#logger().error(`${kind} ${id}: what laneSetup() gave to clean up failed: ${describe(problem)}`);
+  }
+
   hostStarted(kind: HostKind, id: number): void {
     if (kind === 'thread') this.#tell('thread:started', { threadId: id });
     else this.#tell('child:started', { pid: id });

@@ -13,6 +13,7 @@ export const errorCodes = {
   TASK_NOT_DEFINED: 'The module was loaded where the task is to run, but the task is not in it.',
   TASK_UNREACHABLE: 'The module waits for its own tasks before it defines this one.',
   MODULE_LOAD_FAILED: 'The task module could not be imported in the thread or child; `cause` says why.',
+  LANE_SETUP_FAILED: 'What the module gave `laneSetup()` to do before its tasks has failed; `cause` says why.',
   ARGUMENT_NOT_CLONEABLE: 'An argument cannot be copied to a thread or child.',
   RESULT_NOT_CLONEABLE: 'The result cannot be copied back from the thread or child.',
   MESSAGE_NOT_CLONEABLE: 'What was sent to a task, or by it, cannot be copied.',

@@ -1,6 +1,7 @@
 /** The public names of taskwarden, and nothing else. */
 export { type ErrorCode, type ErrorFacts, errorCodes, TaskwardenError } from './errors.ts';
 export type { EventListener, EventName, StopReport, SupervisorEmitter, SupervisorEvents } from './events.ts';
+export type { RecycleOptions } from './lanes/renewal.ts';
 export type { Logger } from './logger.ts';
 export type { Priority } from './scheduling/priority-pool.ts';
 export type { StopOptions } from './shutdown.ts';
@@ -24,6 +25,7 @@ export { currentTask, type Progress, type ReceiveOptions, type TaskContext } fro
 export type { TaskFunction } from './task/definition.ts';
 export type { TaskHandle } from './task/handle.ts';
 export type { EndReason, TaskFilter, TaskInfo } from './task/info.ts';
+export { type LaneSetup, type LaneTeardown, laneSetup } from './task/lane-setup.ts';
 export type { MapOptions } from './task/map-tasks.ts';
 export type { TaskStatus } from './task/status.ts';
 export type { TaskCallback, TaskOptions, TaskResult, TaskSubmitter, TaskType, TaskYield } from './task/task-options.ts';

@@ -1,9 +1,10 @@
 /** Where tasks wait and where they run: for each type of task a pool and a lane. */
 import { lateLevels } from './announcer.ts';
-import { HostLane, type HostLaneOptions } from './lanes/host-lane.ts';
+import { HostLane } from './lanes/host-lane.ts';
 import type { HostKind, HostWatcher, Lane, LaneListener } from './lanes/lane.ts';
 import { LoopLane } from './lanes/loop-lane.ts';
 import { ProcessHost } from './lanes/process-host.ts';
+import type { StaffOptions } from './lanes/staff.ts';
 import { ThreadHost } from './lanes/thread-host.ts';
 import { type PoolLimits, PriorityPool } from './scheduling/priority-pool.ts';
 import { hostInfo, poolInfo, type SupervisorInfo } from './supervisor-info.ts';
@@ -33,7 +34,7 @@ export class Places {
   #options: PlaceOptions;
 
   constructor(options: PlaceOptions, { listener, watcher, ids }: PlacesParts) {
-    const lane = (kind: HostKind, hostOptions: HostLaneOptions, Host: typeof ThreadHost | typeof ProcessHost) =>
+    const lane = (kind: HostKind, hostOptions: StaffOptions, Host: typeof ThreadHost | typeof ProcessHost) =>
       new HostLane(kind, hostOptions, {
         listener,
         watcher,
@@ -85,9 +86,14 @@ export class Places {
     await Promise.all([...this].map(({ lane }) => lane.ready()));
   }
 
-  /** Ends all threads and children. */
-  async close(): Promise<void> {
-    await Promise.all([...this].map(({ lane }) => lane.close()));
+  /** Replaces all threads and children. */
+  async recycle(): Promise<void> {
+    await Promise.all([...this].map(({ lane }) => lane.recycle()));
+  }
+
+  /** Ends all threads and children, which may clean up for so long. */
+  async close(graceMs: number): Promise<void> {
+    await Promise.all([...this].map(({ lane }) => lane.close(graceMs)));
   }
 
   get info(): Pick<SupervisorInfo, 'threads' | 'processes' | 'loop'> {

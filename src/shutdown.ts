@@ -2,7 +2,7 @@
  * The end of a supervisor: lets tasks finish, or ends them, until nothing is pending; then closes the lanes. It may be
  * hurried: each call of `hasten` adds its haste, and there is one report.
  */
-import { Timer } from './clock.ts';
+import { now, Timer } from './clock.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { StopReport } from './events.ts';
 import type { Ledger } from './ledger.ts';
@@ -28,6 +28,9 @@ export const stopRules: Readonly<Record<keyof StopOptions, Rule>> = {
   stopWorkers: rules.boolean,
 };
 
+/** How long idle threads and children may take to clean up, in milliseconds. */
+const dismissalMs = 1_000;
+
 /** How many waiting tasks can be canceled in a millisecond, at the least. */
 const settledPerMs = 200;
 
@@ -40,6 +43,8 @@ export class Shutdown {
   readonly #dispatcher: Dispatcher;
   readonly #ledger: Ledger;
   readonly #places: Places;
+  /** On the clock of `now()`. */
+  #deadlineAt = Infinity;
   #before: EndCounts = { settled: 0, shutdown: 0 };
 
   constructor(dispatcher: Dispatcher, ledger: Ledger, places: Places) {
@@ -57,7 +62,7 @@ export class Shutdown {
   async run(): Promise<StopReport> {
     this.#dispatcher.dropDelayed();
     await this.#ledger.drained();
-    await this.#places.close();
+    await this.#places.close(Math.min(dismissalMs, Math.max(this.#deadlineAt - now(), 0)));
     const { settled, shutdown } = this.#counts();
     const { terminated } = this.#ledger;
     const canceled = shutdown - this.#before.shutdown - terminated;
@@ -85,6 +90,7 @@ export class Shutdown {
 
   /** What is left is first asked to stop, then ended; and that takes a moment, too. */
   #setDeadline(waitMs: number): void {
+    this.#deadlineAt = Math.min(this.#deadlineAt, now() + waitMs * 0.95);
     const settlingMs = this.#ledger.pending / settledPerMs;
     const ask = new Timer(Math.max(waitMs - Math.min(waitMs * 0.25, 2_000) - settlingMs, 0), () => this.#askAll());
     const end = new Timer(waitMs - Math.min(waitMs * 0.1, 500), () => this.#dispatcher.killStarted());

@@ -1,7 +1,8 @@
 /** The options of a supervisor: what they mean, their defaults, and how they are checked. */
 import { availableParallelism } from 'node:os';
 import type { ResourceLimits } from 'node:worker_threads';
-import type { HostLaneOptions } from './lanes/host-lane.ts';
+import type { RecycleOptions } from './lanes/renewal.ts';
+import type { StaffOptions } from './lanes/staff.ts';
 import type { Logger } from './logger.ts';
 import { arrayOf, checkOptions, either, is, oneOf, type Rule, rules } from './options.ts';
 import type { PoolLimits } from './scheduling/priority-pool.ts';
@@ -31,6 +32,8 @@ export interface ThreadOptions extends PoolOptions {
   readonly idleTimeoutMs?: number;
   /** See `new Worker()` of node:worker_threads; for threads that start from now on. */
   readonly resourceLimits?: ResourceLimits;
+  /** When one is replaced by a new one, which is ready before the old one leaves. Default: never. */
+  readonly recycle?: RecycleOptions;
   /** Environment of the threads. Default: a copy of `process.env`. */
   readonly env?: NodeJS.ProcessEnv;
   /** Node options of the threads. Default: those of the process. */
@@ -63,8 +66,8 @@ export interface SupervisorOptions {
 export interface ResolvedOptions {
   readonly id: string;
   readonly name: string;
-  readonly threads: PoolLimits & HostLaneOptions;
-  readonly processes: PoolLimits & HostLaneOptions;
+  readonly threads: PoolLimits & StaffOptions;
+  readonly processes: PoolLimits & StaffOptions;
   readonly loop: PoolLimits;
   readonly keepFinished: number;
   readonly maxQueued: number;
@@ -86,12 +89,19 @@ const limitRules: Readonly<Record<keyof ResourceLimits, Rule>> = {
   stackSizeMb: rules.positiveMb,
 };
 
+const recycleRules: Readonly<Record<keyof RecycleOptions, Rule>> = {
+  afterTasks: rules.positiveCount,
+  maxHeapMb: rules.positiveMb,
+  afterMs: rules.positiveMs,
+};
+
 const threadRules: Readonly<Record<keyof ThreadOptions, Rule>> = {
   ...poolRules,
   minSize: either(rules.count, oneOf(['max'])),
   maxSize: rules.positiveCount,
   idleTimeoutMs: rules.durationMsOrInfinity,
   resourceLimits: (value) => checkOptions(value, limitRules, 'resourceLimits'),
+  recycle: (value) => checkOptions(value, recycleRules, 'recycle'),
   env: rules.object,
   execArgv: arrayOf('an array of strings', (value) => typeof value === 'string'),
 };
@@ -144,7 +154,7 @@ export function resolveOptions(given: SupervisorOptions): ResolvedOptions {
   });
 }
 
-function resolveHosts(pool: string, given: ThreadOptions): PoolLimits & HostLaneOptions {
+function resolveHosts(pool: string, given: ThreadOptions): PoolLimits & StaffOptions {
   const { poolSize = availableParallelism(), reserveNormal = 1, reserveHigh = 1, idleTimeoutMs = 10_000 } = given;
   const { maxSize = poolSize === 0 ? Infinity : poolSize + reserveNormal + reserveHigh + 1 } = given;
   const minSize = given.minSize === 'max' ? maxSize : (given.minSize ?? 0);
@@ -154,7 +164,7 @@ function resolveHosts(pool: string, given: ThreadOptions): PoolLimits & HostLane
   if (minSize > maxSize) {
     throw new RangeError(`option "minSize" of ${pool} must be at most "maxSize" (${maxSize}); got ${minSize}`);
   }
-  const { resourceLimits, env, execArgv } = given;
+  const { resourceLimits, recycle, env, execArgv } = given;
   return {
     poolSize,
     reserveNormal,
@@ -163,7 +173,7 @@ function resolveHosts(pool: string, given: ThreadOptions): PoolLimits & HostLane
     minSize,
     maxSize,
     idleTimeoutMs,
-    ...defined({ resourceLimits, env, execArgv }),
+    ...defined({ resourceLimits, recycle, env, execArgv }),
   };
 }
 

@@ -180,14 +180,26 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
 
   async #awaitHosts(): Promise<this> {
     this.start();
+    await this.#whileAlive(() => this.#places.ready());
+    if (this.#state !== 'running') throw this.#stoppedError('its threads and children are gone');
+    return this;
+  }
+
+  /**
+   * Replaces every thread and child by a new one, each as soon as that has loaded what the old one had and the old one is
+   * idle. No task is lost, or waits for it. Resolves when all are replaced. Rejects with `LANE_BROKEN`.
+   */
+  recycle(): Promise<void> {
+    return isInert() ? inertPromise() : this.#whileAlive(() => this.#places.recycle());
+  }
+
+  async #whileAlive(wait: () => Promise<void>): Promise<void> {
     this.#keepAlive.hold();
     try {
-      await this.#places.ready();
+      await wait();
     } finally {
       this.#keepAlive.release();
     }
-    if (this.#state !== 'running') throw this.#stoppedError('its threads and children are gone');
-    return this;
   }
 
   #stoppedError(consequence: string): TaskwardenError {

@@ -2,6 +2,7 @@
  * The other side of a lane: takes batches, runs their items one after the other, and tells what each came to before it
  * begins the next. It knows nothing of how messages travel.
  */
+import { getHeapStatistics } from 'node:v8';
 import { now } from '../src/clock.ts';
 import { TaskwardenError } from '../src/errors.ts';
 import { restoreBuffers } from '../src/lanes/buffers.ts';
@@ -11,7 +12,9 @@ import { decodeThrown, encodeThrown } from '../src/lanes/error-codec.ts';
 import type { Failed, HostMessage, HostReply, RunMessage } from '../src/lanes/protocol.ts';
 import { packWord, unpackWord } from '../src/lanes/words.ts';
 import type { Progress } from '../src/task/context.ts';
+import type { WireDefinition } from '../src/task/definition.ts';
 import { explainInertWait } from '../src/task/inert.ts';
+import { hasTeardowns, setUpLane, tearDownLane } from '../src/task/lane-setup.ts';
 import { type LoadedFunction, loadFunction } from '../src/task/load-function.ts';
 import { Run } from '../src/task/run.ts';
 import { taskId } from '../src/task/task-id.ts';
@@ -46,6 +49,7 @@ interface HostSide {
   /** See `ThreadStart`. */
   readonly idPrefix: string;
   readonly batchMs: number;
+  readonly maxHeapMb: number;
 }
 
 export class HostRuntime {
@@ -76,6 +80,12 @@ export class HostRuntime {
           if (message.buffers !== undefined) restoreBuffers(message.args as unknown[], message.buffers);
           this.#arrive(message.args);
         }
+        break;
+      case 'warm':
+        void this.#warm(message.definitions);
+        break;
+      case 'end':
+        void this.end();
         break;
       case 'word':
         this.#tell(message.item, unpackWord(message.word));
@@ -157,7 +167,13 @@ export class HostRuntime {
       if (this.#outputs.some(isPrinting)) await this.#printed();
       isAnswered = this.#answer(item, outcome, at, run?.hasSpoken) && item === args.length - 1;
     }
+    if (this.#isHeavy()) this.#host.post({ kind: 'heavy' });
     if (!isAnswered) this.#host.post({ kind: 'done' });
+  }
+
+  #isHeavy(): boolean {
+    const { maxHeapMb } = this.#host;
+    return maxHeapMb !== Infinity && getHeapStatistics().used_heap_size > maxHeapMb * 2 ** 20;
   }
 
   /**
@@ -175,14 +191,34 @@ export class HostRuntime {
     this.#control.beginLoading();
     try {
       if (define === undefined) throw new Error(`definition ${definition} never arrived`);
-      const loaded = await loadFunction(define);
-      this.#functions.set(definition, loaded);
-      this.#host.post({ kind: 'begin' });
+      const loaded = await this.#prepare(define);
+      this.#host.post({ kind: 'begin', hasTeardown: hasTeardowns() });
       return loaded;
     } catch (error) {
       this.#fail(new Failure('unloadable', error));
       return undefined;
     }
+  }
+
+  async #prepare(define: WireDefinition): Promise<LoadedFunction> {
+    const loaded = await loadFunction(define);
+    await setUpLane(define.moduleUrl);
+    this.#functions.set(define.index, loaded);
+    return loaded;
+  }
+
+  /** What can't be loaded now is loaded again for its first task, which then fails. */
+  async #warm(definitions: readonly WireDefinition[]): Promise<void> {
+    const missing: number[] = [];
+    for (const define of definitions) await this.#prepare(define).catch(() => missing.push(define.index));
+    this.#host.post({ kind: 'warm', missing, hasTeardown: hasTeardowns() });
+  }
+
+  /** Cleans up, and ends this thread or child. */
+  async end(): Promise<void> {
+    await tearDownLane((problem) => this.#host.post({ kind: 'teardown', error: encodeThrown(problem) }));
+    await this.#printed();
+    process.exit(0);
   }
 
   /** Fails the one item of a batch. */

@@ -28,18 +28,21 @@ function run(): void {
     throw error;
   });
   port.once('message', (first: Uint8Array) => {
-    const { idPrefix, batchMs } = deserialize(Buffer.from(first.buffer)) as HostStart;
+    const rest = deserialize(Buffer.from(first.buffer)) as HostStart;
     const hear = () => {
       const received = receiveMessageOnPort(port) as { message: GuardMessage } | undefined;
       if (received !== undefined) receive(received.message);
       return received !== undefined;
     };
-    const runtime = new HostRuntime({ post: (reply) => control.post(reply), hear, control, idPrefix, batchMs });
+    const runtime = new HostRuntime({ post: (reply) => control.post(reply), hear, control, ...rest });
     process.on('uncaughtExceptionMonitor', (error) => {
       if (process.listenerCount('uncaughtException') === 0) runtime.crash(error); // else the module deals with it
     });
     const receive = (message: GuardMessage) => {
-      if (message === null) process.exit();
+      if (message === null) {
+        void runtime.end();
+        return;
+      }
       let readable: HostMessage;
       try {
         readable = deserialize(Buffer.from(message.buffer)) as HostMessage;

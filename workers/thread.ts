@@ -6,7 +6,7 @@ import { becomeHost } from '../src/task/inert.ts';
 import type { Transferable } from '../src/task/transferred.ts';
 import { HostRuntime } from './host-runtime.ts';
 
-export function start({ port, control, idPrefix, batchMs }: ThreadStart): void {
+export function start({ port, control, ...rest }: ThreadStart): void {
   becomeHost();
   const post = (reply: HostReply, transfer: readonly Transferable[] = []) => port.postMessage(reply, transfer);
   const hear = () => {
@@ -14,7 +14,7 @@ export function start({ port, control, idPrefix, batchMs }: ThreadStart): void {
     if (received !== undefined) runtime.receive(received.message);
     return received !== undefined;
   };
-  const runtime = new HostRuntime({ post, hear, control: new ControlBlock(control), idPrefix, batchMs });
+  const runtime = new HostRuntime({ post, hear, control: new ControlBlock(control), ...rest });
   process.on('uncaughtExceptionMonitor', (error) => {
     if (process.listenerCount('uncaughtException') === 0) runtime.crash(error); // else the module deals with it
   });

@@ -1,18 +1,18 @@
 /**
- * A lane of hosts that each run one batch at a time. It starts a host when a task has none to run in, keeps idle ones
- * for a while, replaces those that die, and gives back the tasks that a death did not concern.
+ * A lane of hosts that each run one batch at a time: how tasks go to them and come back. A task that finds no idle host
+ * gets a new one; those that a host's death did not concern are given back.
  * It holds no queue: what it is handed may start now.
  */
 import { now, thisMoment } from '../clock.ts';
-import { TaskwardenError } from '../errors.ts';
 import { batchMs } from '../scheduling/pace.ts';
 import type { TaskWord } from '../task/word.ts';
 import { ControlBlock } from './control-block.ts';
-import { type Exit, type HostOptions, howItEnded, type LaneReply, type StartHost } from './host.ts';
+import { decodeThrown } from './error-codec.ts';
+import type { LaneReply, StartHost } from './host.ts';
 import type { HostKind, HostWatcher, Lane, LaneListener, LaneTask, TaskReach } from './lane.ts';
 import { unsendable } from './refusal.ts';
-import { RestartBudget } from './restart-budget.ts';
 import { Seat } from './seat.ts';
+import { Staff, type StaffOptions } from './staff.ts';
 import { unpackWord } from './words.ts';
 
 /** What a batch has not begun by then is taken back: something in it runs longer than was thought. In milliseconds. */
@@ -21,14 +21,6 @@ const recallMs = 2 * batchMs;
 /** A host that has not answered for so long is ended with the task that is to be ended. In milliseconds. */
 const deafMs = 1_000;
 
-export interface HostLaneOptions extends HostOptions {
-  /** Hosts that are always kept. */
-  readonly minSize: number;
-  /** Hosts beyond these are ended as soon as they are idle. */
-  readonly maxSize: number;
-  readonly idleTimeoutMs: number;
-}
-
 interface HostLaneParts<T extends LaneTask> {
   readonly listener: LaneListener<T>;
   readonly watcher: HostWatcher;
@@ -36,83 +28,79 @@ interface HostLaneParts<T extends LaneTask> {
 }
 
 export class HostLane<T extends LaneTask> implements Lane<T> {
-  readonly #kind: HostKind;
   readonly #listener: LaneListener<T>;
-  readonly #watcher: HostWatcher;
-  readonly #startHost: StartHost;
-  /** All whose host has not exited. */
-  readonly #seats = new Set<Seat<T>>();
-  /** How many of them are not ending. */
-  #size = 0;
-  /** How many of them have lent their slot: while any has, no host is too many, for the next may be needed at once. */
-  #lent = 0;
-  /** Idle seats, the one that was busy last at the end: it goes first, so that the others can retire. */
-  readonly #idle: Seat<T>[] = [];
-  readonly #budget = new RestartBudget();
-  #options: HostLaneOptions;
-  #retireTimer: NodeJS.Timeout | undefined;
+  readonly #staff: Staff<T>;
   #recallTimer: NodeJS.Timeout | undefined;
-  #isClosed = false;
 
-  constructor(kind: HostKind, options: HostLaneOptions, parts: HostLaneParts<T>) {
-    this.#kind = kind;
-    this.#options = options;
-    this.#listener = parts.listener;
-    this.#watcher = parts.watcher;
-    this.#startHost = parts.startHost;
+  constructor(kind: HostKind, options: StaffOptions, { listener, watcher, startHost }: HostLaneParts<T>) {
+    this.#listener = listener;
+    this.#staff = new Staff<T>(kind, options, {
+      watcher,
+      startHost,
+      newSeat: () => new Seat<T>(listener),
+      begin: (seat) => this.#hand(seat),
+      reply: (seat, reply) => this.#reply(seat, reply, (problem) => watcher.teardownFailed(kind, seat.id, problem)),
+      unreadable: (seat, problem) => {
+        if (seat.mishear(problem)) this.#finish(seat);
+      },
+      died: (seat, exit, isFinal) => {
+        if (seat.size > 0) this.#vacate(seat);
+        this.#return(seat.die(exit, isFinal));
+      },
+    });
   }
 
   /** How many hosts there are, and how many of them are idle. */
   get size(): { readonly total: number; readonly idle: number } {
-    return { total: this.#size, idle: this.#idle.length };
+    return this.#staff.size;
   }
 
   /** Starts the hosts that are always kept, and ends those that are too many. Options of hosts hold for new ones. */
-  configure(options: HostLaneOptions): void {
-    this.#options = options;
-    this.#budget.reset();
-    this.#fill();
-    this.#disarmRetirement();
-    this.#retire();
+  configure(options: StaffOptions): void {
+    this.#staff.configure(options);
   }
 
-  async ready(): Promise<void> {
-    this.#fill();
-    for (;;) {
-      const starting = [...this.#seats].filter(({ state }) => state === 'starting');
-      if (starting.length === 0) break;
-      await Promise.all(starting.map((seat) => seat.settled));
-    }
-    if (this.#size < this.#options.minSize && !this.#isClosed) throw this.#brokenError();
+  ready(): Promise<void> {
+    return this.#staff.ready();
+  }
+
+  recycle(): Promise<void> {
+    return this.#staff.recycle();
+  }
+
+  async close(graceMs: number): Promise<void> {
+    clearTimeout(this.#recallTimer);
+    await this.#staff.close(graceMs);
   }
 
   *[Symbol.iterator](): Generator<T> {
-    for (const seat of this.#seats) yield* seat;
+    for (const seat of this.#staff) yield* seat;
   }
 
   /** A definition is loaded for one task; only then can more of it go together. */
   roomFor(task: T): number {
-    return this.#idle.at(-1)?.knows(task) ? ControlBlock.capacity : 1;
+    return this.#staff.nextIdle?.knows(task) ? ControlBlock.capacity : 1;
   }
 
   run(batch: readonly T[]): void {
-    const idle = this.#idle.pop();
+    const idle = this.#staff.takeIdle();
     if (idle !== undefined) {
       idle.take(batch);
       this.#hand(idle);
       return;
     }
-    for (const seat of this.#seats) {
+    for (const seat of this.#staff) {
       if (seat.state !== 'starting' || seat.size > 0) continue;
       seat.take(batch);
       return;
     }
-    if (!this.#budget.isSpent) {
-      this.#open(batch);
+    if (!this.#staff.isBroken) {
+      this.#staff.open(batch);
       return;
     }
     this.#listener.vacated(this);
-    for (const task of batch) this.#listener.ended(task, { kind: 'broken', cause: this.#brokenError() }, thisMoment());
+    const cause = this.#staff.brokenError();
+    for (const task of batch) this.#listener.ended(task, { kind: 'broken', cause }, thisMoment());
   }
 
   look(task: T): TaskReach {
@@ -141,8 +129,7 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
   lend(task: T): boolean {
     const seat = this.#seatOf(task);
     if (seat?.state !== 'busy' || seat.isLent) return false;
-    seat.isLent = true;
-    this.#lent += 1;
+    this.#staff.setLent(seat, true);
     this.#return(seat.recall());
     return true;
   }
@@ -155,9 +142,7 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
   /** False: it was not lent. */
   #takeBack(seat: Seat<T>): boolean {
     if (!seat.isLent) return false;
-    seat.isLent = false;
-    this.#lent -= 1;
-    if (this.#lent === 0) this.#retire();
+    this.#staff.setLent(seat, false);
     return true;
   }
 
@@ -175,58 +160,13 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
     const seat = this.#seatOf(task);
     if (seat === undefined) return;
     const { recallAskedAt = Infinity } = seat;
-    if (seat.isHeldBy(task) || now() - recallAskedAt > deafMs) this.#end(seat);
+    if (seat.isHeldBy(task) || now() - recallAskedAt > deafMs) this.#staff.end(seat);
     else if (recallAskedAt !== Infinity) setTimeout(() => this.kill(task), recallMs).unref();
   }
 
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    this.#disarmRetirement();
-    clearTimeout(this.#recallTimer);
-    const seats = [...this.#seats];
-    for (const seat of seats) this.#end(seat);
-    await Promise.all(seats.map((seat) => seat.gone));
-  }
-
   #seatOf(task: T): Seat<T> | undefined {
-    for (const seat of this.#seats) for (const other of seat) if (other === task) return seat;
+    for (const seat of this.#staff) for (const other of seat) if (other === task) return seat;
     return undefined;
-  }
-
-  // Hosts come.
-
-  #fill(): void {
-    while (this.#size < this.#options.minSize && !this.#isClosed && !this.#budget.isSpent) this.#open([]);
-  }
-
-  #open(batch: readonly T[]): void {
-    const seat = new Seat<T>(this.#listener);
-    seat.take(batch);
-    this.#seats.add(seat);
-    this.#size += 1;
-    const { env, execArgv, resourceLimits } = this.#options;
-    const options = { ...(env && { env }), ...(execArgv && { execArgv }), ...(resourceLimits && { resourceLimits }) };
-    try {
-      seat.host = this.#startHost(options, {
-        up: () => this.#up(seat),
-        reply: (reply) => this.#reply(seat, reply),
-        unreadable: (cause) => {
-          if (seat.mishear(cause)) this.#finish(seat);
-        },
-        exited: (exit) => this.#exited(seat, exit),
-      });
-    } catch (cause) {
-      this.#exited(seat, { exitCode: undefined, signal: undefined, cause });
-    }
-  }
-
-  #up(seat: Seat<T>): void {
-    if (seat.state !== 'starting') return;
-    seat.wasUp = true;
-    this.#watcher.hostStarted(this.#kind, seat.id);
-    if (seat.size > 0) this.#hand(seat);
-    else this.#rest(seat);
-    seat.markSettled();
   }
 
   // Tasks go, and come back.
@@ -238,7 +178,7 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
       // nothing was sent
       this.#listener.vacated(this);
       seat.take([]);
-      this.#rest(seat);
+      this.#staff.rest(seat);
     } else if (!seat.loading) {
       seat.begin();
     }
@@ -257,7 +197,7 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
 
   /** Frees the tasks that wait behind one that takes long, though others of its kind did not. */
   #recall(): void {
-    for (const seat of this.#seats) {
+    for (const seat of this.#staff) {
       if (seat.state !== 'busy' || seat.size === 1) continue;
       if (now() - seat.since < recallMs) this.#armRecall();
       else this.#return(seat.recall());
@@ -268,9 +208,10 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
     if (tasks.length > 0) this.#listener.returned(tasks);
   }
 
-  #reply(seat: Seat<T>, reply: LaneReply): void {
+  #reply(seat: Seat<T>, reply: LaneReply, onTeardownProblem: (problem: unknown) => void): void {
     switch (reply.kind) {
       case 'begin':
+        seat.hasTeardown ||= reply.hasTeardown;
         seat.begin();
         break;
       case 'progress':
@@ -281,6 +222,17 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
         break;
       case 'recalled':
         this.#return(seat.recalled(reply.items));
+        break;
+      case 'warm':
+        seat.hasTeardown ||= reply.hasTeardown;
+        seat.forget(reply.missing);
+        this.#staff.welcome(seat);
+        break;
+      case 'heavy':
+        this.#staff.renew(seat);
+        break;
+      case 'teardown':
+        onTeardownProblem(decodeThrown(reply.error));
         break;
       case 'done':
         this.#finish(seat);
@@ -293,96 +245,11 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
 
   /** Nothing of the batch runs any more; `tell` tells the last of it. */
   #finish(seat: Seat<T>, tell?: () => void): void {
-    seat.hasAnswered = true;
-    this.#budget.reset();
+    const { size } = seat;
     this.#vacate(seat);
     tell?.();
     this.#return(seat.leave());
-    this.#rest(seat);
-    this.#fill(); // as many as were not started while they only died
-  }
-
-  // Hosts go.
-
-  #rest(seat: Seat<T>): void {
-    if (seat.state === 'ending') return;
-    seat.state = 'idle';
-    seat.since = now();
-    this.#idle.push(seat);
-    if (this.#size > this.#options.maxSize && this.#lent === 0) this.#end(seat);
-    else this.#armRetirement();
-  }
-
-  #armRetirement(): void {
-    const { idleTimeoutMs, minSize } = this.#options;
-    if (this.#retireTimer !== undefined || idleTimeoutMs === Infinity || this.#size <= minSize) return;
-    const [longestIdle] = this.#idle;
-    if (longestIdle === undefined) return;
-    const dueMs = longestIdle.since + idleTimeoutMs - now();
-    this.#retireTimer = setTimeout(
-      () => {
-        this.#retireTimer = undefined;
-        this.#retire();
-      },
-      Math.min(Math.max(dueMs, 1), 2 ** 31 - 1),
-    ).unref();
-  }
-
-  #disarmRetirement(): void {
-    clearTimeout(this.#retireTimer);
-    this.#retireTimer = undefined;
-  }
-
-  /** Ends the idle hosts that are too many, or idle for too long. */
-  #retire(): void {
-    const { idleTimeoutMs, minSize, maxSize } = this.#options;
-    for (const seat of [...this.#idle]) {
-      const isOld = now() - seat.since >= idleTimeoutMs;
-      if ((this.#size > maxSize && this.#lent === 0) || (isOld && this.#size > minSize)) this.#end(seat);
-    }
-    this.#armRetirement();
-  }
-
-  #end(seat: Seat<T>): void {
-    if (seat.state === 'ending') return;
-    this.#leave(seat);
-    seat.host?.end();
-  }
-
-  #leave(seat: Seat<T>): void {
-    if (seat.state === 'idle') this.#idle.splice(this.#idle.indexOf(seat), 1);
-    seat.state = 'ending';
-    this.#size -= 1;
-  }
-
-  #exited(seat: Seat<T>, exit: Exit): void {
-    const { state } = seat;
-    if (state !== 'ending') this.#leave(seat);
-    const isUseless = state === 'starting' || (state === 'idle' && !seat.hasAnswered);
-    if (isUseless) this.#spend(exit.cause ?? new Error(howItEnded(exit)));
-    if (seat.size > 0) this.#vacate(seat);
-    if (seat.wasUp) this.#watcher.hostExited(this.#kind, seat.id, exit, state === 'idle');
-    seat.markSettled();
-    seat.markGone();
-    this.#return(seat.die(exit, this.#isClosed));
-    this.#seats.delete(seat);
-    this.#fill();
-  }
-
-  #spend(cause: unknown): void {
-    const wasSpent = this.#budget.isSpent;
-    this.#budget.spend(cause);
-    if (this.#budget.isSpent && !wasSpent) this.#watcher.broken(this.#brokenError());
-  }
-
-  #brokenError(): TaskwardenError {
-    const { cause } = this.#budget;
-    const [hosts, pool] = this.#kind === 'thread' ? ['threads', 'threads'] : ['children', 'processes'];
-    return new TaskwardenError(
-      'LANE_BROKEN',
-      `${hosts} die as they start, and are not started for ever: ${cause instanceof Error ? cause.message : cause}; ` +
-        `see to the cause, then configure() the ${pool}, or try again in a few seconds`,
-      { cause },
-    );
+    this.#staff.worked(seat, size);
+    this.#staff.rest(seat);
   }
 }

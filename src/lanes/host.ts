@@ -9,6 +9,7 @@ export interface HostOptions {
   readonly env?: NodeJS.ProcessEnv;
   readonly execArgv?: string[];
   readonly resourceLimits?: ResourceLimits;
+  readonly recycle?: { readonly maxHeapMb?: number };
 }
 
 export interface Host {

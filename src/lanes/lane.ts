@@ -61,6 +61,7 @@ export interface LaneListener<T extends LaneTask> {
 export interface HostWatcher {
   /** They die as they start, and no more are started for now. */
   broken(cause: unknown): void;
+  teardownFailed(kind: HostKind, id: number, problem: unknown): void;
   hostStarted(kind: HostKind, id: number): void;
   /** `wasIdle`: it died of itself, while no task ran in it. */
   hostExited(kind: HostKind, id: number, exit: Exit, wasIdle: boolean): void;
@@ -95,6 +96,8 @@ export interface Lane<T extends LaneTask> {
   kill(task: T): void;
   /** Resolves when the hosts that are always kept are up. */
   ready(): Promise<void>;
-  /** Ends all hosts; no task may be left in them. */
-  close(): Promise<void>;
+  /** Replaces all hosts, each when its successor is warm, and it is idle; resolves then. */
+  recycle(): Promise<void>;
+  /** Ends all hosts, which may clean up for so long; no task may be left in them. */
+  close(graceMs: number): Promise<void>;
 }

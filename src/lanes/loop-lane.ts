@@ -82,6 +82,8 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
 
   async ready(): Promise<void> {}
 
+  async recycle(): Promise<void> {}
+
   async close(): Promise<void> {}
 
   async #call(task: T, loopRun: LoopRun): Promise<void> {

@@ -54,7 +54,7 @@ export class ProcessHost implements Host {
 
   /** `ids` is asked when the child is on its way: what makes the first prefix takes long to load. */
   constructor(
-    { env, execArgv, resourceLimits }: HostOptions,
+    { env, execArgv, resourceLimits, recycle }: HostOptions,
     ids: { readonly idPrefix: string },
     listener: HostListener,
   ) {
@@ -86,7 +86,7 @@ export class ProcessHost implements Host {
         listener.exited({ exitCode: exitCode ?? undefined, signal: signal ?? undefined, cause: this.#cause });
       });
     });
-    const start: HostStart = { idPrefix: ids.idPrefix, batchMs };
+    const start: HostStart = { idPrefix: ids.idPrefix, batchMs, maxHeapMb: recycle?.maxHeapMb ?? Infinity };
     this.#write('message', 0, start);
   }
 

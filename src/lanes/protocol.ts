@@ -16,6 +16,8 @@ export interface HostStart {
   readonly idPrefix: string;
   /** After so many milliseconds, no more items of a batch begin. */
   readonly batchMs: number;
+  /** A heap that is larger after a batch is told of. */
+  readonly maxHeapMb: number;
 }
 
 export interface ThreadStart extends HostStart {
@@ -65,8 +67,19 @@ interface WordMessage {
   readonly word: WireWord;
 }
 
+/** Loads what will be needed; what can't be loaded is told when it is. */
+interface WarmMessage {
+  readonly kind: 'warm';
+  readonly definitions: readonly WireDefinition[];
+}
+
+/** Cleans up, and ends. Nothing runs. */
+interface EndMessage {
+  readonly kind: 'end';
+}
+
 /** From a lane to a thread or child. */
-export type HostMessage = RunMessage | ArgsMessage | StopMessage | WordMessage;
+export type HostMessage = RunMessage | ArgsMessage | StopMessage | WordMessage | WarmMessage | EndMessage;
 
 /**
  * Why a task failed in a thread: its function threw; it could not be found or loaded; its result can't be cloned.
@@ -89,7 +102,13 @@ export type ItemReply =
 /** From a thread or child to its lane. */
 export type HostReply =
   /** A new definition was loaded, and the batch begins. */
-  | { readonly kind: 'begin' }
+  | { readonly kind: 'begin'; readonly hasTeardown: boolean }
+  /** What was to be loaded is, as far as it can be. */
+  | { readonly kind: 'warm'; readonly missing: readonly number[]; readonly hasTeardown: boolean }
+  /** Its heap is larger than it is to be. */
+  | { readonly kind: 'heavy' }
+  /** Cleaning up has failed. */
+  | { readonly kind: 'teardown'; readonly error: WireThrown }
   | ItemReply
   /** The batch is over. Items that have not begun are given back: those before them took longer than was thought. */
   | { readonly kind: 'done' }

@@ -4,6 +4,9 @@
  * The idea is Elixir's restart intensity, https://hexdocs.pm/elixir/Supervisor.html.
  */
 
+import { TaskwardenError } from '../errors.ts';
+import type { HostKind } from './lane.ts';
+
 const failures = 3;
 const withinMs = 5_000;
 
@@ -33,5 +36,17 @@ export class RestartBudget {
     this.#failedAt = [];
     this.#isExceeded = false;
     this.#cause = undefined;
+  }
+
+  /** What those hear who need a host when none is started. */
+  error(kind: HostKind): TaskwardenError {
+    const { cause } = this;
+    const [hosts, pool] = kind === 'thread' ? ['threads', 'threads'] : ['children', 'processes'];
+    return new TaskwardenError(
+      'LANE_BROKEN',
+      `${hosts} die as they start, and are not started for ever: ${cause instanceof Error ? cause.message : cause}; ` +
+        `see to the cause, then configure() the ${pool}, or try again in a few seconds`,
+      { cause },
+    );
   }
 }

@@ -2,9 +2,9 @@
  * A host with the batch that runs in it: how the batch is told to it, what becomes of each task of the batch, and what
  * the host's death means for each.
  */
-import { type Moment, now, thisMoment } from '../clock.ts';
+import { type Moment, now, Timer, thisMoment } from '../clock.ts';
 import type { Progress } from '../task/context.ts';
-import { wireDefinition } from '../task/definition.ts';
+import { type Definition, wireDefinition } from '../task/definition.ts';
 import type { TaskWord } from '../task/word.ts';
 import { findBuffers, restoreBuffers } from './buffers.ts';
 import { packArgs, packIds } from './columns.ts';
@@ -43,7 +43,14 @@ export class Seat<T extends LaneTask> {
   markSettled!: () => void;
   markGone!: () => void;
   readonly #listener: LaneListener<T>;
-  readonly #definitions = new Set<number>();
+  readonly #definitions = new Map<number, Definition>();
+  /** The one that it is to replace, and has to be as warm as. */
+  predecessor: Seat<T> | undefined;
+  /** Its successor has died. */
+  onUnreplaced: (() => void) | undefined;
+  startTimer: Timer | undefined;
+  /** Something is to be cleaned up before it ends. */
+  hasTeardown = false;
   /** What runs in it, or will as soon as it is up; without those that were given back. */
   #batch: readonly (T | undefined)[] = [];
   /** The first item whose end has not been told. */
@@ -87,6 +94,26 @@ export class Seat<T extends LaneTask> {
     return this.#definitions.has(task.definition.index);
   }
 
+  /** Lets it load what its predecessor has loaded. False: there is nothing to load. */
+  warm(): boolean {
+    if (this.predecessor === undefined || this.predecessor.#definitions.size === 0) return false;
+    const definitions = [...this.predecessor.#definitions.values()];
+    for (const definition of definitions) this.#definitions.set(definition.index, definition);
+    this.host?.post({ kind: 'warm', definitions: definitions.map(wireDefinition) }, []);
+    return true;
+  }
+
+  /** Lets the host clean up and end; by force, if it has not done so in time. */
+  close(graceMs: number): void {
+    if (this.host?.recall === undefined && !this.hasTeardown) {
+      this.host?.end();
+      return;
+    }
+    this.host?.post({ kind: 'end' }, []);
+    const timer = new Timer(graceMs, () => this.host?.end());
+    void this.gone.then(() => timer.cancel());
+  }
+
   // A batch goes.
 
   take(batch: readonly T[]): void {
@@ -123,7 +150,7 @@ export class Seat<T extends LaneTask> {
     } catch (problem) {
       return [{ task, problem }];
     }
-    this.#definitions.add(task.definition.index);
+    this.#definitions.set(task.definition.index, task.definition);
     return [];
   }
 
@@ -153,9 +180,13 @@ export class Seat<T extends LaneTask> {
     if (tasks.size > 0) this.#batch = this.#batch.map((task) => (task && tasks.has(task) ? undefined : task));
   }
 
-  /** The host is to be told the definition again. */
-  forget(): void {
-    for (const task of this) this.#definitions.delete(task.definition.index);
+  /** The host is to be told these definitions again. */
+  forget(indexes: readonly number[]): void {
+    for (const index of indexes) this.#definitions.delete(index);
+  }
+
+  #forgetOwn(): void {
+    this.forget([...this].map(({ definition }) => definition.index));
   }
 
   // What becomes of it.
@@ -200,10 +231,10 @@ export class Seat<T extends LaneTask> {
       if (reply.isBuffer) restoreBuffers(values, [0]);
       this.#tellResult(values[0], thisMoment());
     } else if (reply.kind === 'unread') {
-      this.forget(); // if the definition was in there, too, it has not arrived
+      this.#forgetOwn(); // if the definition was in there, too, it has not arrived
       this.#tellFailure('uncloneable', unsendable(this.#batch[this.#item] as T, decodeThrown(reply.error)));
     } else {
-      if (reply.kind === 'unloadable') this.forget(); // it may be there the next time: the host is to look again
+      if (reply.kind === 'unloadable') this.#forgetOwn(); // it may be there the next time: the host is to look again
       this.#tellFailure(reply.kind, decodeThrown(reply.error));
     }
     this.update();

@@ -32,11 +32,14 @@ export class ThreadHost implements Host {
 
   /** `ids` is asked when the thread is on its way: what makes the first prefix takes long to load. */
   constructor(options: HostOptions, ids: { readonly idPrefix: string }, listener: HostListener) {
+    const { env, execArgv, resourceLimits, recycle: { maxHeapMb = Infinity } = {} } = options;
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
     const { Piscina } = require('piscina') as typeof import('piscina');
     this.#pool = new Piscina({
-      ...options,
+      ...(env && { env }),
+      ...(execArgv && { execArgv }),
+      ...(resourceLimits && { resourceLimits }),
       filename: program,
       name: 'start',
       argv: process.argv.slice(2), // a task module may be the program, and read them as it loads
@@ -49,7 +52,8 @@ export class ThreadHost implements Host {
     this.#pool.on('error', () => {}); // told by the thread itself, below
     const thread = this.#pool.threads[0] as Worker;
     this.id = thread.threadId;
-    const start: ThreadStart = { port: port2, control: this.control.buffer, idPrefix: ids.idPrefix, batchMs };
+    const { idPrefix } = ids;
+    const start: ThreadStart = { port: port2, control: this.control.buffer, idPrefix, batchMs, maxHeapMb };
     const started = this.#pool.run(start, { transferList: [port2] });
     port1.on('message', (reply: HostReply) => this.#receive(reply, listener));
     port1.on('messageerror', (error) => listener.unreadable(error));

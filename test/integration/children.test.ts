@@ -113,7 +113,7 @@ describe('a child', () => {
     expect(await started).toEqual({ pid });
     const exited = heard(supervisor, 'child:exited');
     await supervisor.stop();
-    expect(await exited).toEqual({ pid, exitCode: undefined, signal: 'SIGTERM', cause: undefined });
+    expect(await exited).toEqual({ pid, exitCode: 0, signal: undefined, cause: undefined });
   });
 
   it('runs the next task, too', async () => {

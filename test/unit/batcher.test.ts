@@ -24,6 +24,7 @@ function laneFor(room: number): Lane<Task> {
     tell: none,
     lend: () => false,
     resume: () => false,
+    recycle: async () => {},
     kill: none,
     ready: () => Promise.resolve(),
     close: () => Promise.resolve(),

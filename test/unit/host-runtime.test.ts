@@ -38,6 +38,7 @@ class Scene {
       hear: () => false,
       idPrefix: 'p-',
       batchMs,
+      maxHeapMb: Infinity,
     });
   }
 

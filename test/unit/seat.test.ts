@@ -159,7 +159,7 @@ describe('look()', () => {
 describe('recall() while a definition is loaded', () => {
   it('tells no start: the host is about to', () => {
     const scene = new Scene([1]);
-    scene.seat.forget();
+    scene.seat.forget([definition.index]);
     scene.seat.post();
     scene.control.begin(0, 1);
     expect(scene.seat.recall()).toEqual([]);
