@@ -53,16 +53,20 @@ export class Channel {
   open(): this {
     this.#isOpen = true;
     for (const value of this.#kept?.values() ?? []) this.#say({ kind: 'data', value });
+    this.#tellTaken();
     return this;
   }
 
-  /** Nobody listens any more, but somebody else may, later. */
+  /** Nobody listens any more, but somebody else may, later: who does has not sent what has come until now. */
   close(): void {
     this.#isOpen = false;
+    this.#takenUnread = this.#unread;
+    this.#untold = 0;
   }
 
   /** Nothing will be sent or received any more; what has come can still be read. */
   end(): void {
+    if (this.#isOpen) this.#tellTaken(); // it is not to be said to another listener
     this.#isEnded = true;
     this.#isOpen = false;
     this.#kept?.clear();
@@ -128,10 +132,13 @@ export class Channel {
   #take(count = 1): void {
     this.#untold += count;
     // Not each by itself; but a sender may wait for the last one.
-    if (this.#isOpen && (this.#untold >= windowSize / 4 || this.#unread === 0)) {
-      this.#say({ kind: 'taken', count: this.#untold });
-      this.#untold = 0;
-    }
+    if (this.#isOpen && (this.#untold >= windowSize / 4 || this.#unread === 0)) this.#tellTaken();
+  }
+
+  #tellTaken(): void {
+    if (this.#untold === 0) return;
+    this.#say({ kind: 'taken', count: this.#untold });
+    this.#untold = 0;
   }
 
   get #unread(): number {
