@@ -62,6 +62,8 @@ export class HostRuntime {
   #running: ItemRun | undefined;
   /** What was said to items of the batch that have not begun. */
   #early: { readonly item: number; readonly word: TaskWord }[] = [];
+  /** Those of them that are to stop as soon as they begin, and why. */
+  readonly #toStop = new Map<number, unknown>();
 
   constructor(host: HostSide) {
     this.#host = host;
@@ -91,9 +93,15 @@ export class HostRuntime {
         this.#tell(message.item, unpackWord(message.word));
         break;
       case 'stop':
-        if (this.#running?.item === message.item) this.#running.stop(decodeThrown(message.reason));
+        this.#stop(message.item, decodeThrown(message.reason));
         break;
     }
+  }
+
+  #stop(item: number, reason: unknown): void {
+    this.#control.requestStop(item); // if it was heard before the flag was seen
+    if (this.#running?.item === item) this.#running.stop(reason);
+    else if (this.#control.state(item) === 'waiting') this.#toStop.set(item, reason);
   }
 
   #tell(item: number, word: TaskWord): void {
@@ -129,6 +137,7 @@ export class HostRuntime {
   #collect(batch: Batch): void {
     const { message, args } = batch;
     this.#early = [];
+    this.#toStop.clear();
     this.#coming = batch;
     while (args.length < message.items) {
       const next = unpackArgs(message.args, args.length);
@@ -154,6 +163,7 @@ export class HostRuntime {
         run = new ItemRun(this.#host, message, item, outcome as readonly unknown[]);
         this.#running = run;
         for (const early of this.#early) if (early.item === item) run.hear(early.word);
+        if (this.#toStop.has(item)) run.stop(this.#toStop.get(item));
         try {
           outcome = run.call(loaded.fn, loaded.receiver);
           if (isThenable(outcome)) outcome = await outcome;

@@ -84,8 +84,9 @@ export class ThreadHost implements Host {
   }
 
   post(message: HostMessage, transfer: readonly Transferable[]): void {
-    if (message.kind === 'stop') this.control.requestStop(message.item);
     this.#port.postMessage(message, transfer);
+    // The reason is there when the flag is seen.
+    if (message.kind === 'stop') this.control.requestStop(message.item);
     if (message.kind === 'stop' || message.kind === 'word') this.control.ring();
   }
 

@@ -47,7 +47,11 @@ export abstract class Run implements RunningTask {
 
   get signal(): AbortSignal {
     this.#abort ??= new AbortController();
-    if (this.stopped) this.#abort.abort(this.#reason ?? new TaskwardenError('TASK_CANCELED', 'asked to stop'));
+    if (this.stopped && !this.#abort.signal.aborted) {
+      // Why it is to stop may not have been heard.
+      if (!this.#ended) while (this.#reason === undefined && this.listen(0));
+      this.#abort.abort(this.#reason ?? new TaskwardenError('TASK_CANCELED', 'asked to stop'));
+    }
     return this.#abort.signal;
   }
 
