@@ -1,3 +1,5 @@
 import { testLane } from './lane.ts';
+import { testTalking } from './talking.ts';
 
 testLane({ type: 'loop', pool: 'loop' });
+testTalking({ type: 'loop', pool: 'loop' });
