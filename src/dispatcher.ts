@@ -366,8 +366,9 @@ export class Dispatcher implements LaneListener<Task> {
     for (const task of [...this]) if (!task.hasSlot) this.#end(task, shutDown(task));
   }
 
-  /** Ends what is delayed and has never begun: nobody is to wait for its time. */
-  dropDelayed(): void {
+  /** Ends what is delayed and has never begun, and lets run what waits for a reader: nobody is to wait for either. */
+  hurry(): void {
+    for (const task of this) task.letRun();
     for (const task of [...this.#delayed]) if (task.attempt === 0) this.#end(task, shutDown(task));
   }
 

@@ -60,7 +60,7 @@ export class Shutdown {
 
   /** Resolves when all is settled and closed. */
   async run(): Promise<StopReport> {
-    this.#dispatcher.dropDelayed();
+    this.#dispatcher.hurry();
     await this.#ledger.drained();
     await this.#places.close(Math.min(dismissalMs, Math.max(this.#deadlineAt - now(), 0)));
     const { settled, shutdown } = this.#counts();

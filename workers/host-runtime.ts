@@ -99,9 +99,12 @@ export class HostRuntime {
   }
 
   #stop(item: number, reason: unknown): void {
-    this.#control.requestStop(item); // if it was heard before the flag was seen
-    if (this.#running?.item === item) this.#running.stop(reason);
-    else if (this.#control.state(item) === 'waiting') this.#toStop.set(item, reason);
+    if (this.#running?.item === item) {
+      this.#control.requestStop(item); // if it was heard before the flag was seen
+      this.#running.stop(reason);
+    } else if (this.#control.state(item) === 'waiting') {
+      this.#toStop.set(item, reason);
+    }
   }
 
   #tell(item: number, word: TaskWord): void {
@@ -163,7 +166,10 @@ export class HostRuntime {
         run = new ItemRun(this.#host, message, item, outcome as readonly unknown[]);
         this.#running = run;
         for (const early of this.#early) if (early.item === item) run.hear(early.word);
-        if (this.#toStop.has(item)) run.stop(this.#toStop.get(item));
+        if (this.#toStop.has(item)) {
+          this.#control.requestStop(item);
+          run.stop(this.#toStop.get(item));
+        }
         try {
           outcome = run.call(loaded.fn, loaded.receiver);
           if (isThenable(outcome)) outcome = await outcome;

@@ -150,8 +150,13 @@ export class ProcessHost implements Host {
 
   #reply(body: Buffer): void {
     const reply = deserialize(body) as HostReply;
-    if (reply.kind === 'crash') this.#cause = decodeThrown(reply.error);
-    else this.#listener.reply(reply);
+    if (reply.kind === 'crash') {
+      this.#cause = decodeThrown(reply.error);
+      return;
+    }
+    const speaks = reply.kind === 'progress' || reply.kind === 'word';
+    if (speaks && this.control.state(reply.item) === 'waiting') this.control.begin(reply.item, now());
+    this.#listener.reply(reply);
   }
 
   #recalled({ batch, items, running }: Recalled): void {

@@ -7,6 +7,8 @@
 /** What one end says to the other. */
 export type Word =
   | { readonly kind: 'data'; readonly value: unknown }
+  /** Instead of a value that can't be said any more: it counts as taken. */
+  | { readonly kind: 'lost' }
   | { readonly kind: 'taken'; readonly count: number };
 
 /** How many values may be on their way before a sender waits. */
@@ -52,9 +54,19 @@ export class Channel {
   /** Somebody listens at the other end from now on, and has heard nothing. */
   open(): this {
     this.#isOpen = true;
-    for (const value of this.#kept?.values() ?? []) this.#say({ kind: 'data', value });
+    for (const value of this.#kept?.values() ?? []) this.#sayAgain(value);
     this.#tellTaken();
     return this;
+  }
+
+  /** It could be said when it was sent, and may have changed. */
+  #sayAgain(value: unknown): void {
+    try {
+      this.#say({ kind: 'data', value });
+    } catch (problem) {
+      this.#say({ kind: 'lost' });
+      process.emitWarning(problem as Error);
+    }
   }
 
   /** Nobody listens any more, but somebody else may, later: who does has not sent what has come until now. */
@@ -102,6 +114,7 @@ export class Channel {
   hear(word: Word): void {
     if (this.#isEnded) return;
     if (word.kind === 'data') this.#receive(word.value);
+    else if (word.kind === 'lost') this.#take();
     else this.#note(word.count);
   }
 

@@ -6,7 +6,8 @@ const forgottenFlag = 4;
 const stopFlag = 8;
 const nestedFlag = 16;
 const parentFlag = 32;
-const warningShift = 6;
+const freeFlag = 64;
+const warningShift = 7;
 
 export abstract class TaskFlags {
   #flags = 0;
@@ -63,6 +64,15 @@ export abstract class TaskFlags {
 
   set isParent(is: boolean) {
     this.#set(parentFlag, is);
+  }
+
+  /** It need not wait for who reads its results. */
+  get isFree(): boolean {
+    return this.#has(freeFlag);
+  }
+
+  set isFree(is: boolean) {
+    this.#set(freeFlag, is);
   }
 
   /** Which warnings about waiting were given, a bit for each. */

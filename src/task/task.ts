@@ -5,7 +5,6 @@
 import { AsyncResource } from 'node:async_hooks';
 import { callSafely } from '../call-safely.ts';
 import { type Moment, now, Timer, thisMoment } from '../clock.ts';
-import { isCloneable } from '../cloneable.ts';
 import { TaskwardenError } from '../errors.ts';
 import type { Priority } from '../scheduling/priority-pool.ts';
 import type { Progress } from './context.ts';
@@ -244,20 +243,30 @@ export class Task extends TaskFlags {
     this.#owner.stop(this);
   }
 
-  /** Throws at once if it can't cross later. */
+  /** Until it has begun, what is sent is copied at once: it must not change, or turn out to be none that can be copied. */
   send(data: unknown): Promise<boolean> {
-    if (this.status !== 'started' && this.type !== 'loop' && !isCloneable(data)) {
+    if (this.status === 'started' || this.type === 'loop') return this.conversation.messages.send(data);
+    let copy: unknown;
+    try {
+      copy = Buffer.isBuffer(data) ? Buffer.from(data) : structuredClone(data);
+    } catch (cause) {
       const message = `the message can't be sent to task "${this.name}": it can't be copied; send plain data`;
-      throw new TaskwardenError('MESSAGE_NOT_CLONEABLE', message, { taskId: this.id });
+      throw new TaskwardenError('MESSAGE_NOT_CLONEABLE', message, { cause, taskId: this.id });
     }
-    return this.conversation.messages.send(data);
+    return this.conversation.messages.send(copy);
+  }
+
+  /** Nobody is waited for to read its results. */
+  letRun(): void {
+    this.isFree = true;
+    this.#extras?.conversation?.results.takeUnread();
   }
 
   get conversation(): Conversation {
     const more = this.#more;
     if (more.conversation === undefined) {
       more.conversation = new Conversation((talk) => this.#owner.tell(this, talk));
-      if (this.awaited) more.conversation.results.takeUnread();
+      if (this.awaited || this.isFree) more.conversation.results.takeUnread();
       if (this.isSettled) more.conversation.end();
       else if (this.status === 'started') more.conversation.open();
     }
