@@ -47,8 +47,9 @@ export class Batcher {
   }
 }
 
-/** Whether one task may go along with another. What is handed over instead of copied travels alone. */
+/** Whether one task may go along with another. What is handed over instead of copied travels alone, and so does what has a context of its own. */
 function travelsWith(task: Task, other: Task): boolean {
   if (task.options.transfer !== undefined || other.options.transfer !== undefined) return false;
+  if (task.carried !== undefined || other.carried !== undefined) return false;
   return task.spec === other.spec || (task.definition.index === other.definition.index && task.name === other.name);
 }

@@ -22,6 +22,16 @@ export {
   tasksFrom,
 } from './task/background-task.ts';
 export { currentTask, type Progress, type ReceiveOptions, type TaskContext } from './task/context.ts';
+export { type ContextCarrier, type ContextHooks, contextCarrier } from './task/context-carrier.ts';
+export {
+  type Chain,
+  type ControlledFunction,
+  ControlledTask as Task,
+  type Controller,
+  chain,
+  controller,
+  waitUntilDone,
+} from './task/controlled.ts';
 export type { TaskFunction } from './task/definition.ts';
 export type { TaskHandle } from './task/handle.ts';
 export type { EndReason, TaskFilter, TaskInfo } from './task/info.ts';

@@ -4,7 +4,8 @@ import { TaskwardenError } from './errors.ts';
 import type { Places } from './places.ts';
 import type { SupervisorState } from './supervisor.ts';
 import { currentRun } from './task/context.ts';
-import { definitionOf } from './task/definition.ts';
+import type { ContextCarrier } from './task/context-carrier.ts';
+import { definitionOf, wireDefinition } from './task/definition.ts';
 import { TaskHandle } from './task/handle.ts';
 import { isHost, isInert } from './task/inert.ts';
 import { submitFrom } from './task/sub-task.ts';
@@ -17,6 +18,7 @@ interface IntakeParts {
   readonly supervisor: TaskSubmitter & { readonly name: string; readonly state: SupervisorState };
   /** Starts a supervisor that is idle. */
   readonly open: () => void;
+  readonly context: () => ContextCarrier | undefined;
   readonly maxQueued: () => number;
   /** How many tasks wait, delayed ones too. */
   readonly waiting: () => number;
@@ -55,6 +57,10 @@ export class Intake {
     const task = this.#newTask(spec, args);
     const handle = new TaskHandle<T, Y>(task);
     if (isHost()) return handle;
+    const { context } = this.#parts;
+    const value = spec.options.type === 'loop' ? undefined : context()?.capture();
+    if (value !== undefined)
+      task.carried = { definition: wireDefinition((context() as ContextCarrier).definition), value };
     const parent = runningTask();
     const isOurs = parent?.submitter === this.#parts.supervisor;
     if (isOurs) this.#parts.dispatcher.families.adopt(parent as Task, task);
@@ -63,10 +69,11 @@ export class Intake {
   }
 
   /** A task that runs in a thread or child calls another. */
-  submitChild(parent: Task, { id, definition, options, args }: Submit): void {
+  submitChild(parent: Task, { id, definition, options, args, carried }: Submit): void {
     const { dispatcher } = this.#parts;
     const resolved = resolveTaskOptions({ ...options, taskId: id }, 'a task');
     const task = this.#newTask({ definition: definitionOf(definition), options: resolved }, args);
+    if (carried !== undefined && options.type !== 'loop') task.carried = carried;
     const tell = (news: TaskNews) => dispatcher.tell(parent, { topic: 'news', id, news });
     dispatcher.families.adopt(parent, task, (news) => {
       try {

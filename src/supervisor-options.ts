@@ -6,6 +6,7 @@ import type { StaffOptions } from './lanes/staff.ts';
 import type { Logger } from './logger.ts';
 import { arrayOf, checkOptions, either, is, oneOf, type Rule, rules } from './options.ts';
 import type { PoolLimits } from './scheduling/priority-pool.ts';
+import type { ContextCarrier } from './task/context-carrier.ts';
 
 /**
  * A task may start while fewer than its limit run in its pool: low `poolSize`; normal `poolSize + reserveNormal`; high
@@ -59,6 +60,8 @@ export interface SupervisorOptions {
   readonly timeoutWarningMs?: number;
   /** The same, as an error. Default: 10,000; Infinity: never. */
   readonly timeoutCriticalMs?: number;
+  /** What of a caller's asynchronous context goes along to threads and children. Default: nothing. */
+  readonly context?: ContextCarrier;
   /** Takes warnings and errors; shaped like console or pino. Default: `console`; `false`: none. */
   readonly logger?: Logger | false;
 }
@@ -74,6 +77,7 @@ export interface ResolvedOptions {
   /** `timeoutWarningMs` and `timeoutCriticalMs`. */
   readonly lateMs: readonly number[];
   readonly logger: Logger | false;
+  readonly context: ContextCarrier | undefined;
 }
 
 const poolRules: Readonly<Record<keyof PoolOptions, Rule>> = {
@@ -116,6 +120,10 @@ const supervisorRules: Readonly<Record<keyof SupervisorOptions, Rule>> = {
   maxQueued: rules.positiveCountOrInfinity,
   timeoutWarningMs: rules.durationMsOrInfinity,
   timeoutCriticalMs: rules.durationMsOrInfinity,
+  context: is(
+    'what contextCarrier() gives',
+    (value) => typeof (value as ContextCarrier | null)?.capture === 'function',
+  ),
   logger: is(
     'a logger with warn() and error(), such as console or pino, or false',
     (value) =>
@@ -151,6 +159,7 @@ export function resolveOptions(given: SupervisorOptions): ResolvedOptions {
     maxQueued: given.maxQueued ?? Infinity,
     lateMs: [given.timeoutWarningMs ?? 5_000, given.timeoutCriticalMs ?? 10_000],
     logger: given.logger ?? console,
+    context: given.context,
   });
 }
 

@@ -109,6 +109,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
       open: () => {
         if (this.#state === 'idle') this.start();
       },
+      context: () => this.#options.context,
       maxQueued: () => this.#options.maxQueued,
       waiting: () => this.#waiting,
       places: this.#places,

@@ -12,6 +12,7 @@ import { decodeThrown, encodeThrown } from '../src/lanes/error-codec.ts';
 import type { Failed, HostMessage, HostReply, RunMessage } from '../src/lanes/protocol.ts';
 import { packWord, unpackWord } from '../src/lanes/words.ts';
 import type { Progress } from '../src/task/context.ts';
+import type { Carried } from '../src/task/context-carrier.ts';
 import type { WireDefinition } from '../src/task/definition.ts';
 import { explainInertWait } from '../src/task/inert.ts';
 import { hasTeardowns, setUpLane, tearDownLane } from '../src/task/lane-setup.ts';
@@ -154,6 +155,8 @@ export class HostRuntime {
   async #run({ message, args }: Batch): Promise<void> {
     const loaded = this.#functions.get(message.definition) ?? (await this.#load(message));
     if (loaded === undefined) return;
+    const carrier = message.carried && (await this.#loadCarrier(message.carried));
+    if (message.carried !== undefined && carrier === undefined) return;
     let at = now();
     const until = at + this.#host.batchMs;
     let isAnswered = false;
@@ -171,7 +174,7 @@ export class HostRuntime {
           run.stop(this.#toStop.get(item));
         }
         try {
-          outcome = run.call(loaded.fn, loaded.receiver);
+          outcome = run.callIn(carrier, loaded);
           if (isThenable(outcome)) outcome = await outcome;
         } catch (error) {
           outcome = new Failure('thrown', explainInertWait(error));
@@ -210,6 +213,16 @@ export class HostRuntime {
       const loaded = await this.#prepare(define);
       this.#host.post({ kind: 'begin', hasTeardown: hasTeardowns() });
       return loaded;
+    } catch (error) {
+      this.#fail(new Failure('unloadable', error));
+      return undefined;
+    }
+  }
+
+  /** Loads how the context of an only item is put on; or fails that. */
+  async #loadCarrier({ definition }: Carried): Promise<LoadedFunction | undefined> {
+    try {
+      return this.#functions.get(definition.index) ?? (await this.#prepare(definition));
     } catch (error) {
       this.#fail(new Failure('unloadable', error));
       return undefined;
@@ -270,6 +283,7 @@ class ItemRun extends Run {
   hasSpoken = false;
   readonly #host: HostSide;
   readonly #message: RunMessage;
+  #carrier: LoadedFunction | undefined;
 
   constructor(host: HostSide, message: RunMessage, item: number, args: readonly unknown[]) {
     super(args);
@@ -298,6 +312,19 @@ class ItemRun extends Run {
   protected report(progress: Progress): void {
     this.hasSpoken = true;
     this.#host.post({ kind: 'progress', item: this.item, progress });
+  }
+
+  /** Calls the function in the context that goes along with it. */
+  callIn(carrier: LoadedFunction | undefined, { fn, receiver }: LoadedFunction): unknown {
+    this.#carrier = carrier;
+    if (carrier === undefined) return this.call(fn, receiver);
+    return carrier.fn(this.#message.carried?.value, () => this.call(fn, receiver));
+  }
+
+  carry(): Carried | undefined {
+    const { carried } = this.#message;
+    const value = this.#carrier?.fn(undefined);
+    return carried === undefined || value === undefined ? undefined : { ...carried, value };
   }
 
   say(word: TaskWord): void {

@@ -1,6 +1,7 @@
 /** The contract of a place where tasks run, and nothing about any one place. */
 import type { Moment } from '../clock.ts';
 import type { Progress } from '../task/context.ts';
+import type { Carried } from '../task/context-carrier.ts';
 import type { Definition } from '../task/definition.ts';
 import type { ResolvedTaskOptions, TaskSubmitter } from '../task/task-options.ts';
 import type { TaskWord } from '../task/word.ts';
@@ -18,6 +19,8 @@ export interface LaneTask {
   readonly args: readonly unknown[];
   /** How many attempts have started. */
   readonly attempt: number;
+  /** What of its caller's context goes along; such a task travels alone. */
+  readonly carried?: Carried | undefined;
   /** Takes in the tasks that it calls. */
   readonly submitter?: TaskSubmitter | undefined;
   /** Calls something in the asynchronous context of whoever submitted the task. */

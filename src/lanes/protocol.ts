@@ -5,6 +5,7 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { Progress } from '../task/context.ts';
+import type { Carried } from '../task/context-carrier.ts';
 import type { WireDefinition } from '../task/definition.ts';
 import type { ArgsColumn, IdsColumn } from './columns.ts';
 import type { WireThrown } from './error-codec.ts';
@@ -39,6 +40,8 @@ export interface RunMessage {
   readonly args: ArgsColumn;
   /** Which arguments of an only task are Buffers. */
   readonly buffers?: readonly number[];
+  /** Of an only task: what of its caller's context goes along. */
+  readonly carried?: Carried;
   /** Absent: it is the first of each. */
   readonly attempts?: readonly number[];
 }

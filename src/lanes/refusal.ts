@@ -44,7 +44,9 @@ export function unsendable(task: LaneTask, cause: unknown): TaskwardenError {
       ? `argument ${argument + 1}`
       : isTransferring(task)
         ? 'what its option "transfer" gives'
-        : 'its arguments';
+        : task.carried !== undefined && !isCloneable(task.carried.value)
+          ? 'what its context carrier has captured'
+          : 'its arguments';
   const reason = cause instanceof Error ? cause.message : String(cause);
   return new TaskwardenError(
     'ARGUMENT_NOT_CLONEABLE',

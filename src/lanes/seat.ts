@@ -49,7 +49,6 @@ export class Seat<T extends LaneTask> {
   /** Its successor has died. */
   onUnreplaced: (() => void) | undefined;
   startTimer: Timer | undefined;
-  /** Something is to be cleaned up before it ends. */
   hasTeardown = false;
   /** What runs in it, or will as soon as it is up; without those that were given back. */
   #batch: readonly (T | undefined)[] = [];
@@ -138,6 +137,7 @@ export class Seat<T extends LaneTask> {
       items: batch.length,
       ids: packIds(batch),
       args: packArgs(batch),
+      ...(first.carried && { carried: first.carried }),
       ...(batch.some(({ attempt }) => attempt > 0) && { attempts: batch.map(({ attempt }) => attempt + 1) }),
     };
     return batch.length === 1 ? this.#postOne(message, first) : this.#postMany(message, batch);

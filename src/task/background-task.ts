@@ -43,6 +43,8 @@ export interface BackgroundTask<F extends TaskFunction> {
   ): AsyncGenerator<TaskResult<F>, void, undefined>;
   /** @internal */
   readonly spec: TaskSpec;
+  /** @internal The same with another definition. */
+  over(change: (definition: Definition) => Definition): BackgroundTask<TaskFunction>;
 }
 
 /** Makes a background task of a static async method. */
@@ -199,6 +201,7 @@ function wrap(definition: Definition, options: ResolvedTaskOptions): BackgroundT
       value: (changes: TaskOptions) =>
         wrap(definition, resolveTaskOptions(changes, `${definition.name}.with()`, options)),
     },
+    over: { value: (change: (old: Definition) => Definition) => wrap(change(definition), options) },
     map: {
       value: (items: Iterable<unknown[]> | AsyncIterable<unknown[]>, mapOptions: MapOptions = {}) => {
         checkOptions(

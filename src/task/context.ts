@@ -4,6 +4,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { TaskwardenError } from '../errors.ts';
+import type { Carried } from './context-carrier.ts';
 import type { TaskSubmitter } from './task-options.ts';
 import type { TaskNews, TaskWord } from './word.ts';
 
@@ -58,6 +59,8 @@ export interface RunningTask extends TaskContext {
   /** On the event loop: the task, and where such tasks go, unless they say otherwise. */
   readonly task?: unknown;
   readonly submitter?: TaskSubmitter | undefined;
+  /** What of its context goes along with a task that it calls now. */
+  carry?(): Carried | undefined;
   /** Elsewhere: throws if the word can't cross; then nothing was said. */
   say(word: TaskWord): void;
   /** Calls back with what becomes of the task of that id. */

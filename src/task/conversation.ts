@@ -1,4 +1,5 @@
 /** What the holder of a handle and the running task say to each other: the holder's end, through all attempts. */
+import { TaskwardenError } from '../errors.ts';
 import { Channel } from './channel.ts';
 import type { Talk } from './word.ts';
 
@@ -34,5 +35,15 @@ export class Conversation {
 
   hear({ topic, word }: Talk): void {
     (topic === 'message' ? this.messages : this.results).hear(word);
+  }
+}
+
+/** Of a message for a task that has not begun. */
+export function copyOf(data: unknown, { id, name }: { readonly id: string; readonly name: string }): unknown {
+  try {
+    return Buffer.isBuffer(data) ? Buffer.from(data) : structuredClone(data);
+  } catch (cause) {
+    const message = `the message can't be sent to task "${name}": it can't be copied; send plain data`;
+    throw new TaskwardenError('MESSAGE_NOT_CLONEABLE', message, { cause, taskId: id });
   }
 }

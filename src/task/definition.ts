@@ -7,6 +7,7 @@ import { isAbsolute } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { TaskwardenError } from '../errors.ts';
 import { show } from '../options.ts';
+import { currentTask } from './context.ts';
 import { tsxMark } from './import-module.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: a task takes and returns what its author likes.
@@ -22,6 +23,8 @@ export interface WireDefinition {
   /** The name of the export that is the function; absent where the module registers it. */
   readonly exportName?: string;
   readonly source?: string;
+  /** The function gets its TaskContext before its arguments. */
+  readonly passesContext?: boolean;
 }
 
 export interface Definition extends WireDefinition {
@@ -112,22 +115,53 @@ export function whenDefined(moduleUrl: string, name: string, callback: (definiti
 }
 
 /** The definition as it crosses. */
-export function wireDefinition({ index, name, moduleUrl, exportName, source }: Definition): WireDefinition {
+export function wireDefinition({
+  index,
+  name,
+  moduleUrl,
+  exportName,
+  source,
+  passesContext,
+}: Definition): WireDefinition {
   return {
     index,
     name,
     ...(moduleUrl !== undefined && { moduleUrl }),
     ...(exportName !== undefined && { exportName }),
     ...(source !== undefined && { source }),
+    ...(passesContext && { passesContext }),
   };
 }
 
 /** The definition on this side of what a thread or child has defined. */
-export function definitionOf({ name, moduleUrl, exportName, source }: WireDefinition): Definition {
+export function definitionOf(wire: WireDefinition): Definition {
+  const definition = withoutContext(wire);
+  return wire.passesContext ? passingContext(definition) : definition;
+}
+
+function withoutContext({ name, moduleUrl, exportName, source }: WireDefinition): Definition {
   if (source !== undefined) return { index: indexOf(source), name, source };
   if (moduleUrl === undefined) throw new TypeError(`task "${name}" has neither module nor source`);
   if (exportName !== undefined) return defineExport(moduleUrl, exportName);
   return findDefinition(moduleUrl, name) ?? { index: indexOf(keyOf(moduleUrl, name)), name, moduleUrl };
+}
+
+/** The same function, called with its TaskContext before its arguments. */
+export function passingContext(definition: Definition): Definition {
+  const { fn, index } = definition;
+  return {
+    ...definition,
+    index: indexOf(`${index} with context`),
+    passesContext: true,
+    ...(fn && { fn: withContext(fn) }),
+  };
+}
+
+/** A function that gets its TaskContext before its arguments. */
+export function withContext(fn: TaskFunction): TaskFunction {
+  return function (this: unknown, ...args: unknown[]) {
+    return fn.call(this, currentTask(), ...args);
+  };
 }
 
 /** See `importModule`: the module is the same. */

@@ -9,6 +9,7 @@ import {
   type TaskFunction,
   type WireDefinition,
   whenDefined,
+  withContext,
 } from './definition.ts';
 import { importModule } from './import-module.ts';
 import { whenInertWait } from './inert.ts';
@@ -27,6 +28,11 @@ const longestLoadMs = 60_000;
 
 /** Rejects with `MODULE_LOAD_FAILED`, `TASK_NOT_DEFINED` or `TASK_UNREACHABLE`. */
 export async function loadFunction(wire: WireDefinition): Promise<LoadedFunction> {
+  const loaded = await find(wire);
+  return wire.passesContext ? { ...loaded, fn: withContext(loaded.fn) } : loaded;
+}
+
+async function find(wire: WireDefinition): Promise<LoadedFunction> {
   if (wire.source !== undefined) return fromSource(wire.name, wire.source);
   if (wire.moduleUrl === undefined) throw new TypeError(`task "${wire.name}" has neither module nor source`);
   return withinTime(wire.moduleUrl, fromModule(wire.moduleUrl, wire));

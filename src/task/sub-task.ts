@@ -34,7 +34,9 @@ export function submitFrom<T, Y>(run: RunningTask, spec: TaskSpec, args: readonl
   if (signal !== undefined && !signal.aborted) task.listen(signal, () => task.cancel(signal.reason));
   try {
     const definition = wireDefinition(spec.definition);
-    run.say({ topic: 'submit', id: task.id, definition, options: plainOptions(spec.options), args });
+    const carried = run.carry?.();
+    const options = plainOptions(spec.options);
+    run.say({ topic: 'submit', id: task.id, definition, options, args, ...(carried && { carried }) });
   } catch (cause) {
     task.settle('failed', uncloneable(task, cause));
   }

@@ -5,10 +5,10 @@
 import { AsyncResource } from 'node:async_hooks';
 import { callSafely } from '../call-safely.ts';
 import { type Moment, now, Timer, thisMoment } from '../clock.ts';
-import { TaskwardenError } from '../errors.ts';
 import type { Priority } from '../scheduling/priority-pool.ts';
 import type { Progress } from './context.ts';
-import { Conversation } from './conversation.ts';
+import type { Carried } from './context-carrier.ts';
+import { Conversation, copyOf } from './conversation.ts';
 import { Course } from './course.ts';
 import type { Definition } from './definition.ts';
 import { TaskFlags } from './flags.ts';
@@ -68,6 +68,7 @@ interface Extras {
   scope?: AsyncResource;
   conversation?: Conversation;
   parentId?: string;
+  carried?: Carried;
 }
 
 export class Task extends TaskFlags {
@@ -129,6 +130,15 @@ export class Task extends TaskFlags {
 
   set parentId(id: string) {
     this.#more.parentId = id;
+  }
+
+  /** What of its caller's context goes along. */
+  get carried(): Carried | undefined {
+    return this.#extras?.carried;
+  }
+
+  set carried(carried: Carried) {
+    this.#more.carried = carried;
   }
 
   get submitter(): TaskSubmitter | undefined {
@@ -245,15 +255,8 @@ export class Task extends TaskFlags {
 
   /** Until it has begun, what is sent is copied at once: it must not change, or turn out to be none that can be copied. */
   send(data: unknown): Promise<boolean> {
-    if (this.status === 'started' || this.type === 'loop') return this.conversation.messages.send(data);
-    let copy: unknown;
-    try {
-      copy = Buffer.isBuffer(data) ? Buffer.from(data) : structuredClone(data);
-    } catch (cause) {
-      const message = `the message can't be sent to task "${this.name}": it can't be copied; send plain data`;
-      throw new TaskwardenError('MESSAGE_NOT_CLONEABLE', message, { cause, taskId: this.id });
-    }
-    return this.conversation.messages.send(copy);
+    const isCopied = this.status === 'started' || this.type === 'loop';
+    return this.conversation.messages.send(isCopied ? data : copyOf(data, this));
   }
 
   /** Nobody is waited for to read its results. */

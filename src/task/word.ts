@@ -1,6 +1,7 @@
 /** What a running task and its supervisor say to each other while it runs. */
 import type { Word } from './channel.ts';
 import type { Progress } from './context.ts';
+import type { Carried } from './context-carrier.ts';
 import type { WireDefinition } from './definition.ts';
 import type { EndReason } from './info.ts';
 import type { TaskOptions } from './task-options.ts';
@@ -22,6 +23,7 @@ export interface Submit {
   /** Those that are plain data. */
   readonly options: TaskOptions;
   readonly args: readonly unknown[];
+  readonly carried?: Carried;
 }
 
 /** What the task wants of a task that it has called. */

@@ -34,6 +34,7 @@ describe('defaults', () => {
       maxQueued: Infinity,
       lateMs: [5_000, 10_000],
       logger: console,
+      context: undefined,
     });
   });
 
@@ -146,7 +147,7 @@ describe('checks', () => {
     [{ logger: { warn() {} } }, `option "logger" of TaskSupervisor ${logger}; got an object`],
     [
       { poolSize: 4 },
-      'TaskSupervisor has no option "poolSize"; it takes id, name, threads, processes, loop, keepFinished, maxQueued, timeoutWarningMs, timeoutCriticalMs, logger',
+      'TaskSupervisor has no option "poolSize"; it takes id, name, threads, processes, loop, keepFinished, maxQueued, timeoutWarningMs, timeoutCriticalMs, context, logger',
     ],
     [[], 'TaskSupervisor takes an object of options; got an array'],
   ])('refuses %o', (options, message) => {

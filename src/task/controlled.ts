@@ -1,0 +1,189 @@
+/**
+ * Tasks that are controlled while they run: `Task`, `controller()` and `chain()`. Their functions get what they see of
+ * themselves, the TaskContext, as first argument. The ideas are those of task.py, https://github.com/abhinavsingh/task.py.
+ */
+import { rules, show } from '../options.ts';
+import { type BackgroundTask, backgroundTask } from './background-task.ts';
+import type { TaskContext } from './context.ts';
+import { passingContext, type TaskFunction } from './definition.ts';
+import type { TaskHandle } from './handle.ts';
+import type { TaskOptions, TaskResult, TaskYield } from './task-options.ts';
+
+/** Gets what it sees of itself before its arguments. */
+export type ControlledFunction<A extends unknown[], R> = (task: TaskContext, ...args: A) => R;
+
+/** What a function gives as a task: what its promise gives, or what it returns. */
+type Result<R> = TaskResult<() => R>;
+type Handle<R> = TaskHandle<Result<R>, TaskYield<() => R>>;
+
+/** A task that is made first and started later. It is told to finish by `stop()`, and talked with meanwhile. */
+export class ControlledTask<A extends unknown[] = unknown[], R = unknown> {
+  readonly args: Readonly<A>;
+  readonly #submit: () => Handle<R>;
+  #handle: Handle<R> | undefined;
+  /** What was sent before the start. */
+  readonly #early: { readonly data: unknown; readonly resolve: (room: Promise<boolean>) => void }[] = [];
+
+  /** Of a background task, which brings its module and its options: `.with({ type: 'process' })`. */
+  constructor(target: BackgroundTask<ControlledFunction<A, R>>, ...args: A);
+  /** Of a function alone, which sees nothing of what is around it, for its source is sent. It finds any `task.args`. */
+  constructor(target: (task: TaskContext) => R, ...args: A);
+  constructor(target: ControlledFunction<A, R>, ...args: A);
+  constructor(target: ControlledFunction<A, R> | BackgroundTask<ControlledFunction<A, R>>, ...args: A) {
+    const task = taskOf(target).over(passingContext);
+    this.args = args;
+    this.#submit = () => task(...args) as Handle<R>;
+  }
+
+  /** Submits it. A second call changes nothing. */
+  start(): this {
+    if (this.#handle !== undefined) return this;
+    this.#handle = this.#submit();
+    for (const { data, resolve } of this.#early.splice(0)) resolve(this.#handle.send(data));
+    return this;
+  }
+
+  /** Absent before the start. */
+  get handle(): Handle<R> | undefined {
+    return this.#handle;
+  }
+
+  /** Sends something to the task's `recv()`, as `TaskHandle.send`; before the start it is kept until then. */
+  send(data: unknown): Promise<boolean> {
+    return (
+      this.#handle?.send(data) ??
+      new Promise((resolve) => {
+        this.#early.push({ data, resolve });
+      })
+    );
+  }
+
+  /** What the task sends; starts it. */
+  messages<M = unknown>(): AsyncGenerator<M, void, undefined> {
+    return this.#started.messages<M>();
+  }
+
+  /** Asks it to finish, and resolves when it has ended, however: see `result` and `exception`. Not started, it stays so. */
+  async stop(): Promise<void> {
+    await this.#handle?.stop();
+  }
+
+  /** Whether it has ended, in whatever way. */
+  get done(): boolean {
+    return this.#handle?.done ?? false;
+  }
+
+  /** What the function returned, once it has. */
+  get result(): Result<R> | undefined {
+    return this.#handle?.result;
+  }
+
+  /** What it failed with, once it has. */
+  get exception(): unknown {
+    return this.#handle?.exception;
+  }
+
+  get #started(): Handle<R> {
+    this.start();
+    return this.#handle as Handle<R>;
+  }
+}
+
+/** Whatever it takes and gives. */
+// biome-ignore lint/suspicious/noExplicitAny: functions of all kinds go through here.
+type AnyTarget = ControlledFunction<any[], unknown> | BackgroundTask<ControlledFunction<any[], unknown>>;
+
+function taskOf(target: AnyTarget): BackgroundTask<TaskFunction> {
+  rules.function(target, 'what a Task runs');
+  return 'spec' in target ? target : backgroundTask(target, { name: target.name || 'task' });
+}
+
+/**
+ * Runs beside a task and decides when that is to finish: it is asked to as soon as the controller's promise resolves. The
+ * signal aborts when the task has ended.
+ */
+export type Controller = (task: ControlledTask, signal: AbortSignal) => unknown;
+
+/**
+ * An async function that starts a `Task` of `target`, lets the controller run beside it, and gives the task's result or
+ * throws its error. A controller that fails stops the task, and its error is thrown.
+ */
+export function controller<A extends unknown[], R>(
+  control: Controller,
+  target: BackgroundTask<ControlledFunction<A, R>>,
+  options?: TaskOptions,
+): (...args: A) => Promise<Result<R>>;
+export function controller<A extends unknown[], R>(
+  control: Controller,
+  target: ControlledFunction<A, R>,
+  options?: TaskOptions,
+): (...args: A) => Promise<Result<R>>;
+export function controller(
+  control: Controller,
+  target: AnyTarget,
+  options: TaskOptions = {},
+): (...args: unknown[]) => Promise<unknown> {
+  rules.function(control, 'the controller');
+  const task = taskOf(target).with(options);
+  return async (...args) => {
+    const run = new ControlledTask(task, ...args).start();
+    const handle = run.handle as TaskHandle<unknown>;
+    const end = new AbortController();
+    const ended = handle.then(
+      () => end.abort(),
+      () => end.abort(),
+    );
+    let problem: { readonly error: unknown } | undefined;
+    const controlled = (async () => control(run, end.signal))().catch((error: unknown) => {
+      if (!end.signal.aborted) problem = { error };
+    });
+    await Promise.race([ended, controlled]);
+    await run.stop();
+    if (problem !== undefined) throw problem.error;
+    return handle;
+  };
+}
+
+/** A controller that leaves the task alone until it has ended. */
+export function waitUntilDone(): Controller {
+  return (_task, signal) =>
+    new Promise<void>((resolve) => {
+      if (signal.aborted) resolve();
+      else signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+}
+
+/** A promise of what each function has returned, in order; and, to be iterated, what the last one sends. */
+export interface Chain extends Promise<unknown[]>, AsyncIterable<unknown> {}
+
+/**
+ * Runs functions side by side, each as a `Task`: the first receives what the feed gives, and each other what the one
+ * before it sends. Where the feed ends, `recv()` gives undefined, as it does where a task is asked to stop; so it goes from
+ * one to the next. One that is slow is waited for, unless it has no slot yet. Rejects with the first failure, which cancels
+ * the others. One that ends early ends those before it.
+ */
+export function chain(feed: Iterable<unknown> | AsyncIterable<unknown>, ...targets: AnyTarget[]): Chain {
+  if (targets.length === 0) throw new TypeError('chain() takes a feed and at least one function');
+  const isIterable = Symbol.iterator in Object(feed) || Symbol.asyncIterator in Object(feed);
+  if (!isIterable)
+    throw new TypeError(`the feed of chain() must be an iterable or an async iterable; got ${show(feed)}`);
+  const tasks = targets.map((target) => new ControlledTask(taskOf(target)).start());
+  const handles = tasks.map(({ handle }) => handle as TaskHandle<unknown>);
+
+  async function carry(source: Iterable<unknown> | AsyncIterable<unknown>, place: number): Promise<void> {
+    const to = handles[place] as TaskHandle<unknown>;
+    for await (const value of source) {
+      const room = to.send(value);
+      if (to.done || (to.status === 'started' && !(await room))) break;
+    }
+    await Promise.all([to.stop(), handles[place - 1]?.stop()]);
+  }
+
+  const carried = handles.map((_, place) => carry(handles[place - 1]?.messages() ?? feed, place));
+  const results = Promise.all([...handles, ...carried]).then((all) => all.slice(0, handles.length));
+  results.catch((cause) => {
+    for (const handle of handles) handle.cancel(cause);
+  });
+  const last = handles.at(-1) as TaskHandle<unknown>;
+  return Object.assign(results, { [Symbol.asyncIterator]: () => last.messages() });
+}
