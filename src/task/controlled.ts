@@ -26,9 +26,10 @@ export class ControlledTask<A extends unknown[] = unknown[], R = unknown> {
 
   /** Of a background task, which brings its module and its options: `.with({ type: 'process' })`. */
   constructor(target: BackgroundTask<ControlledFunction<A, R>>, ...args: A);
-  /** Of a function alone, which sees nothing of what is around it, for its source is sent. It finds any `task.args`. */
-  constructor(target: (task: TaskContext) => R, ...args: A);
+  /** Of a function alone, which sees nothing of what is around it, for its source is sent. */
   constructor(target: ControlledFunction<A, R>, ...args: A);
+  /** Of one that looks for its arguments in `task.args`. */
+  constructor(target: (task: TaskContext) => R, ...args: A);
   constructor(target: ControlledFunction<A, R> | BackgroundTask<ControlledFunction<A, R>>, ...args: A) {
     const task = taskOf(target).over(passingContext);
     this.args = args;

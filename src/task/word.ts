@@ -39,7 +39,7 @@ export interface Order {
 }
 
 /** What became of a task that the task has called. */
-export interface News {
+interface News {
   readonly topic: 'news';
   readonly id: string;
   readonly news: TaskNews;

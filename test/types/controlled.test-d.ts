@@ -20,6 +20,7 @@ describe('new Task()', () => {
       return t.args.length;
     }, 'hello');
     expectTypeOf(task.result).toEqualTypeOf<number | undefined>();
+    expectTypeOf(new Task((t: TaskContext) => t.args.length, 'hello').result).toEqualTypeOf<number | undefined>();
     new Task(async () => {});
   });
 
