@@ -24,7 +24,7 @@ export const errorCodes = {
   SUPERVISOR_STOPPED: 'The supervisor is stopping or stopped.',
   TASK_STOPPED: 'The reason of `currentTask().signal` when `handle.stop()` has asked the task to finish.',
   WOULD_BLOCK: '`recvSync()` was to wait on the event loop, where nothing can come meanwhile.',
-  NOT_IN_TASK: '`currentTask()` was called outside a task.',
+  NOT_IN_TASK: '`currentTask()` was called outside a task; or a thread or child called a task for one that had ended.',
 } as const;
 
 /** A stable name for each way taskwarden fails. */

@@ -61,8 +61,12 @@ export interface RunningTask extends TaskContext {
   readonly submitter?: TaskSubmitter | undefined;
   /** What of its context goes along with a task that it calls now. */
   carry?(): Carried | undefined;
+  /** Its function has ended, and what is left of it is heard no more. */
+  readonly hasEnded: boolean;
   /** Elsewhere: throws if the word can't cross; then nothing was said. */
   say(word: TaskWord): void;
+  /** Whether it has called a task of that id that has not ended. */
+  hasCalled(id: string): boolean;
   /** Calls back with what becomes of the task of that id. */
   adopt(id: string, hear: (news: TaskNews) => void): void;
 }

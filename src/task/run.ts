@@ -122,6 +122,14 @@ export abstract class Run implements RunningTask {
     else if (word.topic === 'news') this.#adopted?.get(word.id)?.(word.news);
   }
 
+  get hasEnded(): boolean {
+    return this.#ended;
+  }
+
+  hasCalled(id: string): boolean {
+    return this.#adopted?.has(id) ?? false;
+  }
+
   adopt(id: string, hear: (news: TaskNews) => void): void {
     this.#adopted ??= new Map();
     this.#adopted.set(id, (news) => {

@@ -24,24 +24,54 @@ export function submitFrom<T, Y>(run: RunningTask, spec: TaskSpec, args: readonl
         'inside a task, call it with { retryIf: undefined }, or retry in your own code',
     );
   }
+  if (!hasSource(spec)) {
+    throw new TypeError(
+      `task "${spec.options.name ?? spec.definition.name}" can't be sent from inside a task: ` +
+        'a native or bound function has no source; wrap it in a function of yours',
+    );
+  }
   sequence += 1;
-  const owner = new SubTaskOwner(run);
-  const task = new Task(spec, args, sequence, owner);
+  const task = new Task(spec, args, sequence, new SubTaskOwner(run));
   const handle = new TaskHandle<T, Y>(task);
   if (!spec.options.delayMs) task.enqueue();
+  const problem = refusal(run, task) ?? post(run, task);
+  if (problem !== undefined) {
+    task.settle('failed', problem);
+    return handle;
+  }
   run.adopt(task.id, (news) => follow(task, news));
   const { signal } = spec.options;
-  if (signal !== undefined && !signal.aborted) task.listen(signal, () => task.cancel(signal.reason));
-  try {
-    const definition = wireDefinition(spec.definition);
-    const carried = run.carry?.();
-    const options = plainOptions(spec.options);
-    run.say({ topic: 'submit', id: task.id, definition, options, args, ...(carried && { carried }) });
-  } catch (cause) {
-    task.settle('failed', uncloneable(task, cause));
-  }
   if (signal?.aborted) task.cancel(signal.reason);
+  else if (signal !== undefined) task.listen(signal, () => task.cancel(signal.reason));
   return handle;
+}
+
+function hasSource({ definition }: TaskSpec): boolean {
+  return definition.moduleUrl !== undefined || definition.source !== undefined;
+}
+
+/** Why the supervisor is not to be asked: what it said would reach nobody, or another task. */
+function refusal(run: RunningTask, task: Task): TaskwardenError | undefined {
+  if (run.hasEnded) {
+    const message = `task "${task.name}" is called by what is left of task "${run.name}", which has ended: await it there`;
+    return new TaskwardenError('NOT_IN_TASK', message, { taskId: task.id });
+  }
+  if (!run.hasCalled(task.id)) return undefined;
+  return new TaskwardenError('DUPLICATE_TASK_ID', `a live task has the id '${task.id}' already`, { taskId: task.id });
+}
+
+/** Gives what keeps it from being posted. */
+function post(run: RunningTask, task: Task): TaskwardenError | undefined {
+  try {
+    const { id, args } = task;
+    const definition = wireDefinition(task.definition);
+    const carried = run.carry?.();
+    const options = plainOptions(task.options);
+    run.say({ topic: 'submit', id, definition, options, args, ...(carried && { carried }) });
+    return undefined;
+  } catch (cause) {
+    return uncloneable(task, cause);
+  }
 }
 
 class SubTaskOwner implements TaskOwner {
@@ -75,7 +105,7 @@ class SubTaskOwner implements TaskOwner {
   }
 
   #order(task: Task, order: Order['order']): void {
-    this.#run.say({ topic: 'order', id: task.id, order });
+    if (!this.#run.hasEnded) this.#run.say({ topic: 'order', id: task.id, order });
   }
 }
 
