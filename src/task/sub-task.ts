@@ -114,6 +114,7 @@ function follow(task: Task, news: TaskNews): void {
   switch (news.kind) {
     case 'started':
       if (task.status === 'delayed') task.enqueue();
+      task.putBack(); // its thread or child may have died before it began
       task.start(news.hostId);
       break;
     case 'retried':
