@@ -79,6 +79,7 @@ export class Intake {
       try {
         tell(news);
       } catch (cause) {
+        if (news.kind === 'talk' && task.type === 'loop') throw cause; // to who says it
         const message = `what task "${task.name}" gives can't be copied to the task that called it`;
         const outcome = new TaskwardenError('RESULT_NOT_CLONEABLE', message, { cause, taskId: id });
         tell({ kind: 'ended', endReason: 'failed', outcome });

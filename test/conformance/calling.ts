@@ -258,6 +258,11 @@ export function testCalling({ type, pool }: LaneUnderTest): void {
       );
     });
 
+    it('tells a task on the event loop that its message can not be copied, unless it stays there', async () => {
+      await using supervisor = supervise();
+      expect(await call(supervisor, 'hearsFunction')).toBe(type === 'loop' ? 'sent' : 'MESSAGE_NOT_CLONEABLE');
+    });
+
     it('says that a module can not be loaded', async () => {
       await using supervisor = supervise();
       const { code, message } = (await call(supervisor, 'callsUnknown')) as Record<string, string>;
