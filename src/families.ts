@@ -106,7 +106,11 @@ export class Families {
         this.wait(parent, child);
         break;
       case 'talk':
-        this.#parts.talk(child, order.talk);
+        try {
+          this.#parts.talk(child, order.talk);
+        } catch (problem) {
+          this.#parts.cancel(child, problem); // its parent took it for sent: a thread takes more than a child process
+        }
     }
   }
 

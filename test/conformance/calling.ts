@@ -263,6 +263,11 @@ export function testCalling({ type, pool }: LaneUnderTest): void {
       expect(await call(supervisor, 'hearsFunction')).toBe(type === 'loop' ? 'sent' : 'MESSAGE_NOT_CLONEABLE');
     });
 
+    it('refuses shared memory as a message to a child process', async () => {
+      await using supervisor = supervise();
+      expect(await call(supervisor, 'sendsMemory')).toBe('MESSAGE_NOT_CLONEABLE');
+    });
+
     it('says that a module can not be loaded', async () => {
       await using supervisor = supervise();
       const { code, message } = (await call(supervisor, 'callsUnknown')) as Record<string, string>;
