@@ -38,6 +38,8 @@ export class Families {
   readonly #parts: FamilyParts;
   readonly #parents = new Map<Task, Parent>();
   readonly #children = new Map<Task, Child>();
+  /** Those that have ended in this turn: their parent may have said, but not been heard, that it waits for them. */
+  readonly #ended = new Map<string, Task>();
 
   constructor(parts: FamilyParts) {
     this.#parts = parts;
@@ -92,9 +94,13 @@ export class Families {
       this.#parts.submit(parent, word);
       return;
     }
-    const child = this.#find(parent, word.id);
-    if (child === undefined) return;
     const { order } = word;
+    const child = this.#find(parent, word.id);
+    if (child === undefined) {
+      const ended = order.kind === 'await' ? this.#ended.get(word.id) : undefined;
+      if (ended !== undefined) ended.awaited = true;
+      return;
+    }
     switch (order.kind) {
       case 'cancel':
         this.#parts.cancel(child, order.reason);
@@ -132,6 +138,8 @@ export class Families {
     family?.children.delete(child);
     if (family?.youngest === child) family.youngest = undefined;
     if (family?.awaited.delete(child) && family.awaited.size === 0) this.#parts.resume(parent);
+    if (this.#ended.size === 0) setImmediate(() => this.#ended.clear());
+    if (tell !== undefined) this.#ended.set(child.id, child);
     tell?.(news);
   }
 

@@ -1,0 +1,3 @@
+import { testTalking } from './talking.ts';
+
+testTalking({ type: 'loop', pool: 'loop' });

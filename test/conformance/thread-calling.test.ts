@@ -1,0 +1,3 @@
+import { testCalling } from './calling.ts';
+
+testCalling({ type: 'thread', pool: 'threads' });
