@@ -1,6 +1,6 @@
 /** What the command line says about itself. */
 
-export const help = `taskwarden: background work with priorities, on threads
+export const help = `taskwarden: background work with priorities, on threads and in child processes
 
   taskwarden map <module>#<function> [inputs... | -]   runs one function over many inputs, on all cores
   taskwarden run <module>                              runs a module that starts tasks, until a signal stops it
@@ -20,7 +20,7 @@ Each result is one line of JSON on standard output: {"index":0,"input":"a.png","
   --concurrency <n>  how many run at once (default: the number of cores)
   --retries <n>      how often a failed one is run again (default: 0)
   --timeout <ms>     how long each run may take (default: no limit)
-  --type <type>      thread (default), or loop: the main event loop, for input and output
+  --type <type>      thread (default), process, or loop: the main event loop, for input and output
   --priority <p>     critical, high, normal (default) or low, as the task sees it
   -o, --output <file>
 

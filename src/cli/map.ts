@@ -89,6 +89,7 @@ class MapRun implements AsyncDisposable {
     // That tasks wait is as it should be, and what fails is said here.
     this.#supervisor = new TaskSupervisor({
       threads: pool,
+      processes: pool,
       loop: pool,
       logger: false,
       keepFinished: 0,

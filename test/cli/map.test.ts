@@ -38,6 +38,15 @@ describe('the function', () => {
     expect(end.code).toBe(0);
   });
 
+  it('runs in children with --type process, as many at a time as it is told', async () => {
+    const flags = ['--type', 'process', '--concurrency', '1'];
+    const end = await taskwarden(['map', './processes.mjs#whereIs', ...flags, 'a', 'b', 'c']);
+    const places = end.results.map(({ result }) => result as [number, number]);
+    expect(places).toHaveLength(3);
+    expect(new Set(places.map(([pid]) => pid)).size).toBe(1);
+    for (const [pid, parent] of places) expect(pid).not.toBe(parent);
+  });
+
   it('runs on the event loop with --type loop', async () => {
     const end = await taskwarden(['map', './functions.ts#length', '--type', 'loop', 'four']);
     expect(end.results).toEqual([{ index: 0, input: 'four', result: 4 }]);
