@@ -63,7 +63,7 @@ export class ProcessHost implements Host {
     const child = fork(program, process.argv.slice(2), {
       execArgv: [...(execArgv ?? flagsForChildren(process.execArgv)), ...limitFlags(resourceLimits)],
       ...(env && { env }),
-      stdio: ['ignore', 'inherit', 'inherit', 'pipe', 'pipe', 'ipc'],
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe', 'ipc'],
     });
     this.#child = child;
     this.id = child.pid ?? -1;
@@ -75,13 +75,15 @@ export class ProcessHost implements Host {
     this.#guard = child.stdio[guardPipe] as Duplex;
     const replies = child.stdio[replyPipe] as Readable;
     // What keeps the process alive is a pending task, not a child.
-    for (const each of [child, child.channel, this.#guard, replies])
-      (each as Partial<NodeJS.Timeout> | null)?.unref?.();
+    for (const each of [child, child.channel, ...child.stdio]) (each as Partial<NodeJS.Timeout> | null)?.unref?.();
     this.#read(this.#guard);
     this.#read(replies);
+    const [, stdout, stderr] = child.stdio as unknown as [null, Readable, Readable];
+    passOn(stdout, () => process.stdout);
+    passOn(stderr, () => process.stderr);
     child.once('exit', (exitCode, signal) => {
       clearTimeout(this.#killTimer);
-      void this.#drained(replies).then(() => {
+      void this.#drained([replies, stdout, stderr]).then(() => {
         this.#blameNext();
         listener.exited({ exitCode: exitCode ?? undefined, signal: signal ?? undefined, cause: this.#cause });
       });
@@ -99,13 +101,12 @@ export class ProcessHost implements Host {
   }
 
   /** What it said before it died may still be on its way. */
-  async #drained(replies: Readable): Promise<void> {
-    if (!replies.readableEnded && !replies.destroyed) {
-      const timer = setTimeout(() => replies.destroy(), longestDrainMs);
-      await once(replies, 'close').catch(() => {});
-      clearTimeout(timer);
-    }
-    replies.destroy();
+  async #drained(pipes: readonly Readable[]): Promise<void> {
+    const timer = setTimeout(() => {
+      for (const pipe of pipes) pipe.destroy();
+    }, longestDrainMs);
+    await Promise.all(pipes.map((pipe) => pipe.closed || once(pipe, 'close').catch(() => {})));
+    clearTimeout(timer);
     this.#guard?.destroy();
   }
 
@@ -207,6 +208,17 @@ function flagsForChildren(flags: readonly string[]): string[] {
 }
 
 const flagWithValue = /^(-e|-p|-pe|--eval|--print|--input-type)$/;
+/** What a child prints is printed here, as what threads print is; it is slowed down by who is slow to read that. */
+function passOn(printed: Readable, to: () => NodeJS.WriteStream): void {
+  printed.on('data', (chunk: Buffer) => {
+    const stream = to();
+    if (stream.write(chunk) || stream.destroyed) return;
+    printed.pause();
+    stream.once('drain', () => printed.resume());
+  });
+  printed.on('error', () => {}); // it has died
+}
+
 /** A debugger listens on one port, and that of this process is taken; the rest is for a program that is no file. */
 const ownFlag = /^(--inspect.*|--(eval|print|input-type)=.*|-i|--interactive)$/s;
 

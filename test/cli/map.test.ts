@@ -52,8 +52,8 @@ describe('the function', () => {
     expect(end.results).toEqual([{ index: 0, input: 'four', result: 4 }]);
   });
 
-  it('may print, and standard output stays free for results', async () => {
-    const end = await taskwarden(['map', './functions.ts#say', 'this']);
+  it.each(['thread', 'process'])('may print, and standard output stays free for results: %s', async (type) => {
+    const end = await taskwarden(['map', './functions.ts#say', '--type', type, 'this']);
     expect(end.stderr).toContain('says this\n');
     expect(end.results).toEqual([{ index: 0, input: 'this', result: null }]);
   });
