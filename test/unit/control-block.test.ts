@@ -178,14 +178,6 @@ describe('what an item came to', () => {
   });
 });
 
-it('an item that is asked to stop still begins, but can not be withdrawn', () => {
-  const { lane, thread } = bothSides();
-  lane.requestStop(0);
-  expect(lane.withdraw(0)).toBe(false);
-  expect(thread.begin(0, 1)).toBe(true);
-  expect(thread.isStopRequested(0)).toBe(true);
-});
-
 it('the other side sees that an item was withdrawn', () => {
   const { lane, thread } = bothSides();
   lane.withdraw(2);
