@@ -1,7 +1,7 @@
 /** Tells what becomes of tasks: events for those who listen, callbacks, and a log line for what nobody would see. */
 import { callSafely } from './call-safely.ts';
 import type { SupervisorEmitter, SupervisorEvents } from './events.ts';
-import type { Exit } from './lanes/host.ts';
+import { type Exit, howItEnded } from './exit.ts';
 import type { HostKind, HostWatcher } from './lanes/lane.ts';
 import { describe, type Logger } from './logger.ts';
 import type { PriorityPool } from './scheduling/priority-pool.ts';
@@ -81,8 +81,7 @@ export class Announcer implements HostWatcher {
   hostExited(kind: HostKind, id: number, exit: Exit, wasIdle: boolean): void {
     const { exitCode, signal, cause } = exit;
     if (wasIdle) {
-      const ended = signal === undefined ? `it exited with code ${exitCode}` : `it was ended by ${signal}`;
-      const how = cause === undefined ? ended : describe(cause);
+      const how = cause === undefined ? howItEnded(exit) : describe(cause);
       this.#logger().warn(`${kind} ${id} died while no task ran in it: ${how}`);
     }
     if (kind === 'thread') this.#tell('thread:exited', { threadId: id, exitCode: exitCode ?? 0, cause });

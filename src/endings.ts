@@ -1,6 +1,6 @@
 /** What ends a task before its function does, or instead of it, each with the error that says so. */
 import { TaskwardenError } from './errors.ts';
-import type { Exit } from './lanes/host.ts';
+import { type Exit, howItEnded } from './exit.ts';
 import type { LaneOutcome } from './lanes/lane.ts';
 import type { Ending, Task } from './task/task.ts';
 
@@ -23,10 +23,10 @@ export function expired(task: Task, timeoutMs: number): Ending {
   return { reason: 'expired', error: new TaskwardenError('TASK_EXPIRED', message, { taskId: task.id, timeoutMs }) };
 }
 
-export function crashed(task: Task, { exitCode, signal, cause }: Exit): Ending {
+export function crashed(task: Task, exit: Exit): Ending {
+  const { exitCode, signal, cause } = exit;
   const host = task.type === 'process' ? 'child' : 'thread';
-  const ended = signal === undefined ? `it exited with code ${exitCode}` : `it was ended by ${signal}`;
-  const how = cause instanceof Error ? cause.message : ended;
+  const how = cause instanceof Error ? cause.message : howItEnded(exit);
   const error = new TaskwardenError('TASK_CRASHED', `the ${host} of task "${task.name}" died under it: ${how}`, {
     taskId: task.id,
     ...(exitCode !== undefined && { exitCode }),

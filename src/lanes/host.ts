@@ -1,5 +1,6 @@
 /** What a lane's tasks run in, a thread or a child process, and nothing about how it is made. */
 import type { ResourceLimits } from 'node:worker_threads';
+import type { Exit } from '../exit.ts';
 import type { Transferable } from '../task/transferred.ts';
 import type { ControlBlock } from './control-block.ts';
 import type { HostMessage, HostReply } from './protocol.ts';
@@ -27,15 +28,6 @@ export interface Host {
   end(): void;
 }
 
-/** How a host ended. */
-export interface Exit {
-  readonly exitCode: number | undefined;
-  /** The signal that ended a child, if one did. */
-  readonly signal: NodeJS.Signals | undefined;
-  /** The error that ended it, if one did. */
-  readonly cause: unknown;
-}
-
 /** The last word of a host that dies is for the host alone: it comes back as the cause of the exit. */
 export type LaneReply = Exclude<HostReply, { kind: 'crash' }>;
 
@@ -51,8 +43,3 @@ export interface HostListener {
 
 /** Throws if the options are none that a host takes. */
 export type StartHost = (options: HostOptions, listener: HostListener) => Host;
-
-/** In words. */
-export function howItEnded({ exitCode, signal }: Exit): string {
-  return signal === undefined ? `it exited with code ${exitCode}` : `it was ended by ${signal}`;
-}

@@ -1,11 +1,11 @@
 /** The contract of a place where tasks run, and nothing about any one place. */
 import type { Moment } from '../clock.ts';
+import type { Exit } from '../exit.ts';
 import type { Progress } from '../task/context.ts';
 import type { Carried } from '../task/context-carrier.ts';
 import type { Definition } from '../task/definition.ts';
 import type { ResolvedTaskOptions, TaskSubmitter } from '../task/task-options.ts';
 import type { TaskWord } from '../task/word.ts';
-import type { Exit } from './host.ts';
 import type { FailureKind } from './protocol.ts';
 
 /** What a lane needs to know of a task. */

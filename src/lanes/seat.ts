@@ -3,6 +3,7 @@
  * the host's death means for each.
  */
 import { type Moment, now, Timer, thisMoment } from '../clock.ts';
+import type { Exit } from '../exit.ts';
 import type { Progress } from '../task/context.ts';
 import { type Definition, wireDefinition } from '../task/definition.ts';
 import type { TaskWord } from '../task/word.ts';
@@ -10,7 +11,7 @@ import { findBuffers, restoreBuffers } from './buffers.ts';
 import { packArgs, packIds } from './columns.ts';
 import type { ControlBlock } from './control-block.ts';
 import { decodeThrown, encodeThrown } from './error-codec.ts';
-import type { Exit, Host } from './host.ts';
+import type { Host } from './host.ts';
 import type { LaneListener, LaneOutcome, LaneTask, TaskReach } from './lane.ts';
 import type { FailureKind, ItemReply, RunMessage } from './protocol.ts';
 import { isTransferring, type Refusal, transfersOf, unreadable, unsayable, unsendable } from './refusal.ts';

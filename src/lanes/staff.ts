@@ -4,7 +4,8 @@
  */
 import { now, Timer } from '../clock.ts';
 import type { TaskwardenError } from '../errors.ts';
-import { type Exit, type HostOptions, howItEnded, type LaneReply, type StartHost } from './host.ts';
+import { type Exit, howItEnded } from '../exit.ts';
+import type { HostOptions, LaneReply, StartHost } from './host.ts';
 import { IdleHosts } from './idle-hosts.ts';
 import type { HostKind, HostWatcher, LaneTask } from './lane.ts';
 import { type RecycleOptions, Renewal } from './renewal.ts';

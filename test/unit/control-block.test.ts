@@ -74,14 +74,6 @@ it('reset makes as many items as it is told fresh for a new batch', () => {
   expect([thread.begin(0, 1), lane.withdraw(1)]).toEqual([true, true]);
 });
 
-it('an item that is asked to stop still begins, but can not be withdrawn', () => {
-  const { lane, thread } = bothSides();
-  lane.requestStop(0);
-  expect(lane.withdraw(0)).toBe(false);
-  expect(thread.begin(0, 1)).toBe(true);
-  expect(thread.isStopRequested(0)).toBe(true);
-});
-
 it('the other side sees that the definition begins to be loaded, until the next batch', () => {
   const { lane, thread } = bothSides();
   expect(lane.hasBegunLoading).toBe(false);
