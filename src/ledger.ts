@@ -1,4 +1,5 @@
 /** Counts what has become of tasks, keeps the process alive while any is pending, and tells when none is. */
+import { type Deferred, defer } from './deferred.ts';
 import type { KeepAlive } from './keep-alive.ts';
 import type { EndReason } from './task/info.ts';
 
@@ -88,18 +89,4 @@ export class Ledger {
     this.#drained ??= defer();
     return this.#drained.promise;
   }
-}
-
-/** What `Promise.withResolvers` gives, which Node 20 has not. */
-interface Deferred {
-  readonly promise: Promise<void>;
-  readonly resolve: () => void;
-}
-
-function defer(): Deferred {
-  let resolve!: () => void;
-  const promise = new Promise<void>((settle) => {
-    resolve = settle;
-  });
-  return { promise, resolve };
 }

@@ -3,6 +3,7 @@
  * the host's death means for each.
  */
 import { type Moment, now, Timer, thisMoment } from '../clock.ts';
+import { type Deferred, defer } from '../deferred.ts';
 import type { Exit } from '../exit.ts';
 import type { Progress } from '../task/context.ts';
 import { type Definition, wireDefinition } from '../task/definition.ts';
@@ -39,10 +40,8 @@ export class Seat<T extends LaneTask> {
   /** When it was asked to give back what it has not begun, if it has not answered that. */
   recallAskedAt: number | undefined;
   /** Resolves when it is up, or gone. */
-  readonly settled: Promise<void>;
-  readonly gone: Promise<void>;
-  markSettled!: () => void;
-  markGone!: () => void;
+  readonly settled: Deferred = defer();
+  readonly gone: Deferred = defer();
   readonly #listener: LaneListener<T>;
   readonly #definitions = new Map<number, Definition>();
   /** The one that it is to replace, and has to be as warm as. */
@@ -60,12 +59,6 @@ export class Seat<T extends LaneTask> {
 
   constructor(listener: LaneListener<T>) {
     this.#listener = listener;
-    this.settled = new Promise((resolve) => {
-      this.markSettled = resolve;
-    });
-    this.gone = new Promise((resolve) => {
-      this.markGone = resolve;
-    });
   }
 
   get id(): number {
@@ -111,7 +104,7 @@ export class Seat<T extends LaneTask> {
     }
     this.host?.post({ kind: 'end' }, []);
     const timer = new Timer(graceMs, () => this.host?.end());
-    void this.gone.then(() => timer.cancel());
+    void this.gone.promise.then(() => timer.cancel());
   }
 
   // A batch goes.

@@ -106,7 +106,7 @@ export class Staff<T extends LaneTask> {
     for (;;) {
       const starting = [...this.#seats].filter(({ state }) => state === 'starting');
       if (starting.length === 0) break;
-      await Promise.all(starting.map((seat) => seat.settled));
+      await Promise.all(starting.map((seat) => seat.settled.promise));
     }
     if (this.#size < this.#options.minSize && !this.#isClosed) throw this.brokenError();
   }
@@ -115,7 +115,7 @@ export class Staff<T extends LaneTask> {
   async recycle(): Promise<void> {
     const old = [...this.#seats].filter(({ state }) => state === 'idle' || state === 'busy');
     for (const seat of old) this.#renewal.renew(seat);
-    await Promise.race([Promise.all(old.map((seat) => seat.gone)), this.#brokenness(old)]);
+    await Promise.race([Promise.all(old.map((seat) => seat.gone.promise)), this.#brokenness(old)]);
   }
 
   /** Rejects when no successor can be started for one of them. */
@@ -134,7 +134,7 @@ export class Staff<T extends LaneTask> {
     this.#idle.unwatch();
     const seats = [...this.#seats];
     for (const seat of seats) this.#dismiss(seat, graceMs);
-    await Promise.all(seats.map((seat) => seat.gone));
+    await Promise.all(seats.map((seat) => seat.gone.promise));
   }
 
   // Hosts come.
@@ -184,7 +184,7 @@ export class Staff<T extends LaneTask> {
     this.#renewal.warm(seat);
     if (seat.size > 0) this.#parts.begin(seat);
     else this.rest(seat);
-    seat.markSettled();
+    seat.settled.resolve();
   }
 
   // Hosts work.
@@ -270,8 +270,8 @@ export class Staff<T extends LaneTask> {
     seat.startTimer?.cancel();
     if (isUseless) this.#spend(exit.cause ?? new Error(howItEnded(exit)));
     if (seat.wasUp) this.#parts.watcher.hostExited(this.#kind, seat.id, exit, state === 'idle');
-    seat.markSettled();
-    seat.markGone();
+    seat.settled.resolve();
+    seat.gone.resolve();
     this.#parts.died(seat, exit, this.#isClosed);
     this.#seats.delete(seat);
     if (seat.predecessor !== undefined && state === 'starting') {

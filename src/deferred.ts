@@ -1,0 +1,15 @@
+/** A promise that is resolved from outside. */
+
+/** What `Promise.withResolvers` gives, which Node 20 has not. */
+export interface Deferred {
+  readonly promise: Promise<void>;
+  readonly resolve: () => void;
+}
+
+export function defer(): Deferred {
+  let resolve!: () => void;
+  const promise = new Promise<void>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}
