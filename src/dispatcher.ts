@@ -8,7 +8,6 @@ import { Batcher } from './batcher.ts';
 import { type Moment, now, thisMoment } from './clock.ts';
 import { Deadlines } from './deadlines.ts';
 import { canceled, crashed, finish, isInTime, overtime, shutDown } from './endings.ts';
-import { type ErrorCode, TaskwardenError } from './errors.ts';
 import { Families } from './families.ts';
 import type { Lane, LaneListener, LaneOutcome } from './lanes/lane.ts';
 import type { Ledger } from './ledger.ts';
@@ -70,6 +69,10 @@ export class Dispatcher implements LaneListener<Task> {
       stop: (task) => this.stop(task),
       talk: (task, talk) => this.tell(task, talk),
       submit: parts.submit,
+      free: (task) => {
+        task.letRun();
+        for (const topic of ['message', 'yield'] as const) this.tell(task, { topic, word: { kind: 'free' } });
+      },
       lend: (parent) => {
         const { pool, lane } = this.#places().of(parent.type);
         if (lane.lend(parent)) pool.release();
@@ -123,15 +126,6 @@ export class Dispatcher implements LaneListener<Task> {
     else this.#enqueue(task);
   }
 
-  /** Fails a task that can't be taken in. It is counted nowhere. */
-  refuse(task: Task, code: ErrorCode, message: string): void {
-    task.isForgotten = true; // it is never kept
-    const error = new TaskwardenError(code, message, { taskId: task.id });
-    if (!task.settle('failed', error)) return;
-    if (task.isNested) this.families.ended(task, { kind: 'ended', endReason: 'failed', outcome: error });
-    this.#announcer.failed(task, error);
-  }
-
   #delay(task: Task, delayMs: number): void {
     this.#delayed.add(task);
     task.setTimer(delayMs, () => {
@@ -181,6 +175,7 @@ export class Dispatcher implements LaneListener<Task> {
   started(task: Task, hostId: number | undefined, at: number, heard: Moment): void {
     if (task.isSettled) return;
     task.start(hostId, heard, at);
+    if (task.ending?.isTentative) task.ending = undefined;
     if (task.ending === undefined) this.#deadlines.whileItRuns(task, heard.at - at);
     if (task.isToStop) this.#askToFinish(task);
     if (task.isNested) this.families.tell(task, { kind: 'started', hostId });
@@ -347,10 +342,12 @@ export class Dispatcher implements LaneListener<Task> {
     }
     task.ending = { ...ending, at: now() };
     if (task.isParent) this.families.orphan(task, ending.error);
-    if (lane.withdraw(task)) {
+    const withdrawal = lane.withdraw(task);
+    if (withdrawal === true) {
       this.#settle(task, ending.reason, ending.error);
     } else if (onlyIfWaiting) {
-      task.ending = undefined; // it has begun after all
+      // If it has begun after all, or does so now, it runs on.
+      task.ending = withdrawal === 'asked' ? { ...ending, isTentative: true } : undefined;
       return false;
     } else {
       lane.stop(task, ending.error, true);

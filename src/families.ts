@@ -12,6 +12,8 @@ interface FamilyParts {
   cancel(task: Task, reason: unknown): void;
   stop(task: Task): void;
   talk(task: Task, talk: Talk): void;
+  /** Nobody will read what it says: it need not wait for that. */
+  free(task: Task): void;
   /** A task calls another. */
   submit(parent: Task, word: Submit): void;
   /** Gives the slot of a running task to others, until it is resumed. */
@@ -143,12 +145,22 @@ export class Families {
     tell?.(news);
   }
 
+  /** Nobody hears of it any more. */
+  #leave(child: Task): void {
+    const known = this.#children.get(child);
+    if (known?.tell === undefined) return;
+    this.#children.set(child, { ...known, tell: undefined });
+    this.#parts.free(child);
+  }
+
   /** Nobody waits for the children of a task any more; with a reason, they are canceled. */
   orphan(parent: Task, reason: unknown): void {
     const family = this.#parents.get(parent);
     if (family === undefined) return;
     this.#parents.delete(parent);
     parent.isParent = false;
+    if (family.awaited.size > 0 && !parent.isSettled) this.#parts.resume(parent);
+    for (const child of family.children) this.#leave(child);
     if (reason === undefined) return;
     const message = `task "${parent.name}", which called it, has been ended`;
     const cause = new TaskwardenError('TASK_CANCELED', message, { taskId: parent.id, cause: reason });

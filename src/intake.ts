@@ -1,6 +1,7 @@
 /** Takes tasks in, or refuses them: those of the program, and those that running tasks call. */
+import type { Announcer } from './announcer.ts';
 import type { Dispatcher } from './dispatcher.ts';
-import { TaskwardenError } from './errors.ts';
+import { type ErrorCode, TaskwardenError } from './errors.ts';
 import type { Places } from './places.ts';
 import type { SupervisorState } from './supervisor.ts';
 import { currentRun } from './task/context.ts';
@@ -9,8 +10,9 @@ import { definitionOf, wireDefinition } from './task/definition.ts';
 import { TaskHandle } from './task/handle.ts';
 import { isHost, isInert } from './task/inert.ts';
 import { submitFrom } from './task/sub-task.ts';
-import { Task, type TaskOwner, type TaskSpec } from './task/task.ts';
+import { Task, type TaskSpec } from './task/task.ts';
 import { type ResolvedTaskOptions, resolveTaskOptions, type TaskSubmitter } from './task/task-options.ts';
+import type { TaskOwner } from './task/task-owner.ts';
 import type { TaskTable } from './task/task-table.ts';
 import type { Submit, TaskNews } from './task/word.ts';
 
@@ -25,6 +27,7 @@ interface IntakeParts {
   readonly places: Places;
   readonly table: TaskTable;
   readonly dispatcher: Dispatcher;
+  readonly announcer: Announcer;
 }
 
 export class Intake {
@@ -83,6 +86,7 @@ export class Intake {
         const message = `what task "${task.name}" gives can't be copied to the task that called it`;
         const outcome = new TaskwardenError('RESULT_NOT_CLONEABLE', message, { cause, taskId: id });
         tell({ kind: 'ended', endReason: 'failed', outcome });
+        dispatcher.cancel(task, outcome); // nobody can any more
       }
     });
     this.#admit(task, true);
@@ -101,15 +105,25 @@ export class Intake {
       supervisor.state === 'running' || (isNested && !dispatcher.isFinal && supervisor.state === 'stopping');
     if (!isOpen) {
       const message = `task "${task.name}" comes too late: ${supervisor.name} is ${supervisor.state}`;
-      dispatcher.refuse(task, 'SUPERVISOR_STOPPED', message);
+      this.#refuse(task, 'SUPERVISOR_STOPPED', message);
     } else if (taskId !== undefined && table.findLive(taskId) !== undefined) {
-      dispatcher.refuse(task, 'DUPLICATE_TASK_ID', `a live task has the id '${taskId}' already`);
+      this.#refuse(task, 'DUPLICATE_TASK_ID', `a live task has the id '${taskId}' already`);
     } else if (!this.hasRoom(task.options)) {
       const message = `task "${task.name}" can't wait: maxQueued is ${maxQueued()}, and as many wait`;
-      dispatcher.refuse(task, 'QUEUE_FULL', `${message}; wait for capacity() before you submit`);
+      this.#refuse(task, 'QUEUE_FULL', `${message}; wait for capacity() before you submit`);
     } else {
       dispatcher.submit(task);
     }
+  }
+
+  /** It is counted nowhere. */
+  #refuse(task: Task, code: ErrorCode, message: string): void {
+    const { dispatcher, announcer } = this.#parts;
+    task.isForgotten = true; // it is never kept
+    const error = new TaskwardenError(code, message, { taskId: task.id });
+    if (!task.settle('failed', error)) return;
+    if (task.isNested) dispatcher.families.ended(task, { kind: 'ended', endReason: 'failed', outcome: error });
+    announcer.failed(task, error);
   }
 
   hasRoom({ type, priority, delayMs = 0 }: ResolvedTaskOptions): boolean {

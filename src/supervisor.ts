@@ -115,6 +115,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
       places: this.#places,
       table: this.#table,
       dispatcher: this.#dispatcher,
+      announcer: this.#announcer,
     });
     this.#shutdown = new Shutdown(this.#dispatcher, this.#ledger, this.#places);
     this.#watch = new WaitWatch(

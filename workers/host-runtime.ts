@@ -61,6 +61,8 @@ export class HostRuntime {
   /** A batch some of whose arguments are still on their way. */
   #coming: Batch | undefined;
   #running: ItemRun | undefined;
+  /** A batch runs, or is being loaded. */
+  #isBusy = false;
   /** What was said to items of the batch that have not begun. */
   #early: { readonly item: number; readonly word: TaskWord }[] = [];
   /** Those of them that are to stop as soon as they begin, and why. */
@@ -117,6 +119,7 @@ export class HostRuntime {
   unread(error: unknown): void {
     const failure = new Failure('unread', error);
     if (this.#coming !== undefined) this.#arrive(failure);
+    else if (this.#isBusy) process.emitWarning(`a message to a running task can't be read: ${error}`);
     else this.#fail(failure);
   }
 
@@ -152,7 +155,13 @@ export class HostRuntime {
     void this.#run(batch);
   }
 
-  async #run({ message, args }: Batch): Promise<void> {
+  async #run(batch: Batch): Promise<void> {
+    this.#isBusy = true;
+    await this.#runItems(batch);
+    this.#isBusy = false;
+  }
+
+  async #runItems({ message, args }: Batch): Promise<void> {
     const loaded = this.#functions.get(message.definition) ?? (await this.#load(message));
     if (loaded === undefined) return;
     const carrier = message.carried && (await this.#loadCarrier(message.carried));

@@ -9,7 +9,7 @@ import type { TaskWord } from '../task/word.ts';
 import { ControlBlock } from './control-block.ts';
 import { decodeThrown } from './error-codec.ts';
 import type { LaneReply, StartHost } from './host.ts';
-import type { HostKind, HostWatcher, Lane, LaneListener, LaneTask, TaskReach } from './lane.ts';
+import type { HostKind, HostWatcher, Lane, LaneListener, LaneTask, TaskReach, Withdrawal } from './lane.ts';
 import { unsendable } from './refusal.ts';
 import { Seat } from './seat.ts';
 import { Staff, type StaffOptions } from './staff.ts';
@@ -41,7 +41,8 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
       begin: (seat) => this.#hand(seat),
       reply: (seat, reply) => this.#reply(seat, reply, (problem) => watcher.teardownFailed(kind, seat.id, problem)),
       unreadable: (seat, problem) => {
-        if (seat.mishear(problem)) this.#finish(seat);
+        seat.mishear(problem);
+        this.#staff.end(seat); // it may say more of what it is thought to have ended
       },
       died: (seat, exit, isFinal) => {
         if (seat.size > 0) this.#vacate(seat);
@@ -109,7 +110,7 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
     return seat?.look(task) ?? 'ended';
   }
 
-  withdraw(task: T): boolean {
+  withdraw(task: T): Withdrawal {
     const seat = this.#seatOf(task);
     if (seat?.state !== 'starting') return seat?.withdraw(task) ?? false;
     seat.take([]);
@@ -204,6 +205,17 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
     }
   }
 
+  /** A host that loads for nobody any more may hang there: it has the grace of the task that it has lost. */
+  #recalled(seat: Seat<T>, tasks: readonly T[]): void {
+    const { since, loading } = seat;
+    const [task] = tasks;
+    if (loading && task !== undefined) {
+      const isStuck = () => seat.state === 'busy' && seat.since === since && seat.loading;
+      setTimeout(() => isStuck() && this.#staff.end(seat), task.options.stopGraceMs).unref();
+    }
+    this.#return(tasks);
+  }
+
   #return(tasks: readonly T[]): void {
     if (tasks.length > 0) this.#listener.returned(tasks);
   }
@@ -221,7 +233,7 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
         seat.said(reply.item, unpackWord(reply.word));
         break;
       case 'recalled':
-        this.#return(seat.recalled(reply.items));
+        this.#recalled(seat, seat.recalled(reply.items));
         break;
       case 'warm':
         seat.hasTeardown ||= reply.hasTeardown;

@@ -73,6 +73,9 @@ export interface HostWatcher {
 /** How far a task is that was handed over. */
 export type TaskReach = 'waits' | 'runs' | 'ended';
 
+/** Whether a task will never begin. 'asked': if so, it is `returned`; if it begins, that is told. */
+export type Withdrawal = boolean | 'asked';
+
 /** Tasks that travel together: of one definition and name, one at least. */
 export type Batch<T> = readonly [T, ...T[]];
 
@@ -85,8 +88,8 @@ export interface Lane<T extends LaneTask> {
   run(batch: Batch<T>): void;
   /** What has ended by now is told first, as far as it can be. */
   look(task: T): TaskReach;
-  /** Takes a task back before it begins. True: it will never begin; `ended` follows when its place is free. */
-  withdraw(task: T): boolean;
+  /** Takes a task back before it begins; `ended` follows when its place is free. */
+  withdraw(task: T): Withdrawal;
   /** Asks a running task to stop. `isFinal`: it need not begin any more; else what it then returns is still wanted. */
   stop(task: T, reason: unknown, isFinal: boolean): void;
   /** Says something to a task whose start was told. Throws `MESSAGE_NOT_CLONEABLE`; then nothing was said. */

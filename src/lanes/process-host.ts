@@ -83,7 +83,7 @@ export class ProcessHost implements Host {
     passOn(stderr, () => process.stderr);
     child.once('exit', (exitCode, signal) => {
       clearTimeout(this.#killTimer);
-      void this.#drained([replies, stdout, stderr]).then(() => {
+      void this.#drained([this.#guard as Duplex, replies, stdout, stderr]).then(() => {
         this.#blameNext();
         listener.exited({ exitCode: exitCode ?? undefined, signal: signal ?? undefined, cause: this.#cause });
       });
@@ -107,7 +107,6 @@ export class ProcessHost implements Host {
     }, longestDrainMs);
     await Promise.all(pipes.map((pipe) => pipe.closed || once(pipe, 'close').catch(() => {})));
     clearTimeout(timer);
-    this.#guard?.destroy();
   }
 
   /** The item that follows one that has ended begins at once, and is heard of when it has ended, too. */
@@ -149,8 +148,18 @@ export class ProcessHost implements Host {
     }
   }
 
+  #readReply(body: Buffer): HostReply | undefined {
+    try {
+      return deserialize(body) as HostReply;
+    } catch (problem) {
+      this.#listener.unreadable(problem);
+      return undefined;
+    }
+  }
+
   #reply(body: Buffer): void {
-    const reply = deserialize(body) as HostReply;
+    const reply = this.#readReply(body);
+    if (reply === undefined) return;
     if (reply.kind === 'crash') {
       this.#cause = decodeThrown(reply.error);
       return;

@@ -13,7 +13,7 @@ import { packArgs, packIds } from './columns.ts';
 import type { ControlBlock } from './control-block.ts';
 import { decodeThrown, encodeThrown } from './error-codec.ts';
 import type { Host } from './host.ts';
-import type { LaneListener, LaneOutcome, LaneTask, TaskReach } from './lane.ts';
+import type { LaneListener, LaneOutcome, LaneTask, TaskReach, Withdrawal } from './lane.ts';
 import type { FailureKind, ItemReply, RunMessage } from './protocol.ts';
 import { isTransferring, type Refusal, transfersOf, unreadable, unsayable, unsendable } from './refusal.ts';
 import { packWord } from './words.ts';
@@ -52,6 +52,7 @@ export class Seat<T extends LaneTask> {
   hasTeardown = false;
   /** What runs in it, or will as soon as it is up; without those that were given back. */
   #batch: readonly (T | undefined)[] = [];
+  #isPosted = false;
   /** The first item whose end has not been told. */
   #item = 0;
   /** Whether its start has. */
@@ -111,6 +112,7 @@ export class Seat<T extends LaneTask> {
 
   take(batch: readonly T[]): void {
     this.#batch = batch;
+    this.#isPosted = false;
     this.#item = 0;
     this.#isStartTold = false;
     this.recallAskedAt = undefined;
@@ -120,6 +122,7 @@ export class Seat<T extends LaneTask> {
   post(): readonly Refusal<T>[] {
     const batch = this.#batch as readonly T[];
     const [first] = batch as readonly [T];
+    this.#isPosted = true;
     this.since = now();
     this.loading = !this.knows(first);
     this.#control.reset(batch.length);
@@ -234,13 +237,10 @@ export class Seat<T extends LaneTask> {
     this.update();
   }
 
-  /** What the host has said of an item can't be read. True: it was the last item. */
-  mishear(problem: unknown): boolean {
+  /** What the host has said, most likely of the item that runs, can't be read. */
+  mishear(problem: unknown): void {
     this.update();
-    const isLast = this.#item === this.#batch.length - 1;
-    this.#tellFailure('uncloneable', unreadable(problem));
-    this.update();
-    return isLast;
+    if (this.size > this.#item) this.#tellFailure('uncloneable', unreadable(problem));
   }
 
   #tellStart(heard: Moment): void {
@@ -365,6 +365,7 @@ export class Seat<T extends LaneTask> {
   }
 
   #isLost(task: T): boolean {
+    if (!this.#isPosted) return false;
     const isBlamed = this.loading && this.#control.hasBegunLoading;
     return isBlamed || this.#control.state(this.#item) !== 'waiting' || isTransferring(task);
   }
@@ -377,10 +378,14 @@ export class Seat<T extends LaneTask> {
     if (item >= 0) this.host?.post({ kind: 'stop', item, reason: encodeThrown(reason), isFinal }, []);
   }
 
-  /** True if the task had not begun, and now never will. Where the host is to be asked for that, see `recall`. */
-  withdraw(task: T): boolean {
-    if (this.host === undefined || this.host.recall !== undefined) return false;
-    return this.host.control.withdraw(this.#batch.indexOf(task));
+  /** Where the host has to be asked, it says so by `recalled`, or by what becomes of the task. */
+  withdraw(task: T): Withdrawal {
+    if (this.host === undefined) return false;
+    const item = this.#batch.indexOf(task);
+    if (this.host.recall === undefined) return this.host.control.withdraw(item);
+    if (this.look(task) !== 'waits') return false;
+    this.host.recall(item);
+    return 'asked';
   }
 
   /** Whether ending the host is the way to end the task: it runs, or hangs while its module loads, or alone keeps it. */

@@ -9,6 +9,8 @@ export type Word =
   | { readonly kind: 'data'; readonly value: unknown }
   /** Instead of a value that can't be said any more: it counts as taken. */
   | { readonly kind: 'lost' }
+  /** Nobody will read: no sender is to wait. */
+  | { readonly kind: 'free' }
   | { readonly kind: 'taken'; readonly count: number };
 
 /** How many values may be on their way before a sender waits. */
@@ -27,6 +29,7 @@ export class Channel {
   #isOpen = false;
   #isEnded = false;
   #isHalted = false;
+  #isFree = false;
 
   /** How many were sent, and how many of these the other side has taken. */
   #sent = 0;
@@ -86,10 +89,21 @@ export class Channel {
     this.halt();
   }
 
+  /** Senders are not held up any more. */
+  #free(): void {
+    this.#isFree = true;
+    for (const { resolve } of this.#senders.splice(0)) resolve(true);
+  }
+
+  /** Whether the next sender has to wait. */
+  get isFull(): boolean {
+    return !this.#isFree && !this.#isEnded && this.#sent - this.#taken >= windowSize;
+  }
+
   /** Nobody waits any more: receivers get what has come, and then nothing; senders are not held up. */
   halt(): void {
     this.#isHalted = true;
-    for (const { resolve } of this.#senders.splice(0)) resolve(true);
+    this.#free();
     for (const resolve of this.#receivers) resolve(undefined);
     this.#receivers.clear();
   }
@@ -105,7 +119,7 @@ export class Channel {
     if (this.#isOpen) this.#say({ kind: 'data', value });
     this.#sent += 1;
     this.#kept?.set(this.#sent, value);
-    if (this.#isHalted || this.#sent - this.#taken < windowSize) return Promise.resolve(true);
+    if (!this.isFull) return Promise.resolve(true);
     return new Promise((resolve) => {
       this.#senders.push({ number: this.#sent, resolve });
     });
@@ -115,6 +129,7 @@ export class Channel {
     if (this.#isEnded) return;
     if (word.kind === 'data') this.#receive(word.value);
     else if (word.kind === 'lost') this.#take();
+    else if (word.kind === 'free') this.#free();
     else this.#note(word.count);
   }
 

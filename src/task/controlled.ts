@@ -5,6 +5,7 @@
 import { rules, show } from '../options.ts';
 import { type BackgroundTask, backgroundTask } from './background-task.ts';
 import type { TaskContext } from './context.ts';
+import { copyOf } from './conversation.ts';
 import { passingContext, type TaskFunction } from './definition.ts';
 import type { TaskHandle } from './handle.ts';
 import type { TaskOptions, TaskResult, TaskYield } from './task-options.ts';
@@ -19,6 +20,7 @@ type Handle<R> = TaskHandle<Result<R>, TaskYield<() => R>>;
 /** A task that is made first and started later. It is told to finish by `stop()`, and talked with meanwhile. */
 export class ControlledTask<A extends unknown[] = unknown[], R = unknown> {
   readonly args: Readonly<A>;
+  readonly #name: string;
   readonly #submit: () => Handle<R>;
   #handle: Handle<R> | undefined;
   /** What was sent before the start. */
@@ -33,6 +35,7 @@ export class ControlledTask<A extends unknown[] = unknown[], R = unknown> {
   constructor(target: ControlledFunction<A, R> | BackgroundTask<ControlledFunction<A, R>>, ...args: A) {
     const task = taskOf(target).over(passingContext);
     this.args = args;
+    this.#name = task.name;
     this.#submit = () => task(...args) as Handle<R>;
   }
 
@@ -51,12 +54,11 @@ export class ControlledTask<A extends unknown[] = unknown[], R = unknown> {
 
   /** Sends something to the task's `recv()`, as `TaskHandle.send`; before the start it is kept until then. */
   send(data: unknown): Promise<boolean> {
-    return (
-      this.#handle?.send(data) ??
-      new Promise((resolve) => {
-        this.#early.push({ data, resolve });
-      })
-    );
+    if (this.#handle !== undefined) return this.#handle.send(data);
+    const copy = copyOf(data, { name: this.#name });
+    return new Promise((resolve) => {
+      this.#early.push({ data: copy, resolve });
+    });
   }
 
   /** What the task sends; starts it. */
@@ -173,10 +175,18 @@ export function chain(feed: Iterable<unknown> | AsyncIterable<unknown>, ...targe
 
   async function carry(source: Iterable<unknown> | AsyncIterable<unknown>, place: number): Promise<void> {
     const to = handles[place] as TaskHandle<unknown>;
-    for await (const value of source) {
-      const room = to.send(value);
+    const values = iteratorOf(source);
+    const ended = to.then(
+      () => undefined,
+      () => undefined,
+    );
+    for (;;) {
+      const next = await Promise.race([values.next(), ended]);
+      if (next === undefined || next.done) break;
+      const room = to.send(next.value);
       if (to.done || (to.status === 'started' && !(await room))) break;
     }
+    if (to.done) Promise.resolve(values.return?.()).catch(() => {}); // it may never give its next value
     await Promise.all([to.stop(), handles[place - 1]?.stop()]);
   }
 
@@ -187,4 +197,8 @@ export function chain(feed: Iterable<unknown> | AsyncIterable<unknown>, ...targe
   });
   const last = handles.at(-1) as TaskHandle<unknown>;
   return Object.assign(results, { [Symbol.asyncIterator]: () => last.messages() });
+}
+
+function iteratorOf(source: Iterable<unknown> | AsyncIterable<unknown>): Iterator<unknown> | AsyncIterator<unknown> {
+  return Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
 }

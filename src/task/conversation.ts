@@ -39,11 +39,11 @@ export class Conversation {
 }
 
 /** Of a message for a task that has not begun. */
-export function copyOf(data: unknown, { id, name }: { readonly id: string; readonly name: string }): unknown {
+export function copyOf(data: unknown, { id, name }: { readonly id?: string; readonly name: string }): unknown {
   try {
     return Buffer.isBuffer(data) ? Buffer.from(data) : structuredClone(data);
   } catch (cause) {
     const message = `the message can't be sent to task "${name}": it can't be copied; send plain data`;
-    throw new TaskwardenError('MESSAGE_NOT_CLONEABLE', message, { cause, taskId: id });
+    throw new TaskwardenError('MESSAGE_NOT_CLONEABLE', message, { cause, ...(id !== undefined && { taskId: id }) });
   }
 }

@@ -137,8 +137,8 @@ export class TaskHandle<T, Y = unknown> extends Promise<T> implements AsyncItera
    * What the task sends with `currentTask().send()`, from the first that was not read, until it has ended. Each message
    * goes to one reader; what nobody reads is kept as long as the handle.
    */
-  messages<M = unknown>(): AsyncGenerator<M, void, undefined> {
-    return this.#task.conversation.messages[Symbol.asyncIterator]() as AsyncGenerator<M, void, undefined>;
+  async *messages<M = unknown>(): AsyncGenerator<M, void, undefined> {
+    yield* this.#task.expect().messages[Symbol.asyncIterator]() as AsyncGenerator<M, void, undefined>;
   }
 
   /**
@@ -147,7 +147,7 @@ export class TaskHandle<T, Y = unknown> extends Promise<T> implements AsyncItera
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<Y, void, undefined> {
     try {
-      yield* this.#task.conversation.results[Symbol.asyncIterator]() as AsyncGenerator<Y, void, undefined>;
+      yield* this.#task.expect().results[Symbol.asyncIterator]() as AsyncGenerator<Y, void, undefined>;
       await this;
     } finally {
       if (!this.done) {

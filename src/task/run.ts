@@ -96,10 +96,10 @@ export abstract class Run implements RunningTask {
     const channel = this.#channel('message');
     for (;;) {
       const wasStopped = this.stopped; // what was sent before that has come by now
-      const received = channel.read() ?? (this.listen(0) ? channel.read() : undefined);
+      const received = channel.read() ?? (!this.#ended && this.listen(0) ? channel.read() : undefined);
       if (received !== undefined) return received.value;
       const leftMs = until - now();
-      if (wasStopped || leftMs <= 0) return undefined;
+      if (wasStopped || this.#ended || leftMs <= 0) return undefined;
       this.listen(leftMs);
     }
   }

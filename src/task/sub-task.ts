@@ -8,9 +8,10 @@ import type { RunningTask } from './context.ts';
 import { currentRun } from './context.ts';
 import { wireDefinition } from './definition.ts';
 import { TaskHandle } from './handle.ts';
-import { Task, type TaskOwner, type TaskSpec } from './task.ts';
+import { Task, type TaskSpec } from './task.ts';
 import { newIdPrefix, taskId } from './task-id.ts';
 import type { TaskOptions } from './task-options.ts';
+import type { TaskOwner } from './task-owner.ts';
 import type { Order, TaskNews } from './word.ts';
 
 let idPrefix: string | undefined;

@@ -18,7 +18,7 @@ import { type EndReason, infoOf, type TaskInfo } from './info.ts';
 import { onAbort } from './on-abort.ts';
 import { canBecome, type TaskStatus } from './status.ts';
 import type { ResolvedTaskOptions, TaskSubmitter, TaskType } from './task-options.ts';
-import type { Talk } from './word.ts';
+import type { TaskOwner } from './task-owner.ts';
 
 /** What asked a running task to end before its function did. */
 export interface Ending {
@@ -26,21 +26,8 @@ export interface Ending {
   readonly error: unknown;
   /** When it was decided, on the clock of `now()`. */
   readonly at?: number;
-}
-
-/** Whoever took the task in. */
-export interface TaskOwner {
-  /** Gives a task its id, and can find it by that from then on. */
-  nameTask(task: Task): string;
-  cancel(task: Task, reason: unknown): boolean;
-  /** Asks it to finish, now or as soon as it has begun. */
-  stop(task: Task): void;
-  /** Says something to a task that has begun. */
-  tell(task: Task, talk: Talk): void;
-  /** Somebody waits for its end. */
-  awaited(task: Task): void;
-  /** Takes in the tasks that it calls, where it runs on the event loop. */
-  readonly submitter?: TaskSubmitter;
+  /** Only if the task does not begin before it can be withdrawn. */
+  readonly isTentative?: boolean;
 }
 
 /** What to run, and how: what all calls of a background task share. */
@@ -256,7 +243,16 @@ export class Task extends TaskFlags {
   /** Until it has begun, what is sent is copied at once: it must not change, or turn out to be none that can be copied. */
   send(data: unknown): Promise<boolean> {
     const isCopied = this.status === 'started' || this.type === 'loop';
-    return this.conversation.messages.send(isCopied ? data : copyOf(data, this));
+    const { messages } = this.conversation;
+    const room = messages.send(isCopied ? data : copyOf(data, this));
+    if (messages.isFull) this.#owner.awaited(this);
+    return room;
+  }
+
+  /** Somebody waits for what it says. */
+  expect(): Conversation {
+    this.#owner.awaited(this);
+    return this.conversation;
   }
 
   /** Nobody is waited for to read its results. */

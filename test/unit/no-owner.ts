@@ -1,5 +1,5 @@
 /** An owner that a task by itself needs, and that does nothing. */
-import type { TaskOwner } from '../../src/task/task.ts';
+import type { TaskOwner } from '../../src/task/task-owner.ts';
 
 export const noOwner: TaskOwner = {
   nameTask: (task) => `id-${task.sequence}`,
