@@ -46,8 +46,8 @@ export class Seat<T extends LaneTask> {
   readonly #definitions = new Map<number, Definition>();
   /** The one that it is to replace, and has to be as warm as. */
   predecessor: Seat<T> | undefined;
-  /** Its successor has died. */
-  onUnreplaced: (() => void) | undefined;
+  /** Are called when its successor has died. */
+  readonly onUnreplaced: (() => void)[] = [];
   startTimer: Timer | undefined;
   hasTeardown = false;
   /** What runs in it, or will as soon as it is up; without those that were given back. */

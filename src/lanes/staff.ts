@@ -124,7 +124,7 @@ export class Staff<T extends LaneTask> {
       const check = () => {
         if (this.#budget.isSpent && old.some(({ state }) => state !== 'ending')) reject(this.brokenError());
       };
-      for (const seat of old) seat.onUnreplaced = check;
+      for (const seat of old) seat.onUnreplaced.push(check);
       check();
     });
   }
@@ -276,7 +276,7 @@ export class Staff<T extends LaneTask> {
     this.#seats.delete(seat);
     if (seat.predecessor !== undefined && state === 'starting') {
       this.#renewal.renew(seat.predecessor);
-      seat.predecessor.onUnreplaced?.();
+      for (const check of seat.predecessor.onUnreplaced) check();
     }
     this.#fill();
   }
