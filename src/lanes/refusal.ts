@@ -44,7 +44,7 @@ export function unsendable(task: LaneTask, cause: unknown): TaskwardenError {
       ? `argument ${argument + 1}`
       : isTransferring(task)
         ? 'what its option "transfer" gives'
-        : task.carried !== undefined && !isCloneable(task.carried.value)
+        : task.carried !== undefined && !canCross(task.carried.value)
           ? 'what its context carrier has captured'
           : 'its arguments';
   const reason = cause instanceof Error ? cause.message : String(cause);

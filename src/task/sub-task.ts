@@ -3,9 +3,11 @@
  * becomes of it is told back, so that its handle here is like any other.
  */
 import { callSafely } from '../call-safely.ts';
+import { isCloneable } from '../cloneable.ts';
 import { TaskwardenError } from '../errors.ts';
 import type { RunningTask } from './context.ts';
 import { currentRun } from './context.ts';
+import type { Carried } from './context-carrier.ts';
 import { wireDefinition } from './definition.ts';
 import { TaskHandle } from './handle.ts';
 import { Task, type TaskSpec } from './task.ts';
@@ -63,15 +65,16 @@ function refusal(run: RunningTask, task: Task): TaskwardenError | undefined {
 
 /** Gives what keeps it from being posted. */
 function post(run: RunningTask, task: Task): TaskwardenError | undefined {
+  let carried: Carried | undefined;
   try {
     const { id, args } = task;
     const definition = wireDefinition(task.definition);
-    const carried = run.carry?.();
+    carried = run.carry?.();
     const options = plainOptions(task.options);
     run.say({ topic: 'submit', id, definition, options, args, ...(carried && { carried }) });
     return undefined;
   } catch (cause) {
-    return uncloneable(task, cause);
+    return uncloneable(task, cause, carried);
   }
 }
 
@@ -150,8 +153,9 @@ function plainOptions(options: TaskOptions): TaskOptions {
   return plain;
 }
 
-function uncloneable(task: Task, cause: unknown): TaskwardenError {
+function uncloneable(task: Task, cause: unknown, carried?: Carried): TaskwardenError {
   const reason = cause instanceof Error ? cause.message : String(cause);
-  const message = `task "${task.name}" can't be called from inside a task: its arguments can't be copied (${reason})`;
+  const which = isCloneable(carried?.value) ? 'its arguments' : 'what its context carrier has captured';
+  const message = `task "${task.name}" can't be called from inside a task: ${which} can't be copied (${reason})`;
   return new TaskwardenError('ARGUMENT_NOT_CLONEABLE', message, { cause, taskId: task.id });
 }
