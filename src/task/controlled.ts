@@ -2,6 +2,7 @@
  * Tasks that are controlled while they run: `Task`, `controller()` and `chain()`. Their functions get what they see of
  * themselves, the TaskContext, as first argument. The ideas are those of task.py, https://github.com/abhinavsingh/task.py.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { rules, show } from '../options.ts';
 import { type BackgroundTask, backgroundTask } from './background-task.ts';
 import type { TaskContext } from './context.ts';
@@ -176,18 +177,25 @@ export function chain(feed: Iterable<unknown> | AsyncIterable<unknown>, ...targe
   async function carry(source: Iterable<unknown> | AsyncIterable<unknown>, place: number): Promise<void> {
     const to = handles[place] as TaskHandle<unknown>;
     const values = iteratorOf(source);
-    const ended = to.then(
-      () => undefined,
-      () => undefined,
-    );
+    let leave = () => {};
+    const end = () => leave();
+    to.then(end, end);
     for (;;) {
-      const next = await Promise.race([values.next(), ended]);
+      const next = await new Promise<IteratorResult<unknown> | undefined>((resolve, reject) => {
+        leave = () => resolve(undefined); // the next value may never come
+        Promise.resolve(values.next()).then(resolve, reject);
+      });
       if (next === undefined || next.done) break;
       const room = to.send(next.value);
-      if (to.done || (to.status === 'started' && !(await room))) break;
+      // One that has no slot yet may have it only when all is sent: it is waited for no longer than a turn.
+      const goesOn = to.status === 'started' ? room : Promise.race([room, nextTurn(true)]);
+      if (to.done || !(await goesOn)) break;
     }
-    if (to.done) Promise.resolve(values.return?.()).catch(() => {}); // it may never give its next value
-    await Promise.all([to.stop(), handles[place - 1]?.stop()]);
+    if (to.done) Promise.resolve(values.return?.()).catch(() => {});
+    const former = handles[place - 1];
+    await former?.stop();
+    // The end of one that has failed is no end of the feed: who takes it for that would finish half of the work.
+    if (former === undefined || former.status === 'completed') await to.stop();
   }
 
   const carried = handles.map((_, place) => carry(handles[place - 1]?.messages() ?? feed, place));
