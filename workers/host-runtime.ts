@@ -220,7 +220,7 @@ export class HostRuntime {
     try {
       if (define === undefined) throw new Error(`definition ${definition} never arrived`);
       const loaded = await this.#prepare(define);
-      this.#host.post({ kind: 'begin', hasTeardown: hasTeardowns() });
+      this.#host.post({ kind: 'begin' });
       return loaded;
     } catch (error) {
       this.#fail(new Failure('unloadable', error));
@@ -240,7 +240,11 @@ export class HostRuntime {
 
   async #prepare(define: WireDefinition): Promise<LoadedFunction> {
     const loaded = await loadFunction(define);
-    await setUpLane(define.moduleUrl);
+    try {
+      await setUpLane(define.moduleUrl);
+    } finally {
+      if (hasTeardowns()) this.#host.post({ kind: 'untidy' }); // also where another setup has failed
+    }
     this.#functions.set(define.index, loaded);
     return loaded;
   }
@@ -249,7 +253,7 @@ export class HostRuntime {
   async #warm(definitions: readonly WireDefinition[]): Promise<void> {
     const missing: number[] = [];
     for (const define of definitions) await this.#prepare(define).catch(() => missing.push(define.index));
-    this.#host.post({ kind: 'warm', missing, hasTeardown: hasTeardowns() });
+    this.#host.post({ kind: 'warm', missing });
   }
 
   /** Cleans up, and ends this thread or child. */

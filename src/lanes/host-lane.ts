@@ -223,7 +223,6 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
   #reply(seat: Seat<T>, reply: LaneReply, onTeardownProblem: (problem: unknown) => void): void {
     switch (reply.kind) {
       case 'begin':
-        seat.hasTeardown ||= reply.hasTeardown;
         seat.begin();
         break;
       case 'progress':
@@ -235,8 +234,10 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
       case 'recalled':
         this.#recalled(seat, seat.recalled(reply.items));
         break;
+      case 'untidy':
+        seat.hasTeardown = true;
+        break;
       case 'warm':
-        seat.hasTeardown ||= reply.hasTeardown;
         seat.forget(reply.missing);
         this.#staff.welcome(seat);
         break;

@@ -105,9 +105,11 @@ export type ItemReply =
 /** From a thread or child to its lane. */
 export type HostReply =
   /** A new definition was loaded, and the batch begins. */
-  | { readonly kind: 'begin'; readonly hasTeardown: boolean }
+  | { readonly kind: 'begin' }
+  /** It has something to clean up at its end. */
+  | { readonly kind: 'untidy' }
   /** What was to be loaded is, as far as it can be. */
-  | { readonly kind: 'warm'; readonly missing: readonly number[]; readonly hasTeardown: boolean }
+  | { readonly kind: 'warm'; readonly missing: readonly number[] }
   /** Its heap is larger than it is to be. */
   | { readonly kind: 'heavy' }
   /** Cleaning up has failed. */
