@@ -1,0 +1,3 @@
+import { testControlling } from './controlling.ts';
+
+testControlling({ type: 'process', pool: 'processes' });

@@ -1,0 +1,3 @@
+import { testControlling } from './controlling.ts';
+
+testControlling({ type: 'thread', pool: 'threads' });
