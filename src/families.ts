@@ -49,8 +49,7 @@ export class Families {
 
   /** @param tell Tells the parent what becomes of the child, where it can't see that. */
   adopt(parent: Task, child: Task, tell?: (news: TaskNews) => void): void {
-    child.parentId = parent.id;
-    child.isNested = true;
+    child.nest(parent);
     this.#children.set(child, { parent, tell });
     if (parent.isSettled) return;
     parent.isParent = true;

@@ -273,7 +273,7 @@ export class HostRuntime {
   /** Tells what an item came to. True if that took a message: always, if messages of the item are still on their way. */
   #answer(item: number, outcome: unknown, at: number, hasSpoken = false): boolean {
     if (!(outcome instanceof Failure) && !hasSpoken && this.#control.finish(item, outcome, at)) return false;
-    this.#control.finishByMessage(item, at); // not after the message: that may be the last word of the batch
+    this.#control.finishByMessage(item, at, hasSpoken); // not after the message: that may be the last word of the batch
     if (outcome instanceof Failure) this.#host.post({ kind: outcome.kind, item, error: encodeThrown(outcome.error) });
     else this.#postResult(item, outcome);
     return true;

@@ -89,8 +89,8 @@ class ChildControl extends ControlBlock {
     return false;
   }
 
-  override finishByMessage(item: number, at: number): void {
-    super.finishByMessage(item, at);
+  override finishByMessage(item: number, at: number, hasSpoken: boolean): void {
+    super.finishByMessage(item, at, hasSpoken);
     this.#ended = frame('ended', item, times(this.begunAt(item), at));
   }
 

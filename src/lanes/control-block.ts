@@ -23,6 +23,8 @@ const posted = 0;
 const constants: readonly unknown[] = [undefined, null, false, true];
 const firstConstant = 1;
 const numeric = firstConstant + constants.length;
+/** It was posted, after other messages. */
+const postedLast = numeric + 1;
 
 const capacity = 512;
 /** Behind the words of the items: whether the definition loads, and how often the bell has rung. */
@@ -95,9 +97,15 @@ export class ControlBlock {
     return true;
   }
 
-  /** The item has ended, and a message that is about to be posted says what it came to. */
-  finishByMessage(item: number, at: number): void {
-    this.#finish(item, posted, at);
+  /** The item has ended, and a message that is about to be posted says what it came to; others may be under way. */
+  finishByMessage(item: number, at: number, hasSpoken = false): void {
+    this.#finish(item, hasSpoken ? postedLast : posted, at);
+  }
+
+  /** Whether the next message of the item, which has ended, is what it came to. */
+  isOutcomeNext(item: number): boolean {
+    const word = Atomics.load(this.#words, item);
+    return (word & finished) !== 0 && word >> kindShift === posted;
   }
 
   #finish(item: number, kind: number, at: number): void {
@@ -130,7 +138,8 @@ export class ControlBlock {
     if ((word & withdrawn) !== 0) return 'withdrawn';
     if ((word & begun) === 0) return 'waiting';
     if ((word & finished) === 0) return 'running';
-    return word >> kindShift === posted ? 'posted' : 'finished';
+    const kind = word >> kindShift;
+    return kind === posted || kind === postedLast ? 'posted' : 'finished';
   }
 
   /** Of a finished item. */

@@ -40,10 +40,7 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
       newSeat: () => new Seat<T>(listener),
       begin: (seat) => this.#hand(seat),
       reply: (seat, reply) => this.#reply(seat, reply, (problem) => watcher.teardownFailed(kind, seat.id, problem)),
-      unreadable: (seat, problem) => {
-        seat.mishear(problem);
-        this.#staff.end(seat); // it may say more of what it is thought to have ended
-      },
+      unreadable: (seat, problem) => this.#mishear(seat, problem),
       died: (seat, exit, isFinal) => {
         if (seat.size > 0) this.#vacate(seat);
         this.#return(seat.die(exit, isFinal));
@@ -254,6 +251,14 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
         if (reply.item < seat.size - 1) seat.hear(reply);
         else this.#finish(seat, () => seat.hear(reply));
     }
+  }
+
+  /** A host that may say more of what is thought to have ended is ended: that would be taken for another task's. */
+  #mishear(seat: Seat<T>, problem: unknown): void {
+    const isOutcome = seat.isOutcomeNext;
+    const isLast = seat.mishear(problem);
+    if (!isOutcome) this.#staff.end(seat);
+    else if (isLast) this.#finish(seat);
   }
 
   /** Nothing of the batch runs any more; `tell` tells the last of it. */

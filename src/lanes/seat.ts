@@ -2,7 +2,7 @@
  * A host with the batch that runs in it: how the batch is told to it, what becomes of each task of the batch, and what
  * the host's death means for each.
  */
-import { type Moment, now, Timer, thisMoment } from '../clock.ts';
+import { type Moment, now, type Timer, thisMoment } from '../clock.ts';
 import { type Deferred, defer } from '../deferred.ts';
 import type { Exit } from '../exit.ts';
 import type { Progress } from '../task/context.ts';
@@ -95,17 +95,6 @@ export class Seat<T extends LaneTask> {
     for (const definition of definitions) this.#definitions.set(definition.index, definition);
     this.host?.post({ kind: 'warm', definitions: definitions.map(wireDefinition) }, []);
     return true;
-  }
-
-  /** Lets the host clean up and end; by force, if it has not done so in time. */
-  close(graceMs: number): void {
-    if (this.host?.recall === undefined && !this.hasTeardown) {
-      this.host?.end();
-      return;
-    }
-    this.host?.post({ kind: 'end' }, []);
-    const timer = new Timer(graceMs, () => this.host?.end());
-    void this.gone.promise.then(() => timer.cancel());
   }
 
   // A batch goes.
@@ -237,10 +226,18 @@ export class Seat<T extends LaneTask> {
     this.update();
   }
 
-  /** What the host has said, most likely of the item that runs, can't be read. */
-  mishear(problem: unknown): void {
+  /** Whether the next message can only be what the item has come to that has not been told of. */
+  get isOutcomeNext(): boolean {
     this.update();
-    if (this.size > this.#item) this.#tellFailure('uncloneable', unreadable(problem));
+    return this.#item < this.size && this.#control.isOutcomeNext(this.#item);
+  }
+
+  /** What the host has said, most likely of that item, can't be read. True: it was the last item. */
+  mishear(problem: unknown): boolean {
+    const isLast = this.#item === this.size - 1;
+    if (this.#item < this.size) this.#tellFailure('uncloneable', unreadable(problem));
+    this.update();
+    return isLast;
   }
 
   #tellStart(heard: Moment): void {

@@ -245,8 +245,15 @@ export class Staff<T extends LaneTask> {
     if (seat.state === 'ending') return;
     const canClose = seat.state === 'idle' && seat.wasUp;
     this.#leave(seat);
-    if (canClose) seat.close(graceMs);
+    if (canClose && (this.#kind === 'child' || seat.hasTeardown)) this.#letClose(seat, graceMs);
     else seat.host?.end();
+  }
+
+  /** It cleans up and ends; by force, if it has not done so in time. */
+  #letClose(seat: Seat<T>, graceMs: number): void {
+    seat.host?.post({ kind: 'end' }, []);
+    const timer = new Timer(graceMs, () => seat.host?.end());
+    void seat.gone.promise.then(() => timer.cancel());
   }
 
   /** By force. */

@@ -55,6 +55,7 @@ interface Extras {
   scope?: AsyncResource;
   conversation?: Conversation;
   parentId?: string;
+  depth?: number;
   carried?: Carried;
 }
 
@@ -115,11 +116,16 @@ export class Task extends TaskFlags {
     return this.#extras?.parentId;
   }
 
-  set parentId(id: string) {
-    this.#more.parentId = id;
+  get depth(): number {
+    return this.#extras?.depth ?? 0;
   }
 
-  /** What of its caller's context goes along. */
+  nest(parent: Task): void {
+    this.isNested = true;
+    this.#more.parentId = parent.id;
+    this.#more.depth = parent.depth + 1;
+  }
+
   get carried(): Carried | undefined {
     return this.#extras?.carried;
   }
@@ -224,7 +230,7 @@ export class Task extends TaskFlags {
   }
 
   isBefore(other: Task): boolean {
-    if (this.isNested !== other.isNested) return this.isNested;
+    if (this.depth !== other.depth) return this.depth > other.depth;
     return this.queuedAt < other.queuedAt || (this.queuedAt === other.queuedAt && this.sequence < other.sequence);
   }
 
@@ -249,13 +255,11 @@ export class Task extends TaskFlags {
     return room;
   }
 
-  /** Somebody waits for what it says. */
   expect(): Conversation {
     this.#owner.awaited(this);
     return this.conversation;
   }
 
-  /** Nobody is waited for to read its results. */
   letRun(): void {
     this.isFree = true;
     this.#extras?.conversation?.results.takeUnread();
