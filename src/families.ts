@@ -159,8 +159,10 @@ export class Families {
     this.#parents.delete(parent);
     parent.isParent = false;
     if (family.awaited.size > 0 && !parent.isSettled) this.#parts.resume(parent);
-    for (const child of family.children) this.#leave(child);
-    if (reason === undefined) return;
+    if (reason === undefined) {
+      for (const child of family.children) this.#leave(child);
+      return;
+    }
     const message = `task "${parent.name}", which called it, has been ended`;
     const cause = new TaskwardenError('TASK_CANCELED', message, { taskId: parent.id, cause: reason });
     for (const child of family.children) this.#parts.cancel(child, cause);

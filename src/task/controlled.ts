@@ -2,7 +2,7 @@
  * Tasks that are controlled while they run: `Task`, `controller()` and `chain()`. Their functions get what they see of
  * themselves, the TaskContext, as first argument. The ideas are those of task.py, https://github.com/abhinavsingh/task.py.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout } from 'node:timers/promises';
 import { rules, show } from '../options.ts';
 import { type BackgroundTask, backgroundTask } from './background-task.ts';
 import type { TaskContext } from './context.ts';
@@ -10,6 +10,9 @@ import { copyOf } from './conversation.ts';
 import { passingContext, type TaskFunction } from './definition.ts';
 import type { TaskHandle } from './handle.ts';
 import type { TaskOptions, TaskResult, TaskYield } from './task-options.ts';
+
+/** How long the feed of a chain that has ended early may take to close, in milliseconds. */
+const closingMs = 1_000;
 
 /** Gets what it sees of itself before its arguments. */
 export type ControlledFunction<A extends unknown[], R> = (task: TaskContext, ...args: A) => R;
@@ -191,7 +194,8 @@ export function chain(feed: Iterable<unknown> | AsyncIterable<unknown>, ...targe
       const goesOn = to.status === 'started' ? room : Promise.race([room, nextTurn(true)]);
       if (to.done || !(await goesOn)) break;
     }
-    if (to.done) Promise.resolve(values.return?.()).catch(() => {});
+    // One that is still asked for its next value may never give it.
+    if (to.done) await Promise.race([values.return?.(), setTimeout(closingMs, undefined, { ref: false })]);
     const former = handles[place - 1];
     await former?.stop();
     // The end of one that has failed is no end of the feed: who takes it for that would finish half of the work.

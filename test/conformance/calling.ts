@@ -313,6 +313,29 @@ export function testCalling({ type, pool }: LaneUnderTest): void {
   });
 
   describe(`tasks called in the ${type} lane: slots`, () => {
+    it.each(['reads', 'iterates'] as const)('lends that of a task that reads what another says: %s', async (act) => {
+      await using supervisor = supervise(one);
+      expect(await call(supervisor, act)).toEqual(act === 'reads' ? [0, 1, 2] : [40, 39, '40 in all']);
+      await expectFree(supervisor);
+    });
+
+    it('gives it back to a canceled parent that cleans up', async () => {
+      await using supervisor = supervise(one);
+      await using gate = await Gate.create();
+      const started = heard(supervisor, 'task:progress', ({ task }) => task.name === 'yields');
+      const parent = calls.with({ type, supervisor, stopGraceMs: 2 ** 30 })('cleansUpAfterChild', type, gate.port);
+      await started;
+      expect(supervisor.getInfo()[pool].running).toBe(1); // the child
+      parent.cancel();
+      await gate.arrived(1);
+      const next = add.with({ type, supervisor })(1, 1);
+      expect(supervisor.getInfo()[pool].running).toBe(1); // the parent
+      expect(next.status).toBe('queued');
+      gate.open();
+      expect(await failure(parent)).toMatchObject({ code: 'TASK_CANCELED' });
+      expect(await next).toBe(2);
+    });
+
     it('sorts by merging, ten levels deep, on a pool of one', async () => {
       await using supervisor = supervise(one);
       const depth = 10;
@@ -463,6 +486,16 @@ export function testCalling({ type, pool }: LaneUnderTest): void {
       expect(await failure(parent)).toMatchObject({ code: 'TASK_CANCELED', cause: 'not needed' });
       expect(gate.arrivals).toEqual(['stopped']);
       await expectFree(supervisor);
+    });
+
+    it('lets those run to their end that speak to a parent that has left', async () => {
+      await using supervisor = supervise();
+      expect(await call(supervisor, 'leavesTalking')).toBe('left');
+      await supervisor.stop();
+      expect([infoOf(supervisor, 'tells')?.endReason, infoOf(supervisor, 'yieldsNumbers')?.endReason]).toEqual([
+        'completed',
+        'completed',
+      ]);
     });
 
     it('cancels the children when the parent runs out of time', async () => {

@@ -115,6 +115,11 @@ export function testControlling({ type, pool }: LaneUnderTest): void {
       expect(task.result).toEqual(['hello', 1, 2, 3]);
     });
 
+    it('refuses at once, before its start, what can not be copied', async () => {
+      const task = new Task(async (t: TaskContext) => t.recv());
+      expect(() => task.send(() => {})).toThrow(expect.objectContaining({ code: 'MESSAGE_NOT_CLONEABLE' }));
+    });
+
     it('does not start where it is stopped before', async () => {
       await using supervisor = supervise();
       const task = new Task(gathers.with({ type, supervisor }), 'hello');
