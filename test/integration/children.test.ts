@@ -443,18 +443,22 @@ async function handedOver(): Promise<void> {
 
 describe('small tasks', () => {
   it('travel together to a child, and each has its own result, with its type', async () => {
-    await using s = await scene();
-    const handles = s.submit('turn', 'number', 'object', 'buffer', 'throws', 'turn');
-    const [first, ...results] = await Promise.allSettled(handles);
-    expect(results).toEqual([
-      { status: 'fulfilled', value: 1 },
-      { status: 'fulfilled', value: { n: 2 } },
-      { status: 'fulfilled', value: Buffer.from('task 3') },
-      { status: 'rejected', reason: new RangeError('task 4') },
-      first,
-    ]);
-    expect(handles[3]?.result).toBeInstanceOf(Buffer);
-    expect(s.records.order).toEqual([0, 1, 2, 3, 4, 5]);
+    for (let areTogether = false; !areTogether; ) {
+      await using s = await scene();
+      const handles = s.submit('turn', 'number', 'object', 'buffer', 'throws', 'turn');
+      const [first, ...results] = await Promise.allSettled(handles);
+      const last = results.pop();
+      expect(results).toEqual([
+        { status: 'fulfilled', value: 1 },
+        { status: 'fulfilled', value: { n: 2 } },
+        { status: 'fulfilled', value: Buffer.from('task 3') },
+        { status: 'rejected', reason: new RangeError('task 4') },
+      ]);
+      expect(handles[3]?.result).toBeInstanceOf(Buffer);
+      expect(s.records.order).toEqual([0, 1, 2, 3, 4, 5]);
+      // A child that is held up gives back what it has not begun after a millisecond.
+      areTogether = (first as { value?: unknown }).value === (last as { value?: unknown }).value;
+    }
   });
 
   it('fail alone where an argument can not be copied, and those never run', async () => {
@@ -603,6 +607,7 @@ describe('small tasks', () => {
     await gate.arrived(1);
     const [long, ...behind] = s.submit('holds', 'pid', 'pid', 'pid', 'pid', 'pid');
     await recordedBegun(s, 0);
+    while (s.supervisor.getInfo().processes.waiting.normal !== 5) await nextTurn();
     gate.open();
     const pids = await Promise.all(behind);
     expect(new Set(pids)).toEqual(new Set([other.info.pid]));
