@@ -46,7 +46,7 @@ export class Intake {
       },
       tell: (task, talk) => dispatcher.tell(task, talk),
       awaited: (task) => {
-        const parent = task.isNested ? runningTask() : undefined;
+        const parent = runningTask();
         if (parent !== undefined && parent.id === task.parentId) dispatcher.families.wait(parent, task);
       },
       submitter: supervisor,
@@ -60,13 +60,14 @@ export class Intake {
     const task = this.#newTask(spec, args);
     const handle = new TaskHandle<T, Y>(task);
     if (isHost()) return handle;
-    const { context } = this.#parts;
-    const value = spec.options.type === 'loop' ? undefined : context()?.capture();
+    const { supervisor, dispatcher, context } = this.#parts;
+    const carrier = context();
+    const value = carrier === undefined || spec.options.type === 'loop' ? undefined : carrier.capture();
     if (value !== undefined)
-      task.carried = { definition: wireDefinition((context() as ContextCarrier).definition), value };
-    const parent = runningTask();
-    const isOurs = parent?.submitter === this.#parts.supervisor;
-    if (isOurs) this.#parts.dispatcher.families.adopt(parent as Task, task);
+      task.carried = { definition: wireDefinition((carrier as ContextCarrier).definition), value };
+    const parent = run?.task as Task | undefined;
+    const isOurs = parent !== undefined && parent.submitter === supervisor;
+    if (isOurs) dispatcher.families.adopt(parent, task);
     this.#admit(task, isOurs);
     return handle;
   }

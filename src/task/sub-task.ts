@@ -35,6 +35,7 @@ export function submitFrom<T, Y>(run: RunningTask, spec: TaskSpec, args: readonl
   }
   sequence += 1;
   const task = new Task(spec, args, sequence, new SubTaskOwner(run));
+  task.isNested = true;
   const handle = new TaskHandle<T, Y>(task);
   if (!spec.options.delayMs) task.enqueue();
   const problem = refusal(run, task) ?? post(run, task);

@@ -251,12 +251,12 @@ export class Task extends TaskFlags {
     const isCopied = this.status === 'started' || this.type === 'loop';
     const { messages } = this.conversation;
     const room = messages.send(isCopied ? data : copyOf(data, this));
-    if (messages.isFull) this.#owner.awaited(this);
+    if (messages.isFull && this.isNested) this.#owner.awaited(this);
     return room;
   }
 
   expect(): Conversation {
-    this.#owner.awaited(this);
+    if (this.isNested) this.#owner.awaited(this);
     return this.conversation;
   }
 
@@ -375,7 +375,7 @@ export class Task extends TaskFlags {
 
   observe(): void {
     this.awaited = true;
-    this.#owner.awaited(this);
+    if (this.isNested) this.#owner.awaited(this);
     this.#extras?.conversation?.results.takeUnread();
     if (isInert()) noteInertWait();
   }
