@@ -339,6 +339,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
 async function act(scene: Scene, step: Step): Promise<void> {
   if (typeof step === 'string') {
     await scene[step]();
+    await nextTurn(); // who has come has read
     return;
   }
   const [name, count] = step;
