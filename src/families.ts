@@ -31,7 +31,7 @@ interface Parent {
 }
 
 interface Child {
-  /** Absent: it is the same as any task, for it was called where it can be seen. */
+  /** Absent: the parent can see the child itself, or has ended without it. */
   readonly tell: ((news: TaskNews) => void) | undefined;
   readonly parent: Task;
 }
