@@ -24,6 +24,16 @@ export const errorCodes = {
   SUPERVISOR_STOPPED: 'The supervisor is stopping or stopped.',
   TASK_STOPPED: 'The reason of `currentTask().signal` when `handle.stop()` has asked the task to finish.',
   WOULD_BLOCK: '`recvSync()` was to wait on the event loop, where nothing can come meanwhile.',
+  TASK_NOT_FOUND:
+    'The courier knows no task of that id in that queue: it never came, or its result was kept long enough.',
+  RESULT_NOT_READY: 'The task has not ended; `waitForTaskResult()` waits for it.',
+  RESULT_TIMEOUT: 'The result did not come within `timeoutMs`; the task goes on.',
+  LEASE_LOST: 'The worker held the task for longer than its lease without extending it; what it returns is refused.',
+  TASK_STALLED: 'Too many workers that had the task lost their lease: they died, or hung.',
+  COURIER_CLOSED: 'The courier was closed.',
+  FUNCTION_NOT_ALLOWED: 'A task from a courier asks for a function that is not in the allow-list of the worker.',
+  DUPLICATE_MODULE_NAME: 'The supervisor has a module of that name already.',
+  NOT_IN_PROGRAM: 'A task in a thread or child asked for what only the program itself can do.',
   NOT_IN_TASK: '`currentTask()` was called outside a task; or a thread or child called a task for one that had ended.',
 } as const;
 

@@ -1,0 +1,169 @@
+/**
+ * The contract of couriers: they carry tasks from clients to workers, and results back.
+ *
+ *   addTaskToQueue ──▶ waiting ── getTask ──▶ leased ── returnTaskResult ──▶ completed   (kept for the result's time-to-live)
+ *                        ▲                      │
+ *                        ├── releaseTask, or its lease ran out
+ *                        └── returnTaskError ───┴── no retry left ──▶ failed, a dead letter ── redriveTasks ──▶ waiting
+ *
+ * A worker has a task by a lease: while it extends that, nobody else gets the task. One that dies or stalls loses it, and
+ * its late result is refused, so a task is settled once; but it may be begun more than once. A courier knows no supervisor.
+ */
+import type { Priority } from '../scheduling/priority-pool.ts';
+import type { Progress } from '../task/context.ts';
+
+/** A task as a worker gets it. */
+export interface CourierTask<D = unknown> {
+  readonly id: string;
+  readonly queue: string;
+  readonly data: D;
+  readonly priority: Priority;
+  /** From 1; more after an error that was retried, or a lease that ran out. What was released counts once. */
+  readonly attempt: number;
+  /** When it was added, in epoch milliseconds. */
+  readonly timeQueued: number;
+  /** Unique for each delivery: what is returned, extended or released with another one is refused with `LEASE_LOST`. */
+  readonly lease: string;
+}
+
+export interface AddOptions {
+  /** The task's own id, without `:`; that of a task the courier still knows fails with `DUPLICATE_TASK_ID`. Default: a UUID. */
+  readonly id?: string;
+  /** A higher one is delivered first; inside one, first in, first out. Default: `'normal'`. */
+  readonly priority?: Priority;
+  /** How long it is held back. Default: 0. */
+  readonly delayMs?: number;
+  /** How often a task that a worker returned with an error is delivered again. Default: 0. */
+  readonly retries?: number;
+  /** The pause before a retry, as the task option of that name. Default: 100. */
+  readonly retryDelayMs?: number;
+  /** Waits for room in a queue that is full, instead of failing with `QUEUE_FULL`. Default: false. */
+  readonly wait?: boolean;
+  /** Ends that wait, with its reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** For all of a bulk. */
+export type BulkAddOptions = Omit<AddOptions, 'id'>;
+
+export interface WaitOptions {
+  /** Default: Infinity. */
+  readonly timeoutMs?: number;
+  /** Ends the wait, which rejects with its reason. */
+  readonly signal?: AbortSignal;
+}
+
+export interface FetchOptions {
+  /** Only tasks of this priority and above. Default: `'low'`, which is all. */
+  readonly minPriority?: Priority;
+}
+
+/** What a worker says of a task that it has. */
+export type CourierNews =
+  | { readonly kind: 'started'; readonly attempt: number }
+  | { readonly kind: 'progress'; readonly progress: Progress }
+  | { readonly kind: 'message'; readonly data: unknown };
+
+/** What a client says to the worker that has a task, and what the courier itself says. */
+export type CourierOrder =
+  /** The client wants no result any more. */
+  | { readonly kind: 'cancel'; readonly reason: unknown }
+  /** The task is to finish; its result counts. */
+  | { readonly kind: 'stop' }
+  | { readonly kind: 'message'; readonly data: unknown }
+  /** The lease is lost: what the worker returns will be refused. */
+  | { readonly kind: 'lost' };
+
+/** A task that failed for good. */
+export interface DeadLetter<D = unknown> {
+  readonly id: string;
+  readonly data: D;
+  readonly priority: Priority;
+  /** How often it was delivered. */
+  readonly attempts: number;
+  readonly error: unknown;
+  /** In epoch milliseconds. */
+  readonly timeFailed: number;
+}
+
+export interface CourierQueueInfo {
+  /** Tasks that a worker could get now. */
+  readonly waiting: Readonly<Record<Priority, number>>;
+  /** Tasks that are held back, by their delay or before a retry. */
+  readonly delayed: number;
+  /** Tasks that a worker has. */
+  readonly leased: number;
+  readonly deadLetters: number;
+}
+
+/** The side of those who want something done. */
+export interface ClientTaskCourier {
+  /**
+   * Adds a task and gives its id. Rejects with `QUEUE_FULL`, `DUPLICATE_TASK_ID`, `ARGUMENT_NOT_CLONEABLE` or
+   * `COURIER_CLOSED`; then nothing was added.
+   */
+  addTaskToQueue(queue: string, data: unknown, options?: AddOptions): Promise<string>;
+  /** All or none, but for `wait: true`, which adds them in order as room comes. Gives their ids, in order. */
+  bulkAddTasksToQueue(queue: string, data: readonly unknown[], options?: BulkAddOptions): Promise<string[]>;
+  /** The result. Rejects with the task's error if it failed, with `RESULT_NOT_READY`, or with `TASK_NOT_FOUND`. */
+  getTaskResult<R = unknown>(queue: string, id: string): Promise<R>;
+  /** Waits for the result. Rejects as `getTaskResult`, and with `RESULT_TIMEOUT`; the task goes on. */
+  waitForTaskResult<R = unknown>(queue: string, id: string, options?: WaitOptions): Promise<R>;
+  /** Whether it has ended, well or not. Rejects with `TASK_NOT_FOUND`. */
+  checkForDone(queue: string, id: string): Promise<boolean>;
+  /**
+   * A task that waits is gone and never runs; the worker that has one is told. Waiting for its result then rejects with
+   * `TASK_CANCELED`, at once. Gives false if it had ended, or is not known.
+   */
+  cancelTask(queue: string, id: string, reason?: unknown): Promise<boolean>;
+  /** Says something to the worker that has the task, or will have it: what comes before is kept, in order. */
+  tellTask(queue: string, id: string, order: CourierOrder & { kind: 'stop' | 'message' }): Promise<void>;
+  /**
+   * Hears what the worker says, until the task has ended or what it gives is called. Not kept for late listeners: choose
+   * the id, follow it, then add the task. What was said before the result is heard before it.
+   */
+  followTask(queue: string, id: string, hear: (news: CourierNews) => void): Promise<() => void>;
+  /** The oldest first. Default: 100 from the start. */
+  getDeadLetters(queue: string, options?: { readonly offset?: number; readonly max?: number }): Promise<DeadLetter[]>;
+  /** Puts dead letters back to wait, with all their retries; without ids, all of the queue. Gives how many. */
+  redriveTasks(queue: string, ids?: readonly string[]): Promise<number>;
+  /** Forgets dead letters; without ids, all of the queue. Gives how many. */
+  removeDeadLetters(queue: string, ids?: readonly string[]): Promise<number>;
+  getQueueInfo(queue: string): Promise<CourierQueueInfo>;
+  /** Ends all waits with `COURIER_CLOSED`; so does everything that is asked afterwards. */
+  close(): Promise<void>;
+}
+
+/** The side of those who do it. */
+export interface WorkerTaskCourier {
+  /** The next task, with a lease; or undefined, if none waits. */
+  getTask(queue: string, options?: FetchOptions): Promise<CourierTask | undefined>;
+  /** As many as wait, at most `max`. */
+  bulkGetTasks(queue: string, max: number, options?: FetchOptions): Promise<CourierTask[]>;
+  /** Waits for a task; undefined when `timeoutMs` is over. */
+  waitForTask(queue: string, options?: WaitOptions & FetchOptions): Promise<CourierTask | undefined>;
+  /** Waits for one at least, and gives as many as there are; none when `timeoutMs` is over. */
+  bulkWaitForTasks(queue: string, max: number, options?: WaitOptions & FetchOptions): Promise<CourierTask[]>;
+  /** Ends the task. Rejects with `LEASE_LOST`, `RESULT_NOT_CLONEABLE` or `COURIER_CLOSED`. */
+  returnTaskResult(queue: string, task: CourierTask, result: unknown): Promise<void>;
+  /** Ends the attempt: the task is tried again if it has a retry left, or else has failed with this error. */
+  returnTaskError(queue: string, task: CourierTask, error: unknown): Promise<void>;
+  /** Ends all whose lease is not lost; then rejects with `LEASE_LOST` if some were, naming them. */
+  bulkReturnTaskResults(queue: string, results: readonly (readonly [CourierTask, unknown])[]): Promise<void>;
+  /** Begins the lease anew. Rejects with `LEASE_LOST`. */
+  extendLease(queue: string, task: CourierTask): Promise<void>;
+  /** The same for many. Gives those whose lease is lost. */
+  bulkExtendLeases(queue: string, tasks: readonly CourierTask[]): Promise<CourierTask[]>;
+  /** Gives the task back, before those that wait; this was no attempt. */
+  releaseTask(queue: string, task: CourierTask): Promise<void>;
+  /** Says something to whoever follows the task. Rejects with `LEASE_LOST`. */
+  tellClient(queue: string, task: CourierTask, news: CourierNews): Promise<void>;
+  /** Hears what the client says, from what was kept on, and of the loss of the lease; until what it gives is called. */
+  heedTask(queue: string, task: CourierTask, hear: (order: CourierOrder) => void): Promise<() => void>;
+  /** How long a lease holds, in milliseconds: extend it in good time. */
+  readonly leaseMs: number;
+  close(): Promise<void>;
+}
+
+/** Both sides. */
+export interface ClientWorkerTaskCourier extends ClientTaskCourier, WorkerTaskCourier {}
