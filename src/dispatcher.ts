@@ -4,7 +4,6 @@
  */
 import type { Announcer } from './announcer.ts';
 import { mayRetry, mayRetryCrash, wantsRetry } from './attempts.ts';
-import { Batcher } from './batcher.ts';
 import { type Moment, now, thisMoment } from './clock.ts';
 import { Deadlines } from './deadlines.ts';
 import { canceled, crashed, finish, isInTime, overtime, shutDown } from './endings.ts';
@@ -13,7 +12,7 @@ import type { Lane, LaneListener, LaneOutcome } from './lanes/lane.ts';
 import type { Ledger } from './ledger.ts';
 import type { Places } from './places.ts';
 import { backoffMs } from './scheduling/backoff.ts';
-import type { PriorityPool } from './scheduling/priority-pool.ts';
+import { Slots } from './slots.ts';
 import type { Progress } from './task/context.ts';
 import type { EndReason } from './task/info.ts';
 import type { Ending, Task } from './task/task.ts';
@@ -38,17 +37,14 @@ export class Dispatcher implements LaneListener<Task> {
   readonly #waiting: WaitingListener;
 
   readonly #delayed = new Set<Task>();
-  /** Those that have a slot, and are handed over in a moment. */
-  readonly #taken = new Set<Task>();
+  readonly slots: Slots;
   readonly families: Families;
-  readonly #batcher = new Batcher();
   readonly #deadlines = new Deadlines({
     look: (task) => this.#places().of(task.type).lane.look(task),
     end: (task, ending, onlyIfWaiting) => this.#end(task, ending, onlyIfWaiting),
   });
   /** No attempt is to follow another any more. */
   #isFinal = false;
-  #isPumpDue = false;
 
   constructor(parts: {
     readonly places: () => Places;
@@ -64,6 +60,7 @@ export class Dispatcher implements LaneListener<Task> {
     this.#table = parts.table;
     this.#ledger = parts.ledger;
     this.#waiting = parts.waiting;
+    this.slots = new Slots(parts.places, () => this.#waiting.less());
     this.families = new Families({
       cancel: (task, reason) => this.cancel(task, reason),
       stop: (task) => this.stop(task),
@@ -76,8 +73,9 @@ export class Dispatcher implements LaneListener<Task> {
       lend: (parent) => {
         const { pool, lane } = this.#places().of(parent.type);
         if (lane.lend(parent)) pool.release();
-        this.wake();
+        this.slots.wake();
       },
+      reopen: ({ bulkhead }) => this.slots.reopen(bulkhead),
       resume: (parent) => {
         const { pool, lane } = this.#places().of(parent.type);
         if (lane.resume(parent)) pool.reclaim();
@@ -106,7 +104,7 @@ export class Dispatcher implements LaneListener<Task> {
   /** All that have not ended, from those that run to those that wait longest. */
   *[Symbol.iterator](): Generator<Task> {
     for (const task of this.#handed()) if (!task.isSettled) yield task;
-    yield* this.#taken;
+    yield* this.slots;
     for (const { pool } of this.#places()) yield* pool;
     yield* this.#delayed;
   }
@@ -141,33 +139,8 @@ export class Dispatcher implements LaneListener<Task> {
     task.enqueue();
     this.#deadlines.whileItWaits(task);
     this.#announcer.emit('task:queued', task);
-    this.#take(pool);
+    this.slots.take(pool);
     if (!task.hasSlot) this.#waiting.more(task);
-  }
-
-  /** Gives slots to all that may start now, in the order in which they came. */
-  #take(pool: PriorityPool<Task>): void {
-    for (let task = pool.take(); task !== undefined; task = pool.take()) {
-      task.hasSlot = true;
-      this.#taken.add(task);
-      this.wake();
-    }
-  }
-
-  /** Soon hands over all that may start. Not at once: whoever submits has the handle before anything starts. */
-  wake(): void {
-    if (this.#isPumpDue) return;
-    this.#isPumpDue = true;
-    queueMicrotask(() => {
-      for (const { pool } of this.#places()) this.#take(pool);
-      this.#isPumpDue = false;
-      for (const task of this.#taken) {
-        this.#taken.delete(task);
-        const { pool, lane } = this.#places().of(task.type);
-        lane.run(this.#batcher.gather(task, pool, lane, this.#taken.size + 1));
-      }
-      this.#waiting.less();
-    });
   }
 
   // Back: what the lanes tell.
@@ -198,6 +171,7 @@ export class Dispatcher implements LaneListener<Task> {
 
   ended(task: Task, outcome: LaneOutcome, heard: Moment): void {
     this.#freeSlot(task);
+    this.slots.reopen(task.bulkhead);
     if (!task.isSettled) this.#conclude(task, outcome, heard);
   }
 
@@ -214,23 +188,24 @@ export class Dispatcher implements LaneListener<Task> {
         this.#deadlines.whileItWaits(task);
       }
     }
-    this.wake();
+    for (const { bulkhead } of tasks) this.slots.reopen(bulkhead);
+    this.slots.wake();
     this.#waiting.back();
   }
 
   vacated(lane: Lane<Task>): void {
     for (const place of this.#places()) if (place.lane === lane) place.pool.release();
-    this.wake();
+    this.slots.wake();
   }
 
   #freeSlot(task: Task): void {
-    task.hasSlot = false;
+    this.slots.free(task);
     if (task.status === 'started' || task.isSettled) task.stopTimer();
   }
 
   #conclude(task: Task, outcome: LaneOutcome, heard: Moment): void {
     task.runMs = 'runMs' in outcome ? outcome.runMs : task.runMs;
-    if (outcome.kind === 'result' || outcome.kind === 'thrown') this.#batcher.note(task, outcome.runMs);
+    if (outcome.kind === 'result' || outcome.kind === 'thrown') this.slots.batcher.note(task, outcome.runMs);
     const ending = task.ending ?? overtime(task, outcome);
     if (ending !== undefined && !isInTime(task, ending, outcome)) {
       if (outcome.kind === 'died' && ending.reason === 'shutdown') this.#ledger.terminate();
@@ -324,13 +299,13 @@ export class Dispatcher implements LaneListener<Task> {
       if (task.ending.reason === 'timeout' && this.#hasRetry(task)) task.ending = ending;
       return true;
     }
-    const { pool, lane } = this.#places().of(task.type);
-    if (!task.hasSlot || this.#taken.delete(task)) {
-      if (task.hasSlot) pool.release();
-      else if (!this.#delayed.delete(task) && task.status === 'queued') pool.remove(task);
+    const { lane } = this.#places().of(task.type);
+    if (this.slots.withdraw(task)) {
+      this.#delayed.delete(task);
       this.#freeSlot(task);
       this.#settle(task, ending.reason, ending.error);
-      this.wake();
+      this.slots.reopen(task.bulkhead);
+      this.slots.wake();
       return true;
     }
     const state = lane.look(task);
@@ -371,12 +346,12 @@ export class Dispatcher implements LaneListener<Task> {
 
   /** Asks all that run to stop; they have their grace. */
   stopStarted(): void {
-    for (const task of [...this.#taken, ...this.#handed()]) this.#end(task, shutDown(task));
+    for (const task of [...this.slots, ...this.#handed()]) this.#end(task, shutDown(task));
   }
 
   /** Ends all that run, with their threads. */
   killStarted(): void {
-    for (const task of [...this.#taken, ...this.#handed()]) {
+    for (const task of [...this.slots, ...this.#handed()]) {
       this.#end(task, shutDown(task));
       if (task.hasSlot) this.#places().of(task.type).lane.kill(task);
     }

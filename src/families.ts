@@ -19,6 +19,8 @@ interface FamilyParts {
   /** Gives the slot of a running task to others, until it is resumed. */
   lend(parent: Task): void;
   resume(parent: Task): void;
+  /** There may be a place for tasks of its module: one of them lends its own. */
+  reopen(task: Task): void;
 }
 
 interface Parent {
@@ -128,6 +130,19 @@ export class Families {
     const { awaited } = this.#of(parent);
     awaited.add(child);
     if (awaited.size === 1) this.#parts.lend(parent);
+    this.#parts.reopen(parent);
+    this.#parts.reopen(child);
+  }
+
+  /** The nearest of those that called a task that is in the same module and waits for it. */
+  lenderOf(task: Task): Task | undefined {
+    let child = task;
+    for (;;) {
+      const parent = this.#children.get(child)?.parent;
+      if (parent === undefined || !this.#parents.get(parent)?.awaited.has(child)) return undefined;
+      if (parent.bulkhead === task.bulkhead) return parent;
+      child = parent;
+    }
   }
 
   /** A task that was called by another has ended. */

@@ -12,7 +12,7 @@ export {
   TaskSupervisor,
   taskSupervisor,
 } from './supervisor.ts';
-export type { HostPoolInfo, PoolInfo, SupervisorInfo } from './supervisor-info.ts';
+export type { HostPoolInfo, ModuleInfo, PoolInfo, SupervisorInfo } from './supervisor-info.ts';
 export type { PoolOptions, ProcessOptions, SupervisorOptions, ThreadOptions } from './supervisor-options.ts';
 export {
   type BackgroundTask,
@@ -38,5 +38,14 @@ export type { EndReason, TaskFilter, TaskInfo } from './task/info.ts';
 export { type LaneSetup, type LaneTeardown, laneSetup } from './task/lane-setup.ts';
 export type { MapOptions } from './task/map-tasks.ts';
 export type { TaskStatus } from './task/status.ts';
-export type { TaskCallback, TaskOptions, TaskResult, TaskSubmitter, TaskType, TaskYield } from './task/task-options.ts';
+export type {
+  TaskCallback,
+  TaskCap,
+  TaskOptions,
+  TaskResult,
+  TaskSubmitter,
+  TaskType,
+  TaskYield,
+} from './task/task-options.ts';
 export { type Transferable, transferred } from './task/transferred.ts';
+export { type ModuleOptions, type NewModuleOptions, TaskModule } from './task-module.ts';

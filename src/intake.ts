@@ -4,14 +4,15 @@ import type { Dispatcher } from './dispatcher.ts';
 import { type ErrorCode, TaskwardenError } from './errors.ts';
 import type { Places } from './places.ts';
 import type { SupervisorState } from './supervisor.ts';
+import type { TaskSpec } from './task/call.ts';
 import { currentRun } from './task/context.ts';
 import type { ContextCarrier } from './task/context-carrier.ts';
 import { definitionOf, wireDefinition } from './task/definition.ts';
 import { TaskHandle } from './task/handle.ts';
 import { isHost, isInert } from './task/inert.ts';
 import { submitFrom } from './task/sub-task.ts';
-import { Task, type TaskSpec } from './task/task.ts';
-import { type ResolvedTaskOptions, resolveTaskOptions, type TaskSubmitter } from './task/task-options.ts';
+import { Task } from './task/task.ts';
+import { type ResolvedTaskOptions, resolveTaskOptions, type TaskCap, type TaskSubmitter } from './task/task-options.ts';
 import type { TaskOwner } from './task/task-owner.ts';
 import type { TaskTable } from './task/task-table.ts';
 import type { Submit, TaskNews } from './task/word.ts';
@@ -22,6 +23,8 @@ interface IntakeParts {
   readonly open: () => void;
   readonly context: () => ContextCarrier | undefined;
   readonly maxQueued: () => number;
+  /** The module of that name, which is made if there is none. */
+  readonly module: (name: string, maxWorkers: number) => TaskCap;
   /** How many tasks wait, delayed ones too. */
   readonly waiting: () => number;
   readonly places: Places;
@@ -49,6 +52,7 @@ export class Intake {
         const parent = runningTask();
         if (parent !== undefined && parent.id === task.parentId) dispatcher.families.wait(parent, task);
       },
+      lenderOf: (task) => dispatcher.families.lenderOf(task),
       submitter: supervisor,
     };
   }
@@ -57,10 +61,14 @@ export class Intake {
   submit<T, Y>(spec: TaskSpec, args: readonly unknown[]): TaskHandle<T, Y> {
     const run = currentRun();
     if (run !== undefined && isHost()) return submitFrom(run, spec, args);
+    const { supervisor, dispatcher, context } = this.#parts;
+    const { module, name = spec.definition.name } = spec.options;
+    if (module !== undefined && module.supervisor !== supervisor) {
+      throw new TypeError(`task "${name}" is of module "${module.name}" of another supervisor than ${supervisor.name}`);
+    }
     const task = this.#newTask(spec, args);
     const handle = new TaskHandle<T, Y>(task);
     if (isHost()) return handle;
-    const { supervisor, dispatcher, context } = this.#parts;
     const carrier = context();
     const value = carrier === undefined || spec.options.type === 'loop' ? undefined : carrier.capture();
     if (value !== undefined)
@@ -73,9 +81,10 @@ export class Intake {
   }
 
   /** A task that runs in a thread or child calls another. */
-  submitChild(parent: Task, { id, definition, options, args, carried }: Submit): void {
+  submitChild(parent: Task, { id, definition, options, args, module: cap, carried }: Submit): void {
     const { dispatcher } = this.#parts;
-    const resolved = resolveTaskOptions({ ...options, taskId: id }, 'a task');
+    const module = cap && { module: this.#parts.module(cap.name, cap.maxWorkers) };
+    const resolved = resolveTaskOptions({ ...options, ...module, taskId: id }, 'a task');
     const task = this.#newTask({ definition: definitionOf(definition), options: resolved }, args);
     if (carried !== undefined && options.type !== 'loop') task.carried = carried;
     const tell = (news: TaskNews) => dispatcher.tell(parent, { topic: 'news', id, news });
@@ -127,10 +136,10 @@ export class Intake {
     announcer.failed(task, error);
   }
 
-  hasRoom({ type, priority, delayMs = 0 }: ResolvedTaskOptions): boolean {
+  hasRoom({ type, priority, module, delayMs = 0 }: ResolvedTaskOptions): boolean {
     const { maxQueued, waiting, places } = this.#parts;
     if (maxQueued() === Infinity || waiting() < maxQueued()) return true;
-    return delayMs === 0 && places.of(type).pool.hasRoom(priority);
+    return delayMs === 0 && !module?.bulkhead.isFull && places.of(type).pool.hasRoom(priority);
   }
 }
 

@@ -1,13 +1,8 @@
 /** What a supervisor says of itself in numbers. */
-import {
-  type PoolItem,
-  type PoolLimits,
-  type Priority,
-  type PriorityPool,
-  priorities,
-} from './scheduling/priority-pool.ts';
+import { type PoolLimits, type Priority, type PriorityPool, priorities } from './scheduling/priority-pool.ts';
 import type { SupervisorState } from './supervisor.ts';
 import type { EndReason } from './task/info.ts';
+import type { Task } from './task/task.ts';
 
 export interface PoolInfo {
   readonly poolSize: number;
@@ -45,13 +40,28 @@ export interface SupervisorInfo {
   readonly threads: HostPoolInfo;
   readonly processes: HostPoolInfo;
   readonly loop: PoolInfo;
+  /** By name. */
+  readonly modules: Readonly<Record<string, ModuleInfo>>;
 }
 
-export function poolInfo<T extends PoolItem<T>>(
-  pool: PriorityPool<T>,
-  { poolSize, reserveNormal, reserveHigh }: PoolLimits,
-): PoolInfo {
-  const waiting = Object.fromEntries(priorities.map((priority) => [priority, pool.queue(priority).size]));
+export interface ModuleInfo {
+  readonly maxWorkers: number;
+  /** Tasks that have a slot. */
+  readonly running: number;
+  /** Tasks in queues, for whatever reason. */
+  readonly waiting: number;
+}
+
+export function moduleInfo(modules: Iterable<ModuleInfo & { readonly name: string }>): Record<string, ModuleInfo> {
+  const entries = [...modules].map(({ name, maxWorkers, running, waiting }) => [
+    name,
+    { maxWorkers, running, waiting },
+  ]);
+  return Object.fromEntries(entries);
+}
+
+export function poolInfo(pool: PriorityPool<Task>, { poolSize, reserveNormal, reserveHigh }: PoolLimits): PoolInfo {
+  const waiting = Object.fromEntries(priorities.map((priority) => [priority, pool.waitingOf(priority)]));
   return { poolSize, reserveNormal, reserveHigh, running: pool.running, waiting: waiting as Record<Priority, number> };
 }
 

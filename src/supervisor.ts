@@ -22,14 +22,15 @@ import { type Priority, priorities } from './scheduling/priority-pool.ts';
 import { WaitWatch } from './scheduling/wait-watch.ts';
 import { Shutdown, type StopOptions, stopRules } from './shutdown.ts';
 import { catchableSignals, StopSignals } from './stop-signals.ts';
-import type { SupervisorInfo } from './supervisor-info.ts';
+import { moduleInfo, type SupervisorInfo } from './supervisor-info.ts';
 import { mergeOptions, type ResolvedOptions, resolveOptions, type SupervisorOptions } from './supervisor-options.ts';
 import { type BackgroundTask, backgroundTask, defaultSupervisorSymbol } from './task/background-task.ts';
+import type { TaskSpec } from './task/call.ts';
 import type { TaskFunction } from './task/definition.ts';
 import type { TaskHandle } from './task/handle.ts';
 import { inertPromise, isHost, isInert } from './task/inert.ts';
 import type { TaskFilter, TaskInfo } from './task/info.ts';
-import type { Task, TaskSpec } from './task/task.ts';
+import type { Task } from './task/task.ts';
 import {
   type ResolvedTaskOptions,
   type TaskOptions,
@@ -40,6 +41,7 @@ import {
   taskTypes,
 } from './task/task-options.ts';
 import { TaskTable } from './task/task-table.ts';
+import { type ModuleOptions, moduleRules, TaskModule } from './task-module.ts';
 
 export type SupervisorState = 'idle' | 'running' | 'stopping' | 'stopped';
 
@@ -73,6 +75,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
   readonly #shutdown: Shutdown;
   readonly #watch: WaitWatch<Task>;
   readonly #capacity: Capacity;
+  readonly #modules = new Map<string, TaskModule>();
 
   /** @throws TypeError or RangeError for an option that is unknown or bad. */
   constructor(options: SupervisorOptions = {}) {
@@ -110,6 +113,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
         if (this.#state === 'idle') this.start();
       },
       context: () => this.#options.context,
+      module: (name, maxWorkers) => this.#modules.get(name) ?? this.module(name, { maxWorkers }),
       maxQueued: () => this.#options.maxQueued,
       waiting: () => this.#waiting,
       places: this.#places,
@@ -119,7 +123,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     });
     this.#shutdown = new Shutdown(this.#dispatcher, this.#ledger, this.#places);
     this.#watch = new WaitWatch(
-      () => [...this.#places].flatMap(({ pool }) => priorities.map((priority) => pool.queue(priority))),
+      () => [...this.#places].flatMap(({ pool }) => priorities.flatMap((priority) => pool.queues(priority))),
       this.#options.lateMs,
       (level, late) =>
         this.#announcer.late(level, late, this.#options.lateMs[level] as number, (type) => this.#places.of(type).pool),
@@ -158,7 +162,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     this.#table.resize(this.#options.keepFinished);
     this.#watch.configure(this.#options.lateMs);
     if (this.#state === 'running') this.#places.start();
-    this.#dispatcher.wake();
+    this.#dispatcher.slots.wake();
     return this;
   }
 
@@ -301,6 +305,27 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     return this.#intake.hasRoom(options);
   }
 
+  /** The module of that name, with that cap from now on; it is made if there is none. */
+  module(name: string, options: ModuleOptions = {}): TaskModule {
+    checkOptions(options, moduleRules, 'module()');
+    const module = this.#modules.get(name);
+    if (module === undefined) return new TaskModule(name, { ...options, supervisor: this });
+    if (options.maxWorkers !== undefined) module.maxWorkers = options.maxWorkers;
+    return module;
+  }
+
+  /** @internal Gives what is to be called when its cap has changed. */
+  adopt(module: TaskModule): () => void {
+    if (this.#modules.has(module.name)) {
+      const message = `${this.name} has a module "${module.name}" already: take it from module(), or give it another name`;
+      throw new TaskwardenError('DUPLICATE_MODULE_NAME', message);
+    }
+    this.#modules.set(module.name, module);
+    return () => {
+      this.#dispatcher.slots.reopen(module.bulkhead);
+    };
+  }
+
   /** Resolves when `maxQueued` leaves room for one more task; of those that wait, the most urgent first. */
   capacity(priority: Priority = 'normal'): Promise<void> {
     oneOf(priorities)(priority, 'the priority of capacity()');
@@ -343,6 +368,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
       delayed: this.#dispatcher.delayed,
       ended: Object.freeze(ended),
       ...this.#places.info,
+      modules: moduleInfo(this.#modules.values()),
     });
   }
 }

@@ -64,6 +64,10 @@ export class Fifo<T extends FifoItem<T>> {
     return this.#head;
   }
 
+  get last(): T | undefined {
+    return this.#tail;
+  }
+
   shift(): T | undefined {
     const item = this.#head;
     if (item !== undefined) this.remove(item);

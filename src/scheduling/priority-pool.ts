@@ -8,10 +8,13 @@
  *   high      poolSize + reserveNormal + reserveHigh
  *   critical  always
  *
- * While a task of a higher priority waits, no lower one starts; inside one priority, first in, first out.
+ * While a task of a higher priority waits, no lower one starts; inside one priority, first in, first out. A task whose
+ * module is full is held back: it blocks none, and has its old place again as soon as its module has one for it.
  * The rule is atasker's, https://github.com/alttch/atasker.
  */
-import { Fifo, type FifoItem } from './fifo.ts';
+import type { Bulkhead } from './bulkhead.ts';
+import { Fifo } from './fifo.ts';
+import { HeldBack, type HeldItem } from './held-back.ts';
 
 /** From the most urgent to the least. */
 export const priorities = ['critical', 'high', 'normal', 'low'] as const;
@@ -30,19 +33,18 @@ export interface PoolLimits {
   readonly ceiling?: number;
 }
 
-export interface PoolItem<T> extends FifoItem<T> {
-  readonly priority: Priority;
-}
-
-export class PriorityPool<T extends PoolItem<T>> {
+export class PriorityPool<T extends HeldItem<T>> {
   readonly #queues: Readonly<Record<Priority, Fifo<T>>>;
+  readonly #held: HeldBack<T>;
   #limits: Readonly<Record<Priority, number>>;
   #running = 0;
   #waiting = 0;
 
   constructor(limits: PoolLimits, bookmarks = 0) {
     const queue = () => new Fifo<T>(bookmarks);
-    this.#queues = { critical: queue(), high: queue(), normal: queue(), low: queue() };
+    const queues = () => ({ critical: queue(), high: queue(), normal: queue(), low: queue() });
+    this.#queues = queues();
+    this.#held = new HeldBack(queues);
     this.#limits = limitsOf(limits);
   }
 
@@ -55,27 +57,38 @@ export class PriorityPool<T extends PoolItem<T>> {
     return this.#running;
   }
 
+  /** Those that are held back, too. */
   get waiting(): number {
     return this.#waiting;
+  }
+
+  waitingOf(priority: Priority): number {
+    return this.queues(priority).reduce((sum, { size }) => sum + size, 0);
   }
 
   limit(priority: Priority): number {
     return this.#limits[priority];
   }
 
-  queue(priority: Priority): Fifo<T> {
-    return this.#queues[priority];
+  /** All in which tasks of this priority wait. */
+  queues(priority: Priority): readonly [Fifo<T>, ...Fifo<T>[]] {
+    return [this.#queues[priority], ...this.#held.queues(priority)];
   }
 
   put(item: T): void {
     this.#queues[item.priority].push(item);
-    this.#waiting += 1;
+    this.#count(item, 1);
+  }
+
+  #count({ bulkhead }: T, by: 1 | -1): void {
+    this.#waiting += by;
+    if (bulkhead !== undefined) bulkhead.waiting += by;
   }
 
   /** Puts a task before all others of its priority, but for `elder`, which it goes behind. */
   putFirst(item: T, elder?: T): void {
-    this.#queues[item.priority].insert(item, elder);
-    this.#waiting += 1;
+    this.#queues[item.priority].insert(item, elder?.isHeld ? undefined : elder);
+    this.#count(item, 1);
   }
 
   /**
@@ -84,13 +97,33 @@ export class PriorityPool<T extends PoolItem<T>> {
    */
   putBack(item: T): void {
     this.#queues[item.priority].putBack(item);
-    this.#waiting += 1;
+    this.#count(item, 1);
   }
 
   /** Takes a waiting task out. */
   remove(item: T): void {
-    this.#queues[item.priority].remove(item);
-    this.#waiting -= 1;
+    this.#count(item, -1);
+    if (item.isHeld) this.#held.remove(item);
+    else this.#leaveQueue(item);
+  }
+
+  /** Whoever is held back behind it in its module follows, if there is a place. */
+  #leaveQueue(item: T): void {
+    const { bulkhead, priority } = item;
+    this.#queues[priority].remove(item);
+    const next = bulkhead && this.#held.first(bulkhead, priority);
+    if (next !== undefined && bulkhead?.mayEnter(next)) this.letGo(next);
+  }
+
+  /** Who is held back, and is the next to go of a module: one of each priority. */
+  nextOf(bulkhead: Bulkhead<T>): T[] {
+    return priorities.flatMap((priority) => this.#held.first(bulkhead, priority) ?? []);
+  }
+
+  /** Puts one that is held back where it was in its queue. */
+  letGo(item: T): void {
+    this.#held.remove(item);
+    this.#queues[item.priority].putBack(item);
   }
 
   /** Whether a task of this priority that came now would start at once. */
@@ -106,14 +139,31 @@ export class PriorityPool<T extends PoolItem<T>> {
   take(): T | undefined {
     if (this.#waiting === 0) return undefined;
     for (const priority of priorities) {
-      const queue = this.#queues[priority];
-      if (queue.size === 0) continue;
+      const item = this.#next(priority);
+      if (item === undefined) continue;
       if (this.#running >= this.#limits[priority]) return undefined;
-      this.#waiting -= 1;
       this.#running += 1;
-      return queue.shift();
+      this.#start(item);
+      return item;
     }
     return undefined;
+  }
+
+  /** The first whose module has a place; those before it are held back. */
+  #next(priority: Priority): T | undefined {
+    const queue = this.#queues[priority];
+    let item = queue.first;
+    while (item?.bulkhead && !item.bulkhead.mayEnter(item)) {
+      queue.remove(item);
+      this.#held.hold(item);
+      item = queue.first;
+    }
+    return item;
+  }
+
+  #start(item: T): void {
+    item.bulkhead?.enter(item);
+    this.remove(item);
   }
 
   /** How many waiting tasks may share a slot that one of this priority has: none while a higher one waits. */
@@ -130,7 +180,8 @@ export class PriorityPool<T extends PoolItem<T>> {
   takeAlong(priority: Priority, fits: (item: T) => boolean): T | undefined {
     const next = this.#queues[priority].first;
     if (next === undefined || !fits(next)) return undefined;
-    this.remove(next);
+    if (next.bulkhead && !next.bulkhead.mayEnter(next)) return undefined;
+    this.#start(next);
     return next;
   }
 
@@ -144,7 +195,7 @@ export class PriorityPool<T extends PoolItem<T>> {
   }
 
   *[Symbol.iterator](): Generator<T> {
-    for (const priority of priorities) yield* this.#queues[priority];
+    for (const priority of priorities) for (const queue of this.queues(priority)) yield* queue;
   }
 }
 

@@ -4,6 +4,7 @@ import { isAbsolute, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { TaskwardenError } from '../errors.ts';
 import { checkOptions, rules, show } from '../options.ts';
+import type { TaskSpec } from './call.ts';
 import { currentRun } from './context.ts';
 import {
   callSite,
@@ -16,7 +17,6 @@ import {
 } from './definition.ts';
 import type { TaskHandle } from './handle.ts';
 import { type MapOptions, mapTasks } from './map-tasks.ts';
-import type { TaskSpec } from './task.ts';
 import {
   type ResolvedTaskOptions,
   resolveTaskOptions,
@@ -192,7 +192,8 @@ function wrap(definition: Definition, options: ResolvedTaskOptions): BackgroundT
     );
   }
   const spec: TaskSpec = Object.freeze({ definition, options });
-  const submitter = () => options.supervisor ?? currentRun()?.submitter ?? defaultSubmitter();
+  const submitter = () =>
+    options.supervisor ?? options.module?.supervisor ?? currentRun()?.submitter ?? defaultSubmitter();
   const submit = (...args: unknown[]) => submitter().submit<unknown, unknown>(spec, args);
   return Object.defineProperties(submit, {
     name: { value: options.name ?? definition.name },
@@ -220,6 +221,6 @@ function wrap(definition: Definition, options: ResolvedTaskOptions): BackgroundT
 /** Where the default supervisor is found, whichever copy of the package made it. */
 export const defaultSupervisorSymbol: unique symbol = Symbol.for('taskwarden.supervisor') as never;
 
-function defaultSubmitter(): TaskSubmitter {
+export function defaultSubmitter(): TaskSubmitter {
   return (globalThis as unknown as Record<symbol, TaskSubmitter>)[defaultSupervisorSymbol] as TaskSubmitter;
 }

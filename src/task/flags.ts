@@ -7,7 +7,8 @@ const stopFlag = 8;
 const nestedFlag = 16;
 const parentFlag = 32;
 const freeFlag = 64;
-const warningShift = 7;
+const heldFlag = 128;
+const warningShift = 8;
 
 export abstract class TaskFlags {
   #flags = 0;
@@ -73,6 +74,15 @@ export abstract class TaskFlags {
 
   set isFree(is: boolean) {
     this.#set(freeFlag, is);
+  }
+
+  /** It waits, and its module has no place for it. */
+  get isHeld(): boolean {
+    return this.#has(heldFlag);
+  }
+
+  set isHeld(is: boolean) {
+    this.#set(heldFlag, is);
   }
 
   /** Which warnings about waiting were given, a bit for each. */

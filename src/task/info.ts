@@ -14,6 +14,8 @@ export interface TaskInfo {
   readonly parentId: string | undefined;
   readonly type: TaskType;
   readonly priority: Priority;
+  /** The name of its module, if it has one. */
+  readonly module: string | undefined;
   readonly status: TaskStatus;
   /** The attempt that runs or ran last, from 1; 0 before the first. */
   readonly attempt: number;
@@ -44,6 +46,7 @@ export function infoOf(task: TaskInfo): TaskInfo {
     parentId: task.parentId,
     type: task.type,
     priority: task.priority,
+    module: task.module,
     status: task.status,
     attempt: task.attempt,
     timeQueued: task.timeQueued,

@@ -5,12 +5,13 @@
 import { callSafely } from '../call-safely.ts';
 import { isCloneable } from '../cloneable.ts';
 import { TaskwardenError } from '../errors.ts';
+import type { TaskSpec } from './call.ts';
 import type { RunningTask } from './context.ts';
 import { currentRun } from './context.ts';
 import type { Carried } from './context-carrier.ts';
 import { wireDefinition } from './definition.ts';
 import { TaskHandle } from './handle.ts';
-import { Task, type TaskSpec } from './task.ts';
+import { Task } from './task.ts';
 import { newIdPrefix, taskId } from './task-id.ts';
 import type { TaskOptions } from './task-options.ts';
 import type { TaskOwner } from './task-owner.ts';
@@ -72,7 +73,9 @@ function post(run: RunningTask, task: Task): TaskwardenError | undefined {
     const definition = wireDefinition(task.definition);
     carried = run.carry?.();
     const options = plainOptions(task.options);
-    run.say({ topic: 'submit', id, definition, options, args, ...(carried && { carried }) });
+    const { name, maxWorkers } = task.options.module ?? {};
+    const module = name !== undefined && maxWorkers !== undefined && { name, maxWorkers };
+    run.say({ topic: 'submit', id, definition, options, args, ...(module && { module }), ...(carried && { carried }) });
     return undefined;
   } catch (cause) {
     return uncloneable(task, cause, carried);
@@ -108,6 +111,8 @@ class SubTaskOwner implements TaskOwner {
   awaited(task: Task): void {
     if (!task.isSettled && currentRun() === this.#run) this.#order(task, { kind: 'await' });
   }
+
+  lenderOf(): undefined {}
 
   #order(task: Task, order: Order['order']): void {
     if (!this.#run.hasEnded) this.#run.say({ topic: 'order', id: task.id, order });
@@ -150,7 +155,7 @@ function complain({ name, id }: Task, what: string, problem: unknown): void {
 
 /** Functions stay here; the signal and the callbacks work from here. */
 function plainOptions(options: TaskOptions): TaskOptions {
-  const { signal, callback, transfer, supervisor, retryIf, taskId, ...plain } = options;
+  const { signal, callback, transfer, supervisor, module, retryIf, taskId, ...plain } = options;
   return plain;
 }
 

@@ -1,9 +1,11 @@
 /** The options of a task: for its definition, for `.with()` and for `putTask()` alike. */
 import { arrayOf, checkOptions, either, is, oneOf, type Rule, rules } from '../options.ts';
+import type { Bulkhead } from '../scheduling/bulkhead.ts';
 import { type Priority, priorities } from '../scheduling/priority-pool.ts';
+import type { TaskSpec } from './call.ts';
 import type { TaskFunction } from './definition.ts';
 import type { TaskHandle } from './handle.ts';
-import type { TaskSpec } from './task.ts';
+import type { Task } from './task.ts';
 import type { Transferable } from './transferred.ts';
 
 export const taskTypes = ['thread', 'process', 'loop'] as const;
@@ -63,9 +65,11 @@ export interface TaskOptions<F extends TaskFunction = TaskFunction> {
    * with `retries` or `crashRetries` is given copies, since it may need its arguments again.
    */
   readonly transfer?: (args: Parameters<F>) => readonly Transferable[];
+  /** The module whose cap the task counts against. It runs on the supervisor of that. */
+  readonly module?: TaskCap;
   /** The task's own id; a second live task with it fails with `DUPLICATE_TASK_ID`. Default: a UUID. */
   readonly taskId?: string;
-  /** Which supervisor runs the task. Default: `taskSupervisor`. */
+  /** Which supervisor runs the task. Default: that of its module, or `taskSupervisor`. */
   readonly supervisor?: TaskSubmitter;
 }
 
@@ -77,6 +81,16 @@ export interface TaskSubmitter {
   hasRoom(options: ResolvedTaskOptions): boolean;
   /** Resolves when one more task can wait. */
   capacity(priority?: Priority): Promise<void>;
+}
+
+/** What caps how many tasks run at a time: a `TaskModule`. */
+export interface TaskCap {
+  readonly name: string;
+  /** How many may run at a time. */
+  readonly maxWorkers: number;
+  readonly supervisor: TaskSubmitter;
+  /** @internal */
+  readonly bulkhead: Bulkhead<Task>;
 }
 
 /** Complete options: what has a default has its value. */
@@ -106,6 +120,7 @@ export const taskRules: Readonly<Record<keyof TaskOptions, Rule>> = {
     arrayOf('a function or an array of functions', (value) => typeof value === 'function'),
   ),
   transfer: rules.function,
+  module: is('a TaskModule', (value) => typeof (value as TaskCap | null)?.bulkhead?.mayEnter === 'function'),
   taskId: rules.string,
   supervisor: is('a TaskSupervisor', (value) => typeof (value as TaskSubmitter | null)?.submit === 'function'),
 };
@@ -118,5 +133,11 @@ export function resolveTaskOptions(
 ): ResolvedTaskOptions {
   checkOptions(options, taskRules, owner);
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  const { module, supervisor } = { ...base, ...given } as TaskOptions;
+  if (module !== undefined && supervisor !== undefined && module.supervisor !== supervisor) {
+    throw new TypeError(
+      `option "module" of ${owner} is of another supervisor than option "supervisor": leave that out`,
+    );
+  }
   return Object.freeze({ ...base, ...given });
 }

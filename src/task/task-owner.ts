@@ -13,6 +13,8 @@ export interface TaskOwner {
   tell(task: Task, talk: Talk): void;
   /** Somebody waits for its end. */
   awaited(task: Task): void;
+  /** The nearest of those that called it that is in its module and waits for it. */
+  lenderOf(task: Task): Task | undefined;
   /** Takes in the tasks that it calls, where it runs on the event loop. */
   readonly submitter?: TaskSubmitter;
 }

@@ -5,19 +5,17 @@
 import { AsyncResource } from 'node:async_hooks';
 import { callSafely } from '../call-safely.ts';
 import { type Moment, now, Timer, thisMoment } from '../clock.ts';
-import type { Priority } from '../scheduling/priority-pool.ts';
+import { Call, type TaskSpec } from './call.ts';
 import type { Progress } from './context.ts';
 import type { Carried } from './context-carrier.ts';
 import { Conversation, copyOf } from './conversation.ts';
 import { Course } from './course.ts';
-import type { Definition } from './definition.ts';
-import { TaskFlags } from './flags.ts';
 import { settleHandle, type TaskHandle } from './handle.ts';
 import { isInert, noteInertWait } from './inert.ts';
 import { type EndReason, infoOf, type TaskInfo } from './info.ts';
 import { onAbort } from './on-abort.ts';
 import { canBecome, type TaskStatus } from './status.ts';
-import type { ResolvedTaskOptions, TaskSubmitter, TaskType } from './task-options.ts';
+import type { TaskSubmitter } from './task-options.ts';
 import type { TaskOwner } from './task-owner.ts';
 
 /** What asked a running task to end before its function did. */
@@ -28,12 +26,6 @@ export interface Ending {
   readonly at?: number;
   /** Only if the task does not begin before it can be withdrawn. */
   readonly isTentative?: boolean;
-}
-
-/** What to run, and how: what all calls of a background task share. */
-export interface TaskSpec {
-  readonly definition: Definition;
-  readonly options: ResolvedTaskOptions;
 }
 
 const noArgs: readonly unknown[] = Object.freeze([]);
@@ -59,10 +51,8 @@ interface Extras {
   carried?: Carried;
 }
 
-export class Task extends TaskFlags {
-  readonly spec: TaskSpec;
+export class Task extends Call {
   args: readonly unknown[];
-  readonly sequence: number;
   status: TaskStatus = 'delayed';
   readonly #submitted: Moment = thisMoment();
   /** Links of the queue it waits in. */
@@ -76,10 +66,8 @@ export class Task extends TaskFlags {
   #extras: Extras | undefined = undefined;
 
   constructor(spec: TaskSpec, args: readonly unknown[], sequence: number, owner: TaskOwner) {
-    super();
-    this.spec = spec;
+    super(spec, sequence);
     this.args = args;
-    this.sequence = sequence;
     this.#owner = owner;
     const { type, callback } = spec.options;
     // What is called here, and not in a thread, sees the AsyncLocalStorage of who submitted it, not of who freed a slot.
@@ -94,14 +82,6 @@ export class Task extends TaskFlags {
   get #run(): Course {
     this.#course ??= new Course();
     return this.#course;
-  }
-
-  get definition(): Definition {
-    return this.spec.definition;
-  }
-
-  get options(): ResolvedTaskOptions {
-    return this.spec.options;
   }
 
   /** Made when it is first asked for. */
@@ -126,6 +106,11 @@ export class Task extends TaskFlags {
     this.#more.depth = parent.depth + 1;
   }
 
+  /** Of those that called it: who lends it a place in their module. */
+  get lender(): Task | undefined {
+    return this.isNested ? this.#owner.lenderOf(this) : undefined;
+  }
+
   get carried(): Carried | undefined {
     return this.#extras?.carried;
   }
@@ -140,18 +125,6 @@ export class Task extends TaskFlags {
 
   get isNamed(): boolean {
     return this.#extras?.id !== undefined;
-  }
-
-  get name(): string {
-    return this.options.name ?? this.definition.name;
-  }
-
-  get priority(): Priority {
-    return this.options.priority;
-  }
-
-  get type(): TaskType {
-    return this.options.type;
   }
 
   /** How many attempts have started. */

@@ -23,6 +23,8 @@ export interface Submit {
   /** Those that are plain data. */
   readonly options: TaskOptions;
   readonly args: readonly unknown[];
+  /** Its module, with the cap that it has if the supervisor knows none of that name. */
+  readonly module?: { readonly name: string; readonly maxWorkers: number };
   readonly carried?: Carried;
 }
 

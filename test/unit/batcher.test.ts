@@ -3,8 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { Batcher } from '../../src/batcher.ts';
 import type { Lane } from '../../src/lanes/lane.ts';
 import { type Priority, PriorityPool } from '../../src/scheduling/priority-pool.ts';
+import type { TaskSpec } from '../../src/task/call.ts';
 import { defineBySource } from '../../src/task/definition.ts';
-import { Task, type TaskSpec } from '../../src/task/task.ts';
+import { Task } from '../../src/task/task.ts';
 import { resolveTaskOptions, type TaskOptions } from '../../src/task/task-options.ts';
 import { noOwner } from './no-owner.ts';
 
@@ -110,7 +111,7 @@ describe('gather()', () => {
     const between = scene.wait(1, scene.spec({}, other as unknown as typeof add));
     scene.wait(2);
     expect(scene.gather()).toEqual(before);
-    expect(scene.pool.queue('normal').first).toBe(between[0]);
+    expect(scene.pool.queues('normal')[0].first).toBe(between[0]);
   });
 
   it('takes none of another name, but any with other options', () => {
@@ -125,7 +126,7 @@ describe('gather()', () => {
     const [low] = scene.wait(2, scene.spec({ priority: 'low' })) as [Task];
     const high = scene.wait(2, scene.spec({ priority: 'high' }));
     expect(scene.gather()).toEqual(high);
-    expect(scene.pool.queue('low').first).toBe(low);
+    expect(scene.pool.queues('low')[0].first).toBe(low);
   });
 
   it('takes none along while one of a higher priority waits', () => {

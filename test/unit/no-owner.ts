@@ -7,4 +7,5 @@ export const noOwner: TaskOwner = {
   stop: () => {},
   tell: () => {},
   awaited: () => {},
+  lenderOf: () => undefined,
 };

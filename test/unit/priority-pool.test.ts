@@ -14,6 +14,10 @@ class Item {
     this.id = id;
   }
 
+  readonly bulkhead = undefined;
+  readonly lender = undefined;
+  isHeld = false;
+
   isBefore(): boolean {
     return false;
   }
@@ -155,8 +159,8 @@ describe('order', () => {
   it('keeps as many bookmarks in each queue as it was made with', () => {
     const pool = new PriorityPool<Item>(seed, 2);
     const [item] = putMany(pool, 'high', 1) as [Item];
-    expect([pool.queue('high').bookmark(0), pool.queue('high').bookmark(1)]).toEqual([item, item]);
-    expect(pool.queue('low').bookmark(0)).toBeUndefined();
+    expect([pool.queues('high')[0].bookmark(0), pool.queues('high')[0].bookmark(1)]).toEqual([item, item]);
+    expect(pool.queues('low')[0].bookmark(0)).toBeUndefined();
   });
 });
 

@@ -1,9 +1,11 @@
 /** The options of a task: each checked, defaults, and what `.with()` keeps. */
 import { expect, it } from 'vitest';
+import { Bulkhead } from '../../src/scheduling/bulkhead.ts';
 import { resolveTaskOptions, type TaskOptions, taskRules, taskTypes } from '../../src/task/task-options.ts';
 
 const noop = () => {};
 const signal = new AbortController().signal;
+const module = { bulkhead: new Bulkhead(1) } as unknown as NonNullable<TaskOptions['module']>;
 const supervisor = { submit: noop } as unknown as NonNullable<TaskOptions['supervisor']>;
 
 const cases: Record<keyof TaskOptions, { good: unknown[]; bad: [unknown, RegExp][] }> = {
@@ -54,6 +56,7 @@ const cases: Record<keyof TaskOptions, { good: unknown[]; bad: [unknown, RegExp]
     ],
   },
   transfer: { good: [noop], bad: [[[], /must be a function; got an array$/]] },
+  module: { good: [module], bad: [['images', /must be a TaskModule; got 'images'$/]] },
   taskId: {
     good: ['job-1'],
     bad: [

@@ -1,0 +1,70 @@
+/**
+ * The cap of a module: how many of its tasks run at a time, over all lanes. Pure data.
+ * A task that waits for tasks which it has called lends its place to one of them at a time, so that a full module can't
+ * lock itself up. The pattern is Nygard's bulkhead, https://learn.microsoft.com/azure/architecture/patterns/bulkhead.
+ */
+
+export interface BulkheadItem<T> {
+  /** The nearest of those that called it that is in the same module and waits for it. */
+  readonly lender: T | undefined;
+}
+
+export class Bulkhead<T extends BulkheadItem<T>> {
+  /** How many may run at a time. */
+  cap: number;
+  #running = 0;
+  /** How many wait for a slot, for a place here or for both. */
+  waiting = 0;
+  readonly #borrowers = new Map<T, T>();
+  readonly #lenders = new Map<T, T>();
+
+  constructor(cap: number) {
+    this.cap = cap;
+  }
+
+  /** Places that are taken; a lent one counts once. */
+  get running(): number {
+    return this.#running;
+  }
+
+  get isFull(): boolean {
+    return this.#running >= this.cap;
+  }
+
+  mayEnter(item: T): boolean {
+    return !this.isFull || this.#freeLoan(item) !== undefined;
+  }
+
+  #freeLoan({ lender }: T): T | undefined {
+    return lender === undefined || this.#borrowers.has(lender) ? undefined : lender;
+  }
+
+  /** Only if it may. */
+  enter(item: T): void {
+    if (!this.isFull) {
+      this.#running += 1;
+      return;
+    }
+    const lender = this.#freeLoan(item) as T;
+    this.#borrowers.set(lender, item);
+    this.#lenders.set(item, lender);
+  }
+
+  leave(item: T): void {
+    const lender = this.#lenders.get(item);
+    const borrower = this.#borrowers.get(item);
+    if (borrower !== undefined) {
+      // Who still has its place has it alone from now on, or has it from whom it was lent.
+      this.#borrowers.delete(item);
+      this.#lenders.delete(borrower);
+      if (lender !== undefined) this.#lenders.set(borrower, lender);
+    }
+    if (lender !== undefined) {
+      this.#lenders.delete(item);
+      if (borrower === undefined) this.#borrowers.delete(lender);
+      else this.#borrowers.set(lender, borrower);
+    } else if (borrower === undefined) {
+      this.#running -= 1;
+    }
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * Gives slots to tasks that wait, and takes them back: in the order of their pools, as far as their modules have places.
+ * What has a slot is handed to its lane a moment later: whoever submits has the handle before anything starts.
+ */
+import { Batcher } from './batcher.ts';
+import type { Places } from './places.ts';
+import type { Bulkhead } from './scheduling/bulkhead.ts';
+import { type PriorityPool, priorities } from './scheduling/priority-pool.ts';
+import type { Task } from './task/task.ts';
+
+export class Slots {
+  readonly #places: () => Places;
+  /** Hears that fewer may wait. */
+  readonly #onLess: () => void;
+  readonly batcher: Batcher = new Batcher();
+  /** Those that have a slot, and are handed over in a moment. */
+  readonly #taken = new Set<Task>();
+  #isPumpDue = false;
+
+  constructor(places: () => Places, onLess: () => void) {
+    this.#places = places;
+    this.#onLess = onLess;
+  }
+
+  /** Those that have a slot, and no lane yet. */
+  [Symbol.iterator](): Iterator<Task> {
+    return this.#taken.values();
+  }
+
+  /** Gives slots to all that may start now, in the order in which they came. */
+  take(pool: PriorityPool<Task>): void {
+    for (let task = pool.take(); task !== undefined; task = pool.take()) {
+      task.hasSlot = true;
+      this.#taken.add(task);
+      this.wake();
+    }
+  }
+
+  /** Soon hands over all that may start. */
+  wake(): void {
+    if (this.#isPumpDue) return;
+    this.#isPumpDue = true;
+    queueMicrotask(() => {
+      for (const { pool } of this.#places()) this.take(pool);
+      this.#isPumpDue = false;
+      for (const task of this.#taken) {
+        this.#taken.delete(task);
+        const { pool, lane } = this.#places().of(task.type);
+        lane.run(this.batcher.gather(task, pool, lane, this.#taken.size + 1));
+      }
+      this.#onLess();
+    });
+  }
+
+  /** Takes a task out that waits, or has a slot and no lane. False: it has one. */
+  withdraw(task: Task): boolean {
+    const { pool } = this.#places().of(task.type);
+    if (!task.hasSlot) {
+      if (task.status === 'queued') pool.remove(task);
+      return true;
+    }
+    if (!this.#taken.delete(task)) return false;
+    pool.release();
+    this.free(task);
+    return true;
+  }
+
+  /** The task has no slot any more. That of its pool is released by its lane, for a whole batch. */
+  free(task: Task): void {
+    if (!task.hasSlot) return;
+    task.hasSlot = false;
+    task.bulkhead?.leave(task);
+  }
+
+  /** Lets go of those that are held back, as far as their module has places: the most urgent first, then the oldest. */
+  reopen(bulkhead: Bulkhead<Task> | undefined): void {
+    if (bulkhead === undefined || bulkhead.waiting === 0) return;
+    for (const { pool, task } of this.#nextOf(bulkhead)) {
+      if (!task.isHeld || !bulkhead.mayEnter(task)) continue;
+      pool.letGo(task);
+      this.take(pool);
+    }
+  }
+
+  #nextOf(bulkhead: Bulkhead<Task>): { readonly pool: PriorityPool<Task>; readonly task: Task }[] {
+    const all = [...this.#places()].flatMap(({ pool }) => pool.nextOf(bulkhead).map((task) => ({ pool, task })));
+    const rank = ({ priority }: Task) => priorities.indexOf(priority);
+    return all.sort((a, b) => rank(a.task) - rank(b.task) || (a.task.isBefore(b.task) ? -1 : 1));
+  }
+}

@@ -1,0 +1,54 @@
+/** A call of a background task: what is to run, and how. Nothing of that ever changes. */
+import type { Bulkhead } from '../scheduling/bulkhead.ts';
+import type { Priority } from '../scheduling/priority-pool.ts';
+import type { Definition } from './definition.ts';
+import { TaskFlags } from './flags.ts';
+import type { Task } from './task.ts';
+import type { ResolvedTaskOptions, TaskType } from './task-options.ts';
+
+/** What all calls of a background task share. */
+export interface TaskSpec {
+  readonly definition: Definition;
+  readonly options: ResolvedTaskOptions;
+}
+
+export abstract class Call extends TaskFlags {
+  readonly spec: TaskSpec;
+  /** Counts the tasks of a supervisor. */
+  readonly sequence: number;
+
+  constructor(spec: TaskSpec, sequence: number) {
+    super();
+    this.spec = spec;
+    this.sequence = sequence;
+  }
+
+  get definition(): Definition {
+    return this.spec.definition;
+  }
+
+  get options(): ResolvedTaskOptions {
+    return this.spec.options;
+  }
+
+  get name(): string {
+    return this.options.name ?? this.definition.name;
+  }
+
+  get priority(): Priority {
+    return this.options.priority;
+  }
+
+  get type(): TaskType {
+    return this.options.type;
+  }
+
+  /** The name of its module. */
+  get module(): string | undefined {
+    return this.options.module?.name;
+  }
+
+  get bulkhead(): Bulkhead<Task> | undefined {
+    return this.options.module?.bulkhead;
+  }
+}
