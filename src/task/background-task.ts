@@ -184,38 +184,65 @@ function decorator(moduleUrl: string, place: string, options: ResolvedTaskOption
   };
 }
 
-function wrap(definition: Definition, options: ResolvedTaskOptions): BackgroundTask<TaskFunction> {
+/** What all calls are to run. Throws a TypeError if that can't be sent to where they run. */
+export function specOf(definition: Definition, options: ResolvedTaskOptions): TaskSpec {
   if (options.type !== 'loop' && definition.moduleUrl === undefined && definition.source === undefined) {
     throw new TypeError(
       `task "${definition.name}" can't be sent to a thread: a native or bound function has no source; ` +
         "wrap it in a function of yours, or run it with { type: 'loop' }",
     );
   }
-  const spec: TaskSpec = Object.freeze({ definition, options });
-  const submitter = () =>
-    options.supervisor ?? options.module?.supervisor ?? currentRun()?.submitter ?? defaultSubmitter();
-  const submit = (...args: unknown[]) => submitter().submit<unknown, unknown>(spec, args);
+  return Object.freeze({ definition, options: Object.freeze(options) });
+}
+
+function wrap(definition: Definition, options: ResolvedTaskOptions): BackgroundTask<TaskFunction> {
+  return wrapPlan(planOf(definition), options);
+}
+
+/** What a background task does with its options, which `with()` changes. */
+export interface TaskPlan {
+  /** Where the options say none. */
+  readonly name: string;
+  specOf(options: ResolvedTaskOptions): TaskSpec;
+  /** What the function gets instead of the arguments of the call. */
+  argsOf?(args: readonly unknown[], options: ResolvedTaskOptions): readonly unknown[];
+  over(change: (definition: Definition) => Definition): TaskPlan;
+}
+
+function planOf(definition: Definition): TaskPlan {
+  return {
+    name: definition.name,
+    specOf: (options) => specOf(definition, options),
+    over: (change) => planOf(change(definition)),
+  };
+}
+
+export function wrapPlan(plan: TaskPlan, options: ResolvedTaskOptions): BackgroundTask<TaskFunction> {
+  const spec = Object.freeze(plan.specOf(options));
+  const submitter = () => submitterOf(spec.options);
+  const submit = (...args: unknown[]) =>
+    submitter().submit<unknown, unknown>(spec, plan.argsOf === undefined ? args : plan.argsOf(args, options));
   return Object.defineProperties(submit, {
-    name: { value: options.name ?? definition.name },
+    name: { value: options.name ?? plan.name },
     spec: { value: spec },
     with: {
-      value: (changes: TaskOptions) =>
-        wrap(definition, resolveTaskOptions(changes, `${definition.name}.with()`, options)),
+      value: (changes: TaskOptions) => wrapPlan(plan, resolveTaskOptions(changes, `${plan.name}.with()`, options)),
     },
-    over: { value: (change: (old: Definition) => Definition) => wrap(change(definition), options) },
+    over: { value: (change: (old: Definition) => Definition) => wrapPlan(plan.over(change), options) },
     map: {
       value: (items: Iterable<unknown[]> | AsyncIterable<unknown[]>, mapOptions: MapOptions = {}) => {
-        checkOptions(
-          mapOptions,
-          { concurrency: rules.positiveCount, ordered: rules.boolean },
-          `${definition.name}.map()`,
-        );
-        const hasRoom = () => submitter().hasRoom(options);
-        const untilRoom = () => submitter().capacity(options.priority);
+        checkOptions(mapOptions, { concurrency: rules.positiveCount, ordered: rules.boolean }, `${plan.name}.map()`);
+        const hasRoom = () => submitter().hasRoom(spec.options);
+        const untilRoom = () => submitter().capacity(spec.options.priority);
         return mapTasks({ submit, hasRoom, untilRoom }, items, mapOptions);
       },
     },
   }) as BackgroundTask<TaskFunction>;
+}
+
+/** Where a task with these options goes. */
+export function submitterOf({ supervisor, module }: ResolvedTaskOptions): TaskSubmitter {
+  return supervisor ?? module?.supervisor ?? currentRun()?.submitter ?? defaultSubmitter();
 }
 
 /** Where the default supervisor is found, whichever copy of the package made it. */

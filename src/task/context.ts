@@ -59,6 +59,8 @@ export interface RunningTask extends TaskContext {
   /** On the event loop: the task, and where such tasks go, unless they say otherwise. */
   readonly task?: unknown;
   readonly submitter?: TaskSubmitter | undefined;
+  /** Hears why it is to end, each time: the signal says it once, and a task that was to finish may be canceled then. */
+  onStop: ((reason: unknown) => void) | undefined;
   /** What of its context goes along with a task that it calls now. */
   carry?(): Carried | undefined;
   /** Its function has ended, and what is left of it is heard no more. */

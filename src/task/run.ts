@@ -19,6 +19,7 @@ export abstract class Run implements RunningTask {
   abstract readonly name: string;
   abstract readonly attempt: number;
   readonly args: readonly unknown[];
+  onStop: ((reason: unknown) => void) | undefined = undefined;
   #abort: AbortController | undefined = undefined;
   #reason: unknown = undefined;
   #progress: { reportedAt: number; unreported?: Progress | undefined; timer?: NodeJS.Timeout | undefined } | undefined =
@@ -165,6 +166,7 @@ export abstract class Run implements RunningTask {
     this.#reason = reason;
     for (const channel of Object.values(this.#channels ?? {})) channel.halt();
     this.#abort?.abort(reason);
+    this.onStop?.(reason);
   }
 
   /** The function has ended: says what progress was not said yet. */

@@ -1,0 +1,114 @@
+/**
+ * ClassicWorker: a courier worker whose tasks say which function to call, and with what. It calls those of its allow-list,
+ * each as a supervised task; nothing that comes from the courier is evaluated.
+ */
+import { availableParallelism } from 'node:os';
+import { TaskwardenError } from '../errors.ts';
+import { checkOptions, is, type Rule, show } from '../options.ts';
+import { type BackgroundTask, backgroundTask, submitterOf } from '../task/background-task.ts';
+import type { TaskFunction } from '../task/definition.ts';
+import type { TaskHandle } from '../task/handle.ts';
+import { onAbort } from '../task/on-abort.ts';
+import { type TaskSubmitter, taskRules } from '../task/task-options.ts';
+import { BaseWorker, type BaseWorkerOptions, baseWorkerRules } from './base-worker.ts';
+import type { CourierTask } from './courier.ts';
+import { readCall } from './courier-call.ts';
+import type { CourierTaskContext } from './tasks-in-hand.ts';
+
+export interface ClassicWorkerOptions extends BaseWorkerOptions {
+  /**
+   * The functions that tasks may call, by their names: background tasks, or functions alone, whose source is sent to a
+   * thread. Only its own properties count, as they are when the worker is made. What their options say of `retries` and
+   * `delayMs` is not heeded here: the courier retries and delays.
+   */
+  readonly functions: Readonly<Record<string, TaskFunction>>;
+  /** Default: that of each background task. */
+  readonly supervisor?: TaskSubmitter;
+  /** Default: the number of cores. */
+  readonly maxSimultaneousTasks?: number;
+}
+
+/**
+ * Runs tasks with the data `{ function: name, args }` through a supervisor, with the priority that they have in the queue.
+ * A task that its supervisor does not finish, because that stops, goes back to the queue, and `perform()` ends.
+ */
+export class ClassicWorker extends BaseWorker {
+  readonly #functions: ReadonlyMap<string, BackgroundTask<TaskFunction>>;
+  readonly #supervisor: TaskSubmitter | undefined;
+
+  /** @throws TypeError or RangeError for an option that is unknown or bad. */
+  constructor(options: ClassicWorkerOptions) {
+    checkOptions(options, classicWorkerRules, new.target.name);
+    const { functions, supervisor, ...rest } = options;
+    classicWorkerRules.functions(functions, `option "functions" of ${new.target.name}`);
+    super({ ...rest, maxSimultaneousTasks: rest.maxSimultaneousTasks ?? availableParallelism() });
+    this.#functions = new Map(Object.entries(functions).map(([name, target]) => [name, taskOf(name, target)]));
+    this.#supervisor = supervisor;
+  }
+
+  override async performSingleTask(task: CourierTask, context: CourierTaskContext): Promise<unknown> {
+    const call = this.#prepare(task);
+    const { options } = call.target.spec;
+    const { signal } = context;
+    while (!signal.aborted && !submitterOf(options).hasRoom(options))
+      await submitterOf(options).capacity(task.priority);
+    if (signal.aborted) return undefined;
+    const handle = call.target(...call.args);
+    const unlisten = onAbort(signal, () => handle.cancel(signal.reason));
+    try {
+      return await converse(handle, context);
+    } catch (error) {
+      if (!isLeftUndone(handle)) throw error;
+      await context.release();
+      this.stop(); // there is nobody to run another one
+      return undefined;
+    } finally {
+      unlisten();
+    }
+  }
+
+  #prepare({ id, data, priority }: CourierTask): { target: BackgroundTask<TaskFunction>; args: readonly unknown[] } {
+    const { function: name, args = [], timeoutMs = Infinity } = readCall(data, id);
+    const target = this.#functions.get(name);
+    if (target === undefined) {
+      const message = `task ${id} asks for the function ${show(name)}, which is not in the allow-list of its worker`;
+      throw new TaskwardenError('FUNCTION_NOT_ALLOWED', message, { taskId: id });
+    }
+    const limitMs = Math.min(timeoutMs, target.spec.options.timeoutMs ?? Infinity);
+    const options = {
+      priority,
+      delayMs: 0,
+      retries: 0,
+      ...(limitMs < Infinity && { timeoutMs: limitMs }),
+      ...(this.#supervisor && { supervisor: this.#supervisor }),
+    };
+    return { target: target.with(options), args };
+  }
+}
+
+function taskOf(name: string, target: TaskFunction): BackgroundTask<TaskFunction> {
+  return 'spec' in target ? (target as BackgroundTask<TaskFunction>) : backgroundTask(target, { name });
+}
+
+/** Lets the task and its client talk until the task has ended; then gives its result, or throws its error. */
+async function converse(handle: TaskHandle<unknown>, context: CourierTaskContext): Promise<unknown> {
+  handle.onProgress((progress) => context.tell({ kind: 'progress', progress }));
+  context.heed((order) => (order.kind === 'stop' ? handle.stop() : handle.send(order.data)));
+  for await (const data of handle.messages()) await context.tell({ kind: 'message', data });
+  return handle;
+}
+
+/** Its supervisor has stopped before it was done, or before it was begun. */
+function isLeftUndone({ info, exception }: TaskHandle<unknown>): boolean {
+  if (info.endReason === 'shutdown') return true;
+  return info.attempt === 0 && exception instanceof TaskwardenError && exception.code === 'SUPERVISOR_STOPPED';
+}
+
+const classicWorkerRules: Readonly<Record<keyof ClassicWorkerOptions, Rule>> = {
+  ...baseWorkerRules,
+  functions: is('an object of functions', (value) => {
+    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+    return isObject && Object.values(value).every((target) => typeof target === 'function');
+  }),
+  supervisor: taskRules.supervisor,
+};

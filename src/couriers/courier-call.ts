@@ -1,0 +1,31 @@
+/** The data of a courier task that calls a function: what `viaCourier` writes, and a `ClassicWorker` reads and checks. */
+import { TaskwardenError } from '../errors.ts';
+import { checkOptions, is, rules } from '../options.ts';
+
+export interface CourierCall {
+  /** A name in the allow-list of the worker. */
+  readonly function: string;
+  /** Default: none. */
+  readonly args?: readonly unknown[];
+  /** The run time allowed; what the function's own definition says is allowed at most. */
+  readonly timeoutMs?: number;
+}
+
+const callRules = {
+  function: rules.string,
+  args: is('an array of arguments', Array.isArray),
+  timeoutMs: rules.positiveMs,
+};
+
+/** What came from elsewhere as a call; throws `TASK_MALFORMED` if it is none. */
+export function readCall(data: unknown, taskId: string): CourierCall {
+  try {
+    checkOptions(data, callRules, 'the data of a task for a ClassicWorker');
+    const call = data as CourierCall;
+    callRules.function(call.function, 'option "function" of the data of a task for a ClassicWorker');
+    return call;
+  } catch (cause) {
+    const message = `task ${taskId} calls no function: ${(cause as Error).message}`;
+    throw new TaskwardenError('TASK_MALFORMED', message, { taskId, cause });
+  }
+}
