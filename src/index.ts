@@ -1,4 +1,19 @@
 /** The public names of taskwarden, and nothing else. */
+export type {
+  AddOptions,
+  BulkAddOptions,
+  ClientTaskCourier,
+  ClientWorkerTaskCourier,
+  CourierNews,
+  CourierOrder,
+  CourierQueueInfo,
+  CourierTask,
+  DeadLetter,
+  FetchOptions,
+  WaitOptions,
+  WorkerTaskCourier,
+} from './couriers/courier.ts';
+export { type MemoryCourierOptions, MemoryTaskCourier } from './couriers/memory-courier.ts';
 export { type ErrorCode, type ErrorFacts, errorCodes, TaskwardenError } from './errors.ts';
 export type { EventListener, EventName, StopReport, SupervisorEmitter, SupervisorEvents } from './events.ts';
 export type { RecycleOptions } from './lanes/renewal.ts';

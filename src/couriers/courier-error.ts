@@ -1,0 +1,51 @@
+/** What couriers reject with, in the same words whichever it is. */
+import { TaskwardenError } from '../errors.ts';
+
+export function courierClosed(): TaskwardenError {
+  return new TaskwardenError('COURIER_CLOSED', 'the courier was closed');
+}
+
+export function queueFull(queue: string, maxQueued: number): TaskwardenError {
+  return new TaskwardenError(
+    'QUEUE_FULL',
+    `queue "${queue}" is full: maxQueued is ${maxQueued}; add with { wait: true }`,
+  );
+}
+
+export function duplicateId(queue: string, taskId: string): TaskwardenError {
+  return new TaskwardenError('DUPLICATE_TASK_ID', `queue "${queue}" knows a task '${taskId}' already`, { taskId });
+}
+
+export function taskNotFound(queue: string, taskId: string): TaskwardenError {
+  const message = `queue "${queue}" knows no task '${taskId}': it never came, or its result was kept long enough`;
+  return new TaskwardenError('TASK_NOT_FOUND', message, { taskId });
+}
+
+export function resultNotReady(queue: string, taskId: string): TaskwardenError {
+  return new TaskwardenError('RESULT_NOT_READY', `task '${taskId}' of queue "${queue}" has not ended`, { taskId });
+}
+
+export function resultTimeout(queue: string, taskId: string, timeoutMs: number): TaskwardenError {
+  const message = `the result of task '${taskId}' of queue "${queue}" did not come within ${timeoutMs} ms`;
+  return new TaskwardenError('RESULT_TIMEOUT', message, { taskId, timeoutMs });
+}
+
+/** @param taskIds Of one, or more. */
+export function leaseLost(queue: string, taskIds: readonly string[]): TaskwardenError {
+  const [taskId] = taskIds;
+  const which = taskIds.map((id) => `'${id}'`).join(', ');
+  const message =
+    taskIds.length === 1
+      ? `the lease of task ${which} of queue "${queue}" is lost: it ran out, or the task was returned or canceled`
+      : `the leases of tasks ${which} of queue "${queue}" are lost: they ran out, or the tasks were returned or canceled`;
+  return new TaskwardenError('LEASE_LOST', message, taskId !== undefined && taskIds.length === 1 ? { taskId } : {});
+}
+
+export function taskStalled(queue: string, taskId: string, stalls: number): TaskwardenError {
+  const message = `task '${taskId}' of queue "${queue}" has lost ${stalls} leases: its workers died, or hung`;
+  return new TaskwardenError('TASK_STALLED', message, { taskId });
+}
+
+export function taskCanceled(queue: string, taskId: string, cause: unknown): TaskwardenError {
+  return new TaskwardenError('TASK_CANCELED', `task '${taskId}' of queue "${queue}" was canceled`, { taskId, cause });
+}

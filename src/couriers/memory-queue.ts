@@ -1,0 +1,399 @@
+/**
+ * One queue of a memory courier: what of its tasks waits, is held back, is out with workers, and has ended. Synchronous,
+ * and O(1) but for bulks. All that happens ends in `#flow`, which lets tasks in that wait for room, and serves workers.
+ */
+import { callSafely } from '../call-safely.ts';
+import { Timer } from '../clock.ts';
+import { backoffMs } from '../scheduling/backoff.ts';
+import { Fifo } from '../scheduling/fifo.ts';
+import { type Priority, priorities } from '../scheduling/priority-pool.ts';
+import type { CourierNews, CourierOrder, CourierQueueInfo, DeadLetter, WaitOptions } from './courier.ts';
+import * as courierError from './courier-error.ts';
+import { DeadLetters } from './dead-letters.ts';
+import { DueQueue } from './due-queue.ts';
+import type { MemoryTask } from './memory-task.ts';
+import { rejectAll, Wait, WorkerLines, WorkerWait } from './wait.ts';
+import { WaitingTasks } from './waiting-tasks.ts';
+
+export interface MemoryQueueSettings {
+  readonly leaseMs: number;
+  readonly resultTtlMs: number;
+  readonly maxQueued: number;
+  readonly maxStalls: number;
+}
+
+interface MemoryQueueParts extends MemoryQueueSettings {
+  /** Names a delivery. */
+  readonly nextLease: () => string;
+  /** Nothing is in the queue any more, and nobody waits. */
+  readonly onEmpty: () => void;
+}
+
+/** Waits for room. */
+class Adder extends Wait<void> {
+  readonly task: MemoryTask;
+
+  constructor(line: Fifo<Wait<void>>, task: MemoryTask, options: WaitOptions, giveUp: () => void) {
+    super(line, options, giveUp);
+    this.task = task;
+  }
+}
+
+type Hear<T> = (what: T) => void;
+
+export class MemoryQueue {
+  readonly name: string;
+  readonly #parts: MemoryQueueParts;
+  readonly #tasks = new Map<string, MemoryTask>();
+  readonly #waiting = new WaitingTasks<MemoryTask>();
+  #delayed = 0;
+  readonly #leased: DueQueue<MemoryTask>;
+  readonly #ended: DueQueue<MemoryTask>;
+  readonly #dead = new DeadLetters();
+  readonly #workers = new WorkerLines<MemoryTask>();
+  readonly #adders = new Fifo<Wait<void>>();
+  readonly #followers = new Map<string, Set<Hear<CourierNews>>>();
+
+  constructor(name: string, parts: MemoryQueueParts) {
+    this.name = name;
+    this.#parts = parts;
+    this.#leased = new DueQueue(
+      parts.leaseMs,
+      (task) => this.#lose(task),
+      () => this.#flow(),
+    );
+    this.#ended = new DueQueue(
+      parts.resultTtlMs,
+      (task) => this.#expire(task),
+      () => this.#leaveIfEmpty(),
+    );
+  }
+
+  /** What is due by the clock, though a busy event loop has not fired the timer. */
+  check(): void {
+    this.#leased.check();
+    this.#ended.check();
+  }
+
+  get info(): CourierQueueInfo {
+    const waits = (priority: Priority) => this.#waiting.count(priority);
+    return {
+      waiting: { critical: waits('critical'), high: waits('high'), normal: waits('normal'), low: waits('low') },
+      delayed: this.#delayed,
+      leased: this.#leased.size,
+      deadLetters: this.#dead.size,
+    };
+  }
+
+  get #room(): number {
+    return this.#parts.maxQueued - this.#waiting.size - this.#delayed;
+  }
+
+  /** Those who wait for room have it first. */
+  hasRoomFor(tasks: number): boolean {
+    return this.#room >= tasks && this.#adders.size === 0;
+  }
+
+  /** All, or none. */
+  add(tasks: readonly MemoryTask[]): void {
+    for (const { id } of tasks) if (this.#tasks.has(id)) throw courierError.duplicateId(this.name, id);
+    if (tasks.length > this.#room) throw courierError.queueFull(this.name, this.#parts.maxQueued);
+    for (const task of tasks) this.#enter(task);
+    this.#flow();
+  }
+
+  /** When there is room; those who have waited longer come first. */
+  addWhenRoom(task: MemoryTask, options: WaitOptions): Promise<void> {
+    if (this.#tasks.has(task.id)) throw courierError.duplicateId(this.name, task.id);
+    const { promise } = new Adder(this.#adders, task, options, () => this.#leaveIfEmpty());
+    this.#flow();
+    return promise;
+  }
+
+  #enter(task: MemoryTask): void {
+    this.#tasks.set(task.id, task);
+    if (task.delayMs > 0) this.#delay(task, task.delayMs);
+    else this.#enqueue(task);
+  }
+
+  #enqueue(task: MemoryTask): void {
+    task.state = 'waiting';
+    this.#waiting.push(task);
+  }
+
+  #delay(task: MemoryTask, delayMs: number): void {
+    task.state = 'delayed';
+    this.#delayed += 1;
+    task.timer = new Timer(delayMs, () => {
+      this.#undelay(task);
+      this.#enqueue(task);
+      this.#flow();
+    });
+  }
+
+  #undelay(task: MemoryTask): void {
+    task.timer?.cancel();
+    task.timer = undefined;
+    this.#delayed -= 1;
+  }
+
+  #putBack(task: MemoryTask): void {
+    task.state = 'waiting';
+    task.heeders = undefined;
+    this.#waiting.putBack(task);
+  }
+
+  take(max: number, minPriority: Priority): MemoryTask[] {
+    const taken = this.#take(max, minPriority);
+    if (taken.length > 0) this.#flow();
+    return taken;
+  }
+
+  #take(max: number, minPriority: Priority): MemoryTask[] {
+    const taken: MemoryTask[] = [];
+    while (taken.length < max) {
+      const task = this.#waiting.shift(minPriority);
+      if (task === undefined) break;
+      task.state = 'leased';
+      task.attempts += 1;
+      task.lease = this.#parts.nextLease();
+      this.#leased.push(task);
+      taken.push(task);
+    }
+    return taken;
+  }
+
+  waitForTasks(max: number, minPriority: Priority, options: WaitOptions): Promise<MemoryTask[]> {
+    const { promise } = new WorkerWait(this.#workers, max, minPriority, options, () => this.#leaveIfEmpty());
+    this.#flow();
+    return promise;
+  }
+
+  #flow(): void {
+    do this.#admit();
+    while (this.#serve());
+    this.#leaveIfEmpty();
+  }
+
+  #admit(): void {
+    for (let adder = this.#adders.first; adder !== undefined && this.#room > 0; adder = this.#adders.first) {
+      const { task } = adder as Adder;
+      if (this.#tasks.has(task.id)) {
+        adder.reject(courierError.duplicateId(this.name, task.id));
+      } else {
+        this.#enter(task);
+        adder.resolve();
+      }
+    }
+  }
+
+  /** False: nobody got anything. */
+  #serve(): boolean {
+    let served = false;
+    for (const priority of priorities) {
+      while (this.#waiting.count(priority) > 0) {
+        const worker = this.#workers.first(priority);
+        if (worker === undefined) break;
+        worker.resolve(this.#take(worker.max, worker.minPriority));
+        served = true;
+      }
+    }
+    return served;
+  }
+
+  /** The task whose lease this is, unless it is lost. */
+  findLeased(id: string, lease: string): MemoryTask | undefined {
+    const task = this.#tasks.get(id);
+    return task?.state === 'leased' && task.lease === lease ? task : undefined;
+  }
+
+  find(id: string): MemoryTask | undefined {
+    return this.#tasks.get(id);
+  }
+
+  complete(task: MemoryTask, result: unknown): void {
+    this.#leased.remove(task);
+    this.#end(task, 'completed', result);
+  }
+
+  /** Ends the attempt. */
+  fail(task: MemoryTask, error: unknown): void {
+    this.#leased.remove(task);
+    if (task.failures >= task.retries) {
+      this.#end(task, 'failed', error);
+      return;
+    }
+    task.failures += 1;
+    task.heeders = undefined;
+    this.#delay(task, backoffMs(task.retryDelayMs, task.failures));
+  }
+
+  extend(task: MemoryTask): void {
+    this.#leased.renew(task);
+  }
+
+  release(task: MemoryTask): void {
+    this.#leased.remove(task);
+    task.attempts -= 1;
+    this.#putBack(task);
+    this.#flow();
+  }
+
+  /** Its lease ran out. */
+  #lose(task: MemoryTask): void {
+    task.stalls += 1;
+    const { heeders = [] } = task;
+    if (task.stalls < this.#parts.maxStalls) this.#putBack(task);
+    else this.#end(task, 'failed', courierError.taskStalled(this.name, task.id, task.stalls));
+    for (const hear of heeders) callSafely(hear, { kind: 'lost' }, complain);
+  }
+
+  cancel(task: MemoryTask, reason: unknown): boolean {
+    if (task.hasEnded) return false;
+    const { heeders = [] } = task;
+    if (task.state === 'leased') {
+      this.#leased.remove(task);
+    } else if (task.state === 'delayed') {
+      this.#undelay(task);
+    } else {
+      this.#waiting.remove(task);
+    }
+    this.#end(task, 'canceled', courierError.taskCanceled(this.name, task.id, reason));
+    for (const hear of heeders) callSafely(hear, { kind: 'cancel', reason }, complain);
+    this.#flow();
+    return true;
+  }
+
+  #end(task: MemoryTask, state: 'completed' | 'failed' | 'canceled', outcome: unknown): void {
+    task.state = state;
+    task.outcome = outcome;
+    task.isKept = true;
+    task.heeders = undefined;
+    task.orders.length = 0;
+    if (state === 'failed') {
+      task.timeFailed = Date.now();
+      this.#dead.add(task);
+    } else {
+      task.data = undefined;
+    }
+    this.#followers.delete(task.id);
+    this.#ended.push(task);
+    if (!task.isAwaited) return;
+    for (let wait = task.waits.first; wait !== undefined; wait = task.waits.first) {
+      if (state === 'completed') wait.resolve(outcome);
+      else wait.reject(outcome);
+    }
+  }
+
+  /** Its outcome was kept long enough; a dead letter stays. */
+  #expire(task: MemoryTask): void {
+    task.isKept = false;
+    if (!this.#dead.has(task)) this.#tasks.delete(task.id);
+  }
+
+  waitForResult(task: MemoryTask, options: WaitOptions): Promise<unknown> {
+    const { id } = task;
+    const { timeoutMs = Infinity } = options;
+    const wait: Wait<unknown> = new Wait(task.waits, options, () => {
+      wait.reject(courierError.resultTimeout(this.name, id, timeoutMs));
+    });
+    return wait.promise;
+  }
+
+  tellTask(task: MemoryTask, order: CourierOrder): void {
+    if (task.hasEnded) return;
+    task.orders.push(order);
+    for (const hear of task.heeders ?? []) callSafely(hear, order, complain);
+  }
+
+  /** From the first order on; without the lease, how it was lost. */
+  heed(id: string, lease: string, hear: Hear<CourierOrder>): () => void {
+    const task = this.#tasks.get(id);
+    if (task?.state === 'leased' && task.lease === lease) {
+      task.heeders ??= new Set();
+      const { heeders } = task;
+      heeders.add(hear);
+      for (const order of task.orders) callSafely(hear, order, complain);
+      return () => heeders.delete(hear);
+    }
+    const isCanceled = task?.state === 'canceled' && task.lease === lease;
+    const reason = isCanceled ? (task.outcome as Error).cause : undefined;
+    callSafely(hear, isCanceled ? { kind: 'cancel', reason } : { kind: 'lost' }, complain);
+    return () => {};
+  }
+
+  tellClient({ id }: MemoryTask, news: CourierNews): void {
+    for (const hear of this.#followers.get(id) ?? []) callSafely(hear, news, complain);
+  }
+
+  follow(id: string, hear: Hear<CourierNews>): () => void {
+    if (this.#tasks.get(id)?.hasEnded) return () => {};
+    const followers = this.#followers.get(id) ?? new Set();
+    this.#followers.set(id, followers);
+    followers.add(hear);
+    return () => {
+      followers.delete(hear);
+      if (followers.size > 0 || this.#followers.get(id) !== followers) return;
+      this.#followers.delete(id);
+      this.#leaveIfEmpty();
+    };
+  }
+
+  deadLetters(offset: number, max: number): DeadLetter[] {
+    return this.#dead.list(offset, max);
+  }
+
+  /** Without ids, all. */
+  redrive(ids?: readonly string[]): number {
+    const tasks = this.#takeDead(ids);
+    for (const task of tasks) {
+      task.outcome = undefined;
+      task.attempts = 0;
+      task.failures = 0;
+      task.stalls = 0;
+      this.#enqueue(task);
+    }
+    this.#flow();
+    return tasks.length;
+  }
+
+  /** Without ids, all. */
+  removeDead(ids?: readonly string[]): number {
+    const tasks = this.#takeDead(ids);
+    for (const { id } of tasks) this.#tasks.delete(id);
+    this.#leaveIfEmpty();
+    return tasks.length;
+  }
+
+  #takeDead(ids: readonly string[] | undefined): MemoryTask[] {
+    const tasks = this.#dead.take(ids);
+    for (const task of tasks) {
+      if (task.isKept) this.#ended.remove(task);
+      task.isKept = false;
+    }
+    return tasks;
+  }
+
+  #leaveIfEmpty(): void {
+    const isEmpty = this.#tasks.size === 0 && this.#followers.size === 0 && this.#adders.size === 0;
+    if (isEmpty && this.#workers.isEmpty) this.#parts.onEmpty();
+  }
+
+  /** Ends all waits, and leaves no timer. */
+  close(error: unknown): void {
+    this.#leased.clear();
+    this.#ended.clear();
+    for (const task of this.#tasks.values()) {
+      task.timer?.cancel();
+      if (task.isAwaited) rejectAll(task.waits, error);
+    }
+    this.#workers.rejectAll(error);
+    rejectAll(this.#adders, error);
+    this.#followers.clear();
+    this.#tasks.clear();
+  }
+}
+
+function complain(problem: unknown): void {
+  console.error('MemoryTaskCourier: a listener failed:', problem);
+}

@@ -1,0 +1,279 @@
+/**
+ * The queues of a memory courier, in the program that made it. What it is given is copied, and again what it gives, so
+ * that nobody sees what others change; an error stays the object that it is. It takes its options to be checked.
+ */
+import { callSafely } from '../call-safely.ts';
+import { type ErrorCode, TaskwardenError } from '../errors.ts';
+import type { Priority } from '../scheduling/priority-pool.ts';
+import { newIdPrefix, taskId } from '../task/task-id.ts';
+import type {
+  AddOptions,
+  BulkAddOptions,
+  ClientWorkerTaskCourier,
+  CourierNews,
+  CourierOrder,
+  CourierQueueInfo,
+  CourierTask,
+  DeadLetter,
+  FetchOptions,
+  WaitOptions,
+} from './courier.ts';
+import * as courierError from './courier-error.ts';
+import { MemoryQueue, type MemoryQueueSettings } from './memory-queue.ts';
+import { MemoryTask } from './memory-task.ts';
+
+interface MemoryStoreSettings extends MemoryQueueSettings {
+  readonly copies: boolean;
+}
+
+type TaskOrder = CourierOrder & { kind: 'stop' | 'message' };
+
+export class MemoryStore implements ClientWorkerTaskCourier {
+  readonly #settings: MemoryStoreSettings;
+  readonly #queues = new Map<string, MemoryQueue>();
+  readonly #prefix = newIdPrefix();
+  #leases = 0;
+  #isClosed = false;
+
+  constructor(settings: MemoryStoreSettings) {
+    this.#settings = settings;
+  }
+
+  get leaseMs(): number {
+    return this.#settings.leaseMs;
+  }
+
+  /** The queue, if there is anything in it. */
+  #find(name: string): MemoryQueue | undefined {
+    if (this.#isClosed) throw courierError.courierClosed();
+    const queue = this.#queues.get(name);
+    queue?.check();
+    return queue;
+  }
+
+  #queue(name: string): MemoryQueue {
+    const found = this.#find(name);
+    if (found !== undefined) return found;
+    const queue: MemoryQueue = new MemoryQueue(name, {
+      ...this.#settings,
+      nextLease: () => {
+        this.#leases += 1;
+        return taskId(this.#prefix, this.#leases);
+      },
+      onEmpty: () => {
+        if (this.#queues.get(name) === queue) this.#queues.delete(name);
+      },
+    });
+    this.#queues.set(name, queue);
+    return queue;
+  }
+
+  #task(queue: string, id: string): MemoryTask {
+    const task = this.#find(queue)?.find(id);
+    if (task === undefined || (task.hasEnded && !task.isKept)) throw courierError.taskNotFound(queue, id);
+    return task;
+  }
+
+  /** Runs something on a task that a worker has. */
+  #held<R>(queue: string, { id, lease }: CourierTask, use: (task: MemoryTask, queue: MemoryQueue) => R): R {
+    const found = this.#find(queue);
+    const task = found?.findLeased(id, lease);
+    if (found === undefined || task === undefined) throw courierError.leaseLost(queue, [id]);
+    return use(task, found);
+  }
+
+  #copy<T>(value: T, code: ErrorCode, what: string): T {
+    if (!this.#settings.copies || isPlain(value)) return value;
+    try {
+      return structuredClone(value);
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new TaskwardenError(code, `${what} can't be copied: ${why}`, { cause });
+    }
+  }
+
+  /** Of what was copied before. */
+  #again<T>(value: T): T {
+    return this.#settings.copies && !isPlain(value) ? structuredClone(value) : value;
+  }
+
+  #newTask(queue: string, data: unknown, options: AddOptions): MemoryTask {
+    const copy = this.#copy(data, 'ARGUMENT_NOT_CLONEABLE', `the data of a task for queue "${queue}"`);
+    return new MemoryTask(options.id ?? crypto.randomUUID(), copy, options);
+  }
+
+  #deliver(queue: string, tasks: readonly MemoryTask[]): CourierTask[] {
+    return tasks.map(({ id, data, priority, attempts: attempt, timeQueued, lease }) => {
+      const delivered = { id, queue, data: this.#again(data), priority, attempt, timeQueued, lease: lease as string };
+      return Object.freeze(delivered);
+    });
+  }
+
+  async addTaskToQueue(queue: string, data: unknown, options: AddOptions = {}): Promise<string> {
+    const found = this.#queue(queue);
+    const task = this.#newTask(queue, data, options);
+    await this.#add(found, [task], options);
+    return task.id;
+  }
+
+  async bulkAddTasksToQueue(queue: string, data: readonly unknown[], options: BulkAddOptions = {}): Promise<string[]> {
+    const found = this.#queue(queue);
+    const tasks = data.map((each) => this.#newTask(queue, each, options));
+    await this.#add(found, tasks, options);
+    return tasks.map(({ id }) => id);
+  }
+
+  async #add(queue: MemoryQueue, tasks: readonly MemoryTask[], { wait, signal }: AddOptions): Promise<void> {
+    signal?.throwIfAborted();
+    if (!wait || queue.hasRoomFor(tasks.length)) {
+      queue.add(tasks);
+      return;
+    }
+    await Promise.all(tasks.map((task) => queue.addWhenRoom(task, signal === undefined ? {} : { signal })));
+  }
+
+  async getTaskResult<R = unknown>(queue: string, id: string): Promise<R> {
+    const task = this.#task(queue, id);
+    if (!task.hasEnded) throw courierError.resultNotReady(queue, id);
+    if (task.state !== 'completed') throw task.outcome;
+    return this.#again(task.outcome) as R;
+  }
+
+  async waitForTaskResult<R = unknown>(queue: string, id: string, options: WaitOptions = {}): Promise<R> {
+    options.signal?.throwIfAborted();
+    const task = this.#task(queue, id);
+    if (task.hasEnded) return this.getTaskResult<R>(queue, id);
+    return this.#again(await this.#queue(queue).waitForResult(task, options)) as R;
+  }
+
+  async checkForDone(queue: string, id: string): Promise<boolean> {
+    return this.#task(queue, id).hasEnded;
+  }
+
+  async cancelTask(queue: string, id: string, reason?: unknown): Promise<boolean> {
+    const found = this.#find(queue);
+    const task = found?.find(id);
+    return found !== undefined && task !== undefined && found.cancel(task, reason);
+  }
+
+  async tellTask(queue: string, id: string, order: TaskOrder): Promise<void> {
+    const task = this.#task(queue, id);
+    const copy = this.#copy(order, 'MESSAGE_NOT_CLONEABLE', `what was said to task '${id}'`);
+    this.#queue(queue).tellTask(task, copy);
+  }
+
+  async followTask(queue: string, id: string, hear: (news: CourierNews) => void): Promise<() => void> {
+    return this.#queue(queue).follow(id, hear);
+  }
+
+  async getDeadLetters(
+    queue: string,
+    { offset = 0, max = 100 }: { readonly offset?: number; readonly max?: number } = {},
+  ): Promise<DeadLetter[]> {
+    const letters = this.#find(queue)?.deadLetters(offset, max) ?? [];
+    return letters.map((letter) => ({ ...letter, data: this.#again(letter.data) }));
+  }
+
+  async redriveTasks(queue: string, ids?: readonly string[]): Promise<number> {
+    return this.#find(queue)?.redrive(ids) ?? 0;
+  }
+
+  async removeDeadLetters(queue: string, ids?: readonly string[]): Promise<number> {
+    return this.#find(queue)?.removeDead(ids) ?? 0;
+  }
+
+  async getQueueInfo(queue: string): Promise<CourierQueueInfo> {
+    const nothing = { waiting: { critical: 0, high: 0, normal: 0, low: 0 }, delayed: 0, leased: 0, deadLetters: 0 };
+    return this.#find(queue)?.info ?? nothing;
+  }
+
+  async getTask(queue: string, options: FetchOptions = {}): Promise<CourierTask | undefined> {
+    return (await this.bulkGetTasks(queue, 1, options))[0];
+  }
+
+  async bulkGetTasks(queue: string, max: number, { minPriority = 'low' }: FetchOptions = {}): Promise<CourierTask[]> {
+    return this.#deliver(queue, this.#find(queue)?.take(max, minPriority) ?? []);
+  }
+
+  async waitForTask(queue: string, options: WaitOptions & FetchOptions = {}): Promise<CourierTask | undefined> {
+    return (await this.bulkWaitForTasks(queue, 1, options))[0];
+  }
+
+  async bulkWaitForTasks(
+    queue: string,
+    max: number,
+    { minPriority = 'low', ...options }: WaitOptions & FetchOptions & { minPriority?: Priority } = {},
+  ): Promise<CourierTask[]> {
+    options.signal?.throwIfAborted();
+    const found = this.#queue(queue);
+    const tasks = found.take(max, minPriority);
+    if (tasks.length > 0) return this.#deliver(queue, tasks);
+    return this.#deliver(queue, await found.waitForTasks(max, minPriority, options));
+  }
+
+  async returnTaskResult(queue: string, task: CourierTask, result: unknown): Promise<void> {
+    this.#held(queue, task, (held, found) => found.complete(held, this.#result(task, result)));
+  }
+
+  #result({ id, queue }: CourierTask, result: unknown): unknown {
+    return this.#copy(result, 'RESULT_NOT_CLONEABLE', `the result of task '${id}' of queue "${queue}"`);
+  }
+
+  async returnTaskError(queue: string, task: CourierTask, error: unknown): Promise<void> {
+    this.#held(queue, task, (held, found) => found.fail(held, error));
+  }
+
+  async bulkReturnTaskResults(queue: string, results: readonly (readonly [CourierTask, unknown])[]): Promise<void> {
+    const found = this.#find(queue);
+    const copies = results.map(([task, result]) => [task, this.#result(task, result)] as const);
+    const lost: string[] = [];
+    for (const [{ id, lease }, result] of copies) {
+      const held = found?.findLeased(id, lease);
+      if (held === undefined) lost.push(id);
+      else found?.complete(held, result);
+    }
+    if (lost.length > 0) throw courierError.leaseLost(queue, lost);
+  }
+
+  async extendLease(queue: string, task: CourierTask): Promise<void> {
+    this.#held(queue, task, (held, found) => found.extend(held));
+  }
+
+  async bulkExtendLeases(queue: string, tasks: readonly CourierTask[]): Promise<CourierTask[]> {
+    const found = this.#find(queue);
+    return tasks.filter(({ id, lease }) => {
+      const held = found?.findLeased(id, lease);
+      if (held !== undefined) found?.extend(held);
+      return held === undefined;
+    });
+  }
+
+  async releaseTask(queue: string, task: CourierTask): Promise<void> {
+    this.#held(queue, task, (held, found) => found.release(held));
+  }
+
+  async tellClient(queue: string, task: CourierTask, news: CourierNews): Promise<void> {
+    this.#held(queue, task, (held, found) => {
+      found.tellClient(held, this.#copy(news, 'MESSAGE_NOT_CLONEABLE', `what was said of task '${task.id}'`));
+    });
+  }
+
+  async heedTask(queue: string, task: CourierTask, hear: (order: CourierOrder) => void): Promise<() => void> {
+    const found = this.#find(queue);
+    if (found !== undefined) return found.heed(task.id, task.lease, hear);
+    callSafely(hear, { kind: 'lost' }, (problem) => console.error('MemoryTaskCourier: a listener failed:', problem));
+    return () => {};
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    for (const queue of [...this.#queues.values()]) queue.close(courierError.courierClosed());
+    this.#queues.clear();
+  }
+}
+
+/** It is the same in all copies. */
+function isPlain(value: unknown): boolean {
+  return value === null || (typeof value !== 'object' && typeof value !== 'function' && typeof value !== 'symbol');
+}

@@ -1,0 +1,123 @@
+/**
+ * One wait in a line of waits. It ends once: by what it waits for, its time-out, or its signal; then it is out of the
+ * line, and neither timer nor listener is left.
+ */
+import { Timer } from '../clock.ts';
+import { Fifo, type FifoItem } from '../scheduling/fifo.ts';
+import { type Priority, priorities } from '../scheduling/priority-pool.ts';
+import { onAbort } from '../task/on-abort.ts';
+import type { WaitOptions } from './courier.ts';
+
+let waits = 0;
+
+export class Wait<T> implements FifoItem<Wait<T>> {
+  next: Wait<T> | undefined = undefined;
+  previous: Wait<T> | undefined = undefined;
+  readonly promise: Promise<T>;
+  readonly #sequence: number;
+  readonly #line: Fifo<Wait<T>>;
+  #resolve!: (value: T) => void;
+  #reject!: (error: unknown) => void;
+  #isOver = false;
+  #timer: Timer | undefined;
+  #unlisten: (() => void) | undefined;
+
+  /**
+   * Joins the line.
+   * @param giveUp Is called when its time is over, to end it; and when its signal has ended it.
+   */
+  constructor(line: Fifo<Wait<T>>, { timeoutMs, signal }: WaitOptions, giveUp: () => void) {
+    waits += 1;
+    this.#sequence = waits;
+    this.#line = line;
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    line.push(this);
+    if (signal?.aborted) {
+      this.reject(signal.reason);
+      return;
+    }
+    if (signal !== undefined) {
+      this.#unlisten = onAbort(signal, () => {
+        this.reject(signal.reason);
+        giveUp();
+      });
+    }
+    if (timeoutMs !== undefined) this.#timer = new Timer(timeoutMs, giveUp);
+  }
+
+  isBefore(other: Wait<T>): boolean {
+    return this.#sequence < other.#sequence;
+  }
+
+  resolve(value: T): void {
+    if (this.#leave()) this.#resolve(value);
+  }
+
+  reject(error: unknown): void {
+    if (this.#leave()) this.#reject(error);
+  }
+
+  #leave(): boolean {
+    if (this.#isOver) return false;
+    this.#isOver = true;
+    this.#line.remove(this);
+    this.#timer?.cancel();
+    this.#unlisten?.();
+    return true;
+  }
+}
+
+/** Ends all waits of a line. */
+export function rejectAll<T>(line: Fifo<Wait<T>>, error: unknown): void {
+  for (let wait = line.first; wait !== undefined; wait = line.first) wait.reject(error);
+}
+
+/** A worker that waits for at most `max` tasks of one priority and above. */
+export class WorkerWait<T> extends Wait<T[]> {
+  readonly max: number;
+  readonly minPriority: Priority;
+
+  constructor(lines: WorkerLines<T>, max: number, minPriority: Priority, options: WaitOptions, giveUp: () => void) {
+    super(lines.of(minPriority), options, () => {
+      this.resolve([]);
+      giveUp();
+    });
+    this.max = max;
+    this.minPriority = minPriority;
+  }
+}
+
+/** The workers that wait, by what they take. */
+export class WorkerLines<T> {
+  readonly #lines: Readonly<Record<Priority, Fifo<Wait<T[]>>>> = {
+    critical: new Fifo(),
+    high: new Fifo(),
+    normal: new Fifo(),
+    low: new Fifo(),
+  };
+
+  of(minPriority: Priority): Fifo<Wait<T[]>> {
+    return this.#lines[minPriority];
+  }
+
+  get isEmpty(): boolean {
+    return priorities.every((each) => this.#lines[each].size === 0);
+  }
+
+  /** Of those that take a task of this priority, the one that has waited longest. */
+  first(priority: Priority): WorkerWait<T> | undefined {
+    let first: Wait<T[]> | undefined;
+    for (let i = priorities.indexOf(priority); i < priorities.length; i += 1) {
+      const wait = this.#lines[priorities[i] as Priority].first;
+      if (wait !== undefined && (first === undefined || wait.isBefore(first))) first = wait;
+    }
+    return first as WorkerWait<T> | undefined;
+  }
+
+  rejectAll(error: unknown): void {
+    for (const each of priorities) rejectAll(this.#lines[each], error);
+  }
+}
