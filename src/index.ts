@@ -1,4 +1,6 @@
 /** The public names of taskwarden, and nothing else. */
+export { BaseWorker, type BaseWorkerOptions, type BulkResults, type PerformOptions } from './couriers/base-worker.ts';
+export { ClassicWorker, type ClassicWorkerOptions } from './couriers/classic-worker.ts';
 export type {
   AddOptions,
   BulkAddOptions,
@@ -13,7 +15,11 @@ export type {
   WaitOptions,
   WorkerTaskCourier,
 } from './couriers/courier.ts';
+export type { CourierCall } from './couriers/courier-call.ts';
 export { type MemoryCourierOptions, MemoryTaskCourier } from './couriers/memory-courier.ts';
+export type { TaskAndResult } from './couriers/task-results.ts';
+export type { CourierTaskContext, TaskOrder } from './couriers/tasks-in-hand.ts';
+export { viaCourier } from './couriers/via-courier.ts';
 export { type ErrorCode, type ErrorFacts, errorCodes, TaskwardenError } from './errors.ts';
 export type { EventListener, EventName, StopReport, SupervisorEmitter, SupervisorEvents } from './events.ts';
 export type { RecycleOptions } from './lanes/renewal.ts';

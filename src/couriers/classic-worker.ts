@@ -92,7 +92,7 @@ function taskOf(name: string, target: TaskFunction): BackgroundTask<TaskFunction
 
 /** Lets the task and its client talk until the task has ended; then gives its result, or throws its error. */
 async function converse(handle: TaskHandle<unknown>, context: CourierTaskContext): Promise<unknown> {
-  handle.onProgress((progress) => context.tell({ kind: 'progress', progress }));
+  handle.onProgress((progress) => void context.tell({ kind: 'progress', progress }));
   context.heed((order) => (order.kind === 'stop' ? handle.stop() : handle.send(order.data)));
   for await (const data of handle.messages()) await context.tell({ kind: 'message', data });
   return handle;

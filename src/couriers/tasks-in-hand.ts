@@ -20,7 +20,7 @@ export interface CourierTaskContext {
   /** Says something to the client. False if nobody heard it, because the task is not this worker's any more. */
   tell(news: CourierNews): Promise<boolean>;
   /** Hears what the client says, from the first that was not heard. One hears at a time. */
-  heed(hear: (order: TaskOrder) => void): void;
+  heed(hear: (order: TaskOrder) => unknown): void;
   /** Gives the task back to the queue, before those that wait: this was no attempt. What it then results in is dropped. */
   release(): Promise<void>;
 }
@@ -95,7 +95,7 @@ class TaskInHand<D> implements CourierTaskContext {
   #hasBegun = false;
   #abort: AbortController | undefined;
   #reason: TaskwardenError | undefined;
-  #hear: ((order: TaskOrder) => void) | undefined;
+  #hear: ((order: TaskOrder) => unknown) | undefined;
   readonly #unheard: TaskOrder[] = [];
   #unheed: (() => void) | undefined;
 
@@ -146,7 +146,7 @@ class TaskInHand<D> implements CourierTaskContext {
     }
   }
 
-  heed(hear: (order: TaskOrder) => void): void {
+  heed(hear: (order: TaskOrder) => unknown): void {
     this.#hear = hear;
     for (const order of this.#unheard.splice(0)) this.#pass(order);
   }
@@ -183,7 +183,7 @@ class TaskInHand<D> implements CourierTaskContext {
   }
 
   #pass(order: TaskOrder): void {
-    const hear = this.#hear as (order: TaskOrder) => void;
+    const hear = this.#hear as (order: TaskOrder) => unknown;
     if (this.isHeld) callSafely(hear, order, (problem) => this.#onTrouble(problem, this.task));
   }
 

@@ -1,0 +1,184 @@
+/**
+ * viaCourier: calls of a background task that travel by a courier to whichever machine serves a queue. A relay on the event
+ * loop stands for each call: it adds the courier's task, passes on what both sides say, and gives the result.
+ */
+import { Timer } from '../clock.ts';
+import { TaskwardenError } from '../errors.ts';
+import { is, rules } from '../options.ts';
+import { type BackgroundTask, type TaskPlan, wrapPlan } from '../task/background-task.ts';
+import { currentRun, type RunningTask } from '../task/context.ts';
+import { defineBySource, type TaskFunction } from '../task/definition.ts';
+import { isHost, isInert } from '../task/inert.ts';
+import type { ResolvedTaskOptions } from '../task/task-options.ts';
+import { courierRule } from './base-worker.ts';
+import type { AddOptions, ClientTaskCourier, CourierNews } from './courier.ts';
+import type { CourierCall } from './courier-call.ts';
+import type { TaskOrder } from './tasks-in-hand.ts';
+
+/**
+ * The task as one that a worker of the queue runs: a `ClassicWorker` with that name in its `functions`. Its options mean what
+ * they always do, and `retries`, `retryDelayMs` and `delayMs` are the courier's. Where it runs, and what happens when a
+ * thread dies under it, is for the worker's definition to say; and so is `timeoutMs`, which `with()` can only shorten. Its
+ * handle is `'started'` as soon as the courier is asked. Can't be called inside a thread or child: `NOT_IN_PROGRAM`.
+ */
+export function viaCourier<F extends TaskFunction>(
+  courier: ClientTaskCourier,
+  queue: string,
+  task: BackgroundTask<F>,
+): BackgroundTask<F> {
+  courierRule(courier, 'the courier of viaCourier()');
+  rules.string(queue, 'the queue of viaCourier()');
+  backgroundTaskRule(task, 'the task of viaCourier()');
+  const plan = new RelayPlan(courier, queue, task.spec.definition.name, task.spec.options);
+  return wrapPlan(plan, task.spec.options) as unknown as BackgroundTask<F>;
+}
+
+const backgroundTaskRule = is('a background task', (value) => typeof value === 'function' && 'spec' in value);
+
+class RelayPlan implements TaskPlan {
+  readonly name: string;
+  readonly #courier: ClientTaskCourier;
+  readonly #queue: string;
+  /** What the worker knows of the task by itself. */
+  readonly #defined: ResolvedTaskOptions;
+
+  constructor(courier: ClientTaskCourier, queue: string, name: string, defined: ResolvedTaskOptions) {
+    this.name = defined.name ?? name;
+    this.#courier = courier;
+    this.#queue = queue;
+    this.#defined = defined;
+  }
+
+  specOf(options: ResolvedTaskOptions): BackgroundTask<TaskFunction>['spec'] {
+    const { delayMs = 0, retries, retryDelayMs, retryIf, timeoutMs, queueTimeoutMs, transfer, ...own } = options;
+    if (retryIf !== undefined) {
+      throw new TypeError(
+        `option "retryIf" of task "${this.name}" is a function, and can't go by a courier: ` +
+          'set it to undefined for viaCourier(), or retry in your own code',
+      );
+    }
+    const courier = this.#courier;
+    const queue = this.#queue;
+    const limit = timeoutMs !== undefined && timeoutMs !== this.#defined.timeoutMs && { timeoutMs };
+    const order: AddOptions = {
+      priority: own.priority,
+      delayMs,
+      ...(retries !== undefined && { retries }),
+      ...(retryDelayMs !== undefined && { retryDelayMs }),
+    };
+    const fn = (...args: unknown[]) =>
+      new Relay(courier, queue, currentRun() as RunningTask).run(
+        { function: this.name, args, ...limit },
+        { ...order, id: own.taskId === undefined ? (currentRun() as RunningTask).id : crypto.randomUUID() },
+        queueTimeoutMs === undefined ? Infinity : delayMs + queueTimeoutMs,
+      );
+    return {
+      definition: defineBySource(this.name, fn),
+      options: Object.freeze({ ...own, type: 'loop', crashRetries: 0 }),
+    };
+  }
+
+  argsOf(args: readonly unknown[]): readonly unknown[] {
+    if (!isHost() || isInert()) return args;
+    const message = `task "${this.name}" goes by a courier, which only the program itself can ask: call it there`;
+    throw new TaskwardenError('NOT_IN_PROGRAM', message);
+  }
+
+  over(): TaskPlan {
+    throw new TypeError(`task "${this.name}" goes by a courier, and can't get its TaskContext as first argument`);
+  }
+}
+
+/** One call. */
+class Relay {
+  readonly #courier: ClientTaskCourier;
+  readonly #queue: string;
+  readonly #run: RunningTask;
+  #id = '';
+  /** Fires if no worker has begun in time. */
+  #timer: Timer | undefined;
+  #expiry: TaskwardenError | undefined;
+  /** Why the task is canceled here. */
+  #canceled: { readonly reason: unknown } | undefined;
+  #isAdded = false;
+
+  constructor(courier: ClientTaskCourier, queue: string, run: RunningTask) {
+    this.#courier = courier;
+    this.#queue = queue;
+    this.#run = run;
+  }
+
+  async run(call: CourierCall, order: AddOptions & { readonly id: string }, waitMs: number): Promise<unknown> {
+    this.#id = order.id;
+    this.#run.onStop = (reason) => this.#asked(reason);
+    const unfollow = await this.#courier.followTask(this.#queue, this.#id, (news) => this.#hear(news));
+    try {
+      if (this.#canceled !== undefined) throw this.#canceled.reason;
+      this.#timer = new Timer(waitMs, () => this.#expire(waitMs));
+      await this.#courier.addTaskToQueue(this.#queue, call, order);
+      this.#isAdded = true;
+      this.#cancelIfAsked();
+      void this.#passOn();
+      return await this.#courier.waitForTaskResult(this.#queue, this.#id);
+    } catch (error) {
+      throw this.#expiry !== undefined && isCanceled(error) ? this.#expiry : error;
+    } finally {
+      this.#run.onStop = undefined;
+      this.#timer?.cancel();
+      unfollow();
+    }
+  }
+
+  #hear(news: CourierNews): void {
+    if (news.kind === 'started') this.#timer?.cancel();
+    else if (news.kind === 'progress') this.#run.progress(news.progress.fraction, news.progress.note);
+    else void this.#run.send(news.data);
+  }
+
+  /** To be told to finish is for `#passOn`, which says first what was sent before. */
+  #asked(reason: unknown): void {
+    if (reason instanceof TaskwardenError && reason.code === 'TASK_STOPPED') return;
+    this.#canceled = { reason };
+    this.#cancelIfAsked();
+  }
+
+  #cancelIfAsked(): void {
+    if (this.#isAdded && this.#canceled !== undefined) void this.#cancel(this.#canceled.reason);
+  }
+
+  /** What is sent to the task, in order, until it has ended or is asked to finish. */
+  async #passOn(): Promise<void> {
+    const tell = (order: TaskOrder) => this.#courier.tellTask(this.#queue, this.#id, order);
+    try {
+      for (;;) {
+        const data = await this.#run.recv();
+        if (this.#run.hasEnded) return;
+        if (data === undefined && this.#run.stopped) break;
+        await tell({ kind: 'message', data });
+      }
+      if (this.#canceled === undefined) await tell({ kind: 'stop' });
+    } catch {
+      // It has ended; or the courier fails, and then so does the wait for the result.
+    }
+  }
+
+  #expire(timeoutMs: number): void {
+    const message = `task "${this.#run.name}" waited longer than its ${timeoutMs} ms, and no worker has begun it`;
+    this.#expiry = new TaskwardenError('TASK_EXPIRED', message, { taskId: this.#run.id, timeoutMs });
+    this.#canceled ??= { reason: this.#expiry };
+    this.#cancelIfAsked();
+  }
+
+  async #cancel(reason: unknown): Promise<void> {
+    try {
+      await this.#courier.cancelTask(this.#queue, this.#id, reason);
+    } catch {
+      // The reason may be none that can be copied; if the courier fails, so does the wait for the result.
+      await this.#courier.cancelTask(this.#queue, this.#id).catch(() => {});
+    }
+  }
+}
+
+function isCanceled(error: unknown): boolean {
+  return error instanceof TaskwardenError && error.code === 'TASK_CANCELED';
+}
