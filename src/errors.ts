@@ -36,6 +36,8 @@ export const errorCodes = {
   TASK_MALFORMED: 'The data of a task from a courier is not what a `ClassicWorker` takes: `{ function: name, args }`.',
   FUNCTION_NOT_ALLOWED: 'A task from a courier asks for a function that is not in the allow-list of the worker.',
   DUPLICATE_MODULE_NAME: 'The supervisor has a module of that name already.',
+  OBJECT_NOT_FOUND:
+    'A thread or child uses a courier that the program has not made, or can not tell from others: name it.',
   NOT_IN_PROGRAM: 'A task in a thread or child asked for what only the program itself can do.',
   NOT_IN_TASK: '`currentTask()` was called outside a task; or a thread or child called a task for one that had ended.',
 } as const;

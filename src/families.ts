@@ -164,6 +164,7 @@ export class Families {
     const known = this.#children.get(child);
     if (known?.tell === undefined) return;
     this.#children.set(child, { ...known, tell: undefined });
+    if (child.definition.callKind !== undefined) child.awaited = false;
     this.#parts.free(child);
   }
 
@@ -175,7 +176,12 @@ export class Families {
     parent.isParent = false;
     if (family.awaited.size > 0 && !parent.isSettled) this.#parts.resume(parent);
     if (reason === undefined) {
-      for (const child of family.children) this.#leave(child);
+      for (const child of family.children) {
+        this.#leave(child);
+        if (child.definition.callKind === 'wait') {
+          this.#parts.cancel(child, `task "${parent.name}", which called it, has ended`);
+        }
+      }
       return;
     }
     const message = `task "${parent.name}", which called it, has been ended`;

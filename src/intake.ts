@@ -87,6 +87,7 @@ export class Intake {
     const resolved = resolveTaskOptions({ ...options, ...module, taskId: id }, 'a task');
     const task = this.#newTask({ definition: definitionOf(definition), options: resolved }, args);
     if (carried !== undefined && options.type !== 'loop') task.carried = carried;
+    if (task.definition.callKind !== undefined) task.awaited = true;
     const tell = (news: TaskNews) => dispatcher.tell(parent, { topic: 'news', id, news });
     dispatcher.families.adopt(parent, task, (news) => {
       try {

@@ -185,7 +185,8 @@ describe('layers', () => {
 
   it('nothing but places knows a place where tasks run; the dispatcher knows the contract', () => {
     const above = src.filter(({ path }) => !isLane(path) && path !== 'src/places.ts');
-    expect(broken(above, ({ target, isTypeOnly }) => isLane(target) && !isTypeOnly)).toEqual([]);
+    const isPlace = (target: string) => isLane(target) && target !== 'src/lanes/error-codec.ts';
+    expect(broken(above, ({ target, isTypeOnly }) => isPlace(target) && !isTypeOnly)).toEqual([]);
   });
 
   it('nobody imports the other side of a lane', () => {

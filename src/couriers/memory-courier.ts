@@ -1,9 +1,12 @@
 /**
  * MemoryTaskCourier: the courier within one program, without a server. What it holds is gone when the program ends.
- * Nothing in it keeps the process alive.
+ * Nothing in it keeps the process alive. In a thread or child it stands in for that of the program.
  */
 import { arrayOf, checkOptions, is, oneOf, type Rule, rules } from '../options.ts';
 import { priorities } from '../scheduling/priority-pool.ts';
+import { callSite } from '../task/definition.ts';
+import { isHost } from '../task/inert.ts';
+import { concealObject, exposeObject, type ObjectName } from '../task/program-object.ts';
 import type {
   AddOptions,
   BulkAddOptions,
@@ -16,6 +19,8 @@ import type {
   FetchOptions,
   WaitOptions,
 } from './courier.ts';
+import { CourierDesk } from './courier-desk.ts';
+import { courierStandIn } from './courier-stand-in.ts';
 import { MemoryStore } from './memory-store.ts';
 
 export interface MemoryCourierOptions {
@@ -62,15 +67,31 @@ const fetchRules: Readonly<Record<keyof FetchOptions, Rule>> = { minPriority: on
 const letterRules: Readonly<Record<string, Rule>> = { offset: rules.count, max: rules.positiveCountOrInfinity };
 const isId = arrayOf('an array of ids', (id) => typeof id === 'string');
 
+/**
+ * Carries tasks from clients to workers, and results back, within one program: its threads and children, too. A file that
+ * both sides import makes it, with the same `name`; what tasks call there is done by the one of the program.
+ */
 export class MemoryTaskCourier implements ClientWorkerTaskCourier {
   readonly leaseMs: number;
   readonly #store: ClientWorkerTaskCourier;
+  readonly #name: ObjectName;
+  /** In the program: threads can call it while this courier is held. */
+  readonly #desk: CourierDesk | undefined;
 
+  /** @throws TypeError or RangeError for an option that is unknown or bad, or if another has the `name`. */
   constructor(options: MemoryCourierOptions = {}) {
     checkOptions(options, courierRules, 'MemoryTaskCourier');
     const { leaseMs = 30_000, resultTtlMs = 3_600_000, maxQueued = Infinity, maxStalls = 3, copies = true } = options;
     this.leaseMs = leaseMs;
-    this.#store = new MemoryStore({ leaseMs, resultTtlMs, maxQueued, maxStalls, copies });
+    this.#name = { kind: 'MemoryTaskCourier', name: options.name, place: callSite(new.target) };
+    if (isHost()) {
+      this.#store = courierStandIn(this.#name, leaseMs);
+    } else {
+      const store = new MemoryStore({ leaseMs, resultTtlMs, maxQueued, maxStalls, copies });
+      this.#store = store;
+      this.#desk = new CourierDesk(store);
+      exposeObject(this.#name, this.#desk);
+    }
   }
 
   async addTaskToQueue(queue: string, data: unknown, options: AddOptions = {}): Promise<string> {
@@ -190,6 +211,7 @@ export class MemoryTaskCourier implements ClientWorkerTaskCourier {
   }
 
   async close(): Promise<void> {
+    if (this.#desk !== undefined) concealObject(this.#name, this.#desk);
     return this.#store.close();
   }
 }

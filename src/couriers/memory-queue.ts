@@ -2,7 +2,6 @@
  * One queue of a memory courier: what of its tasks waits, is held back, is out with workers, and has ended. Synchronous,
  * and O(1) but for bulks. All that happens ends in `#flow`, which lets tasks in that wait for room, and serves workers.
  */
-import { callSafely } from '../call-safely.ts';
 import { Timer } from '../clock.ts';
 import { backoffMs } from '../scheduling/backoff.ts';
 import { Fifo } from '../scheduling/fifo.ts';
@@ -11,7 +10,8 @@ import type { CourierNews, CourierOrder, CourierQueueInfo, DeadLetter, WaitOptio
 import * as courierError from './courier-error.ts';
 import { DeadLetters } from './dead-letters.ts';
 import { DueQueue } from './due-queue.ts';
-import type { MemoryTask } from './memory-task.ts';
+import { type Listener, Listeners, say } from './listeners.ts';
+import type { MemoryTask, MemoryTaskEnd } from './memory-task.ts';
 import { rejectAll, Wait, WorkerLines, WorkerWait } from './wait.ts';
 import { WaitingTasks } from './waiting-tasks.ts';
 
@@ -39,8 +39,6 @@ class Adder extends Wait<void> {
   }
 }
 
-type Hear<T> = (what: T) => void;
-
 export class MemoryQueue {
   readonly name: string;
   readonly #parts: MemoryQueueParts;
@@ -52,7 +50,7 @@ export class MemoryQueue {
   readonly #dead = new DeadLetters();
   readonly #workers = new WorkerLines<MemoryTask>();
   readonly #adders = new Fifo<Wait<void>>();
-  readonly #followers = new Map<string, Set<Hear<CourierNews>>>();
+  readonly #followers = new Map<string, Listeners<CourierNews>>();
 
   constructor(name: string, parts: MemoryQueueParts) {
     this.name = name;
@@ -139,7 +137,6 @@ export class MemoryQueue {
 
   #putBack(task: MemoryTask): void {
     task.state = 'waiting';
-    task.heeders = undefined;
     this.#waiting.putBack(task);
   }
 
@@ -224,8 +221,8 @@ export class MemoryQueue {
       return;
     }
     task.failures += 1;
-    task.heeders = undefined;
     this.#delay(task, backoffMs(task.retryDelayMs, task.failures));
+    task.letGo();
   }
 
   extend(task: MemoryTask): void {
@@ -236,21 +233,23 @@ export class MemoryQueue {
     this.#leased.remove(task);
     task.attempts -= 1;
     this.#putBack(task);
+    task.letGo();
     this.#flow();
   }
 
   /** Its lease ran out. */
   #lose(task: MemoryTask): void {
     task.stalls += 1;
-    const { heeders = [] } = task;
-    if (task.stalls < this.#parts.maxStalls) this.#putBack(task);
-    else this.#end(task, 'failed', courierError.taskStalled(this.name, task.id, task.stalls));
-    for (const hear of heeders) callSafely(hear, { kind: 'lost' }, complain);
+    if (task.stalls < this.#parts.maxStalls) {
+      this.#putBack(task);
+      task.letGo({ kind: 'lost' });
+    } else {
+      this.#end(task, 'failed', courierError.taskStalled(this.name, task.id, task.stalls), { kind: 'lost' });
+    }
   }
 
   cancel(task: MemoryTask, reason: unknown): boolean {
     if (task.hasEnded) return false;
-    const { heeders = [] } = task;
     if (task.state === 'leased') {
       this.#leased.remove(task);
     } else if (task.state === 'delayed') {
@@ -258,17 +257,16 @@ export class MemoryQueue {
     } else {
       this.#waiting.remove(task);
     }
-    this.#end(task, 'canceled', courierError.taskCanceled(this.name, task.id, reason));
-    for (const hear of heeders) callSafely(hear, { kind: 'cancel', reason }, complain);
+    this.#end(task, 'canceled', courierError.taskCanceled(this.name, task.id, reason), { kind: 'cancel', reason });
     this.#flow();
     return true;
   }
 
-  #end(task: MemoryTask, state: 'completed' | 'failed' | 'canceled', outcome: unknown): void {
+  /** @param last What its worker hears. */
+  #end(task: MemoryTask, state: MemoryTaskEnd, outcome: unknown, last?: CourierOrder): void {
     task.state = state;
     task.outcome = outcome;
     task.isKept = true;
-    task.heeders = undefined;
     task.orders.length = 0;
     if (state === 'failed') {
       task.timeFailed = Date.now();
@@ -276,10 +274,12 @@ export class MemoryQueue {
     } else {
       task.data = undefined;
     }
+    this.#followers.get(task.id)?.end();
     this.#followers.delete(task.id);
     this.#ended.push(task);
-    if (!task.isAwaited) return;
-    for (let wait = task.waits.first; wait !== undefined; wait = task.waits.first) {
+    task.letGo(last);
+    while (task.isAwaited) {
+      const wait = task.waits.first as Wait<unknown>;
       if (state === 'completed') wait.resolve(outcome);
       else wait.reject(outcome);
     }
@@ -303,36 +303,39 @@ export class MemoryQueue {
   tellTask(task: MemoryTask, order: CourierOrder): void {
     if (task.hasEnded) return;
     task.orders.push(order);
-    for (const hear of task.heeders ?? []) callSafely(hear, order, complain);
+    task.heeders?.say(order);
   }
 
   /** From the first order on; without the lease, how it was lost. */
-  heed(id: string, lease: string, hear: Hear<CourierOrder>): () => void {
+  heed(id: string, lease: string, listener: Listener<CourierOrder>): () => void {
     const task = this.#tasks.get(id);
     if (task?.state === 'leased' && task.lease === lease) {
-      task.heeders ??= new Set();
+      task.heeders ??= new Listeners();
       const { heeders } = task;
-      heeders.add(hear);
-      for (const order of task.orders) callSafely(hear, order, complain);
-      return () => heeders.delete(hear);
+      heeders.add(listener);
+      for (const order of task.orders) say(listener, order);
+      return () => heeders.delete(listener);
     }
     const isCanceled = task?.state === 'canceled' && task.lease === lease;
-    const reason = isCanceled ? (task.outcome as Error).cause : undefined;
-    callSafely(hear, isCanceled ? { kind: 'cancel', reason } : { kind: 'lost' }, complain);
+    say(listener, isCanceled ? { kind: 'cancel', reason: (task.outcome as Error).cause } : { kind: 'lost' });
+    listener.end?.();
     return () => {};
   }
 
   tellClient({ id }: MemoryTask, news: CourierNews): void {
-    for (const hear of this.#followers.get(id) ?? []) callSafely(hear, news, complain);
+    this.#followers.get(id)?.say(news);
   }
 
-  follow(id: string, hear: Hear<CourierNews>): () => void {
-    if (this.#tasks.get(id)?.hasEnded) return () => {};
-    const followers = this.#followers.get(id) ?? new Set();
+  follow(id: string, listener: Listener<CourierNews>): () => void {
+    if (this.#tasks.get(id)?.hasEnded) {
+      listener.end?.();
+      return () => {};
+    }
+    const followers = this.#followers.get(id) ?? new Listeners();
     this.#followers.set(id, followers);
-    followers.add(hear);
+    followers.add(listener);
     return () => {
-      followers.delete(hear);
+      followers.delete(listener);
       if (followers.size > 0 || this.#followers.get(id) !== followers) return;
       this.#followers.delete(id);
       this.#leaveIfEmpty();
@@ -386,14 +389,12 @@ export class MemoryQueue {
     for (const task of this.#tasks.values()) {
       task.timer?.cancel();
       if (task.isAwaited) rejectAll(task.waits, error);
+      task.letGo();
     }
     this.#workers.rejectAll(error);
     rejectAll(this.#adders, error);
+    for (const followers of this.#followers.values()) followers.end();
     this.#followers.clear();
     this.#tasks.clear();
   }
-}
-
-function complain(problem: unknown): void {
-  console.error('MemoryTaskCourier: a listener failed:', problem);
 }

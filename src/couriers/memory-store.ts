@@ -2,7 +2,6 @@
  * The queues of a memory courier, in the program that made it. What it is given is copied, and again what it gives, so
  * that nobody sees what others change; an error stays the object that it is. It takes its options to be checked.
  */
-import { callSafely } from '../call-safely.ts';
 import { type ErrorCode, TaskwardenError } from '../errors.ts';
 import type { Priority } from '../scheduling/priority-pool.ts';
 import { newIdPrefix, taskId } from '../task/task-id.ts';
@@ -162,8 +161,14 @@ export class MemoryStore implements ClientWorkerTaskCourier {
     this.#queue(queue).tellTask(task, copy);
   }
 
-  async followTask(queue: string, id: string, hear: (news: CourierNews) => void): Promise<() => void> {
-    return this.#queue(queue).follow(id, hear);
+  /** @param end Is called when nothing more will be heard. */
+  async followTask(
+    queue: string,
+    id: string,
+    hear: (news: CourierNews) => void,
+    end?: () => void,
+  ): Promise<() => void> {
+    return this.#queue(queue).follow(id, { hear, end });
   }
 
   async getDeadLetters(
@@ -258,11 +263,14 @@ export class MemoryStore implements ClientWorkerTaskCourier {
     });
   }
 
-  async heedTask(queue: string, task: CourierTask, hear: (order: CourierOrder) => void): Promise<() => void> {
-    const found = this.#find(queue);
-    if (found !== undefined) return found.heed(task.id, task.lease, hear);
-    callSafely(hear, { kind: 'lost' }, (problem) => console.error('MemoryTaskCourier: a listener failed:', problem));
-    return () => {};
+  /** @param end Is called when nothing more will be heard. */
+  async heedTask(
+    queue: string,
+    task: CourierTask,
+    hear: (order: CourierOrder) => void,
+    end?: () => void,
+  ): Promise<() => void> {
+    return this.#queue(queue).heed(task.id, task.lease, { hear, end });
   }
 
   async close(): Promise<void> {

@@ -11,9 +11,11 @@ import { Fifo } from '../scheduling/fifo.ts';
 import type { Priority } from '../scheduling/priority-pool.ts';
 import type { AddOptions, CourierOrder } from './courier.ts';
 import type { DueItem } from './due-queue.ts';
+import type { Listeners } from './listeners.ts';
 import type { Wait } from './wait.ts';
 
-export type MemoryTaskState = 'delayed' | 'waiting' | 'leased' | 'completed' | 'failed' | 'canceled';
+export type MemoryTaskEnd = 'completed' | 'failed' | 'canceled';
+export type MemoryTaskState = 'delayed' | 'waiting' | 'leased' | MemoryTaskEnd;
 
 export class MemoryTask implements DueItem<MemoryTask> {
   next: MemoryTask | undefined = undefined;
@@ -49,7 +51,7 @@ export class MemoryTask implements DueItem<MemoryTask> {
   /** All that the client has said. */
   readonly orders: CourierOrder[] = [];
   /** The worker that has it. */
-  heeders: Set<(order: CourierOrder) => void> | undefined = undefined;
+  heeders: Listeners<CourierOrder> | undefined = undefined;
   #waits: Fifo<Wait<unknown>> | undefined = undefined;
 
   constructor(id: string, data: unknown, options: AddOptions) {
@@ -74,6 +76,13 @@ export class MemoryTask implements DueItem<MemoryTask> {
 
   get hasEnded(): boolean {
     return this.state === 'completed' || this.state === 'failed' || this.state === 'canceled';
+  }
+
+  /** No worker has it any more. @param last What those who had it hear. */
+  letGo(last?: CourierOrder): void {
+    const { heeders } = this;
+    this.heeders = undefined;
+    heeders?.end(last);
   }
 
   isBefore(other: MemoryTask): boolean {

@@ -32,6 +32,8 @@ export interface Definition extends WireDefinition {
   readonly fn?: TaskFunction;
   /** What `this` is in the function: the class, for a decorated static method. */
   receiver?: unknown;
+  /** Its tasks are calls from threads and children, who hear of failures; a `wait` is canceled when its caller has ended. */
+  callKind?: 'call' | 'wait';
 }
 
 interface Registration {
@@ -217,8 +219,10 @@ function nextIndex(): number {
   return registry.definitions;
 }
 
-/** Where `callee` was called, as `at file:line:column`. */
-export function callSite(callee: (...args: never[]) => unknown): string {
+/** Where `callee` was called, or made an instance, as `at file:line:column`. */
+export function callSite(
+  callee: ((...args: never[]) => unknown) | (abstract new (...args: never[]) => unknown),
+): string {
   const site: { stack?: string } = {};
   Error.captureStackTrace(site, callee);
   return site.stack?.split('\n')[1]?.trim() ?? 'at an unknown place';

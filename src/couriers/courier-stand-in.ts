@@ -1,0 +1,66 @@
+/** A memory courier in a thread or child: it stands in for that of the program, whose desk it calls. */
+import { type ErrorCode, TaskwardenError } from '../errors.ts';
+import { decodeThrown, encodeThrown, type WireThrown } from '../lanes/error-codec.ts';
+import { callProgram, hearProgram, type ObjectName } from '../task/program-object.ts';
+import type { ClientWorkerTaskCourier, CourierNews, CourierOrder, CourierTask, DeadLetter } from './courier.ts';
+
+type Method = Exclude<keyof ClientWorkerTaskCourier, 'leaseMs'>;
+
+/** Methods with a signal in their options, which come last, and whether they wait. */
+const signaled: ReadonlyMap<string, boolean> = new Map([
+  ['addTaskToQueue', false],
+  ['bulkAddTasksToQueue', false],
+  ['waitForTaskResult', true],
+  ['waitForTask', true],
+  ['bulkWaitForTasks', true],
+]);
+
+/** What can't be copied, where it is no data of a task. */
+const notCloneable: ReadonlyMap<string, ErrorCode> = new Map([
+  ['returnTaskResult', 'RESULT_NOT_CLONEABLE'],
+  ['bulkReturnTaskResults', 'RESULT_NOT_CLONEABLE'],
+  ['tellTask', 'MESSAGE_NOT_CLONEABLE'],
+  ['tellClient', 'MESSAGE_NOT_CLONEABLE'],
+]);
+
+/** A courier whose calls go to the one of that name in the program. */
+export function courierStandIn(name: ObjectName, leaseMs: number): ClientWorkerTaskCourier {
+  const call = (method: Method, args: readonly unknown[]) => callDesk(name, method, args);
+  const special = {
+    leaseMs,
+    returnTaskError: (queue: string, task: CourierTask, error: unknown) =>
+      call('returnTaskError', [queue, task, encodeThrown(error)]),
+    getDeadLetters: async (...args: unknown[]) => {
+      const letters = (await call('getDeadLetters', args)) as readonly DeadLetter[];
+      return letters.map((letter) => ({ ...letter, error: decodeThrown(letter.error as WireThrown) }));
+    },
+    followTask: (queue: string, id: string, hear: (news: CourierNews) => void) =>
+      hearProgram(name, 'followTask', [queue, id], (batch) => {
+        for (const news of batch as readonly CourierNews[]) hear(news);
+      }),
+    heedTask: (queue: string, task: CourierTask, hear: (order: CourierOrder) => void) =>
+      hearProgram(name, 'heedTask', [queue, task], (batch) => {
+        for (const order of batch as readonly (CourierOrder & { readonly thrown?: WireThrown })[]) {
+          hear(order.thrown === undefined ? order : { kind: 'cancel', reason: decodeThrown(order.thrown) });
+        }
+      }),
+  };
+  return new Proxy(special, {
+    get: (target, method) =>
+      method in target ? Reflect.get(target, method) : (...args: readonly unknown[]) => call(method as Method, args),
+  }) as unknown as ClientWorkerTaskCourier;
+}
+
+async function callDesk(name: ObjectName, method: Method, args: readonly unknown[]): Promise<unknown> {
+  const waits = signaled.get(method);
+  try {
+    if (waits === undefined) return await callProgram(name, method, args);
+    const { signal, ...plain } = args.at(-1) as { readonly signal?: AbortSignal };
+    return await callProgram(name, method, [...args.slice(0, -1), plain], { waits, signal });
+  } catch (error) {
+    const code = notCloneable.get(method);
+    if (code === undefined || !(error instanceof TaskwardenError) || error.code !== 'ARGUMENT_NOT_CLONEABLE')
+      throw error;
+    throw new TaskwardenError(code, error.message, { cause: error.cause });
+  }
+}
