@@ -39,7 +39,7 @@ export interface AddOptions {
   readonly retryDelayMs?: number;
   /** Waits for room in a queue that is full, instead of failing with `QUEUE_FULL`. Default: false. */
   readonly wait?: boolean;
-  /** Ends that wait, with its reason. */
+  /** Ends that wait, with its reason; one that has aborted adds nothing. */
   readonly signal?: AbortSignal;
 }
 
@@ -74,7 +74,7 @@ export type CourierOrder =
   /** The lease is lost: what the worker returns will be refused. */
   | { readonly kind: 'lost' };
 
-/** A task that failed for good. */
+/** A task that failed for good. It is kept until it is redriven or removed, when its error is no result any more, too. */
 export interface DeadLetter<D = unknown> {
   readonly id: string;
   readonly data: D;
@@ -103,7 +103,10 @@ export interface ClientTaskCourier {
    * `COURIER_CLOSED`; then nothing was added.
    */
   addTaskToQueue(queue: string, data: unknown, options?: AddOptions): Promise<string>;
-  /** All or none, but for `wait: true`, which adds them in order as room comes. Gives their ids, in order. */
+  /**
+   * All or none, but for `wait: true`, which adds them in order as room comes: when its signal ends that, those that were
+   * added stay. Gives their ids, in order.
+   */
   bulkAddTasksToQueue(queue: string, data: readonly unknown[], options?: BulkAddOptions): Promise<string[]>;
   /** The result. Rejects with the task's error if it failed, with `RESULT_NOT_READY`, or with `TASK_NOT_FOUND`. */
   getTaskResult<R = unknown>(queue: string, id: string): Promise<R>;
@@ -113,10 +116,15 @@ export interface ClientTaskCourier {
   checkForDone(queue: string, id: string): Promise<boolean>;
   /**
    * A task that waits is gone and never runs; the worker that has one is told. Waiting for its result then rejects with
-   * `TASK_CANCELED`, at once. Gives false if it had ended, or is not known.
+   * `TASK_CANCELED`, at once, its `cause` the reason; what the worker returns is refused with `LEASE_LOST`. No dead
+   * letter. Gives false if it had ended, or is not known.
    */
   cancelTask(queue: string, id: string, reason?: unknown): Promise<boolean>;
-  /** Says something to the worker that has the task, or will have it: what comes before is kept, in order. */
+  /**
+   * Says something to the worker that has the task, or will have it. All is kept until the task has ended, in order: the
+   * worker of each attempt hears it from the first on, since it begins anew. Rejects with `TASK_NOT_FOUND`, or
+   * `MESSAGE_NOT_CLONEABLE`; a task that has ended hears nothing, and that is no failure.
+   */
   tellTask(queue: string, id: string, order: CourierOrder & { kind: 'stop' | 'message' }): Promise<void>;
   /**
    * Hears what the worker says, until the task has ended or what it gives is called. Not kept for late listeners: choose
@@ -125,9 +133,12 @@ export interface ClientTaskCourier {
   followTask(queue: string, id: string, hear: (news: CourierNews) => void): Promise<() => void>;
   /** The oldest first. Default: 100 from the start. */
   getDeadLetters(queue: string, options?: { readonly offset?: number; readonly max?: number }): Promise<DeadLetter[]>;
-  /** Puts dead letters back to wait, with all their retries; without ids, all of the queue. Gives how many. */
+  /**
+   * Puts dead letters back to wait, as if they came anew: behind all others, with all their retries and leases, attempt 1,
+   * whether there is room or not. Their results can be waited for again. Without ids, all of the queue. Gives how many.
+   */
   redriveTasks(queue: string, ids?: readonly string[]): Promise<number>;
-  /** Forgets dead letters; without ids, all of the queue. Gives how many. */
+  /** Forgets dead letters, and their errors with them; without ids, all of the queue. Gives how many. */
   removeDeadLetters(queue: string, ids?: readonly string[]): Promise<number>;
   getQueueInfo(queue: string): Promise<CourierQueueInfo>;
   /** Ends all waits with `COURIER_CLOSED`; so does everything that is asked afterwards. */
@@ -146,7 +157,7 @@ export interface WorkerTaskCourier {
   bulkWaitForTasks(queue: string, max: number, options?: WaitOptions & FetchOptions): Promise<CourierTask[]>;
   /** Ends the task. Rejects with `LEASE_LOST`, `RESULT_NOT_CLONEABLE` or `COURIER_CLOSED`. */
   returnTaskResult(queue: string, task: CourierTask, result: unknown): Promise<void>;
-  /** Ends the attempt: the task is tried again if it has a retry left, or else has failed with this error. */
+  /** Ends the attempt: the task is tried again if it has a retry left, or else has failed with this error. Rejects with `LEASE_LOST`. */
   returnTaskError(queue: string, task: CourierTask, error: unknown): Promise<void>;
   /** Ends all whose lease is not lost; then rejects with `LEASE_LOST` if some were, naming them. */
   bulkReturnTaskResults(queue: string, results: readonly (readonly [CourierTask, unknown])[]): Promise<void>;
@@ -154,11 +165,14 @@ export interface WorkerTaskCourier {
   extendLease(queue: string, task: CourierTask): Promise<void>;
   /** The same for many. Gives those whose lease is lost. */
   bulkExtendLeases(queue: string, tasks: readonly CourierTask[]): Promise<CourierTask[]>;
-  /** Gives the task back, before those that wait; this was no attempt. */
+  /** Gives the task back, to where it was, before those that wait; this was no attempt. Rejects with `LEASE_LOST`. */
   releaseTask(queue: string, task: CourierTask): Promise<void>;
   /** Says something to whoever follows the task. Rejects with `LEASE_LOST`. */
   tellClient(queue: string, task: CourierTask, news: CourierNews): Promise<void>;
-  /** Hears what the client says, from what was kept on, and of the loss of the lease; until what it gives is called. */
+  /**
+   * Hears all that clients have said and say, from the first on, and of the loss of the lease, though that was before;
+   * until what it gives is called, or the worker has the task no more.
+   */
   heedTask(queue: string, task: CourierTask, hear: (order: CourierOrder) => void): Promise<() => void>;
   /** How long a lease holds, in milliseconds: extend it in good time. */
   readonly leaseMs: number;

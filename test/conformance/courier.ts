@@ -1,0 +1,793 @@
+/** What every courier promises, in its contract's order. Each courier runs this suite; what it carries survives JSON. */
+import {
+  type AddOptions,
+  type ClientWorkerTaskCourier,
+  type CourierNews,
+  type CourierOrder,
+  type CourierTask,
+  type Priority,
+  TaskwardenError,
+} from 'taskwarden';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { failure } from '../integration/listening.ts';
+
+export interface CourierKnobs {
+  readonly leaseMs?: number;
+  readonly resultTtlMs?: number;
+  readonly maxQueued?: number;
+  readonly maxStalls?: number;
+}
+
+export interface CourierUnderTest {
+  readonly name: string;
+  /** A new one, with nothing in it. Who makes it closes it. */
+  readonly create: (options: CourierKnobs) => Promise<ClientWorkerTaskCourier>;
+  /** A lease that is short, and still long enough for some calls, in milliseconds. */
+  readonly shortLeaseMs?: number;
+  /** It tells that data, results and messages can't be carried. Default: true. */
+  readonly refusesUncloneable?: boolean;
+}
+
+const longMs = 20_000;
+
+export function courierConformance({
+  name,
+  create,
+  shortLeaseMs = 300,
+  refusesUncloneable = true,
+}: CourierUnderTest): void {
+  let courier: ClientWorkerTaskCourier;
+  const open: ClientWorkerTaskCourier[] = [];
+
+  async function make(options: CourierKnobs): Promise<ClientWorkerTaskCourier> {
+    const made = await create(options);
+    open.push(made);
+    return made;
+  }
+
+  beforeEach(async () => {
+    courier = await make({});
+  });
+
+  afterEach(async () => {
+    await Promise.all(open.splice(0).map((each) => each.close()));
+  });
+
+  async function add(data: unknown, options?: AddOptions): Promise<string> {
+    return courier.addTaskToQueue('work', data, options);
+  }
+
+  /** The next task, which is there or comes. */
+  async function next(from: ClientWorkerTaskCourier = courier): Promise<CourierTask> {
+    const task = await from.waitForTask('work', { timeoutMs: longMs });
+    if (task === undefined) throw new Error('no task came');
+    return task;
+  }
+
+  async function dataOf(tasks: readonly CourierTask[] | Promise<readonly CourierTask[]>): Promise<unknown[]> {
+    return (await tasks).map(({ data }) => data);
+  }
+
+  /** Waits until it is so: what others do may be seen a little later. */
+  async function until(isSo: () => Promise<boolean>): Promise<void> {
+    while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+
+  /** Lets a task fail for good. */
+  async function bury(data: unknown, options?: AddOptions): Promise<string> {
+    const id = await add(data, options);
+    await courier.returnTaskError('work', await next(), new Error(`buried ${String(data)}`));
+    return id;
+  }
+
+  describe(`${name}: adding and getting`, () => {
+    it('delivers what was added, with all that a worker is to know', async () => {
+      const before = Date.now();
+      const id = await add({ path: 'a.png', sizes: [1, 2] }, { priority: 'high' });
+      const task = await courier.getTask('work');
+      expect(task).toMatchObject({
+        id,
+        queue: 'work',
+        data: { path: 'a.png', sizes: [1, 2] },
+        priority: 'high',
+        attempt: 1,
+      });
+      expect(task?.lease).toEqual(expect.any(String));
+      expect(task?.timeQueued).toBeGreaterThanOrEqual(before - 1_000);
+      expect(task?.timeQueued).toBeLessThanOrEqual(Date.now() + 1_000);
+    });
+
+    it('gives undefined, or none, if none waits', async () => {
+      expect(await courier.getTask('work')).toBeUndefined();
+      expect(await courier.bulkGetTasks('work', 3)).toEqual([]);
+    });
+
+    it('delivers a task to one worker', async () => {
+      await add(1);
+      const got = await Promise.all([courier.getTask('work'), courier.getTask('work'), courier.getTask('work')]);
+      expect(got.filter((task) => task !== undefined)).toHaveLength(1);
+    });
+
+    it('keeps queues apart', async () => {
+      await courier.addTaskToQueue('other', 1);
+      expect(await courier.getTask('work')).toBeUndefined();
+      expect(await courier.getTask('other')).toMatchObject({ data: 1, queue: 'other' });
+    });
+
+    it('makes an id, a new one each time', async () => {
+      const [first, second] = [await add(1), await add(2)];
+      expect(first).toMatch(/^[^:]+$/);
+      expect(first).not.toBe(second);
+    });
+
+    it('takes the id that it is given', async () => {
+      expect(await add(1, { id: 'mine' })).toBe('mine');
+      expect(await courier.getTask('work')).toMatchObject({ id: 'mine' });
+    });
+
+    it('refuses an id with a colon, or an unknown option, at the call', async () => {
+      expect(await failure(add(1, { id: 'a:b' }))).toBeInstanceOf(TypeError);
+      expect(await failure(add(1, { prioritty: 'high' } as AddOptions))).toBeInstanceOf(TypeError);
+      expect(await failure(courier.waitForTask('work', { timeoutMs: -1 }))).toBeInstanceOf(RangeError);
+      expect(await courier.getTask('work')).toBeUndefined();
+    });
+
+    it.each(['waiting', 'leased', 'completed', 'failed'])('refuses the id of a task that is %s', async (state) => {
+      await add(1, { id: 'mine' });
+      const task = state === 'waiting' ? undefined : await next();
+      if (task !== undefined && state === 'completed') await courier.returnTaskResult('work', task, 1);
+      if (task !== undefined && state === 'failed') await courier.returnTaskError('work', task, new Error('no'));
+      expect(await failure(add(2, { id: 'mine' }))).toMatchObject({ code: 'DUPLICATE_TASK_ID' });
+      expect(await dataOf(courier.bulkGetTasks('work', 5))).toEqual(state === 'waiting' ? [1] : []);
+    });
+
+    it('delivers higher priorities first, and inside one the first in first', async () => {
+      for (const [n, priority] of (
+        ['low', 'normal', 'critical', 'normal', 'high', 'low', 'critical'] as const
+      ).entries()) {
+        await add(n, { priority });
+      }
+      const order: unknown[] = [];
+      for (let n = 0; n < 7; n += 1) order.push((await next()).data);
+      expect(order).toEqual([2, 6, 4, 1, 3, 0, 5]);
+    });
+
+    it('takes `normal` where nothing is said', async () => {
+      await add('low', { priority: 'low' });
+      await add('none');
+      await add('normal', { priority: 'normal' });
+      expect(await dataOf(courier.bulkGetTasks('work', 3))).toEqual(['none', 'normal', 'low']);
+      expect(await courier.getQueueInfo('work')).toMatchObject({ leased: 3 });
+    });
+
+    it('gives tasks of `minPriority` and above alone', async () => {
+      await add('normal');
+      await add('high', { priority: 'high' });
+      const options = { minPriority: 'high' } as const;
+      expect(await dataOf(courier.bulkGetTasks('work', 5, options))).toEqual(['high']);
+      expect(await courier.getTask('work', options)).toBeUndefined();
+      expect(await courier.getTask('work', { minPriority: 'normal' })).toMatchObject({ data: 'normal' });
+    });
+
+    it('adds many at once, and gives their ids in order', async () => {
+      const ids = await courier.bulkAddTasksToQueue('work', ['a', 'b', 'c'], { priority: 'high' });
+      const tasks = await courier.bulkGetTasks('work', 5);
+      expect(tasks.map(({ id, data, priority }) => [id, data, priority])).toEqual([
+        [ids[0], 'a', 'high'],
+        [ids[1], 'b', 'high'],
+        [ids[2], 'c', 'high'],
+      ]);
+      expect(await courier.bulkAddTasksToQueue('work', [])).toEqual([]);
+    });
+
+    it('gives as many as wait, at most `max`', async () => {
+      await courier.bulkAddTasksToQueue('work', [1, 2, 3]);
+      expect(await dataOf(courier.bulkGetTasks('work', 2))).toEqual([1, 2]);
+      expect(await dataOf(courier.bulkGetTasks('work', 2))).toEqual([3]);
+    });
+
+    it('holds a task back for its delay', async () => {
+      const before = performance.now();
+      await add('late', { delayMs: 100 });
+      expect(await courier.getTask('work')).toBeUndefined();
+      expect(await courier.getQueueInfo('work')).toMatchObject({ delayed: 1 });
+      expect(await next()).toMatchObject({ data: 'late', attempt: 1 });
+      expect(performance.now() - before).toBeGreaterThan(95);
+    });
+
+    it.runIf(refusesUncloneable)('refuses data that can not be carried, and adds nothing', async () => {
+      expect(await failure(add({ call: () => {} }))).toMatchObject({ code: 'ARGUMENT_NOT_CLONEABLE' });
+      const bulk = courier.bulkAddTasksToQueue('work', [1, () => {}]);
+      expect(await failure(bulk)).toMatchObject({ code: 'ARGUMENT_NOT_CLONEABLE' });
+      expect(await courier.getTask('work')).toBeUndefined();
+    });
+
+    it('carries a copy: what is changed later is not seen', async () => {
+      const data = { list: [1] };
+      await add(data);
+      data.list.push(2);
+      expect(await courier.getTask('work')).toMatchObject({ data: { list: [1] } });
+    });
+  });
+
+  describe(`${name}: a full queue`, () => {
+    beforeEach(async () => {
+      courier = await make({ maxQueued: 2 });
+    });
+
+    it('refuses what is more than `maxQueued`, counting what is held back', async () => {
+      await add(1);
+      await add(2, { delayMs: longMs });
+      expect(await failure(add(3))).toMatchObject({ code: 'QUEUE_FULL' });
+      await courier.addTaskToQueue('other', 1);
+      await next();
+      await add(4);
+    });
+
+    it('adds all of a bulk, or none', async () => {
+      await add(1);
+      expect(await failure(courier.bulkAddTasksToQueue('work', [2, 3]))).toMatchObject({ code: 'QUEUE_FULL' });
+      expect(await dataOf(courier.bulkGetTasks('work', 5))).toEqual([1]);
+    });
+
+    it('lets those who want to wait for room have it in order', async () => {
+      await courier.bulkAddTasksToQueue('work', [1, 2]);
+      const third = add(3, { wait: true });
+      const rest = courier.bulkAddTasksToQueue('work', [4, 5], { wait: true });
+      const order: unknown[] = [];
+      for (let n = 0; n < 5; n += 1) order.push((await next()).data);
+      expect(order).toEqual([1, 2, 3, 4, 5]);
+      expect(await third).toEqual(expect.any(String));
+      expect(await rest).toHaveLength(2);
+    });
+
+    it('ends a wait for room by its signal, with the reason, and adds nothing', async () => {
+      await courier.bulkAddTasksToQueue('work', [1, 2]);
+      const leave = new AbortController();
+      const waiting = failure(add(3, { wait: true, signal: leave.signal }));
+      const reason = new Error('enough');
+      leave.abort(reason);
+      expect(await waiting).toBe(reason);
+      await courier.bulkGetTasks('work', 2);
+      expect(await courier.getTask('work')).toBeUndefined();
+    });
+
+    it('has room again when a task that waits is canceled', async () => {
+      const [id = ''] = await courier.bulkAddTasksToQueue('work', [1, 2]);
+      const third = add(3, { wait: true });
+      await courier.cancelTask('work', id);
+      await third;
+      expect(await dataOf(courier.bulkGetTasks('work', 5))).toEqual([2, 3]);
+    });
+  });
+
+  describe(`${name}: waiting for tasks`, () => {
+    it('gives a task that comes later', async () => {
+      const waiting = courier.waitForTask('work');
+      await add('came');
+      expect(await waiting).toMatchObject({ data: 'came', attempt: 1 });
+    });
+
+    it('gives each of many workers that wait a task of its own', async () => {
+      const workers = Array.from({ length: 5 }, () => courier.waitForTask('work', { timeoutMs: longMs }));
+      await courier.bulkAddTasksToQueue('work', [1, 2, 3, 4, 5]);
+      const got = await Promise.all(workers);
+      expect(got.map((task) => task?.data).sort()).toEqual([1, 2, 3, 4, 5]);
+    });
+
+    it('waits for one at least, and gives as many as there are', async () => {
+      const waiting = courier.bulkWaitForTasks('work', 3, { timeoutMs: longMs });
+      await add(0);
+      expect(await dataOf(waiting)).toEqual([0]);
+      await courier.bulkAddTasksToQueue('work', [1, 2, 3, 4]);
+      expect(await dataOf(courier.bulkWaitForTasks('work', 3))).toEqual([1, 2, 3]);
+      expect(await dataOf(courier.bulkWaitForTasks('work', 3))).toEqual([4]);
+    });
+
+    it('gives nothing when the time is over, and loses no task', async () => {
+      expect(await courier.waitForTask('work', { timeoutMs: 20 })).toBeUndefined();
+      expect(await courier.bulkWaitForTasks('work', 2, { timeoutMs: 0 })).toEqual([]);
+      await add('kept');
+      expect(await courier.getTask('work')).toMatchObject({ data: 'kept', attempt: 1 });
+    });
+
+    it('ends by the signal, with the reason, and loses no task', async () => {
+      const leave = new AbortController();
+      const waiting = failure(courier.waitForTask('work', { signal: leave.signal }));
+      const reason = new Error('enough');
+      leave.abort(reason);
+      expect(await waiting).toBe(reason);
+      await add('kept');
+      expect(await failure(courier.waitForTask('work', { signal: leave.signal }))).toBe(reason);
+      expect(await courier.getTask('work')).toMatchObject({ data: 'kept', attempt: 1 });
+    });
+
+    it('leaves what is below its `minPriority` to others', async () => {
+      const urgent = courier.waitForTask('work', { minPriority: 'critical', timeoutMs: longMs });
+      const any = courier.waitForTask('work', { timeoutMs: longMs });
+      await add('normal');
+      expect(await any).toMatchObject({ data: 'normal' });
+      await add('critical', { priority: 'critical' });
+      expect(await urgent).toMatchObject({ data: 'critical' });
+    });
+  });
+
+  describe(`${name}: results`, () => {
+    it('gives the result to who waits, and to who asks later, again and again', async () => {
+      const id = await add(4);
+      const waiting = courier.waitForTaskResult('work', id);
+      await courier.returnTaskResult('work', await next(), { square: 16 });
+      expect(await waiting).toEqual({ square: 16 });
+      expect(await courier.waitForTaskResult('work', id)).toEqual({ square: 16 });
+      expect(await courier.getTaskResult('work', id)).toEqual({ square: 16 });
+    });
+
+    it('gives each of many clients its own', async () => {
+      const ids = await courier.bulkAddTasksToQueue('work', [1, 2, 3]);
+      const clients = ids.map((id) => courier.waitForTaskResult('work', id, { timeoutMs: longMs }));
+      for (const task of (await courier.bulkGetTasks('work', 3)).reverse()) {
+        await courier.returnTaskResult('work', task, (task.data as number) * 10);
+      }
+      expect(await Promise.all(clients)).toEqual([10, 20, 30]);
+    });
+
+    it('says that a result is not ready, and that it can be waited for no longer', async () => {
+      const id = await add(1);
+      expect(await failure(courier.getTaskResult('work', id))).toMatchObject({ code: 'RESULT_NOT_READY' });
+      const late = await failure(courier.waitForTaskResult('work', id, { timeoutMs: 20 }));
+      expect(late).toBeInstanceOf(TaskwardenError);
+      expect(late).toMatchObject({ code: 'RESULT_TIMEOUT', taskId: id, timeoutMs: 20 });
+      await courier.returnTaskResult('work', await next(), 'done');
+      expect(await courier.waitForTaskResult('work', id)).toBe('done');
+    });
+
+    it('ends a wait by its signal, with the reason; the task goes on', async () => {
+      const id = await add(1);
+      const leave = new AbortController();
+      const waiting = failure(courier.waitForTaskResult('work', id, { signal: leave.signal }));
+      const reason = new Error('enough');
+      leave.abort(reason);
+      expect(await waiting).toBe(reason);
+      expect(await courier.getTask('work')).toMatchObject({ id });
+    });
+
+    it('knows no task that never came, nor one of another queue', async () => {
+      const id = await courier.addTaskToQueue('other', 1);
+      for (const ask of ['getTaskResult', 'waitForTaskResult', 'checkForDone'] as const) {
+        expect(await failure(courier[ask]('work', id))).toMatchObject({ code: 'TASK_NOT_FOUND' });
+      }
+      expect(await courier.cancelTask('work', id)).toBe(false);
+    });
+
+    it('tells whether a task has ended, well or not', async () => {
+      const [good = '', bad = ''] = await courier.bulkAddTasksToQueue('work', [1, 2]);
+      expect(await courier.checkForDone('work', good)).toBe(false);
+      const first = await next();
+      expect(await courier.checkForDone('work', good)).toBe(false);
+      await courier.returnTaskResult('work', first, undefined);
+      await courier.returnTaskError('work', await next(), new Error('no'));
+      expect(await courier.checkForDone('work', good)).toBe(true);
+      expect(await courier.checkForDone('work', bad)).toBe(true);
+      expect((await courier.getTaskResult('work', good)) ?? undefined).toBeUndefined();
+    });
+
+    it.each([null, 0, '', false, [], { a: null }])('carries %j as it is', async (value) => {
+      const id = await add(value);
+      const task = await next();
+      expect(task.data).toEqual(value);
+      await courier.returnTaskResult('work', task, value);
+      expect(await courier.getTaskResult('work', id)).toEqual(value);
+    });
+
+    it.runIf(refusesUncloneable)('refuses a result that can not be carried; the worker keeps the task', async () => {
+      const id = await add(1);
+      const task = await next();
+      const refusal = await failure(courier.returnTaskResult('work', task, () => {}));
+      expect(refusal).toMatchObject({ code: 'RESULT_NOT_CLONEABLE' });
+      await courier.returnTaskResult('work', task, 'plain');
+      expect(await courier.getTaskResult('work', id)).toBe('plain');
+    });
+
+    it('forgets a result when its time is over', async () => {
+      courier = await make({ resultTtlMs: shortLeaseMs });
+      const id = await add(1);
+      await courier.returnTaskResult('work', await next(), 'kept');
+      expect(await courier.getTaskResult('work', id)).toBe('kept');
+      await until(async () => (await courier.checkForDone('work', id).catch(({ code }) => code)) === 'TASK_NOT_FOUND');
+      expect(await failure(courier.getTaskResult('work', id))).toMatchObject({ code: 'TASK_NOT_FOUND' });
+      expect(await failure(courier.waitForTaskResult('work', id))).toMatchObject({ code: 'TASK_NOT_FOUND' });
+    });
+
+    it('takes many results at once', async () => {
+      const ids = await courier.bulkAddTasksToQueue('work', [1, 2, 3]);
+      const tasks = await courier.bulkGetTasks('work', 3);
+      await courier.bulkReturnTaskResults(
+        'work',
+        tasks.map((task) => [task, (task.data as number) + 1] as const),
+      );
+      expect(await Promise.all(ids.map((id) => courier.getTaskResult('work', id)))).toEqual([2, 3, 4]);
+    });
+
+    it('ends of a bulk all whose lease holds, and names the others', async () => {
+      const [first = '', second = ''] = await courier.bulkAddTasksToQueue('work', [1, 2]);
+      const tasks = await courier.bulkGetTasks('work', 2);
+      await courier.returnTaskResult('work', tasks[0] as CourierTask, 'before');
+      const lost = (await failure(
+        courier.bulkReturnTaskResults(
+          'work',
+          tasks.map((task) => [task, 'bulk'] as const),
+        ),
+      )) as TaskwardenError;
+      expect(lost).toMatchObject({ code: 'LEASE_LOST', message: expect.stringContaining(first) });
+      expect(lost.message).not.toContain(second);
+      expect(await courier.getTaskResult('work', first)).toBe('before');
+      expect(await courier.getTaskResult('work', second)).toBe('bulk');
+    });
+  });
+
+  describe(`${name}: errors and dead letters`, () => {
+    it('rejects with the error of a task that failed, whoever asks', async () => {
+      const id = await add(1);
+      const waiting = failure(courier.waitForTaskResult('work', id));
+      const error = Object.assign(new RangeError('too far', { cause: new Error('deep') }), { code: 'E_FAR' });
+      await courier.returnTaskError('work', await next(), error);
+      for (const seen of [await waiting, await failure(courier.getTaskResult('work', id))]) {
+        expect(seen).toBeInstanceOf(RangeError);
+        expect(seen).toMatchObject({ message: 'too far', code: 'E_FAR', cause: { message: 'deep' } });
+      }
+    });
+
+    it('takes what is thrown, though it is no error', async () => {
+      const id = await add(1);
+      await courier.returnTaskError('work', await next(), 'just a text');
+      expect(await failure(courier.getTaskResult('work', id))).toBe('just a text');
+    });
+
+    it('delivers a task again as often as it has retries', async () => {
+      const id = await add(1, { retries: 2, retryDelayMs: 1 });
+      for (const attempt of [1, 2, 3]) {
+        expect(await courier.checkForDone('work', id)).toBe(false);
+        const task = await next();
+        expect(task).toMatchObject({ id, data: 1, attempt });
+        await courier.returnTaskError('work', task, new Error(`attempt ${attempt}`));
+      }
+      expect(await failure(courier.getTaskResult('work', id))).toMatchObject({ message: 'attempt 3' });
+      expect(await courier.getTask('work')).toBeUndefined();
+    });
+
+    it('is done when a retry succeeds', async () => {
+      const id = await add(1, { retries: 5, retryDelayMs: 1 });
+      const waiting = courier.waitForTaskResult('work', id);
+      await courier.returnTaskError('work', await next(), new Error('once'));
+      await courier.returnTaskResult('work', await next(), 'well');
+      expect(await waiting).toBe('well');
+      expect(await courier.getDeadLetters('work')).toEqual([]);
+    });
+
+    it('keeps what failed for good, the oldest first', async () => {
+      const before = Date.now();
+      const id = await bury('a', { priority: 'high' });
+      for (const data of ['b', 'c']) await bury(data);
+      const [letter, ...rest] = await courier.getDeadLetters('work');
+      expect(letter).toMatchObject({ id, data: 'a', priority: 'high', attempts: 1, error: { message: 'buried a' } });
+      expect(letter?.error).toBeInstanceOf(Error);
+      expect(letter?.timeFailed).toBeGreaterThanOrEqual(before - 1_000);
+      expect(rest.map(({ data }) => data)).toEqual(['b', 'c']);
+      const page = await courier.getDeadLetters('work', { offset: 1, max: 1 });
+      expect(page.map(({ data }) => data)).toEqual(['b']);
+      expect(await courier.getQueueInfo('work')).toMatchObject({ deadLetters: 3 });
+    });
+
+    it('puts a dead letter back to wait, with all its retries, to be waited for anew', async () => {
+      const id = await add(1, { retries: 1, retryDelayMs: 1 });
+      for (let n = 0; n < 2; n += 1) await courier.returnTaskError('work', await next(), new Error('no'));
+      expect(await courier.redriveTasks('work', [id, 'unknown'])).toBe(1);
+      expect(await courier.checkForDone('work', id)).toBe(false);
+      const waiting = courier.waitForTaskResult('work', id, { timeoutMs: longMs });
+      await courier.returnTaskError('work', await next(), new Error('no'));
+      await courier.returnTaskResult('work', await next(), 'at last');
+      expect(await waiting).toBe('at last');
+      expect(await courier.getDeadLetters('work')).toEqual([]);
+    });
+
+    it('puts back all, or forgets some, or all', async () => {
+      for (const data of ['a', 'b']) await bury(data);
+      expect(await courier.redriveTasks('work')).toBe(2);
+      const redriven = await courier.bulkGetTasks('work', 5);
+      expect((await dataOf(redriven)).sort()).toEqual(['a', 'b']);
+      for (const task of redriven) await courier.returnTaskError('work', task, new Error('again'));
+      const id = redriven[0]?.id as string;
+      expect(await courier.removeDeadLetters('work', [id, 'unknown'])).toBe(1);
+      expect(await failure(courier.getTaskResult('work', id))).toMatchObject({ code: 'TASK_NOT_FOUND' });
+      expect(await courier.removeDeadLetters('work')).toBe(1);
+      expect(await courier.getDeadLetters('work')).toEqual([]);
+      expect(await courier.redriveTasks('work')).toBe(0);
+    });
+  });
+
+  describe(`${name}: leases`, () => {
+    it('says how long one holds', () => {
+      expect(courier.leaseMs).toBeGreaterThan(0);
+    });
+
+    it('refuses a second return, and one with another lease', async () => {
+      const id = await add(1);
+      const task = await next();
+      const other = { ...task, lease: `${task.lease}0` };
+      expect(await failure(courier.returnTaskResult('work', other, 0))).toMatchObject({ code: 'LEASE_LOST' });
+      await courier.returnTaskResult('work', task, 'first');
+      expect(await failure(courier.returnTaskResult('work', task, 'again'))).toMatchObject({ code: 'LEASE_LOST' });
+      expect(await failure(courier.returnTaskError('work', task, 'again'))).toMatchObject({ code: 'LEASE_LOST' });
+      expect(await courier.getTaskResult('work', id)).toBe('first');
+    });
+
+    it('gives a task to another worker, before those that wait, when its lease runs out', async () => {
+      courier = await make({ leaseMs: shortLeaseMs });
+      const [id] = await courier.bulkAddTasksToQueue('work', ['lost', 'waits']);
+      const dead = await next();
+      await until(async () => (await courier.getQueueInfo('work')).leased === 0);
+      const again = await next();
+      expect(again).toMatchObject({ id, data: 'lost', attempt: 2 });
+      expect(again.lease).not.toBe(dead.lease);
+    });
+
+    it('refuses whatever comes late', async () => {
+      courier = await make({ leaseMs: shortLeaseMs });
+      const id = await add(1);
+      const late = await next();
+      const again = await next();
+      const news = { kind: 'message', data: 1 } as const;
+      for (const refused of [
+        courier.returnTaskResult('work', late, 'late'),
+        courier.returnTaskError('work', late, new Error('late')),
+        courier.extendLease('work', late),
+        courier.releaseTask('work', late),
+        courier.tellClient('work', late, news),
+        courier.bulkReturnTaskResults('work', [[late, 'late']]),
+      ]) {
+        expect(await failure(refused)).toMatchObject({ code: 'LEASE_LOST' });
+      }
+      expect(await courier.bulkExtendLeases('work', [late])).toEqual([late]);
+      await courier.returnTaskResult('work', again, 'in time');
+      expect(await courier.getTaskResult('work', id)).toBe('in time');
+    });
+
+    it('holds as long as it is extended', async () => {
+      courier = await make({ leaseMs: shortLeaseMs });
+      await courier.bulkAddTasksToQueue('work', [1, 2]);
+      const tasks = (await courier.bulkGetTasks('work', 2)) as [CourierTask, CourierTask];
+      const until = performance.now() + 2.5 * shortLeaseMs;
+      while (performance.now() < until) {
+        await new Promise((resolve) => setTimeout(resolve, shortLeaseMs / 6));
+        await courier.extendLease('work', tasks[0]);
+        expect(await courier.bulkExtendLeases('work', [tasks[1]])).toEqual([]);
+      }
+      await courier.bulkReturnTaskResults('work', [
+        [tasks[0], 1],
+        [tasks[1], 2],
+      ]);
+    });
+
+    it('fails a task that has lost too many', async () => {
+      courier = await make({ leaseMs: shortLeaseMs, maxStalls: 2 });
+      const id = await add('deadly', { retries: 5 });
+      const waiting = failure(courier.waitForTaskResult('work', id));
+      expect(await next()).toMatchObject({ attempt: 1 });
+      expect(await next()).toMatchObject({ attempt: 2 });
+      expect(await waiting).toMatchObject({ code: 'TASK_STALLED', taskId: id });
+      expect(await courier.getDeadLetters('work')).toMatchObject([{ id, error: { code: 'TASK_STALLED' } }]);
+    });
+
+    it('takes a task back that is released, before those that wait; this was no attempt', async () => {
+      await courier.bulkAddTasksToQueue('work', [1, 2, 3]);
+      const [first, second] = (await courier.bulkGetTasks('work', 2)) as [CourierTask, CourierTask];
+      await courier.releaseTask('work', first);
+      await courier.releaseTask('work', second);
+      expect(await failure(courier.returnTaskResult('work', first, 0))).toMatchObject({ code: 'LEASE_LOST' });
+      const again = await courier.bulkGetTasks('work', 3);
+      expect(again.map(({ data, attempt }) => [data, attempt]).sort()).toEqual([
+        [1, 1],
+        [2, 1],
+        [3, 1],
+      ]);
+      expect(again.at(-1)).toMatchObject({ data: 3 });
+    });
+  });
+
+  describe(`${name}: canceling`, () => {
+    it('a task that waits is gone and never runs', async () => {
+      const id = await add(1);
+      const waiting = failure(courier.waitForTaskResult('work', id));
+      expect(await courier.cancelTask('work', id, 'no need')).toBe(true);
+      expect(await waiting).toMatchObject({ code: 'TASK_CANCELED', taskId: id, cause: 'no need' });
+      expect(await failure(courier.getTaskResult('work', id))).toMatchObject({ code: 'TASK_CANCELED' });
+      expect(await courier.checkForDone('work', id)).toBe(true);
+      expect(await courier.getTask('work')).toBeUndefined();
+    });
+
+    it('so is one that is held back', async () => {
+      const id = await add(1, { delayMs: 50 });
+      await courier.cancelTask('work', id);
+      expect(await courier.waitForTask('work', { timeoutMs: 150 })).toBeUndefined();
+      expect(await courier.getQueueInfo('work')).toMatchObject({ delayed: 0 });
+    });
+
+    it('the worker that has a task is told, and its result is refused', async () => {
+      const id = await add(1);
+      const task = await next();
+      const order = new Promise<CourierOrder>((resolve) => void courier.heedTask('work', task, resolve));
+      const waiting = failure(courier.waitForTaskResult('work', id));
+      expect(await courier.cancelTask('work', id, 'no need')).toBe(true);
+      expect(await waiting).toMatchObject({ code: 'TASK_CANCELED' });
+      expect(await order).toEqual({ kind: 'cancel', reason: 'no need' });
+      expect(await failure(courier.returnTaskResult('work', task, 1))).toMatchObject({ code: 'LEASE_LOST' });
+      expect(await courier.getDeadLetters('work')).toEqual([]);
+    });
+
+    it('changes nothing for one that has ended', async () => {
+      const id = await add(1);
+      await courier.returnTaskResult('work', await next(), 'kept');
+      expect(await courier.cancelTask('work', id)).toBe(false);
+      expect(await courier.getTaskResult('work', id)).toBe('kept');
+    });
+  });
+
+  describe(`${name}: talking`, () => {
+    it('brings what a worker says, in order, before the result', async () => {
+      const heard: CourierNews[] = [];
+      await courier.followTask('work', 'mine', (news) => heard.push(news));
+      await add(1, { id: 'mine' });
+      const waiting = courier.waitForTaskResult('work', 'mine').then(() => [...heard]);
+      const task = await next();
+      const news: readonly CourierNews[] = [
+        { kind: 'started', attempt: 1 },
+        { kind: 'progress', progress: { fraction: 0.5, note: 'half' } },
+        { kind: 'message', data: { n: 1 } },
+      ];
+      for (const each of news) await courier.tellClient('work', task, each);
+      await courier.returnTaskResult('work', task, 'done');
+      expect(await waiting).toEqual(news);
+    });
+
+    it('brings what the worker says to all who follow, and to none who has stopped', async () => {
+      const heard: unknown[] = [];
+      const id = await add(1);
+      const stop = await courier.followTask('work', id, () => heard.push('stopped'));
+      await courier.followTask('work', id, () => heard.push('first'));
+      await courier.followTask('work', id, () => heard.push('second'));
+      stop();
+      const task = await next();
+      await courier.tellClient('work', task, { kind: 'message', data: 1 });
+      await courier.returnTaskResult('work', task, 1);
+      await until(async () => heard.length === 2);
+      expect(heard.sort()).toEqual(['first', 'second']);
+    });
+
+    it('keeps what a client says for the worker to come, in order', async () => {
+      const id = await add(1);
+      await courier.tellTask('work', id, { kind: 'message', data: 'a' });
+      await courier.tellTask('work', id, { kind: 'message', data: 'b' });
+      const heard: CourierOrder[] = [];
+      await courier.heedTask('work', await next(), (order) => heard.push(order));
+      await courier.tellTask('work', id, { kind: 'stop' });
+      await until(async () => heard.length === 3);
+      expect(heard).toEqual([{ kind: 'message', data: 'a' }, { kind: 'message', data: 'b' }, { kind: 'stop' }]);
+    });
+
+    it('says all again to the worker of the next attempt, which begins anew', async () => {
+      const id = await add(1, { retries: 1, retryDelayMs: 1 });
+      await courier.tellTask('work', id, { kind: 'message', data: 'a' });
+      const first = await next();
+      const before: CourierOrder[] = [];
+      await courier.heedTask('work', first, (order) => before.push(order));
+      await until(async () => before.length === 1);
+      await courier.returnTaskError('work', first, new Error('again'));
+      const after: CourierOrder[] = [];
+      await courier.heedTask('work', await next(), (order) => after.push(order));
+      await courier.tellTask('work', id, { kind: 'message', data: 'b' });
+      await until(async () => after.length === 2);
+      expect(after).toEqual([
+        { kind: 'message', data: 'a' },
+        { kind: 'message', data: 'b' },
+      ]);
+      expect(before).toHaveLength(1);
+    });
+
+    it('tells a worker that its lease is lost, though it asks later', async () => {
+      courier = await make({ leaseMs: shortLeaseMs });
+      await add(1);
+      const task = await next();
+      const lost = new Promise<CourierOrder>((resolve) => void courier.heedTask('work', task, resolve));
+      expect(await lost).toEqual({ kind: 'lost' });
+      const later = new Promise<CourierOrder>((resolve) => void courier.heedTask('work', task, resolve));
+      expect(await later).toEqual({ kind: 'lost' });
+    });
+
+    it('heeds no more when it is asked to stop', async () => {
+      const id = await add(1);
+      const task = await next();
+      const heard: unknown[] = [];
+      const stop = await courier.heedTask('work', task, () => heard.push('stopped'));
+      await courier.heedTask('work', task, () => heard.push('heard'));
+      stop();
+      await courier.tellTask('work', id, { kind: 'stop' });
+      await until(async () => heard.length > 0);
+      expect(heard).toEqual(['heard']);
+    });
+
+    it('knows no task that never came', async () => {
+      const refusal = await failure(courier.tellTask('work', 'none', { kind: 'stop' }));
+      expect(refusal).toMatchObject({ code: 'TASK_NOT_FOUND' });
+    });
+
+    it('says nothing to a task that has ended, and that is no failure', async () => {
+      const id = await add(1);
+      await courier.returnTaskResult('work', await next(), 1);
+      await courier.tellTask('work', id, { kind: 'message', data: 1 });
+      await (await courier.followTask('work', id, () => {}))();
+    });
+  });
+
+  describe(`${name}: what it tells of itself, and its end`, () => {
+    it('counts what waits, is held back, is out, and is dead', async () => {
+      const nothing: Record<Priority, number> = { critical: 0, high: 0, normal: 0, low: 0 };
+      expect(await courier.getQueueInfo('work')).toEqual({
+        waiting: nothing,
+        delayed: 0,
+        leased: 0,
+        deadLetters: 0,
+      });
+      await bury('dead');
+      await courier.bulkAddTasksToQueue('work', [1, 2], { priority: 'high' });
+      await add(3, { delayMs: longMs });
+      await add(4, { priority: 'low' });
+      await next();
+      expect(await courier.getQueueInfo('work')).toEqual({
+        waiting: { ...nothing, high: 1, low: 1 },
+        delayed: 1,
+        leased: 1,
+        deadLetters: 1,
+      });
+    });
+
+    it('ends all waits, and refuses everything afterwards; closing twice is closing once', async () => {
+      courier = await make({ maxQueued: 1 });
+      const id = await add(1);
+      const task = await next();
+      await add(2);
+      const waits = [
+        courier.waitForTask('empty'),
+        courier.bulkWaitForTasks('empty', 2),
+        courier.waitForTaskResult('work', id),
+        add(3, { wait: true }),
+      ].map(failure);
+      await courier.close();
+      await courier.close();
+      for (const wait of waits) expect(await wait).toMatchObject({ code: 'COURIER_CLOSED' });
+      const refused: Promise<unknown>[] = [
+        add(1),
+        courier.bulkAddTasksToQueue('work', [1]),
+        courier.getTask('work'),
+        courier.waitForTask('work'),
+        courier.waitForTaskResult('work', id),
+        courier.getTaskResult('work', id),
+        courier.checkForDone('work', id),
+        courier.cancelTask('work', id),
+        courier.tellTask('work', id, { kind: 'stop' }),
+        courier.returnTaskResult('work', task, 1),
+        courier.returnTaskError('work', task, 1),
+        courier.bulkReturnTaskResults('work', [[task, 1]]),
+        courier.extendLease('work', task),
+        courier.bulkExtendLeases('work', [task]),
+        courier.releaseTask('work', task),
+        courier.followTask('work', id, () => {}),
+        courier.heedTask('work', task, () => {}),
+        courier.getDeadLetters('work'),
+        courier.redriveTasks('work'),
+        courier.removeDeadLetters('work'),
+        courier.getQueueInfo('work'),
+      ];
+      for (const each of refused) expect(await failure(each)).toMatchObject({ code: 'COURIER_CLOSED' });
+    });
+  });
+}
