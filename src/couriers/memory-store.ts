@@ -84,7 +84,7 @@ export class MemoryStore implements ClientWorkerTaskCourier {
   #copy<T>(value: T, code: ErrorCode, what: string): T {
     if (!this.#settings.copies || isPlain(value)) return value;
     try {
-      return structuredClone(value);
+      return copyOf(value);
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause);
       throw new TaskwardenError(code, `${what} can't be copied: ${why}`, { cause });
@@ -93,7 +93,7 @@ export class MemoryStore implements ClientWorkerTaskCourier {
 
   /** Of what was copied before. */
   #again<T>(value: T): T {
-    return this.#settings.copies && !isPlain(value) ? structuredClone(value) : value;
+    return this.#settings.copies && !isPlain(value) ? copyOf(value) : value;
   }
 
   #newTask(queue: string, data: unknown, options: AddOptions): MemoryTask {
@@ -279,6 +279,11 @@ export class MemoryStore implements ClientWorkerTaskCourier {
     for (const queue of [...this.#queues.values()]) queue.close(courierError.courierClosed());
     this.#queues.clear();
   }
+}
+
+/** The structured clone would make a Uint8Array of a Buffer. */
+function copyOf<T>(value: T): T {
+  return Buffer.isBuffer(value) ? (Buffer.from(value) as T) : structuredClone(value);
 }
 
 /** It is the same in all copies. */
