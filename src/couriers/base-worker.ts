@@ -182,7 +182,7 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
       try {
         await step();
       } catch (problem) {
-        problems.push(problem);
+        if (problems.length === 0 || !isClosed(problem)) problems.push(problem); // all that asks it hears of it
         fetching.abort(problem);
       }
     };
@@ -304,6 +304,10 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
     const report = () => this.onError(error, task);
     callSafely(report, undefined, (problem) => console.error('onError of a courier worker failed:', problem));
   }
+}
+
+function isClosed(error: unknown): boolean {
+  return error instanceof TaskwardenError && error.code === 'COURIER_CLOSED';
 }
 
 function isNotCloneable(error: unknown): boolean {
