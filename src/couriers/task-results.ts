@@ -7,7 +7,7 @@ import { show } from '../options.ts';
 import type { CourierTask } from './courier.ts';
 
 /** A failure that is no Error, such as a string that was thrown. */
-export class Failure {
+class Failure {
   readonly error: unknown;
 
   constructor(error: unknown) {

@@ -12,6 +12,7 @@ import {
 } from 'taskwarden';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { failure } from './listening.ts';
+import { runProgram } from './program.ts';
 
 afterEach(() => void vi.useRealTimers());
 

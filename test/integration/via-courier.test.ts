@@ -11,6 +11,7 @@ import {
 } from 'taskwarden';
 import { describe, expect, it, vi } from 'vitest';
 import { add, echo } from '../fixtures/tasks/echo.ts';
+import { callsFar } from '../fixtures/tasks/far.ts';
 import { Gate, holds, yields } from '../fixtures/tasks/holds.ts';
 import { answers, collects, countsWhatItTells, waitsUntilStopped } from '../fixtures/tasks/talks.ts';
 import { throws } from '../fixtures/tasks/throws.ts';
@@ -124,6 +125,12 @@ describe('a call', () => {
     await vi.waitUntil(async () => (await world.courier.getQueueInfo(queueName)).waiting.normal === 1);
     await world.courier.close();
     expect(await failure(handle)).toMatchObject({ code: 'COURIER_CLOSED' });
+  });
+
+  it('inside a thread is refused, and while a module loads there does nothing', async () => {
+    await using world = new World();
+    const error = await failure(callsFar.with({ supervisor: world.there })());
+    expect(error).toMatchObject({ code: 'NOT_IN_PROGRAM', message: expect.stringContaining('task "add"') });
   });
 
   it('leaves no listener behind', async () => {

@@ -1,0 +1,94 @@
+/** What TypeScript infers of courier workers, and of calls that go by a courier. */
+import {
+  type BackgroundTask,
+  BaseWorker,
+  backgroundTask,
+  ClassicWorker,
+  type CourierTask,
+  type CourierTaskContext,
+  MemoryTaskCourier,
+  type TaskAndResult,
+  viaCourier,
+} from 'taskwarden';
+import { describe, expectTypeOf, it } from 'vitest';
+
+const courier = new MemoryTaskCourier();
+const queueName = 'q';
+
+describe('BaseWorker', () => {
+  it('knows the data and the results of its tasks', () => {
+    class Lengths extends BaseWorker<string, number> {
+      override performSingleTask(task: CourierTask<string>, { signal }: CourierTaskContext): number {
+        expectTypeOf(signal).toEqualTypeOf<AbortSignal>();
+        return task.data.length;
+      }
+    }
+    expectTypeOf(new Lengths({ courier, queueName }).perform).returns.toEqualTypeOf<Promise<void>>();
+    class Wrong extends BaseWorker<string, number> {
+      // @ts-expect-error it gives numbers
+      override performSingleTask(task: CourierTask<string>): string {
+        return task.data;
+      }
+    }
+    new Wrong();
+  });
+
+  it('takes results in order, pairs, errors among them, and nothing', () => {
+    class Ordered extends BaseWorker<string, number> {
+      override performTasks(tasks: readonly CourierTask<string>[]): (number | Error)[] {
+        return tasks.map(({ data }) => (data === '' ? new Error('empty') : data.length));
+      }
+    }
+    class Paired extends BaseWorker<string, number> {
+      override async performTasks(tasks: readonly CourierTask<string>[]): Promise<TaskAndResult<string, number>[]> {
+        return tasks.map((task) => [task, task.data.length]);
+      }
+    }
+    class Silent extends BaseWorker<string> {
+      override async performTasks(_tasks: readonly CourierTask<string>[]): Promise<void> {}
+    }
+    // @ts-expect-error it has no such option
+    new Ordered({ queue: 'x' });
+    new Paired({ courier });
+    new Silent();
+  });
+
+  it('has fields that a subclass may fix', () => {
+    class Fixed extends BaseWorker {
+      override queueName = 'fixed' as const;
+      override maxTasksPerIteration = 10;
+    }
+    expectTypeOf(new Fixed({ courier }).queueName).toEqualTypeOf<'fixed'>();
+  });
+
+  it('is not made by itself', () => {
+    // @ts-expect-error it is abstract
+    new BaseWorker({ courier, queueName });
+  });
+});
+
+describe('ClassicWorker', () => {
+  it('takes background tasks and functions alone', () => {
+    const functions = { far: backgroundTask((n: number) => n), near: (text: string) => text };
+    new ClassicWorker({ courier, queueName, functions });
+    // @ts-expect-error it needs its functions
+    new ClassicWorker({ courier, queueName });
+    // @ts-expect-error a text is no function
+    new ClassicWorker({ courier, queueName, functions: { name: 'x' } });
+  });
+});
+
+describe('viaCourier()', () => {
+  it('has the call signature of the task', () => {
+    const resize = backgroundTask(async (path: string, width: number) => ({ path, bytes: width }));
+    const far = viaCourier(courier, queueName, resize);
+    expectTypeOf(far).toEqualTypeOf<
+      BackgroundTask<(path: string, width: number) => Promise<{ path: string; bytes: number }>>
+    >();
+    expectTypeOf(far.with({ priority: 'high' })('a.png', 1)).resolves.toEqualTypeOf<{ path: string; bytes: number }>();
+    // @ts-expect-error the width is a number
+    void far('a.png', '1');
+    // @ts-expect-error a function alone has no name there
+    viaCourier(courier, queueName, (n: number) => n);
+  });
+});
