@@ -641,6 +641,10 @@ describe('perform() ends', () => {
   });
 });
 
+it('keeps the process alive while it performs, and no longer', async () => {
+  expect(await runProgram('courier-worker.mjs')).toMatchObject({ code: 0, lines: ['performed'], stderr: '' });
+});
+
 it('says on the console what nobody else hears, unless onError does', async () => {
   class Plain extends BaseWorker {
     override performSingleTask(): string {
