@@ -24,11 +24,12 @@ export { type ErrorCode, type ErrorFacts, errorCodes, TaskwardenError } from './
 export type { EventListener, EventName, StopReport, SupervisorEmitter, SupervisorEvents } from './events.ts';
 export type { RecycleOptions } from './lanes/renewal.ts';
 export type { Logger } from './logger.ts';
+export type { ScheduleOptions, TaskSchedule, Timing } from './schedules.ts';
 export type { Priority } from './scheduling/priority-pool.ts';
+export type { Schedule, ScheduleState } from './scheduling/schedule.ts';
 export type { StopOptions } from './shutdown.ts';
 export {
   type BlockOptions,
-  type PutOptions,
   type SupervisorState,
   TaskSupervisor,
   taskSupervisor,
@@ -59,6 +60,7 @@ export type { EndReason, TaskFilter, TaskInfo } from './task/info.ts';
 export { type LaneSetup, type LaneTeardown, laneSetup } from './task/lane-setup.ts';
 export type { MapOptions } from './task/map-tasks.ts';
 export type { TaskStatus } from './task/status.ts';
+export type { PutOptions } from './task/target.ts';
 export type {
   TaskCallback,
   TaskCap,
@@ -70,3 +72,24 @@ export type {
 } from './task/task-options.ts';
 export { type Transferable, transferred } from './task/transferred.ts';
 export { type ModuleOptions, type NewModuleOptions, TaskModule } from './task-module.ts';
+export {
+  BackgroundWorker,
+  type RunOutcome,
+  type WorkerState,
+  type WorkerStopOptions,
+  type WorkerSupervisor,
+} from './workers/background-worker.ts';
+export { BackgroundEventWorker } from './workers/event-worker.ts';
+export { BackgroundIntervalWorker } from './workers/interval-worker.ts';
+export { BackgroundQueueWorker } from './workers/queue-worker.ts';
+export type {
+  EventWorkerOptions,
+  FailedRun,
+  IntervalOptions,
+  IntervalWorkerOptions,
+  QueueOptions,
+  QueueWorkerOptions,
+  WorkerHooks,
+  WorkerOptions,
+} from './workers/worker-options.ts';
+export { backgroundWorker, type WrappedWorker } from './workers/wrapped-worker.ts';

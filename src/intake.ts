@@ -23,6 +23,8 @@ interface IntakeParts {
   readonly open: () => void;
   readonly context: () => ContextCarrier | undefined;
   readonly maxQueued: () => number;
+  /** Whether a supervisor that stops still takes runs of workers. */
+  readonly takesRuns: () => boolean;
   /** The module of that name, which is made if there is none. */
   readonly module: (name: string, maxWorkers: number) => TaskCap;
   /** How many tasks wait, delayed ones too. */
@@ -107,13 +109,13 @@ export class Intake {
     return new Task(spec, args, this.#parts.table.nextSequence(), this.#owner);
   }
 
-  /** What running tasks call is taken in while these are still waited for. */
+  /** What running tasks call, and what workers still have to do, is taken in while these are waited for. */
   #admit(task: Task, isNested: boolean): void {
     const { supervisor, dispatcher, table, open, maxQueued } = this.#parts;
     open();
     const { taskId } = task.options;
-    const isOpen =
-      supervisor.state === 'running' || (isNested && !dispatcher.isFinal && supervisor.state === 'stopping');
+    const isLate = isNested || (task.worker !== undefined && this.#parts.takesRuns());
+    const isOpen = supervisor.state === 'running' || (isLate && !dispatcher.isFinal && supervisor.state === 'stopping');
     if (!isOpen) {
       const message = `task "${task.name}" comes too late: ${supervisor.name} is ${supervisor.state}`;
       this.#refuse(task, 'SUPERVISOR_STOPPED', message);

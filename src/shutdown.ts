@@ -3,11 +3,13 @@
  * hurried: each call of `hasten` adds its haste, and there is one report.
  */
 import { now, Timer } from './clock.ts';
+import { defer } from './deferred.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { StopReport } from './events.ts';
 import type { Ledger } from './ledger.ts';
 import { either, type Rule, rules } from './options.ts';
 import type { Places } from './places.ts';
+import type { Roster } from './workers/roster.ts';
 
 export interface StopOptions {
   /**
@@ -18,7 +20,10 @@ export interface StopOptions {
   readonly wait?: boolean | number;
   /** Cancels what waits, and asks what runs to stop. Default: `false`. */
   readonly cancelTasks?: boolean;
-  /** Stops background workers first. Default: `true`. */
+  /**
+   * Lets background workers end first, with what waits in queues of their own. `false`: they end as soon as they find that
+   * the supervisor takes no more runs. Default: `true`.
+   */
   readonly stopWorkers?: boolean;
 }
 
@@ -43,14 +48,24 @@ export class Shutdown {
   readonly #dispatcher: Dispatcher;
   readonly #ledger: Ledger;
   readonly #places: Places;
+  readonly #roster: Roster;
+  #takesRuns = false;
+  /** Nothing runs any more. */
+  readonly #quiet = defer();
   /** On the clock of `now()`. */
   #deadlineAt = Infinity;
   #before: EndCounts = { settled: 0, shutdown: 0 };
 
-  constructor(dispatcher: Dispatcher, ledger: Ledger, places: Places) {
+  constructor(dispatcher: Dispatcher, ledger: Ledger, places: Places, roster: Roster) {
     this.#dispatcher = dispatcher;
     this.#ledger = ledger;
     this.#places = places;
+    this.#roster = roster;
+  }
+
+  /** Whether workers may still have something to finish. */
+  get takesRuns(): boolean {
+    return this.#takesRuns;
   }
 
   /** Takes note of what has ended before. */
@@ -59,9 +74,17 @@ export class Shutdown {
   }
 
   /** Resolves when all is settled and closed. */
-  async run(): Promise<StopReport> {
+  async run(stopWorkers: boolean): Promise<StopReport> {
     this.#dispatcher.hurry();
+    if (stopWorkers) {
+      this.#takesRuns = true;
+      this.#roster.stop(true);
+      await this.#roster.emptied();
+      this.#takesRuns = false;
+    }
     await this.#ledger.drained();
+    this.#roster.stop(false);
+    this.#quiet.resolve();
     await this.#places.close(Math.min(dismissalMs, Math.max(this.#deadlineAt - now(), 0)));
     const { settled, shutdown } = this.#counts();
     const { terminated } = this.#ledger;
@@ -76,16 +99,23 @@ export class Shutdown {
   hasten({ wait = true, cancelTasks = false }: StopOptions): void {
     if (wait === false || wait === 0) {
       this.#dispatcher.dropWaiting();
-      this.#dispatcher.killStarted();
+      this.#endAll();
     } else if (typeof wait === 'number' && wait !== Infinity) {
       this.#setDeadline(wait);
     }
     if (cancelTasks) this.#askAll();
   }
 
+  #endAll(): void {
+    this.#dispatcher.killStarted();
+    this.#roster.stop(false);
+    this.#roster.giveUp();
+  }
+
   #askAll(): void {
     this.#dispatcher.dropWaiting();
     this.#dispatcher.stopStarted();
+    this.#roster.stop(false);
   }
 
   /** What is left is first asked to stop, then ended; and that takes a moment, too. */
@@ -93,8 +123,8 @@ export class Shutdown {
     this.#deadlineAt = Math.min(this.#deadlineAt, now() + waitMs * 0.95);
     const settlingMs = this.#ledger.pending / settledPerMs;
     const ask = new Timer(Math.max(waitMs - Math.min(waitMs * 0.25, 2_000) - settlingMs, 0), () => this.#askAll());
-    const end = new Timer(waitMs - Math.min(waitMs * 0.1, 500), () => this.#dispatcher.killStarted());
-    void this.#ledger.drained().then(() => {
+    const end = new Timer(waitMs - Math.min(waitMs * 0.1, 500), () => this.#endAll());
+    void this.#quiet.promise.then(() => {
       ask.cancel();
       end.cancel();
     });

@@ -15,33 +15,30 @@ import { KeepAlive } from './keep-alive.ts';
 
 import { Ledger } from './ledger.ts';
 import { describe, type Logger, safeLogger } from './logger.ts';
-import { arrayOf, checkOptions, oneOf, rules } from './options.ts';
+import { Modules } from './modules.ts';
+import { checkOptions, oneOf, rules } from './options.ts';
 import { Places } from './places.ts';
+import { type ScheduleOptions, Schedules, splitTiming, type TaskSchedule } from './schedules.ts';
 import { Capacity } from './scheduling/capacity.ts';
 import { type Priority, priorities } from './scheduling/priority-pool.ts';
 import { WaitWatch } from './scheduling/wait-watch.ts';
 import { Shutdown, type StopOptions, stopRules } from './shutdown.ts';
 import { catchableSignals, StopSignals } from './stop-signals.ts';
-import { moduleInfo, type SupervisorInfo } from './supervisor-info.ts';
+import type { SupervisorInfo } from './supervisor-info.ts';
 import { mergeOptions, type ResolvedOptions, resolveOptions, type SupervisorOptions } from './supervisor-options.ts';
-import { type BackgroundTask, backgroundTask, defaultSupervisorSymbol } from './task/background-task.ts';
+import { defaultSupervisorSymbol } from './task/background-task.ts';
 import type { TaskSpec } from './task/call.ts';
 import type { TaskFunction } from './task/definition.ts';
 import type { TaskHandle } from './task/handle.ts';
 import { inertPromise, isHost, isInert } from './task/inert.ts';
-import type { TaskFilter, TaskInfo } from './task/info.ts';
+import { matching, type TaskFilter, type TaskInfo } from './task/info.ts';
+import { type PutOptions, prepareCall } from './task/target.ts';
 import type { Task } from './task/task.ts';
-import {
-  type ResolvedTaskOptions,
-  type TaskOptions,
-  type TaskResult,
-  type TaskSubmitter,
-  type TaskYield,
-  taskRules,
-  taskTypes,
-} from './task/task-options.ts';
+import type { ResolvedTaskOptions, TaskResult, TaskSubmitter, TaskYield } from './task/task-options.ts';
 import { TaskTable } from './task/task-table.ts';
-import { type ModuleOptions, moduleRules, TaskModule } from './task-module.ts';
+import type { ModuleOptions, TaskModule } from './task-module.ts';
+import type { BackgroundWorker, WorkerPost } from './workers/background-worker.ts';
+import { Roster } from './workers/roster.ts';
 
 export type SupervisorState = 'idle' | 'running' | 'stopping' | 'stopped';
 
@@ -49,10 +46,6 @@ export interface BlockOptions {
   /** The signals that stop the supervisor: the first gracefully, a second one at once. Default: SIGINT and SIGTERM. */
   readonly signals?: readonly NodeJS.Signals[];
 }
-
-/** What `putTask` takes beside the target: its arguments, and task options. */
-export type PutOptions<F extends TaskFunction> = TaskOptions<F> &
-  ([] extends Parameters<F> ? { readonly args?: Parameters<F> } : { readonly args: Parameters<F> });
 
 /** Runs tasks by priority, in threads, in child processes and on the event loop. */
 export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, AsyncDisposable {
@@ -75,7 +68,9 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
   readonly #shutdown: Shutdown;
   readonly #watch: WaitWatch<Task>;
   readonly #capacity: Capacity;
-  readonly #modules = new Map<string, TaskModule>();
+  readonly #modules = new Modules(this, (bulkhead) => this.#dispatcher.slots.reopen(bulkhead));
+  readonly #roster = new Roster(this.#keepAlive);
+  readonly #schedules = new Schedules(this.#keepAlive);
 
   /** @throws TypeError or RangeError for an option that is unknown or bad. */
   constructor(options: SupervisorOptions = {}) {
@@ -113,15 +108,16 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
         if (this.#state === 'idle') this.start();
       },
       context: () => this.#options.context,
-      module: (name, maxWorkers) => this.#modules.get(name) ?? this.module(name, { maxWorkers }),
+      module: (name, maxWorkers) => this.#modules.find(name, maxWorkers),
       maxQueued: () => this.#options.maxQueued,
+      takesRuns: () => this.#shutdown.takesRuns,
       waiting: () => this.#waiting,
       places: this.#places,
       table: this.#table,
       dispatcher: this.#dispatcher,
       announcer: this.#announcer,
     });
-    this.#shutdown = new Shutdown(this.#dispatcher, this.#ledger, this.#places);
+    this.#shutdown = new Shutdown(this.#dispatcher, this.#ledger, this.#places, this.#roster);
     this.#watch = new WaitWatch(
       () => [...this.#places].flatMap(({ pool }) => priorities.flatMap((priority) => pool.queues(priority))),
       this.#options.lateMs,
@@ -250,18 +246,19 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     checkOptions(options, stopRules, 'stop()');
     if (isInert()) return inertPromise();
     const end = this.#end();
-    if (this.#state === 'idle' || this.#state === 'running') void this.#stop();
+    if (this.#state === 'idle' || this.#state === 'running') void this.#stop(options);
     if (this.#state === 'stopping') this.#shutdown.hasten(options);
     return end;
   }
 
-  async #stop(): Promise<void> {
+  async #stop({ stopWorkers = true }: StopOptions): Promise<void> {
     const wasIdle = this.#state === 'idle';
     this.#state = 'stopping';
+    this.#schedules.end();
     this.#keepAlive.hold();
     this.#shutdown.begin();
     if (!wasIdle) this.emit('supervisor:stopping', { id: this.id });
-    const report = await this.#shutdown.run();
+    const report = await this.#shutdown.run(stopWorkers);
     this.#watch.stop();
     this.#capacity.close();
     this.#state = 'stopped';
@@ -286,13 +283,25 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     target: F,
     ...[options]: [] extends Parameters<F> ? [PutOptions<F>?] : [PutOptions<F>]
   ): TaskHandle<TaskResult<F>, TaskYield<F>> {
-    const { args = [], ...rest } = (options ?? {}) as TaskOptions<F> & { args?: unknown };
-    checkOptions({ args }, { args: arrayOf('an array of arguments', () => true) }, 'putTask()');
-    if (typeof target !== 'function') checkOptions({ target }, { target: rules.function }, 'putTask()');
-    checkOptions(rest, taskRules, 'putTask()');
-    const task = (isBackgroundTask(target) ? target.with(rest) : backgroundTask(target, rest)) as BackgroundTask<F>;
-    const supervisor = rest.supervisor ?? this;
-    return supervisor.submit(task.spec, args as unknown[]);
+    const { spec, args, supervisor = this } = prepareCall(target, options ?? {}, 'putTask()');
+    return supervisor.submit(spec, args);
+  }
+
+  /** Submits a task when it is due: once, at a fixed rate, or by the calendar; each run is as `putTask` makes it. */
+  scheduleTask<F extends TaskFunction>(
+    target: F,
+    ...[options]: [] extends Parameters<F> ? [ScheduleOptions<F>?] : [ScheduleOptions<F>]
+  ): TaskSchedule<F> {
+    const { timing, rest } = splitTiming(options ?? {});
+    const { name, spec, args, signal } = prepareCall(target, rest, 'scheduleTask()');
+    if (this.#state === 'stopping' || this.#state === 'stopped')
+      throw this.#stoppedError(`"${name}" can't be scheduled`);
+    return this.#schedules.add(name, () => this.submit(spec, args), timing, signal) as TaskSchedule<F>;
+  }
+
+  /** The schedules that have not ended. */
+  getSchedules(): TaskSchedule[] {
+    return [...this.#schedules];
   }
 
   /** What background tasks call. Use `putTask` instead. */
@@ -305,25 +314,29 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     return this.#intake.hasRoom(options);
   }
 
+  /** The background workers that are active. */
+  getWorkers(): BackgroundWorker[] {
+    return [...this.#roster];
+  }
+
+  /** @internal What a worker that starts needs. */
+  employ(worker: BackgroundWorker): WorkerPost {
+    if (this.#state === 'idle') this.start();
+    if (this.#state !== 'running') throw this.#stoppedError(`worker "${worker.name}" can't start`);
+    return {
+      leave: this.#roster.enter(worker),
+      log: (what, problem) => this.#logger.error(`worker "${worker.name}": ${what}: ${describe(problem)}`),
+    };
+  }
+
   /** The module of that name, with that cap from now on; it is made if there is none. */
   module(name: string, options: ModuleOptions = {}): TaskModule {
-    checkOptions(options, moduleRules, 'module()');
-    const module = this.#modules.get(name);
-    if (module === undefined) return new TaskModule(name, { ...options, supervisor: this });
-    if (options.maxWorkers !== undefined) module.maxWorkers = options.maxWorkers;
-    return module;
+    return this.#modules.get(name, options);
   }
 
   /** @internal Gives what is to be called when its cap has changed. */
   adopt(module: TaskModule): () => void {
-    if (this.#modules.has(module.name)) {
-      const message = `${this.name} has a module "${module.name}" already: take it from module(), or give it another name`;
-      throw new TaskwardenError('DUPLICATE_MODULE_NAME', message);
-    }
-    this.#modules.set(module.name, module);
-    return () => {
-      this.#dispatcher.slots.reopen(module.bulkhead);
-    };
+    return this.#modules.adopt(module);
   }
 
   /** Resolves when `maxQueued` leaves room for one more task; of those that wait, the most urgent first. */
@@ -348,11 +361,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
 
   /** Live tasks, then the kept ones that have ended, from the one that ended first. Costs time for each. */
   getTasks(filter: TaskFilter = {}): TaskInfo[] {
-    checkOptions(filter, filterRules, 'getTasks()');
-    const wanted = Object.entries(filter).filter(([, value]) => value !== undefined);
-    return [...this.#dispatcher, ...this.#table.ended]
-      .filter((task) => wanted.every(([key, value]) => task[key as keyof TaskFilter] === value))
-      .map((task) => task.info);
+    return matching([...this.#dispatcher, ...this.#table.ended], filter).map((task) => task.info);
   }
 
   /** What runs, what waits, and what has been, in numbers. */
@@ -368,20 +377,9 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
       delayed: this.#dispatcher.delayed,
       ended: Object.freeze(ended),
       ...this.#places.info,
-      modules: moduleInfo(this.#modules.values()),
+      modules: this.#modules.info,
     });
   }
-}
-
-const filterRules = {
-  status: oneOf(['delayed', 'queued', 'started', 'completed', 'failed', 'canceled']),
-  type: oneOf(taskTypes),
-  priority: oneOf(priorities),
-  name: rules.string,
-};
-
-function isBackgroundTask<F extends TaskFunction>(target: F): target is F & BackgroundTask<F> {
-  return 'spec' in target && 'with' in target;
 }
 
 const holder = globalThis as unknown as Record<symbol, TaskSupervisor | undefined>;

@@ -3,11 +3,13 @@
  * full module are held back; they block nobody else, and go on in their order. The idea is PythonTaskManager's.
  */
 import { checkOptions, type Rule, rules } from './options.ts';
+import type { ScheduleOptions, TaskSchedule } from './schedules.ts';
 import { Bulkhead } from './scheduling/bulkhead.ts';
-import type { PutOptions, TaskSupervisor } from './supervisor.ts';
+import type { TaskSupervisor } from './supervisor.ts';
 import { defaultSubmitter } from './task/background-task.ts';
 import type { TaskFunction } from './task/definition.ts';
 import type { TaskHandle } from './task/handle.ts';
+import type { PutOptions } from './task/target.ts';
 import type { Task } from './task/task.ts';
 import type { TaskCap, TaskResult, TaskYield } from './task/task-options.ts';
 
@@ -77,5 +79,13 @@ export class TaskModule implements TaskCap {
     ...[options]: [] extends Parameters<F> ? [PutOptions<F>?] : [PutOptions<F>]
   ): TaskHandle<TaskResult<F>, TaskYield<F>> {
     return this.supervisor.putTask(target, { ...options, module: this } as PutOptions<F>);
+  }
+
+  /** As `supervisor.scheduleTask()`; each run is in this module. */
+  scheduleTask<F extends TaskFunction>(
+    target: F,
+    ...[options]: [] extends Parameters<F> ? [ScheduleOptions<F>?] : [ScheduleOptions<F>]
+  ): TaskSchedule<F> {
+    return this.supervisor.scheduleTask(target, { ...options, module: this } as ScheduleOptions<F>);
   }
 }

@@ -48,6 +48,11 @@ export abstract class Call extends TaskFlags {
     return this.options.module?.name;
   }
 
+  /** The name of the background worker whose run it is. */
+  get worker(): string | undefined {
+    return this.options.worker;
+  }
+
   get bulkhead(): Bulkhead<Task> | undefined {
     return this.options.module?.bulkhead;
   }

@@ -20,6 +20,8 @@ export interface TaskContext {
   readonly id: string;
   readonly name: string;
   readonly args: readonly unknown[];
+  /** What the background worker whose run this is was given as `context`; else undefined. */
+  readonly context: unknown;
   /** 1 for the first run; more for retries. */
   readonly attempt: number;
   /** Aborts when the task is asked to stop: canceled, out of time, or shut down. For code that awaits. */
@@ -61,6 +63,8 @@ export interface RunningTask extends TaskContext {
   readonly submitter?: TaskSubmitter | undefined;
   /** Hears why it is to end, each time: the signal says it once, and a task that was to finish may be canceled then. */
   onStop: ((reason: unknown) => void) | undefined;
+  /** Takes the first of its arguments as its `context`. */
+  surround(context: unknown): void;
   /** What of its context goes along with a task that it calls now. */
   carry?(): Carried | undefined;
   /** Its function has ended, and what is left of it is heard no more. */
@@ -90,6 +94,11 @@ export function currentTask(): TaskContext {
 /** Calls something in the context of a task. */
 export function runInTask<A extends unknown[], R>(context: RunningTask, call: (...args: A) => R, ...args: A): R {
   return storage.run(context, call, ...args);
+}
+
+/** Calls something as if no task ran: what it begins is nobody's child. */
+export function outsideTask<R>(call: () => R): R {
+  return storage.exit(call);
 }
 
 export function currentRun(): RunningTask | undefined {

@@ -7,7 +7,7 @@ import { isAbsolute } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { TaskwardenError } from '../errors.ts';
 import { show } from '../options.ts';
-import { currentTask } from './context.ts';
+import { currentRun, currentTask } from './context.ts';
 import { tsxMark } from './import-module.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: a task takes and returns what its author likes.
@@ -25,6 +25,8 @@ export interface WireDefinition {
   readonly source?: string;
   /** The function gets its TaskContext before its arguments. */
   readonly passesContext?: boolean;
+  /** Before all others comes an argument that is not for the function: what `currentTask().context` is to be. */
+  readonly hasSurroundings?: boolean;
 }
 
 export interface Definition extends WireDefinition {
@@ -124,6 +126,7 @@ export function wireDefinition({
   exportName,
   source,
   passesContext,
+  hasSurroundings,
 }: Definition): WireDefinition {
   return {
     index,
@@ -132,6 +135,7 @@ export function wireDefinition({
     ...(exportName !== undefined && { exportName }),
     ...(source !== undefined && { source }),
     ...(passesContext && { passesContext }),
+    ...(hasSurroundings && { hasSurroundings }),
   };
 }
 
@@ -163,6 +167,24 @@ export function passingContext(definition: Definition): Definition {
 export function withContext(fn: TaskFunction): TaskFunction {
   return function (this: unknown, ...args: unknown[]) {
     return fn.call(this, currentTask(), ...args);
+  };
+}
+
+/** The same function, called with an argument before its own that its context takes away. */
+export function inSurroundings(definition: Definition): Definition {
+  const { fn, index } = definition;
+  return {
+    ...definition,
+    index: indexOf(`${index} in surroundings`),
+    hasSurroundings: true,
+    ...(fn && { fn: withSurroundings(fn) }),
+  };
+}
+
+export function withSurroundings(fn: TaskFunction): TaskFunction {
+  return function (this: unknown, surroundings: unknown, ...args: unknown[]) {
+    currentRun()?.surround(surroundings);
+    return fn.apply(this, args);
   };
 }
 

@@ -9,6 +9,9 @@ import type { TaskType } from './task-options.ts';
 /** For the task alone: resolves the handle, or rejects it. */
 export let settleHandle: (handle: TaskHandle<unknown>, completed: boolean, outcome: unknown) => void;
 
+/** Calls back when the task has ended, however. That is nobody who awaits it: a failure is logged all the same. */
+export let heedHandle: (handle: TaskHandle<unknown>, ended: () => void) => void;
+
 type Resolve = (value: unknown) => void;
 
 // The executor is called before a handle can be told from another, so it leaves what it was given here for a moment.
@@ -28,6 +31,7 @@ export class TaskHandle<T, Y = unknown> extends Promise<T> implements AsyncItera
 
   static {
     settleHandle = (handle, completed, outcome) => handle.#settle(completed, outcome);
+    heedHandle = (handle, ended) => handle.#heed(ended);
     // `await`, `then` and Promise.all all read `constructor`: they find Promise, so that nothing wraps the handle or
     // makes another one of it (https://tc39.es/ecma262/#sec-promise-resolve), and the task learns that it is awaited.
     Object.defineProperty(TaskHandle.prototype, 'constructor', {
@@ -53,11 +57,15 @@ export class TaskHandle<T, Y = unknown> extends Promise<T> implements AsyncItera
       resolve(outcome);
     } else {
       this.#outcome = undefined;
-      const { awaited } = this.#task;
-      super.then(undefined, () => {}); // never an unhandled rejection; but that is nobody who awaits it
-      this.#task.awaited = awaited;
+      this.#heed(() => {}); // never an unhandled rejection
       resolve(Promise.reject(outcome));
     }
+  }
+
+  #heed(ended: () => void): void {
+    const { awaited } = this.#task;
+    super.then(ended, ended);
+    this.#task.awaited = awaited;
   }
 
   get id(): string {

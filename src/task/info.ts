@@ -1,8 +1,9 @@
 /** TaskInfo: what can be seen of a task from outside, as plain frozen data of one moment. */
-import type { Priority } from '../scheduling/priority-pool.ts';
+import { checkOptions, oneOf, type Rule, rules } from '../options.ts';
+import { type Priority, priorities } from '../scheduling/priority-pool.ts';
 import type { Progress } from './context.ts';
 import type { TaskStatus } from './status.ts';
-import type { TaskType } from './task-options.ts';
+import { type TaskType, taskTypes } from './task-options.ts';
 
 /** What ended a task; the first cause counts. */
 export type EndReason = 'completed' | 'failed' | 'canceled' | 'timeout' | 'expired' | 'crashed' | 'shutdown';
@@ -16,6 +17,8 @@ export interface TaskInfo {
   readonly priority: Priority;
   /** The name of its module, if it has one. */
   readonly module: string | undefined;
+  /** The name of the background worker whose run it is, if it is one. */
+  readonly worker: string | undefined;
   readonly status: TaskStatus;
   /** The attempt that runs or ran last, from 1; 0 before the first. */
   readonly attempt: number;
@@ -47,6 +50,7 @@ export function infoOf(task: TaskInfo): TaskInfo {
     type: task.type,
     priority: task.priority,
     module: task.module,
+    worker: task.worker,
     status: task.status,
     attempt: task.attempt,
     timeQueued: task.timeQueued,
@@ -68,4 +72,18 @@ export interface TaskFilter {
   readonly type?: TaskType;
   readonly priority?: Priority;
   readonly name?: string;
+}
+
+const filterRules: Readonly<Record<keyof TaskFilter, Rule>> = {
+  status: oneOf(['delayed', 'queued', 'started', 'completed', 'failed', 'canceled']),
+  type: oneOf(taskTypes),
+  priority: oneOf(priorities),
+  name: rules.string,
+};
+
+/** Those that match all that is given. */
+export function matching<T extends Required<TaskFilter>>(tasks: readonly T[], filter: TaskFilter): T[] {
+  checkOptions(filter, filterRules, 'getTasks()');
+  const wanted = Object.entries(filter).filter(([, value]) => value !== undefined);
+  return tasks.filter((task) => wanted.every(([key, value]) => task[key as keyof TaskFilter] === value));
 }

@@ -10,6 +10,7 @@ import {
   type WireDefinition,
   whenDefined,
   withContext,
+  withSurroundings,
 } from './definition.ts';
 import { importModule } from './import-module.ts';
 import { whenInertWait } from './inert.ts';
@@ -29,7 +30,8 @@ const longestLoadMs = 60_000;
 /** Rejects with `MODULE_LOAD_FAILED`, `TASK_NOT_DEFINED` or `TASK_UNREACHABLE`. */
 export async function loadFunction(wire: WireDefinition): Promise<LoadedFunction> {
   const loaded = await find(wire);
-  return wire.passesContext ? { ...loaded, fn: withContext(loaded.fn) } : loaded;
+  if (wire.passesContext) return { ...loaded, fn: withContext(loaded.fn) };
+  return wire.hasSurroundings ? { ...loaded, fn: withSurroundings(loaded.fn) } : loaded;
 }
 
 async function find(wire: WireDefinition): Promise<LoadedFunction> {

@@ -18,8 +18,9 @@ export abstract class Run implements RunningTask {
   abstract readonly id: string;
   abstract readonly name: string;
   abstract readonly attempt: number;
-  readonly args: readonly unknown[];
   onStop: ((reason: unknown) => void) | undefined = undefined;
+  args: readonly unknown[];
+  context: unknown = undefined;
   #abort: AbortController | undefined = undefined;
   #reason: unknown = undefined;
   #progress: { reportedAt: number; unreported?: Progress | undefined; timer?: NodeJS.Timeout | undefined } | undefined =
@@ -137,6 +138,11 @@ export abstract class Run implements RunningTask {
       if (news.kind === 'ended') this.#adopted?.delete(id);
       hear(news);
     });
+  }
+
+  surround(context: unknown): void {
+    this.context = context;
+    this.args = this.args.slice(1);
   }
 
   /** Calls the function in this context; what it gives may be a promise. */

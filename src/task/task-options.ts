@@ -98,6 +98,8 @@ export interface ResolvedTaskOptions extends TaskOptions {
   readonly priority: Priority;
   readonly type: TaskType;
   readonly stopGraceMs: number;
+  /** The name of the background worker whose run it is. */
+  readonly worker?: string;
 }
 
 const defaults: ResolvedTaskOptions = Object.freeze({ priority: 'normal', type: 'thread', stopGraceMs: 1_000 });

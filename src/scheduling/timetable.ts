@@ -1,0 +1,134 @@
+/**
+ * When the next run is due: once, on a grid of equal intervals, after a pause, or by a cron pattern. A timetable never
+ * changes, keeps no timer and runs nothing. Intervals are multiples of their start, so they never drift.
+ */
+import { createRequire } from 'node:module';
+import type { Cron } from 'croner';
+import { show } from '../options.ts';
+
+/** Times are on the clock of `now()`; those of `cron` are epoch milliseconds, on the wall clock. */
+export interface Timetable {
+  readonly kind: 'once' | 'interval' | 'pause' | 'cron';
+  /** When the first run of a schedule that starts at `start` is due. */
+  first(start: number): number;
+  /** The first time above `after` at which a run is due; undefined: never again. For `pause`, `after` is the end of a run. */
+  next(start: number, after: number): number | undefined;
+  /** What has come due from `due`, which is such a time, to `until`. */
+  passed(start: number, due: number, until: number): Passed;
+}
+
+interface Passed {
+  readonly latest: number;
+  /** How many, with both ends. */
+  readonly count: number;
+}
+
+/** Many runs of a cron pattern may have passed at once, and each takes its 0.03 ms to find: no more are counted. */
+const mostCounted = 1_000;
+
+/** One run, `delayMs` after the start. */
+export function once(delayMs: number): Timetable {
+  return Object.freeze({
+    kind: 'once',
+    first: (start) => start + delayMs,
+    next: () => undefined,
+    passed: (_start, due) => ({ latest: due, count: 1 }),
+  } satisfies Timetable);
+}
+
+export interface RepeatOptions {
+  /** Whether the first run is due at the start itself, and not one delay later. Default: false. */
+  readonly atStart?: boolean;
+}
+
+/** The n-th run is due at start + n x `delayMs`, which is 1 or more. With `atStart`, there is a run 0. */
+export function interval(delayMs: number, { atStart = false }: RepeatOptions = {}): Timetable {
+  /** The n of the last run that is due at or before `at`. */
+  const indexAt = (start: number, at: number): number => {
+    const n = Math.floor((at - start) / delayMs);
+    // A division may be rounded across a whole number; the product is what counts.
+    if (start + n * delayMs > at) return n - 1;
+    return start + (n + 1) * delayMs <= at ? n + 1 : n;
+  };
+  return Object.freeze({
+    kind: 'interval',
+    first: (start) => (atStart ? start : start + delayMs),
+    next: (start, after) => start + (indexAt(start, after) + 1) * delayMs,
+    passed: (start, due, until) => {
+      const [from, to] = [indexAt(start, due), indexAt(start, until)];
+      return { latest: start + to * delayMs, count: to - from + 1 };
+    },
+  } satisfies Timetable);
+}
+
+/** Each run is due `delayMs` after the end of the one before; the first, that long after the start. */
+export function pause(delayMs: number, { atStart = false }: RepeatOptions = {}): Timetable {
+  return Object.freeze({
+    kind: 'pause',
+    first: (start) => (atStart ? start : start + delayMs),
+    next: (_start, after) => after + delayMs,
+    passed: (_start, due) => ({ latest: due, count: 1 }),
+  } satisfies Timetable);
+}
+
+/**
+ * By a pattern of 5 fields, or 6 with seconds first, or 7 with years last, or a name such as `@daily`; in a time zone of
+ * the IANA, or the local one. When the clocks are changed for daylight saving:
+ * - A pattern that names its times (no `*`, no `/` in seconds, minutes and hours) loses no run and repeats none: a time
+ *   that does not exist is run as the clock jumps forward; a time that comes twice is run the first time.
+ * - Any other goes by what the clock shows: it skips what does not exist, and runs both times.
+ * These are the rules of cron (https://manpages.debian.org/cron).
+ * @throws TypeError for a bad pattern or time zone, RangeError for a pattern whose time never comes.
+ */
+export function cron(pattern: string, timezone: string | undefined, owner: string): Timetable {
+  const dates = parse(pattern, timezone, owner);
+  const next = (_start: number, after: number) => dates.nextRun(new Date(after))?.getTime();
+  const never = () =>
+    new RangeError(`option "cron" of ${owner} must be a pattern whose time will come; ${show(pattern)} never does`);
+  if (next(0, Date.now()) === undefined) throw never();
+  return Object.freeze({
+    kind: 'cron',
+    first: (start) => next(0, start) ?? Infinity,
+    next,
+    passed: (start, due, until) => {
+      let latest = due;
+      for (let count = 1; count <= mostCounted; count += 1) {
+        const following = next(start, latest);
+        if (following === undefined || following > until) return { latest, count };
+        latest = following;
+      }
+      const [last] = dates.previousRuns(1, new Date(until + 1)); // that it gives comes before what it is given
+      return { latest: last?.getTime() ?? latest, count: mostCounted };
+    },
+  } satisfies Timetable);
+}
+
+/** Given no function, croner has no timers. */
+function parse(pattern: string, timezone: string | undefined, owner: string): Cron {
+  const { Cron } = createRequire(import.meta.url)('croner') as typeof import('croner');
+  // The rule of cron, where a list of hours is as exact as one hour.
+  const options = { paused: true, fixedTimeRule: 'no-wildcard' } as const;
+  try {
+    const dates = new Cron(pattern, options);
+    if (dates.getPattern() === undefined) throw new TypeError('it is a date');
+    if (timezone === undefined) return dates;
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new TypeError(
+      `option "cron" of ${owner} must be a cron pattern such as '*/5 * * * *'; got ${show(pattern)}: ${why}`,
+      {
+        cause,
+      },
+    );
+  }
+  try {
+    const dates = new Cron(pattern, { ...options, timezone });
+    dates.nextRun(new Date(0));
+    return dates;
+  } catch (cause) {
+    throw new TypeError(
+      `option "timezone" of ${owner} must be a time zone such as 'Europe/Lisbon' or 'UTC'; got ${show(timezone)}`,
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,360 @@
+/**
+ * BackgroundWorker: runs its function again and again until it is stopped, each run a supervised task. The other kinds of
+ * workers say in another way when a run is due. The idea is atasker's, https://github.com/alttch/atasker.
+ *
+ *   stopped ── start() ──▶ starting ── beforeStart, afterStart ──▶ started ── stop(), or a run gives false ──▶ stopping ──▶ stopped
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { Timer } from '../clock.ts';
+import { type Deferred, defer } from '../deferred.ts';
+import { TaskwardenError } from '../errors.ts';
+import { checkOptions, either, type Rule, rules } from '../options.ts';
+import type { Priority } from '../scheduling/priority-pool.ts';
+import type { TaskSpec } from '../task/call.ts';
+import { outsideTask } from '../task/context.ts';
+import type { TaskHandle } from '../task/handle.ts';
+import { isHost } from '../task/inert.ts';
+import { onAbort } from '../task/on-abort.ts';
+import type { TaskSubmitter, TaskType } from '../task/task-options.ts';
+import { type FailedRun, type WorkerOptions, workerRules } from './worker-options.ts';
+import { readTarget, type WorkerTarget } from './worker-target.ts';
+
+export type WorkerState = 'stopped' | 'starting' | 'started' | 'stopping';
+
+export interface WorkerStopOptions {
+  /**
+   * `true`: waits until what runs has ended. A number: for so many milliseconds at most, then that is canceled. `false`: it is
+   * canceled at once. Default: `true`.
+   */
+  readonly wait?: boolean | number;
+}
+
+/** What a run gave, or what it failed with; `wasEnded`: because the worker, or its supervisor, stops. */
+export type RunOutcome = { readonly value: unknown } | { readonly error: unknown; readonly wasEnded: boolean };
+
+/** What a supervisor does for a worker that is active. */
+export interface WorkerPost {
+  /** It is active no more. */
+  leave(): void;
+  /** Nobody heard of it otherwise. */
+  log(what: string, problem: unknown): void;
+}
+
+/** What supervises workers: a `TaskSupervisor`. */
+export interface WorkerSupervisor extends TaskSubmitter {
+  readonly name: string;
+  /** @internal */
+  employ(worker: BackgroundWorker): WorkerPost;
+}
+
+const stopRules: Readonly<Record<keyof WorkerStopOptions, Rule>> = {
+  wait: either(rules.durationMsOrInfinity, rules.boolean),
+};
+
+/** The longest pause between failures that follow each other, in milliseconds. */
+const longestPauseMs = 1_000;
+
+// biome-ignore lint/suspicious/noExplicitAny: a worker that is not told what its runs take accepts all.
+export type AnyArgs = any[];
+
+export class BackgroundWorker<A extends unknown[] = AnyArgs> {
+  readonly name: string;
+  readonly #target: WorkerTarget;
+  readonly #options: WorkerOptions;
+  readonly #spec: TaskSpec;
+  #state: WorkerState = 'stopped';
+  #args: unknown[] = [];
+  #lastExecuted: number | undefined;
+  #post: WorkerPost | undefined;
+  /** Aborts when no more runs are to begin. */
+  #halt = new AbortController();
+  #ended: Deferred = defer();
+  readonly #runs = new Set<TaskHandle<unknown>>();
+
+  /** To extend: with a method `run()`, which is called on the event loop unless `type` says otherwise. */
+  constructor(options?: WorkerOptions);
+  /** The same for threads and children, which import the module: make the worker at its top level. */
+  constructor(moduleUrl: string | URL, options?: WorkerOptions);
+  /** Of a function, as `backgroundTask()` takes it. */
+  constructor(fn: (...args: A) => unknown, options?: WorkerOptions);
+  constructor(moduleUrl: string | URL, fn: (...args: A) => unknown, options?: WorkerOptions);
+  constructor(...given: unknown[]) {
+    const target = readTarget(given, new.target);
+    checkOptions(target.options, { ...workerRules, ...this.ownRules() }, target.owner);
+    this.#target = target;
+    this.#options = target.options;
+    this.#spec = target.define((...args) => this.run(...args));
+    this.name = this.#spec.options.worker as string;
+  }
+
+  /** The options that only its kind has. */
+  protected ownRules(): Readonly<Record<string, Rule>> {
+    return {};
+  }
+
+  /** What it was made with, as it was given. */
+  protected get given(): Readonly<Record<string, unknown>> {
+    return this.#target.options;
+  }
+
+  // To be overridden.
+
+  /** Does the work. Gets what `start()` was given. `false` stops the worker; what it throws goes to `onError()`. */
+  run(..._args: AnyArgs): unknown {
+    throw new TypeError(`${this.constructor.name} has to override run()`);
+  }
+
+  /** Before the first run. What it throws, or rejects with, keeps the worker from starting. */
+  beforeStart(): unknown {
+    return this.#options.beforeStart?.();
+  }
+
+  afterStart(): unknown {
+    return this.#options.afterStart?.();
+  }
+
+  /** When it is asked to stop; runs may go on meanwhile. */
+  beforeStop(): unknown {
+    return this.#options.beforeStop?.();
+  }
+
+  /** When nothing of it runs any more. */
+  afterStop(): unknown {
+    return this.#options.afterStop?.();
+  }
+
+  /** Gets what each run has given, apart from `false`. */
+  processResult(result: unknown): unknown {
+    return (this.#options.processResult as ((result: unknown) => unknown) | undefined)?.(result);
+  }
+
+  /** Gets what a run failed with, or a hook. Default: the option of that name, or a line in the log. */
+  onError(error: unknown, run?: FailedRun): unknown {
+    const { onError } = this.#options;
+    if (onError !== undefined) return onError(error, run);
+    this.#post?.log(run === undefined ? 'a hook failed' : `a run failed (task ${run.task.id})`, error);
+    return undefined;
+  }
+
+  // To be called.
+
+  /**
+   * Starts it; each run gets `args`. False, and nothing happens, if it is active already. An active worker keeps the process
+   * alive. Throws `SUPERVISOR_STOPPED`.
+   */
+  start(...args: A): boolean {
+    if (isHost() || this.isActive) return false;
+    this.#post = this.supervisor.employ(this as unknown as BackgroundWorker);
+    this.#state = 'starting';
+    this.#args = args;
+    this.#halt = new AbortController();
+    this.#ended = defer();
+    outsideTask(() => void this.#live());
+    return true;
+  }
+
+  /** Lets no more runs begin, and resolves when it has ended. False if it was not active. A run that awaits it waits for itself. */
+  async stop(options: WorkerStopOptions = {}): Promise<boolean> {
+    checkOptions(options, stopRules, `stop() of worker "${this.name}"`);
+    if (!this.isActive) return false;
+    const { wait = true } = options;
+    if (this.#state !== 'stopping') void this.#stop();
+    if (wait === false || wait === 0) this.hasten();
+    else if (typeof wait === 'number' && wait !== Infinity) {
+      const timer = new Timer(wait, () => this.hasten());
+      void this.#ended.promise.then(() => timer.cancel());
+    }
+    await this.#ended.promise;
+    return true;
+  }
+
+  /** Stops it, and starts it again with the same arguments. */
+  async restart(options?: WorkerStopOptions): Promise<boolean> {
+    await this.stop(options);
+    return this.start(...(this.#args as A));
+  }
+
+  get state(): WorkerState {
+    return this.#state;
+  }
+
+  /** Whether it was started, and has not ended. */
+  get isActive(): boolean {
+    return this.#state !== 'stopped';
+  }
+
+  /** Whether it works: it has started, and was not asked to stop. */
+  get isStarted(): boolean {
+    return this.#state === 'started';
+  }
+
+  get isStopped(): boolean {
+    return this.#state === 'stopped';
+  }
+
+  /** When its last run was submitted, in epoch milliseconds. */
+  get lastExecuted(): number | undefined {
+    return this.#lastExecuted;
+  }
+
+  get priority(): Priority {
+    return this.#spec.options.priority;
+  }
+
+  get type(): TaskType {
+    return this.#spec.options.type;
+  }
+
+  get supervisor(): WorkerSupervisor {
+    return this.#target.supervisor as WorkerSupervisor;
+  }
+
+  // For its kind.
+
+  /** Lets runs begin, in the way of its kind, until the signal aborts; then resolves, at the latest when they have ended. */
+  protected async work(signal: AbortSignal): Promise<void> {
+    for (let failures = 0; !signal.aborted; ) {
+      const outcome = await this.tryRun(signal);
+      failures = 'error' in outcome ? failures + 1 : 0;
+      // A function that fails at once must not do so without a pause; and one that does nothing must let others run.
+      if (failures > 1) await pause(Math.min(10 * 2 ** (failures - 2), longestPauseMs), signal);
+      else await nextTurn();
+    }
+  }
+
+  /** No more time is given to what runs, or waits to be run. */
+  protected hasten(): void {
+    this.#halt.abort();
+    for (const run of this.#runs) run.cancel(`worker "${this.name}" is stopped`);
+  }
+
+  /** What it still has to do when it is asked to stop, before no more runs begin. */
+  protected finishUp(): unknown {
+    return undefined;
+  }
+
+  /** One run, as soon as the supervisor has room for it. Resolves when it has ended, and that was told. */
+  protected async tryRun(signal: AbortSignal, ...args: unknown[]): Promise<RunOutcome> {
+    const { supervisor } = this;
+    const { options } = this.#spec;
+    while (!signal.aborted && !supervisor.hasRoom(options)) await supervisor.capacity(options.priority);
+    this.#lastExecuted = Date.now();
+    const all = [...args, ...this.#args];
+    const handle = supervisor.submit<unknown, unknown>(this.#spec, [...this.#target.prefix, ...all]);
+    this.#runs.add(handle);
+    try {
+      const value = await handle;
+      if (value === false) void this.stop();
+      else await this.#hook(() => this.processResult(value));
+      return { value };
+    } catch (error) {
+      const wasEnded = this.#wasEnded(handle, error);
+      if (!wasEnded) await this.#tell(error, { task: handle.info, args: all });
+      return { error, wasEnded };
+    } finally {
+      this.#runs.delete(handle);
+    }
+  }
+
+  /** It has not failed: it was ended because the worker or its supervisor stops. */
+  #wasEnded({ info }: TaskHandle<unknown>, error: unknown): boolean {
+    if (info.endReason === 'shutdown') return true;
+    if (error instanceof TaskwardenError && error.code === 'SUPERVISOR_STOPPED') {
+      void this.stop({ wait: false });
+      return true;
+    }
+    return info.endReason === 'canceled' && this.#state === 'stopping';
+  }
+
+  // Its life.
+
+  async #live(): Promise<void> {
+    const { signal } = this.#options;
+    const unlisten = signal && onAbort(signal, () => void this.stop({ wait: false }));
+    try {
+      const isReady = this.#prepare();
+      if (isReady === true || (await isReady)) {
+        this.#state = 'started';
+        if (signal?.aborted) void this.stop({ wait: false });
+        await this.#hook(() => this.afterStart());
+        await this.work(this.#halt.signal);
+      }
+    } catch (problem) {
+      await this.#tell(problem); // its queue is gone
+      void this.stop({ wait: false });
+    }
+    unlisten?.();
+    await Promise.allSettled(this.#runs);
+    await this.#hook(() => this.afterStop());
+    this.#state = 'stopped';
+    this.#post?.leave();
+    this.#ended.resolve();
+  }
+
+  /** Whether it is to work. Not a promise if nothing has to be waited for: then it has started when `start()` returns. */
+  #prepare(): true | Promise<boolean> {
+    const problem = async (error: unknown) => {
+      this.#state = 'stopping';
+      await this.#tell(error);
+      return false;
+    };
+    try {
+      const before = this.beforeStart();
+      if (!(before instanceof Promise)) return true;
+      return Promise.race([before, this.#halted]).then(() => this.#state === 'starting', problem);
+    } catch (error) {
+      return problem(error);
+    }
+  }
+
+  async #stop(): Promise<void> {
+    const wasStarted = this.#state === 'started';
+    this.#state = 'stopping';
+    const finish = async () => {
+      await this.#hook(() => this.beforeStop());
+      if (wasStarted) await this.finishUp();
+    };
+    await Promise.race([finish(), this.#halted]);
+    this.#halt.abort();
+  }
+
+  /** Resolves when it is to do nothing more. */
+  get #halted(): Promise<void> {
+    const { signal } = this.#halt;
+    return new Promise((resolve) => {
+      if (signal.aborted) resolve();
+      else signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+  }
+
+  async #hook(call: () => unknown): Promise<void> {
+    try {
+      await call();
+    } catch (error) {
+      await this.#tell(error);
+    }
+  }
+
+  async #tell(error: unknown, run?: FailedRun): Promise<void> {
+    try {
+      await this.onError(error, run);
+    } catch (problem) {
+      this.#post?.log('onError failed', problem);
+    }
+  }
+}
+
+/** Resolves after so long, or when the signal aborts. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const timer = new Timer(ms, () => {
+      unlisten();
+      resolve();
+    });
+    const unlisten = onAbort(signal, () => {
+      timer.cancel();
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,57 @@
+/** BackgroundEventWorker: runs when it is triggered. Triggers that come while it runs are folded into one more run. */
+import { type Deferred, defer } from '../deferred.ts';
+import type { Rule } from '../options.ts';
+import { onAbort } from '../task/on-abort.ts';
+import { type AnyArgs, BackgroundWorker } from './background-worker.ts';
+import { type EventWorkerOptions, eventRule } from './worker-options.ts';
+
+export class BackgroundEventWorker<A extends unknown[] = AnyArgs> extends BackgroundWorker<A> {
+  #wake = () => {};
+  /** The end of the next run, if somebody has asked for one. */
+  #next: Deferred | undefined;
+
+  constructor(options?: EventWorkerOptions);
+  constructor(moduleUrl: string | URL, options?: EventWorkerOptions);
+  constructor(fn: (...args: A) => unknown, options?: EventWorkerOptions);
+  constructor(moduleUrl: string | URL, fn: (...args: A) => unknown, options?: EventWorkerOptions);
+  constructor(...given: never[]) {
+    super(...(given as []));
+  }
+
+  protected override ownRules(): Readonly<Record<string, Rule>> {
+    return eventRule;
+  }
+
+  /** Asks for a run: at once, or as soon as the one that runs has ended. False, and nothing happens, if it was not started. */
+  trigger(): boolean {
+    if (!this.isStarted && this.state !== 'starting') return false;
+    void this.wake();
+    return true;
+  }
+
+  /** Asks for a run. Resolves when that has ended, or when the worker has. */
+  protected wake(): Promise<void> {
+    this.#next ??= defer();
+    this.#wake();
+    return this.#next.promise;
+  }
+
+  protected override async work(signal: AbortSignal): Promise<void> {
+    const unlisten = onAbort(signal, () => this.#wake());
+    while (!signal.aborted) {
+      const next = this.#next;
+      if (next !== undefined) {
+        this.#next = undefined;
+        await this.tryRun(signal);
+        next.resolve();
+      } else {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+      }
+    }
+    unlisten();
+    this.#next?.resolve();
+    this.#next = undefined;
+  }
+}

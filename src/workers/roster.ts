@@ -1,0 +1,47 @@
+/** The workers of a supervisor that are active. They keep the process alive, and are stopped before its tasks. */
+import { type Deferred, defer } from '../deferred.ts';
+import type { KeepAlive } from '../keep-alive.ts';
+import type { BackgroundWorker } from './background-worker.ts';
+
+export class Roster {
+  readonly #keepAlive: KeepAlive;
+  readonly #workers = new Set<BackgroundWorker>();
+  #empty: Deferred | undefined;
+
+  constructor(keepAlive: KeepAlive) {
+    this.#keepAlive = keepAlive;
+  }
+
+  /** In the order in which they were started. */
+  [Symbol.iterator](): Iterator<BackgroundWorker> {
+    return this.#workers.values();
+  }
+
+  /** Gives what is to be called when it is active no more. */
+  enter(worker: BackgroundWorker): () => void {
+    this.#workers.add(worker);
+    this.#keepAlive.hold();
+    return () => {
+      if (!this.#workers.delete(worker)) return;
+      this.#keepAlive.release();
+      if (this.#workers.size === 0) this.giveUp();
+    };
+  }
+
+  /** Asks all to stop; `wait: false`: at once. */
+  stop(wait: boolean): void {
+    for (const worker of this) void worker.stop({ wait });
+  }
+
+  /** Resolves when none is active, or when they are given up. */
+  async emptied(): Promise<void> {
+    if (this.#workers.size === 0) return;
+    this.#empty ??= defer();
+    await this.#empty.promise;
+  }
+
+  /** Nobody waits for them any more. */
+  giveUp(): void {
+    this.#empty?.resolve();
+  }
+}

@@ -1,0 +1,70 @@
+/** What a background worker runs, from what its constructor was given: a function, or the method `run()` of a class. */
+import { show } from '../options.ts';
+import { defaultSubmitter, specOf } from '../task/background-task.ts';
+import type { TaskSpec } from '../task/call.ts';
+import {
+  callSite,
+  type Definition,
+  defineBySource,
+  defineInModule,
+  inSurroundings,
+  type TaskFunction,
+  toModuleUrl,
+} from '../task/definition.ts';
+import { resolveTaskOptions, type TaskSubmitter, type TaskType } from '../task/task-options.ts';
+import { runOptionsOf, type WorkerOptions } from './worker-options.ts';
+
+/** In options: where `backgroundWorker()` was called. */
+export const calledAt: unique symbol = Symbol('calledAt');
+
+export interface WorkerTarget {
+  /** Whose options they are, in words. */
+  readonly owner: string;
+  readonly options: WorkerOptions & Readonly<Record<string, unknown>>;
+  readonly supervisor: TaskSubmitter;
+  /** What each run gets before its arguments. */
+  readonly prefix: readonly unknown[];
+  /** What each run is. `run` calls the method of the worker. */
+  define(run: TaskFunction): TaskSpec;
+}
+
+/** Reads `[moduleUrl], [fn], [options]`. */
+export function readTarget(given: readonly unknown[], kind: { readonly name: string }): WorkerTarget {
+  const rest = [...given];
+  const moduleUrl = typeof rest[0] === 'string' || rest[0] instanceof URL ? toModuleUrl(rest.shift()) : undefined;
+  const fn = typeof rest[0] === 'function' ? (rest.shift() as TaskFunction) : undefined;
+  const [options = {}, ...tooMany] = rest as [(WorkerOptions & { [calledAt]?: string })?, ...unknown[]];
+  if (tooMany.length > 0) {
+    throw new TypeError(`${kind.name} takes a module, a function and options, each only once; got ${show(tooMany[0])}`);
+  }
+  const place = options[calledAt] ?? callSite(kind as unknown as TaskFunction);
+  const owner = options[calledAt] === undefined ? kind.name : 'backgroundWorker()';
+  const name = (options.name ?? fn?.name) || (fn === undefined ? kind.name : '');
+  const type: TaskType = options.type ?? (fn === undefined && moduleUrl === undefined ? 'loop' : 'thread');
+
+  function definition(run: TaskFunction): Definition {
+    if (name === '') throw new TypeError('a worker needs a name: name the function, or give the option "name"');
+    if (moduleUrl !== undefined) return defineInModule(moduleUrl, name, fn ?? run, place);
+    if (fn === undefined && type !== 'loop') {
+      throw new TypeError(
+        `worker "${name}" is a class, and can't be sent to a ${type} alone: make it with its module, ` +
+          `new ${kind.name}(import.meta.url, options), or run it with { type: 'loop' }`,
+      );
+    }
+    return defineBySource(name, fn ?? run);
+  }
+
+  return {
+    owner,
+    options: options as WorkerTarget['options'],
+    get supervisor() {
+      return options.supervisor ?? options.module?.supervisor ?? defaultSubmitter();
+    },
+    prefix: options.context === undefined ? [] : [options.context],
+    define(run) {
+      const plain = definition(run);
+      const resolved = resolveTaskOptions({ ...runOptionsOf(options), type }, owner);
+      return specOf(options.context === undefined ? plain : inSurroundings(plain), { ...resolved, worker: name });
+    },
+  };
+}
