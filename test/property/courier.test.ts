@@ -26,7 +26,7 @@ it('loses nothing, settles nothing twice, and delivers in order', async () => {
       await courier.close();
       expect(vi.getTimerCount()).toBe(0);
     }),
-    { numRuns: 300 },
+    { numRuns: 500 },
   );
 });
 

@@ -18,7 +18,8 @@ export interface CourierToTry {
 }
 
 const urgency: readonly Priority[] = ['critical', 'high', 'normal', 'low'];
-const priority = fc.constantFrom(...urgency);
+/** Many of one priority, so that their order among themselves is tried. */
+const priority = fc.constantFrom(...urgency, 'normal' as const, 'normal' as const, 'normal' as const);
 
 const step = fc.oneof(
   fc.record({ kind: fc.constant('add'), priority, retries: fc.nat(2) }),
@@ -36,7 +37,7 @@ type CourierStep =
   | { readonly kind: 'return' | 'error' | 'release' | 'extend' | 'late' | 'cancel'; readonly pick: number }
   | { readonly kind: 'die' | 'redrive' };
 
-export const courierSteps: fc.Arbitrary<CourierStep[]> = fc.array(step, { minLength: 1, maxLength: 60 });
+export const courierSteps: fc.Arbitrary<CourierStep[]> = fc.array(step, { minLength: 1, maxLength: 80 });
 
 interface ModelTask {
   readonly id: string;

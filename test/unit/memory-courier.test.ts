@@ -103,6 +103,16 @@ describe('times', () => {
     expect((await courier.bulkGetTasks('work', 4)).map(({ data }) => data)).toEqual([1, 2, 3, 4]);
   });
 
+  it('puts a task back to its place, though the one that came back before was taken again', async () => {
+    const courier = new MemoryTaskCourier();
+    await courier.bulkAddTasksToQueue('work', [1, 2, 3]);
+    const [first, second] = (await courier.bulkGetTasks('work', 2)) as [CourierTask, CourierTask];
+    await courier.releaseTask('work', first);
+    await got(courier);
+    await courier.releaseTask('work', second);
+    expect((await courier.bulkGetTasks('work', 3)).map(({ data }) => data)).toEqual([2, 3]);
+  });
+
   it('fails a task at its last lease, and not before', async () => {
     const courier = new MemoryTaskCourier({ leaseMs: 10 });
     const id = await courier.addTaskToQueue('work', 1);
