@@ -41,7 +41,8 @@ export class WaitingTasks<T extends WaitingTask<T>> {
     const last = this.#lastBack;
     const line = this.#lines[task.priority];
     let elder = last?.priority === task.priority && last.isBefore(task) ? last : undefined;
-    for (let next = elder?.next ?? line.first; next?.isBefore(task); next = next.next) elder = next;
+    let next = elder === undefined ? line.first : elder.next;
+    for (; next?.isBefore(task); next = next.next) elder = next;
     line.insert(task, elder);
     this.#size += 1;
     this.#lastBack = task;

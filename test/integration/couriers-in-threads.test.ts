@@ -188,3 +188,7 @@ it('finds a courier without a name by its place, and does nothing while a module
   expect(lines).toEqual(['1', '42', 'OBJECT_NOT_FOUND', '1']);
   expect(code).toBe(0);
 });
+
+it('does not keep the process alive', async () => {
+  expect(await runProgram('courier-waits.mjs')).toMatchObject({ code: 0, lines: ['end'], stderr: '' });
+});
