@@ -18,10 +18,9 @@ import { Feed } from './feed.ts';
 import type { MemoryStore } from './memory-store.ts';
 
 /** What crosses as it is. */
-export const forwarded = [
+const forwarded = [
   'getTaskResult',
   'checkForDone',
-  'cancelTask',
   'tellTask',
   'redriveTasks',
   'removeDeadLetters',
@@ -78,6 +77,10 @@ export class CourierDesk {
     if (!signal.aborted) return tasks;
     for (const task of tasks) await this.#store.releaseTask(queue, task);
     throw signal.reason;
+  }
+
+  cancelTask(queue: string, id: string, reason: WireThrown): Promise<boolean> {
+    return this.#store.cancelTask(queue, id, decodeThrown(reason));
   }
 
   returnTaskError(queue: string, task: CourierTask, error: WireThrown): Promise<void> {

@@ -3,6 +3,7 @@ import { type ErrorCode, TaskwardenError } from '../errors.ts';
 import { decodeThrown, encodeThrown, type WireThrown } from '../lanes/error-codec.ts';
 import { callProgram, hearProgram, type ObjectName } from '../task/program-object.ts';
 import type { ClientWorkerTaskCourier, CourierNews, CourierOrder, CourierTask, DeadLetter } from './courier.ts';
+import { say } from './listeners.ts';
 
 type Method = Exclude<keyof ClientWorkerTaskCourier, 'leaseMs'>;
 
@@ -34,15 +35,12 @@ export function courierStandIn(name: ObjectName, leaseMs: number): ClientWorkerT
       const letters = (await call('getDeadLetters', args)) as readonly DeadLetter[];
       return letters.map((letter) => ({ ...letter, error: decodeThrown(letter.error as WireThrown) }));
     },
+    cancelTask: (queue: string, id: string, reason: unknown) => call('cancelTask', [queue, id, encodeThrown(reason)]),
     followTask: (queue: string, id: string, hear: (news: CourierNews) => void) =>
-      hearProgram(name, 'followTask', [queue, id], (batch) => {
-        for (const news of batch as readonly CourierNews[]) hear(news);
-      }),
+      listen(name, 'followTask', [queue, id], hear),
     heedTask: (queue: string, task: CourierTask, hear: (order: CourierOrder) => void) =>
-      hearProgram(name, 'heedTask', [queue, task], (batch) => {
-        for (const order of batch as readonly (CourierOrder & { readonly thrown?: WireThrown })[]) {
-          hear(order.thrown === undefined ? order : { kind: 'cancel', reason: decodeThrown(order.thrown) });
-        }
+      listen<CourierOrder & { readonly thrown?: WireThrown }>(name, 'heedTask', [queue, task], (order) => {
+        hear(order.thrown === undefined ? order : { kind: 'cancel', reason: decodeThrown(order.thrown) });
       }),
   };
   return new Proxy(special, {
@@ -63,4 +61,21 @@ async function callDesk(name: ObjectName, method: Method, args: readonly unknown
       throw error;
     throw new TaskwardenError(code, error.message, { cause: error.cause });
   }
+}
+
+/** Hears what the desk says in batches, one by one. */
+async function listen<T>(
+  name: ObjectName,
+  method: string,
+  args: readonly unknown[],
+  hear: (what: T) => void,
+): Promise<() => void> {
+  let isHeard = true;
+  const stop = await hearProgram(name, method, args, (batch) => {
+    for (const what of batch as readonly T[]) if (isHeard) say({ hear }, what);
+  });
+  return () => {
+    isHeard = false;
+    stop();
+  };
 }

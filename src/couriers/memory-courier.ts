@@ -5,7 +5,7 @@
 import { arrayOf, checkOptions, is, oneOf, type Rule, rules } from '../options.ts';
 import { priorities } from '../scheduling/priority-pool.ts';
 import { callSite } from '../task/definition.ts';
-import { isHost } from '../task/inert.ts';
+import { inertPromise, isHost, isInert } from '../task/inert.ts';
 import { concealObject, exposeObject, type ObjectName } from '../task/program-object.ts';
 import type {
   AddOptions,
@@ -94,125 +94,159 @@ export class MemoryTaskCourier implements ClientWorkerTaskCourier {
     }
   }
 
-  async addTaskToQueue(queue: string, data: unknown, options: AddOptions = {}): Promise<string> {
-    checkQueue(queue);
-    checkOptions(options, addRules, 'addTaskToQueue()');
-    return this.#store.addTaskToQueue(queue, data, options);
+  /** What the call throws, it rejects with. While a module loads in a thread, nothing is asked. */
+  #ask<R>(call: (store: ClientWorkerTaskCourier) => Promise<R>): Promise<R> {
+    if (isInert()) return inertPromise();
+    try {
+      return call(this.#store);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
-  async bulkAddTasksToQueue(queue: string, data: readonly unknown[], options: BulkAddOptions = {}): Promise<string[]> {
-    checkQueue(queue);
-    checkOptions(options, bulkAddRules, 'bulkAddTasksToQueue()');
-    return this.#store.bulkAddTasksToQueue(queue, data, options);
+  addTaskToQueue(queue: string, data: unknown, options: AddOptions = {}): Promise<string> {
+    return this.#ask((store) => {
+      checkQueue(queue);
+      checkOptions(options, addRules, 'addTaskToQueue()');
+      return store.addTaskToQueue(queue, data, options);
+    });
   }
 
-  async getTaskResult<R = unknown>(queue: string, id: string): Promise<R> {
-    return this.#store.getTaskResult<R>(queue, id);
+  bulkAddTasksToQueue(queue: string, data: readonly unknown[], options: BulkAddOptions = {}): Promise<string[]> {
+    return this.#ask((store) => {
+      checkQueue(queue);
+      checkOptions(options, bulkAddRules, 'bulkAddTasksToQueue()');
+      return store.bulkAddTasksToQueue(queue, data, options);
+    });
   }
 
-  async waitForTaskResult<R = unknown>(queue: string, id: string, options: WaitOptions = {}): Promise<R> {
-    checkOptions(options, waitRules, 'waitForTaskResult()');
-    return this.#store.waitForTaskResult<R>(queue, id, options);
+  getTaskResult<R = unknown>(queue: string, id: string): Promise<R> {
+    return this.#ask((store) => store.getTaskResult<R>(queue, id));
   }
 
-  async checkForDone(queue: string, id: string): Promise<boolean> {
-    return this.#store.checkForDone(queue, id);
+  waitForTaskResult<R = unknown>(queue: string, id: string, options: WaitOptions = {}): Promise<R> {
+    return this.#ask((store) => {
+      checkOptions(options, waitRules, 'waitForTaskResult()');
+      return store.waitForTaskResult<R>(queue, id, options);
+    });
   }
 
-  async cancelTask(queue: string, id: string, reason?: unknown): Promise<boolean> {
-    return this.#store.cancelTask(queue, id, reason);
+  checkForDone(queue: string, id: string): Promise<boolean> {
+    return this.#ask((store) => store.checkForDone(queue, id));
   }
 
-  async tellTask(queue: string, id: string, order: CourierOrder & { kind: 'stop' | 'message' }): Promise<void> {
-    return this.#store.tellTask(queue, id, order);
+  cancelTask(queue: string, id: string, reason?: unknown): Promise<boolean> {
+    return this.#ask((store) => store.cancelTask(queue, id, reason));
   }
 
-  async followTask(queue: string, id: string, hear: (news: CourierNews) => void): Promise<() => void> {
-    checkQueue(queue);
-    return this.#store.followTask(queue, id, hear);
+  tellTask(queue: string, id: string, order: CourierOrder & { kind: 'stop' | 'message' }): Promise<void> {
+    return this.#ask((store) => store.tellTask(queue, id, order));
   }
 
-  async getDeadLetters(
+  followTask(queue: string, id: string, hear: (news: CourierNews) => void): Promise<() => void> {
+    return this.#ask((store) => {
+      checkQueue(queue);
+      return store.followTask(queue, id, hear);
+    });
+  }
+
+  getDeadLetters(
     queue: string,
     options: { readonly offset?: number; readonly max?: number } = {},
   ): Promise<DeadLetter[]> {
-    checkOptions(options, letterRules, 'getDeadLetters()');
-    return this.#store.getDeadLetters(queue, options);
+    return this.#ask((store) => {
+      checkOptions(options, letterRules, 'getDeadLetters()');
+      return store.getDeadLetters(queue, options);
+    });
   }
 
-  async redriveTasks(queue: string, ids?: readonly string[]): Promise<number> {
-    if (ids !== undefined) isId(ids, 'the ids for redriveTasks()');
-    return this.#store.redriveTasks(queue, ids);
+  redriveTasks(queue: string, ids?: readonly string[]): Promise<number> {
+    return this.#ask((store) => {
+      if (ids !== undefined) isId(ids, 'the ids for redriveTasks()');
+      return store.redriveTasks(queue, ids);
+    });
   }
 
-  async removeDeadLetters(queue: string, ids?: readonly string[]): Promise<number> {
-    if (ids !== undefined) isId(ids, 'the ids for removeDeadLetters()');
-    return this.#store.removeDeadLetters(queue, ids);
+  removeDeadLetters(queue: string, ids?: readonly string[]): Promise<number> {
+    return this.#ask((store) => {
+      if (ids !== undefined) isId(ids, 'the ids for removeDeadLetters()');
+      return store.removeDeadLetters(queue, ids);
+    });
   }
 
-  async getQueueInfo(queue: string): Promise<CourierQueueInfo> {
-    return this.#store.getQueueInfo(queue);
+  getQueueInfo(queue: string): Promise<CourierQueueInfo> {
+    return this.#ask((store) => store.getQueueInfo(queue));
   }
 
-  async getTask(queue: string, options: FetchOptions = {}): Promise<CourierTask | undefined> {
-    checkOptions(options, fetchRules, 'getTask()');
-    return this.#store.getTask(queue, options);
+  getTask(queue: string, options: FetchOptions = {}): Promise<CourierTask | undefined> {
+    return this.#ask((store) => {
+      checkOptions(options, fetchRules, 'getTask()');
+      return store.getTask(queue, options);
+    });
   }
 
-  async bulkGetTasks(queue: string, max: number, options: FetchOptions = {}): Promise<CourierTask[]> {
-    checkMax(max, 'bulkGetTasks()');
-    checkOptions(options, fetchRules, 'bulkGetTasks()');
-    return this.#store.bulkGetTasks(queue, max, options);
+  bulkGetTasks(queue: string, max: number, options: FetchOptions = {}): Promise<CourierTask[]> {
+    return this.#ask((store) => {
+      checkMax(max, 'bulkGetTasks()');
+      checkOptions(options, fetchRules, 'bulkGetTasks()');
+      return store.bulkGetTasks(queue, max, options);
+    });
   }
 
-  async waitForTask(queue: string, options: WaitOptions & FetchOptions = {}): Promise<CourierTask | undefined> {
-    checkQueue(queue);
-    checkOptions(options, { ...waitRules, ...fetchRules }, 'waitForTask()');
-    return this.#store.waitForTask(queue, options);
+  waitForTask(queue: string, options: WaitOptions & FetchOptions = {}): Promise<CourierTask | undefined> {
+    return this.#ask((store) => {
+      checkQueue(queue);
+      checkOptions(options, { ...waitRules, ...fetchRules }, 'waitForTask()');
+      return store.waitForTask(queue, options);
+    });
   }
 
-  async bulkWaitForTasks(queue: string, max: number, options: WaitOptions & FetchOptions = {}): Promise<CourierTask[]> {
-    checkQueue(queue);
-    checkMax(max, 'bulkWaitForTasks()');
-    checkOptions(options, { ...waitRules, ...fetchRules }, 'bulkWaitForTasks()');
-    return this.#store.bulkWaitForTasks(queue, max, options);
+  bulkWaitForTasks(queue: string, max: number, options: WaitOptions & FetchOptions = {}): Promise<CourierTask[]> {
+    return this.#ask((store) => {
+      checkQueue(queue);
+      checkMax(max, 'bulkWaitForTasks()');
+      checkOptions(options, { ...waitRules, ...fetchRules }, 'bulkWaitForTasks()');
+      return store.bulkWaitForTasks(queue, max, options);
+    });
   }
 
-  async returnTaskResult(queue: string, task: CourierTask, result: unknown): Promise<void> {
-    return this.#store.returnTaskResult(queue, task, result);
+  returnTaskResult(queue: string, task: CourierTask, result: unknown): Promise<void> {
+    return this.#ask((store) => store.returnTaskResult(queue, task, result));
   }
 
-  async returnTaskError(queue: string, task: CourierTask, error: unknown): Promise<void> {
-    return this.#store.returnTaskError(queue, task, error);
+  returnTaskError(queue: string, task: CourierTask, error: unknown): Promise<void> {
+    return this.#ask((store) => store.returnTaskError(queue, task, error));
   }
 
-  async bulkReturnTaskResults(queue: string, results: readonly (readonly [CourierTask, unknown])[]): Promise<void> {
-    return this.#store.bulkReturnTaskResults(queue, results);
+  bulkReturnTaskResults(queue: string, results: readonly (readonly [CourierTask, unknown])[]): Promise<void> {
+    return this.#ask((store) => store.bulkReturnTaskResults(queue, results));
   }
 
-  async extendLease(queue: string, task: CourierTask): Promise<void> {
-    return this.#store.extendLease(queue, task);
+  extendLease(queue: string, task: CourierTask): Promise<void> {
+    return this.#ask((store) => store.extendLease(queue, task));
   }
 
-  async bulkExtendLeases(queue: string, tasks: readonly CourierTask[]): Promise<CourierTask[]> {
-    return this.#store.bulkExtendLeases(queue, tasks);
+  bulkExtendLeases(queue: string, tasks: readonly CourierTask[]): Promise<CourierTask[]> {
+    return this.#ask((store) => store.bulkExtendLeases(queue, tasks));
   }
 
-  async releaseTask(queue: string, task: CourierTask): Promise<void> {
-    return this.#store.releaseTask(queue, task);
+  releaseTask(queue: string, task: CourierTask): Promise<void> {
+    return this.#ask((store) => store.releaseTask(queue, task));
   }
 
-  async tellClient(queue: string, task: CourierTask, news: CourierNews): Promise<void> {
-    return this.#store.tellClient(queue, task, news);
+  tellClient(queue: string, task: CourierTask, news: CourierNews): Promise<void> {
+    return this.#ask((store) => store.tellClient(queue, task, news));
   }
 
-  async heedTask(queue: string, task: CourierTask, hear: (order: CourierOrder) => void): Promise<() => void> {
-    return this.#store.heedTask(queue, task, hear);
+  heedTask(queue: string, task: CourierTask, hear: (order: CourierOrder) => void): Promise<() => void> {
+    return this.#ask((store) => store.heedTask(queue, task, hear));
   }
 
-  async close(): Promise<void> {
-    if (this.#desk !== undefined) concealObject(this.#name, this.#desk);
-    return this.#store.close();
+  close(): Promise<void> {
+    return this.#ask((store) => {
+      if (this.#desk !== undefined) concealObject(this.#name, this.#desk);
+      return store.close();
+    });
   }
 }
 

@@ -11,7 +11,7 @@ import {
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { failure } from '../integration/listening.ts';
 
-export interface CourierKnobs {
+interface CourierKnobs {
   readonly leaseMs?: number;
   readonly resultTtlMs?: number;
   readonly maxQueued?: number;

@@ -69,6 +69,16 @@ describe.each<TaskType>(['thread', 'process'])('a courier of the program, used i
     expect(letter?.error).toMatchObject({ message: 'odd' });
   });
 
+  it('gives the reason of a cancel with its class and code', async () => {
+    const queue = newQueue();
+    const id = await numbers.addTaskToQueue(queue, 1);
+    expect(await tasks.cancels.with(on())(queue, id)).toBe(true);
+    const { code, cause } = (await failure(numbers.getTaskResult(queue, id))) as { code: string; cause: unknown };
+    expect(code).toBe('TASK_CANCELED');
+    expect(cause).toBeInstanceOf(RangeError);
+    expect(cause).toMatchObject({ name: 'OddError', code: 'ODD' });
+  });
+
   it.each([
     ['getTaskResult', ['none'], 'TASK_NOT_FOUND'],
     ['returnTaskResult', [{ id: 'none', lease: 'none' }, 1], 'LEASE_LOST'],
@@ -185,7 +195,7 @@ describe.each<TaskType>(['thread', 'process'])('a courier of the program, used i
 it('finds a courier without a name by its place, and does nothing while a module loads', async () => {
   const { code, lines, stderr } = await runProgram('couriers.mjs');
   expect(stderr).toBe('');
-  expect(lines).toEqual(['1', '42', 'OBJECT_NOT_FOUND', '1']);
+  expect(lines).toEqual(['1', 'rest', '42', 'OBJECT_NOT_FOUND', '1']);
   expect(code).toBe(0);
 });
 
