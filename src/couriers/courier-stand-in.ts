@@ -53,8 +53,9 @@ async function callDesk(name: ObjectName, method: Method, args: readonly unknown
   const waits = signaled.get(method);
   try {
     if (waits === undefined) return await callProgram(name, method, args);
-    const { signal, ...plain } = args.at(-1) as { readonly signal?: AbortSignal };
-    return await callProgram(name, method, [...args.slice(0, -1), plain], { waits, signal });
+    const { signal, ...plain } = args.at(-1) as { readonly signal?: AbortSignal; readonly wait?: boolean };
+    const lends = waits || plain.wait === true; // for room in the queue
+    return await callProgram(name, method, [...args.slice(0, -1), plain], { waits, lends, signal });
   } catch (error) {
     const code = notCloneable.get(method);
     if (code === undefined || !(error instanceof TaskwardenError) || error.code !== 'ARGUMENT_NOT_CLONEABLE')

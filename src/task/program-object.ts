@@ -1,7 +1,7 @@
 /**
  * Objects of the program whose methods threads and children can call. A call travels as a task that the running task
  * calls: on the event loop, critical, so that no pool holds it up; what the method gives or throws travels back.
- * Where a method waits, the caller lends its slot, and the wait ends with the caller at the latest.
+ * A caller that waits lends its slot; a wait whose outcome is for nobody else ends with the caller at the latest.
  */
 import { TaskwardenError } from '../errors.ts';
 import { currentRun, type RunningTask } from './context.ts';
@@ -97,6 +97,8 @@ wait.callKind = 'wait';
 export interface ProgramCallOptions {
   /** The method waits for something: it is given up when the caller has ended, and its caller lends its slot. */
   readonly waits?: boolean;
+  /** The caller lends its slot; the method goes on without it. */
+  readonly lends?: boolean;
   /** Aborts `currentTask().signal` of the method. If that ends it, the call rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -109,7 +111,7 @@ export function callProgram(
   name: ObjectName,
   method: string,
   args: readonly unknown[],
-  { waits = false, signal }: ProgramCallOptions = {},
+  { waits = false, lends = waits, signal }: ProgramCallOptions = {},
 ): Promise<unknown> {
   const run = currentRun();
   if (run === undefined) return inertPromise();
@@ -122,7 +124,7 @@ export function callProgram(
       if (news.endReason === 'completed') resolve(news.outcome);
       else reject(news.endReason === 'canceled' && signal?.aborted ? signal.reason : news.outcome);
     });
-    if (waits) order({ kind: 'await' });
+    if (lends) order({ kind: 'await' });
     if (signal !== undefined) unlisten = onAbort(signal, () => order({ kind: 'cancel', reason: signal.reason }));
   });
 }

@@ -48,6 +48,14 @@ describe.each<TaskType>(['thread', 'process'])('a courier of the program, used i
     expect(await client).toBe(8);
   });
 
+  it('lends the slot of a client that waits for room, too', async () => {
+    const options = on(1);
+    const queue = newQueue();
+    const producer = tasks.produces.with(options)(queue, 4);
+    expect(await tasks.consumes.with(options)(queue, 4)).toEqual([0, 1, 2, 3]);
+    await producer;
+  });
+
   it('carries between the program and the other side', async () => {
     const options = on();
     const queue = newQueue();
