@@ -299,6 +299,7 @@ describe('a handle', () => {
     const handle = world.far(add)(1, 1);
     await vi.waitUntil(async () => (await world.courier.getQueueInfo(queueName)).waiting.normal === 1);
     const reason = () => {};
+    vi.spyOn(world.courier, 'cancelTask').mockRejectedValueOnce(new DOMException('no copy', 'DataCloneError'));
     handle.cancel(reason);
     expect(await failure(handle)).toMatchObject({ code: 'TASK_CANCELED', cause: reason });
     expect((await world.courier.getQueueInfo(queueName)).waiting.normal).toBe(0);
