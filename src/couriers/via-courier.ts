@@ -154,11 +154,11 @@ class Relay {
         const data = await this.#run.recv();
         if (this.#run.hasEnded) return;
         if (data === undefined && this.#run.stopped) break;
-        await tell({ kind: 'message', data });
+        await tell({ kind: 'message', data }).catch(warnIfNotCloneable);
       }
       if (this.#canceled === undefined) await tell({ kind: 'stop' });
     } catch {
-      // It has ended; or the courier fails, and then so does the wait for the result.
+      // The courier fails, and then so does the wait for the result.
     }
   }
 
@@ -181,4 +181,10 @@ class Relay {
 
 function isCanceled(error: unknown): boolean {
   return error instanceof TaskwardenError && error.code === 'TASK_CANCELED';
+}
+
+/** What was sent here could still be sent; it can't go on, but what comes after it can. */
+function warnIfNotCloneable(error: unknown): void {
+  if (!(error instanceof TaskwardenError) || error.code !== 'MESSAGE_NOT_CLONEABLE') throw error;
+  process.emitWarning(error);
 }

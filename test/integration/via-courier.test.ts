@@ -234,6 +234,17 @@ describe('a handle', () => {
     expect(await handle).toBe('over');
   });
 
+  it('warns of a message that can not be copied, and sends the others', async () => {
+    await using world = World.serving({ collects });
+    const warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    const handle = world.far(collects)();
+    for (const data of ['a', () => {}, 'b']) void handle.send(data);
+    await handle.stop();
+    expect(await handle).toEqual(['a', 'b']);
+    expect(warned.mock.calls).toEqual([[expect.objectContaining({ code: 'MESSAGE_NOT_CLONEABLE' })]]);
+    warned.mockRestore();
+  });
+
   it('hears of its progress, and of all messages before the result', async () => {
     await using world = World.serving({ countsWhatItTells });
     const handle = world.far(countsWhatItTells)(200);
