@@ -3,7 +3,12 @@ import type { DeadLetter } from './courier.ts';
 import type { MemoryTask } from './memory-task.ts';
 
 export class DeadLetters {
+  readonly #max: number;
   readonly #tasks = new Map<string, MemoryTask>();
+
+  constructor(max: number) {
+    this.#max = max;
+  }
 
   get size(): number {
     return this.#tasks.size;
@@ -13,8 +18,13 @@ export class DeadLetters {
     return this.#tasks.get(task.id) === task;
   }
 
-  add(task: MemoryTask): void {
+  /** Gives the one that had to go, because there are too many. */
+  add(task: MemoryTask): MemoryTask | undefined {
     this.#tasks.set(task.id, task);
+    if (this.size <= this.#max) return undefined;
+    const [oldest] = this.#tasks.values() as Iterable<MemoryTask> as [MemoryTask];
+    this.#tasks.delete(oldest.id);
+    return oldest;
   }
 
   /** Takes out those that are there; without ids, all. */

@@ -32,6 +32,8 @@ export interface MemoryCourierOptions {
   readonly maxQueued?: number;
   /** A task that has lost so many leases has failed, with `TASK_STALLED`. Default: 3. */
   readonly maxStalls?: number;
+  /** How many dead letters are kept in each queue; then the oldest goes. Default: Infinity. */
+  readonly maxDeadLetters?: number;
   /** Whether data, results and messages are copied; else they must not be changed any more. Default: true. */
   readonly copies?: boolean;
   /** By which threads and children know it; unique in the program. Default: the place in the code where it is made. */
@@ -43,6 +45,7 @@ const courierRules: Readonly<Record<keyof MemoryCourierOptions, Rule>> = {
   resultTtlMs: rules.durationMsOrInfinity,
   maxQueued: rules.positiveCountOrInfinity,
   maxStalls: rules.positiveCountOrInfinity,
+  maxDeadLetters: rules.countOrInfinity,
   copies: rules.boolean,
   name: rules.string,
 };
@@ -82,12 +85,13 @@ export class MemoryTaskCourier implements ClientWorkerTaskCourier {
   constructor(options: MemoryCourierOptions = {}) {
     checkOptions(options, courierRules, 'MemoryTaskCourier');
     const { leaseMs = 30_000, resultTtlMs = 3_600_000, maxQueued = Infinity, maxStalls = 3, copies = true } = options;
+    const { maxDeadLetters = Infinity } = options;
     this.leaseMs = leaseMs;
     this.#name = { kind: 'MemoryTaskCourier', name: options.name, place: callSite(new.target) };
     if (isHost()) {
       this.#store = courierStandIn(this.#name, leaseMs);
     } else {
-      const store = new MemoryStore({ leaseMs, resultTtlMs, maxQueued, maxStalls, copies });
+      const store = new MemoryStore({ leaseMs, resultTtlMs, maxQueued, maxStalls, maxDeadLetters, copies });
       this.#store = store;
       this.#desk = new CourierDesk(store);
       exposeObject(this.#name, this.#desk);

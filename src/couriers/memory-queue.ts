@@ -20,6 +20,7 @@ export interface MemoryQueueSettings {
   readonly resultTtlMs: number;
   readonly maxQueued: number;
   readonly maxStalls: number;
+  readonly maxDeadLetters: number;
 }
 
 interface MemoryQueueParts extends MemoryQueueSettings {
@@ -47,7 +48,7 @@ export class MemoryQueue {
   #delayed = 0;
   readonly #leased: DueQueue<MemoryTask>;
   readonly #ended: DueQueue<MemoryTask>;
-  readonly #dead = new DeadLetters();
+  readonly #dead: DeadLetters;
   readonly #workers = new WorkerLines<MemoryTask>();
   readonly #adders = new Fifo<Wait<void>>();
   readonly #followers = new Map<string, Listeners<CourierNews>>();
@@ -55,6 +56,7 @@ export class MemoryQueue {
   constructor(name: string, parts: MemoryQueueParts) {
     this.name = name;
     this.#parts = parts;
+    this.#dead = new DeadLetters(parts.maxDeadLetters);
     this.#leased = new DueQueue(
       parts.leaseMs,
       (task) => this.#lose(task),
@@ -270,7 +272,8 @@ export class MemoryQueue {
     task.orders.length = 0;
     if (state === 'failed') {
       task.timeFailed = Date.now();
-      this.#dead.add(task);
+      const gone = this.#dead.add(task);
+      if (gone?.isKept === false) this.#tasks.delete(gone.id);
     } else {
       task.data = undefined;
     }
@@ -350,10 +353,7 @@ export class MemoryQueue {
   redrive(ids?: readonly string[]): number {
     const tasks = this.#takeDead(ids);
     for (const task of tasks) {
-      task.outcome = undefined;
-      task.attempts = 0;
-      task.failures = 0;
-      task.stalls = 0;
+      task.reset();
       this.#enqueue(task);
     }
     this.#flow();

@@ -78,6 +78,14 @@ export class MemoryTask implements DueItem<MemoryTask> {
     return this.state === 'completed' || this.state === 'failed' || this.state === 'canceled';
   }
 
+  /** As if nothing had been tried. */
+  reset(): void {
+    this.outcome = undefined;
+    this.attempts = 0;
+    this.failures = 0;
+    this.stalls = 0;
+  }
+
   /** No worker has it any more. @param last What those who had it hear. */
   letGo(last?: CourierOrder): void {
     const { heeders } = this;

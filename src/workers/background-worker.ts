@@ -13,8 +13,9 @@ import type { Priority } from '../scheduling/priority-pool.ts';
 import type { TaskSpec } from '../task/call.ts';
 import { outsideTask } from '../task/context.ts';
 import type { TaskHandle } from '../task/handle.ts';
-import { isHost } from '../task/inert.ts';
+import { isHost, isInert } from '../task/inert.ts';
 import { onAbort } from '../task/on-abort.ts';
+import { callProgram, exposeObject, type ProgramCallOptions } from '../task/program-object.ts';
 import type { TaskSubmitter, TaskType } from '../task/task-options.ts';
 import { type FailedRun, type WorkerOptions, workerRules } from './worker-options.ts';
 import { readTarget, type WorkerTarget } from './worker-target.ts';
@@ -85,11 +86,17 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
     this.#options = target.options;
     this.#spec = target.define((...args) => this.run(...args));
     this.name = this.#spec.options.worker as string;
+    if (!isHost()) exposeObject(target.objectName, this);
   }
 
   /** The options that only its kind has. */
   protected ownRules(): Readonly<Record<string, Rule>> {
     return {};
+  }
+
+  /** From a task in a thread or child: calls a method of the worker in the program. */
+  protected askProgram(method: string, args: readonly unknown[], options: ProgramCallOptions = {}): Promise<unknown> {
+    return callProgram(this.#target.objectName, method, args, options);
   }
 
   /** What it was made with, as it was given. */
@@ -140,10 +147,14 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
 
   /**
    * Starts it; each run gets `args`. False, and nothing happens, if it is active already. An active worker keeps the process
-   * alive. Throws `SUPERVISOR_STOPPED`.
+   * alive. Throws `SUPERVISOR_STOPPED`; and `NOT_IN_PROGRAM` in a task in a thread or child, which can stop it, and no more.
    */
   start(...args: A): boolean {
-    if (isHost() || this.isActive) return false;
+    if (isInert() || this.isActive) return false;
+    if (isHost()) {
+      const message = `worker "${this.name}" is started by the program, and not by a task in a thread or child`;
+      throw new TaskwardenError('NOT_IN_PROGRAM', message);
+    }
     this.#post = this.supervisor.employ(this as unknown as BackgroundWorker);
     this.#state = 'starting';
     this.#args = args;
@@ -156,6 +167,7 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
   /** Lets no more runs begin, and resolves when it has ended. False if it was not active. A run that awaits it waits for itself. */
   async stop(options: WorkerStopOptions = {}): Promise<boolean> {
     checkOptions(options, stopRules, `stop() of worker "${this.name}"`);
+    if (isHost()) return this.askProgram('stop', [options]) as Promise<boolean>;
     if (!this.isActive) return false;
     const { wait = true } = options;
     if (this.#state !== 'stopping') void this.#stop();

@@ -1,6 +1,7 @@
 /** BackgroundEventWorker: runs when it is triggered. Triggers that come while it runs are folded into one more run. */
 import { type Deferred, defer } from '../deferred.ts';
 import type { Rule } from '../options.ts';
+import { isHost } from '../task/inert.ts';
 import { onAbort } from '../task/on-abort.ts';
 import { type AnyArgs, BackgroundWorker } from './background-worker.ts';
 import { type EventWorkerOptions, eventRule } from './worker-options.ts';
@@ -22,8 +23,16 @@ export class BackgroundEventWorker<A extends unknown[] = AnyArgs> extends Backgr
     return eventRule;
   }
 
-  /** Asks for a run: at once, or as soon as the one that runs has ended. False, and nothing happens, if it was not started. */
+  /**
+   * Asks for a run: at once, or as soon as the one that runs has ended. False, and nothing happens, if it was not started;
+   * in a thread or child, where that is not known, true.
+   */
   trigger(): boolean {
+    if (isHost()) {
+      // Whoever triggers does not wait; that of the program says whether it has begun.
+      this.askProgram('trigger', []).catch((problem: unknown) => console.error(problem));
+      return true;
+    }
     if (!this.isStarted && this.state !== 'starting') return false;
     void this.wake();
     return true;

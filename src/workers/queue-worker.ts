@@ -6,11 +6,14 @@ import { BaseWorker } from '../couriers/base-worker.ts';
 import type { AddOptions, ClientWorkerTaskCourier, CourierTask } from '../couriers/courier.ts';
 import { MemoryTaskCourier } from '../couriers/memory-courier.ts';
 import type { Rule } from '../options.ts';
+import { currentTask } from '../task/context.ts';
+import { isHost } from '../task/inert.ts';
 import { type AnyArgs, BackgroundWorker } from './background-worker.ts';
 import { type QueueOptions, type QueueWorkerOptions, queueRule } from './worker-options.ts';
 
-/** How long a queue of its own keeps what runs gave, in milliseconds. */
+/** How long a queue of its own keeps what runs gave, in milliseconds; and how many items whose runs failed. */
 const resultTtlMs = 60_000;
+const maxDeadLetters = 1_000;
 
 // biome-ignore lint/suspicious/noExplicitAny: a worker that is not told what its items are takes all.
 export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> extends BackgroundWorker<A> {
@@ -35,7 +38,8 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
     const { courier, name = this.name, maxQueued = Infinity } = this.#queue;
     this.queueName = name;
     // On the event loop nothing is copied: items may be what can't be, such as sockets.
-    this.courier = courier ?? new MemoryTaskCourier({ maxQueued, resultTtlMs, copies: this.type !== 'loop' });
+    this.courier =
+      courier ?? new MemoryTaskCourier({ maxQueued, resultTtlMs, maxDeadLetters, copies: this.type !== 'loop' });
   }
 
   protected override ownRules(): Readonly<Record<string, Rule>> {
@@ -47,9 +51,18 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
    * result can be waited for with `courier.waitForTaskResult(queueName, id)`.
    */
   async put(item: I, options: AddOptions = {}): Promise<string> {
+    if (isHost()) {
+      const { signal, ...rest } = options;
+      return this.askProgram('putFor', [item, rest], { waits: true, signal }) as Promise<string>;
+    }
     const id = await this.courier.addTaskToQueue(this.queueName, item, { wait: true, ...options });
     this.#pending += 1;
     return id;
+  }
+
+  /** @internal For a task in a thread or child. */
+  putFor(item: I, options: AddOptions): Promise<string> {
+    return this.put(item, { ...options, signal: currentTask().signal });
   }
 
   protected override async work(signal: AbortSignal): Promise<void> {

@@ -11,6 +11,7 @@ import {
   type TaskFunction,
   toModuleUrl,
 } from '../task/definition.ts';
+import type { ObjectName } from '../task/program-object.ts';
 import { resolveTaskOptions, type TaskSubmitter, type TaskType } from '../task/task-options.ts';
 import { runOptionsOf, type WorkerOptions } from './worker-options.ts';
 
@@ -22,6 +23,8 @@ export interface WorkerTarget {
   readonly owner: string;
   readonly options: WorkerOptions & Readonly<Record<string, unknown>>;
   readonly supervisor: TaskSubmitter;
+  /** As threads and children know the worker. */
+  readonly objectName: ObjectName;
   /** What each run gets before its arguments. */
   readonly prefix: readonly unknown[];
   /** What each run is. `run` calls the method of the worker. */
@@ -59,6 +62,11 @@ export function readTarget(given: readonly unknown[], kind: { readonly name: str
     options: options as WorkerTarget['options'],
     get supervisor() {
       return options.supervisor ?? options.module?.supervisor ?? defaultSubmitter();
+    },
+    objectName: {
+      kind: 'BackgroundWorker',
+      name: moduleUrl === undefined ? undefined : `${moduleUrl}#${name}`,
+      place,
     },
     prefix: options.context === undefined ? [] : [options.context],
     define(run) {

@@ -28,6 +28,7 @@ describe('options', () => {
     [{ resultTtlMs: -1 }, RangeError, 'resultTtlMs'],
     [{ maxQueued: 0 }, RangeError, 'maxQueued'],
     [{ maxStalls: 0.5 }, RangeError, 'maxStalls'],
+    [{ maxDeadLetters: -1 }, RangeError, 'maxDeadLetters'],
     [{ copies: 1 }, TypeError, 'copies'],
     [{ name: '' }, TypeError, 'name'],
     [{ leaseMS: 1 }, TypeError, 'leaseMS'],
@@ -139,6 +140,19 @@ describe('times', () => {
       expect(await failure(courier.checkForDone('work', id))).toMatchObject({ code: 'TASK_NOT_FOUND' });
     },
   );
+
+  it('keeps no more dead letters than it may: the oldest goes, and its result as any', async () => {
+    const courier = new MemoryTaskCourier({ maxDeadLetters: 2, resultTtlMs: 1_000 });
+    const ids = await courier.bulkAddTasksToQueue('work', [1, 2, 3]);
+    for (const _ of ids) await courier.returnTaskError('work', await got(courier), new Error('dead'));
+    expect((await courier.getDeadLetters('work')).map(({ id }) => id)).toEqual(ids.slice(1));
+    expect(await failure(courier.getTaskResult('work', ids[0] as string))).toMatchObject({ message: 'dead' });
+    vi.advanceTimersByTime(1_001);
+    expect(await failure(courier.getTaskResult('work', ids[0] as string))).toMatchObject({ code: 'TASK_NOT_FOUND' });
+    await courier.addTaskToQueue('work', 4, { id: ids[0] as string });
+    await courier.returnTaskError('work', await got(courier), new Error('dead'));
+    expect((await courier.getDeadLetters('work')).map(({ data }) => data)).toEqual([3, 4]);
+  });
 
   it('keeps a dead letter for ever; redriven it is kept as long as any', async () => {
     const courier = new MemoryTaskCourier({ resultTtlMs: 100 });
