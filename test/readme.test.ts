@@ -1,4 +1,4 @@
-/** The README tells the truth: its programs print what it says, and its tables are those of the code. */
+/** The README and docs/ tell the truth: their programs print what they say, and their tables are those of the code. */
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
@@ -13,18 +13,17 @@ import { taskRules } from '../src/task/task-options.ts';
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('..', import.meta.url));
-const readme = readFileSync(join(root, 'README.md'), 'utf8');
+const pages: ReadonlyMap<string, string> = new Map(
+  ['README.md', ...filesUnder('docs')].map((file) => [file, readFileSync(join(root, file), 'utf8')]),
+);
 
 interface Block {
   readonly language: string;
   readonly text: string;
 }
 
-const blocks: readonly Block[] = [...readme.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(
-  ([, language = '', text = '']) => ({
-    language,
-    text,
-  }),
+const blocks: readonly Block[] = [...pages.values()].flatMap((page) =>
+  [...page.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, language = '', text = '']) => ({ language, text })),
 );
 
 /** Code whose first line names its file; the text block that follows is what it prints. */
@@ -35,7 +34,7 @@ const programs = blocks.flatMap(({ language, text }, index) => {
   return [{ file, text, output: next?.language === 'text' ? next.text : undefined }];
 });
 
-describe('the programs of the README', () => {
+describe('the programs of the README and of docs', () => {
   let directory: string;
 
   beforeAll(async () => {
@@ -73,7 +72,7 @@ describe('the programs of the README', () => {
 
   for (const { file, output } of programs) {
     if (file === undefined || output === undefined) continue;
-    it(`${file} prints what the README says, and ends by itself`, async () => {
+    it(`${file} prints what its page says, and ends by itself`, async () => {
       const loader = file.endsWith('.ts') ? ['--import', 'tsx'] : [];
       const { stdout, stderr } = await run(process.execPath, [...loader, file], { cwd: directory });
       expect({ stdout, stderr }).toEqual({ stdout: output, stderr: '' });
@@ -91,9 +90,12 @@ const command = blocks.findIndex(({ language, text }) => language === 'sh' && te
 const main = join(root, 'dist/src/cli/main.js');
 
 /** The rows of each table under a heading: cells without their backquotes. */
-function tables(heading: string): string[][][] {
-  const section = readme.split(/^#+ (?=.*\n)/m).find((each) => each.startsWith(`${heading}\n`));
-  if (section === undefined) throw new Error(`the README has no section "${heading}"`);
+function tables(heading: string, page = 'README.md'): string[][][] {
+  const section = pages
+    .get(page)
+    ?.split(/^#+ (?=.*\n)/m)
+    .find((each) => each.startsWith(`${heading}\n`));
+  if (section === undefined) throw new Error(`${page} has no section "${heading}"`);
   return section
     .split('\n\n')
     .filter((part) => part.startsWith('|'))
@@ -195,6 +197,35 @@ describe('the tables of the README', () => {
       table.flatMap(([cell = '']) => flags(cell)),
       flags(stdout),
     );
+  });
+
+  it('have every option and member of a schedule', () => {
+    const [options, schedule] = tables('Schedules', 'docs/schedules.md');
+    expectSame(names(options), [...members('Timing'), ...members('ScheduleRules')]);
+    expectSame(names(schedule), members('Schedule'));
+  });
+
+  it('have every option and member of background workers', () => {
+    const page = 'docs/background-workers.md';
+    const [common, timed, queue] = tables('Options', page);
+    expectSame(names(common), [...members('WorkerOptions'), ...members('WorkerHooks')]);
+    expectSame(names(timed), members('IntervalOptions'));
+    expectSame(names(queue), members('QueueOptions'));
+    const [worker, some] = tables('Members', page);
+    expectSame(names(worker), members('BackgroundWorker'));
+    const kinds = ['BackgroundEventWorker', 'BackgroundIntervalWorker', 'BackgroundQueueWorker'];
+    expectSame(names(some), kinds.flatMap(members));
+  });
+
+  it('have every method and option of couriers and of their workers', () => {
+    const page = 'docs/couriers.md';
+    const [client, task] = tables("The client's side", page);
+    expectSame(names(client), members('ClientTaskCourier'));
+    expectSame(names(task), members('AddOptions'));
+    const [worker, memory] = tables("The worker's side", page);
+    expectSame(names(worker), members('WorkerTaskCourier'));
+    expectSame(names(memory), members('MemoryCourierOptions'));
+    expectSame(names(tables('Workers on a queue', page)[0]), members('BaseWorker'));
   });
 
   it('have every event, with the fields of its payload', () => {
