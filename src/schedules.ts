@@ -1,41 +1,43 @@
-/** The schedules of a supervisor: from options to runs, each of which is a task. */
+/** The schedules of a supervisor: checks what is asked for, submits a task for each run, and ends all when it stops. */
+import { AsyncResource } from 'node:async_hooks';
 import { TaskwardenError } from './errors.ts';
 import type { KeepAlive } from './keep-alive.ts';
 import { checkOptions, oneOf, type Rule, rules } from './options.ts';
 import { Schedule, type ScheduleRules } from './scheduling/schedule.ts';
 import { cron, interval, once, type Timetable } from './scheduling/timetable.ts';
+import type { TaskSupervisor } from './supervisor.ts';
 import { outsideTask } from './task/context.ts';
 import type { TaskFunction } from './task/definition.ts';
 import { heedHandle, type TaskHandle } from './task/handle.ts';
 import { isHost, isInert } from './task/inert.ts';
 import { onAbort } from './task/on-abort.ts';
-import type { Arguments } from './task/target.ts';
-import type { TaskOptions, TaskResult, TaskYield } from './task/task-options.ts';
+import { type PreparedCall, type PutOptions, prepareCall } from './task/target.ts';
+import type { TaskResult, TaskYield } from './task/task-options.ts';
 
-/** When a task is to run, and how often. */
-export interface Timing extends ScheduleRules {
-  /** How long until the run, in milliseconds; of recurring ones, also the time between them. Default: 0. */
+/** When a scheduled task runs. With neither `delayMs` nor `cron`: once, at once. */
+export interface ScheduleTimes extends ScheduleRules {
+  /** The time until the run; if it is recurring, also between the runs: the n-th is due at start + n x `delayMs`. */
   readonly delayMs?: number;
-  /** Runs every `delayMs`: the n-th run is due at the start + n x `delayMs`, without drift. Default: false, once. */
+  /** Whether it runs every `delayMs`, which is 1 or more then. Default: false. */
   readonly recurring?: boolean;
   /**
-   * Instead of `delayMs`: a cron pattern, such as `0 3 * * *`, with seconds before or years behind if need be. Where clocks change,
-   * a time of day that is named comes once a day: one that is skipped comes as they jump, one that comes twice the first time.
+   * When it runs by the wall clock, instead of `delayMs`: 5 fields, or 6 with seconds first, or 7 with years last, or a name
+   * such as `@daily`. As clocks are changed for daylight saving, a pattern that names its times (no `*` and no `/` in
+   * seconds, minutes and hours) is run as the clock jumps over them, and once if they come twice; any other runs when
+   * the clock shows its times, and not when it does not.
    */
   readonly cron?: string;
-  /** The IANA time zone of the pattern. Default: that of the process. */
+  /** Of `cron`, such as `'Europe/Lisbon'`. Default: that of the process. */
   readonly timezone?: string;
 }
 
-/** What `scheduleTask` takes beside the target. Of the task options, those of each run. */
-export type ScheduleOptions<F extends TaskFunction> = Timing &
-  Omit<TaskOptions<F>, 'delayMs' | 'supervisor'> &
-  Arguments<F>;
+/** What `scheduleTask` takes beside the target: its arguments, when it runs, and task options. `signal` cancels it, too. */
+export type ScheduleOptions<F extends TaskFunction> = Omit<PutOptions<F>, 'delayMs'> & ScheduleTimes;
 
-/** A schedule whose runs are tasks. */
+/** A schedule whose runs are tasks: `trigger()` gives the handle. */
 export type TaskSchedule<F extends TaskFunction = TaskFunction> = Schedule<TaskHandle<TaskResult<F>, TaskYield<F>>>;
 
-const timingRules: Readonly<Record<keyof Timing, Rule>> = {
+const timeRules: Readonly<Record<keyof ScheduleTimes, Rule>> = {
   delayMs: rules.durationMs,
   recurring: rules.boolean,
   runNow: rules.boolean,
@@ -47,82 +49,110 @@ const timingRules: Readonly<Record<keyof Timing, Rule>> = {
   maxRuns: rules.positiveCountOrInfinity,
 };
 
-/** A run: its task is submitted. */
-type Submit = () => TaskHandle<unknown>;
+const owner = 'scheduleTask()';
 
 export class Schedules {
+  readonly #supervisor: TaskSupervisor;
   readonly #keepAlive: KeepAlive;
-  /** Those that have not ended. */
-  readonly #schedules = new Set<TaskSchedule>();
+  readonly #all = new Set<TaskSchedule>();
 
-  constructor(keepAlive: KeepAlive) {
+  constructor(supervisor: TaskSupervisor, keepAlive: KeepAlive) {
+    this.#supervisor = supervisor;
     this.#keepAlive = keepAlive;
   }
 
   [Symbol.iterator](): Iterator<TaskSchedule> {
-    return this.#schedules.values();
+    return this.#all.values();
   }
 
-  /** @param name Of the task. */
-  add(name: string, submit: Submit, timing: Timing, signal: AbortSignal | undefined): TaskSchedule {
-    if (isHost() && !isInert()) {
-      const message = `a task in a thread or child can't schedule "${name}": that is for the program, or for tasks on its event loop`;
-      throw new TaskwardenError('NOT_IN_PROGRAM', message);
-    }
-    const timetable = timetableOf(timing);
-    const { overlap = timetable.kind === 'once' ? 'queue' : 'skip' } = timing;
-    let unlisten: (() => void) | undefined;
+  /** Ends all. */
+  close(): void {
+    for (const schedule of this.#all) schedule.cancel();
+  }
+
+  /** Makes one, and begins it. */
+  add(target: TaskFunction, options: object): TaskSchedule {
+    const { times, rest } = split(options);
+    checkOptions(times, timeRules, owner);
+    const timetable = timetableOf(times);
+    // The schedule's delay is all there is, whatever the task was defined with.
+    const call = prepareCall(target, { ...rest, delayMs: 0 }, owner);
+    if (isInert()) return this.#inert(call);
+    if (this.#supervisor.state === 'idle') this.#supervisor.start();
+    this.#refuseIfClosed(call.name);
+
+    const { name, spec, args, supervisor = this.#supervisor } = call;
+    const scope = outsideTask(() => new AsyncResource('taskwarden.Schedule'));
+    const { signal } = spec.options;
+    let unlisten = () => {};
     const schedule: TaskSchedule = new Schedule({
-      ...timing,
-      overlap,
+      ...times,
       name,
       timetable,
-      run: () => outsideTask(submit),
+      // Alone it would be the same run twice.
+      runNow: times.runNow === true && timetable !== atOnce,
+      run: () => scope.runInAsyncScope(() => supervisor.submit<unknown, unknown>(spec, args)),
       heed: heedHandle,
       keepAlive: this.#keepAlive,
       onEnd: () => {
-        this.#schedules.delete(schedule);
-        unlisten?.();
+        unlisten();
+        this.#all.delete(schedule);
       },
     });
-    if (isHost()) return schedule; // nothing comes of it while a module loads in a thread
-    this.#schedules.add(schedule);
-    if (signal !== undefined) unlisten = onAbort(signal, () => schedule.cancel());
+    this.#all.add(schedule);
     if (signal?.aborted) schedule.cancel();
-    return schedule.start();
+    else if (signal !== undefined) unlisten = onAbort(signal, () => schedule.cancel());
+    scope.runInAsyncScope(() => schedule.start());
+    return schedule;
   }
 
-  /** Nothing more is run by any of them. */
-  end(): void {
-    for (const schedule of [...this]) schedule.cancel();
+  #refuseIfClosed(name: string): void {
+    const { state } = this.#supervisor;
+    if (isHost()) {
+      const message = `task "${name}" can't be scheduled in a thread or child: schedule it in the program`;
+      throw new TaskwardenError('NOT_IN_PROGRAM', message);
+    }
+    if (state === 'stopping' || state === 'stopped') {
+      const message = `task "${name}" can't be scheduled: ${this.#supervisor.name} is ${state}`;
+      throw new TaskwardenError('SUPERVISOR_STOPPED', message);
+    }
+  }
+
+  /** While a module loads in a thread: one that never comes to run, and holds nothing. */
+  #inert({ name, spec, args }: PreparedCall): TaskSchedule {
+    const run = () => {
+      if (!isInert()) this.#refuseIfClosed(name);
+      return this.#supervisor.submit<unknown, unknown>(spec, args);
+    };
+    return new Schedule({ name, timetable: once(Number.POSITIVE_INFINITY), run, heed: () => {} }).start();
   }
 }
 
-/** Takes the timing out of the options; what is left is of the task. */
-export function splitTiming<O extends Timing>(options: O): { timing: Timing; rest: Omit<O, keyof Timing> } {
+/** When it runs, and the rest, which is of the task. */
+function split(options: object): { readonly times: ScheduleTimes; readonly rest: object } {
   const entries = Object.entries(options);
-  const isTiming = ([key]: [string, unknown]) => Object.hasOwn(timingRules, key);
-  const timing: Timing = Object.fromEntries(entries.filter(isTiming));
-  checkOptions(timing, timingRules, 'scheduleTask()');
-  return { timing, rest: Object.fromEntries(entries.filter((entry) => !isTiming(entry))) as never };
+  const isTime = ([key]: [string, unknown]) => Object.hasOwn(timeRules, key);
+  return {
+    times: Object.fromEntries(entries.filter(isTime)),
+    rest: Object.fromEntries(entries.filter((entry) => !isTime(entry))),
+  };
 }
 
-function timetableOf({ delayMs, recurring = false, cron: pattern, timezone }: Timing): Timetable {
+const atOnce = once(0);
+
+function timetableOf({ delayMs, recurring, cron: pattern, timezone }: ScheduleTimes): Timetable {
   if (pattern !== undefined) {
     if (delayMs !== undefined || recurring) {
-      const other = delayMs === undefined ? 'recurring' : 'delayMs';
-      throw new TypeError(`options "cron" and "${other}" of scheduleTask() exclude each other: give one of them`);
+      throw new TypeError(
+        `${owner} takes either cron, which recurs by itself, or delayMs and recurring; leave one out`,
+      );
     }
-    return cron(pattern, timezone, 'scheduleTask()');
+    return cron(pattern, timezone, owner);
   }
-  if (timezone !== undefined) {
-    throw new TypeError('option "timezone" of scheduleTask() belongs to "cron", and there is none');
-  }
-  if (!recurring) return once(delayMs ?? 0);
-  if (delayMs === undefined || delayMs === 0) {
-    throw new RangeError(
-      `option "recurring" of scheduleTask() needs "delayMs" above 0: the time between runs; got ${delayMs}`,
-    );
+  if (timezone !== undefined) throw new TypeError(`option "timezone" of ${owner} needs the option "cron"; give both`);
+  if (!recurring) return delayMs ? once(delayMs) : atOnce;
+  if (delayMs === undefined || delayMs < 1) {
+    throw new TypeError(`option "recurring" of ${owner} needs a "delayMs" of 1 or more, the time between the runs`);
   }
   return interval(delayMs);
 }

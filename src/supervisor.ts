@@ -18,7 +18,7 @@ import { describe, type Logger, safeLogger } from './logger.ts';
 import { Modules } from './modules.ts';
 import { checkOptions, oneOf, rules } from './options.ts';
 import { Places } from './places.ts';
-import { type ScheduleOptions, Schedules, splitTiming, type TaskSchedule } from './schedules.ts';
+import { type ScheduleOptions, Schedules, type TaskSchedule } from './schedules.ts';
 import { Capacity } from './scheduling/capacity.ts';
 import { type Priority, priorities } from './scheduling/priority-pool.ts';
 import { WaitWatch } from './scheduling/wait-watch.ts';
@@ -70,7 +70,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
   readonly #capacity: Capacity;
   readonly #modules = new Modules(this, (bulkhead) => this.#dispatcher.slots.reopen(bulkhead));
   readonly #roster = new Roster(this.#keepAlive);
-  readonly #schedules = new Schedules(this.#keepAlive);
+  readonly #schedules = new Schedules(this, this.#keepAlive);
 
   /** @throws TypeError or RangeError for an option that is unknown or bad. */
   constructor(options: SupervisorOptions = {}) {
@@ -254,7 +254,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
   async #stop({ stopWorkers = true }: StopOptions): Promise<void> {
     const wasIdle = this.#state === 'idle';
     this.#state = 'stopping';
-    this.#schedules.end();
+    this.#schedules.close();
     this.#keepAlive.hold();
     this.#shutdown.begin();
     if (!wasIdle) this.emit('supervisor:stopping', { id: this.id });
@@ -287,16 +287,17 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     return supervisor.submit(spec, args);
   }
 
-  /** Submits a task when it is due: once, at a fixed rate, or by the calendar; each run is as `putTask` makes it. */
+  /**
+   * Submits a task later, or again and again: after a delay, at equal intervals, or by a cron pattern. Each run is a task, as
+   * `putTask` makes it. It starts an idle supervisor, and an active schedule keeps the process alive.
+   * @throws TypeError or RangeError for options that are bad, or don't go together; TaskwardenError `SUPERVISOR_STOPPED`, or
+   * `NOT_IN_PROGRAM` in a task that runs in a thread or child.
+   */
   scheduleTask<F extends TaskFunction>(
     target: F,
     ...[options]: [] extends Parameters<F> ? [ScheduleOptions<F>?] : [ScheduleOptions<F>]
   ): TaskSchedule<F> {
-    const { timing, rest } = splitTiming(options ?? {});
-    const { name, spec, args, signal } = prepareCall(target, rest, 'scheduleTask()');
-    if (this.#state === 'stopping' || this.#state === 'stopped')
-      throw this.#stoppedError(`"${name}" can't be scheduled`);
-    return this.#schedules.add(name, () => this.submit(spec, args), timing, signal) as TaskSchedule<F>;
+    return this.#schedules.add(target, options ?? {}) as TaskSchedule<F>;
   }
 
   /** The schedules that have not ended. */

@@ -149,6 +149,11 @@ describe('packages', () => {
     expect(importersOf('eventemitter3')).toEqual(['src/events.ts']);
   });
 
+  it('only timetable imports croner, and not before it is needed', () => {
+    expect(importersOf('croner')).toEqual(['src/scheduling/timetable.ts']);
+    for (const { path, text } of all) expect(text, path).not.toMatch(/^(import (?!type )|export ).*['"]croner/m);
+  });
+
   it('only the command line imports cli-progress', () => {
     expect(importersOf('cli-progress').filter((path) => !path.startsWith('src/cli/'))).toEqual([]);
   });

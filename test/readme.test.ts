@@ -201,7 +201,7 @@ describe('the tables of the README', () => {
 
   it('have every option and member of a schedule', () => {
     const [options, schedule] = tables('Schedules', 'docs/schedules.md');
-    expectSame(names(options), [...members('Timing'), ...members('ScheduleRules')]);
+    expectSame(names(options), [...members('ScheduleTimes'), ...members('ScheduleRules')]);
     expectSame(names(schedule), members('Schedule'));
   });
 

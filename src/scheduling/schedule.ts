@@ -13,7 +13,7 @@ export type ScheduleState = 'active' | 'paused' | 'ended';
 export interface ScheduleRules {
   /**
    * What becomes of a run that comes due before the last one has ended: dropped, or run as soon as it has, one after the
-   * other. Default: `'skip'`.
+   * other. A single run after a delay always waits, and is not dropped. Default: `'skip'`.
    */
   readonly overlap?: 'skip' | 'queue';
   /**
@@ -171,7 +171,6 @@ export class Schedule<R = unknown> {
   cancel(): void {
     if (this.#state === 'ended') return;
     this.#leave('ended');
-    this.#waiting = 0;
     this.#plan(undefined);
     this.#spec.onEnd?.(this);
   }
@@ -271,7 +270,7 @@ export class Schedule<R = unknown> {
 
   #runInTurn(): void {
     if (this.#running === 0) this.#runQuietly();
-    else if (this.#spec.overlap === 'queue') this.#waiting += 1;
+    else if (this.#spec.overlap === 'queue' || this.#timetable.kind === 'once') this.#waiting += 1;
     else this.#skipped += 1;
   }
 

@@ -9,8 +9,11 @@ import type { TaskType } from './task-options.ts';
 /** For the task alone: resolves the handle, or rejects it. */
 export let settleHandle: (handle: TaskHandle<unknown>, completed: boolean, outcome: unknown) => void;
 
-/** Calls back when the task has ended, however. That is nobody who awaits it: a failure is logged all the same. */
-export let heedHandle: (handle: TaskHandle<unknown>, ended: () => void) => void;
+/**
+ * Calls back when the task has ended. That counts as nobody who awaits it: a failure is still told in a log line, and a
+ * generator waits for no reader.
+ */
+export let heedHandle: (handle: PromiseLike<unknown>, ended: () => void) => void;
 
 type Resolve = (value: unknown) => void;
 
@@ -31,7 +34,14 @@ export class TaskHandle<T, Y = unknown> extends Promise<T> implements AsyncItera
 
   static {
     settleHandle = (handle, completed, outcome) => handle.#settle(completed, outcome);
-    heedHandle = (handle, ended) => handle.#heed(ended);
+    heedHandle = (handle, ended) => {
+      if (!(#task in handle)) {
+        void handle.then(ended, ended); // of another copy of the package
+        return;
+      }
+      handle.#task.letRun();
+      handle.#heed(ended);
+    };
     // `await`, `then` and Promise.all all read `constructor`: they find Promise, so that nothing wraps the handle or
     // makes another one of it (https://tc39.es/ecma262/#sec-promise-resolve), and the task learns that it is awaited.
     Object.defineProperty(TaskHandle.prototype, 'constructor', {

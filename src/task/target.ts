@@ -12,13 +12,12 @@ export type Arguments<F extends TaskFunction> =
 /** What `putTask` takes beside the target: its arguments, and task options. */
 export type PutOptions<F extends TaskFunction> = TaskOptions<F> & Arguments<F>;
 
-interface PreparedCall {
+export interface PreparedCall {
   readonly name: string;
   readonly spec: TaskSpec;
   readonly args: readonly unknown[];
-  readonly signal: AbortSignal | undefined;
   /** As the options say. */
-  readonly supervisor: TaskSubmitter | undefined;
+  readonly supervisor?: TaskSubmitter;
 }
 
 /** Throws a TypeError or RangeError for what is bad, naming it. */
@@ -28,7 +27,7 @@ export function prepareCall(target: TaskFunction, options: object, owner: string
   if (typeof target !== 'function') checkOptions({ target }, { target: rules.function }, owner);
   checkOptions(rest, taskRules, owner);
   const { name, spec } = isBackgroundTask(target) ? target.with(rest) : backgroundTask(target, rest);
-  return { name, spec, args: args as unknown[], signal: rest.signal, supervisor: rest.supervisor };
+  return { name, spec, args: args as unknown[], ...(rest.supervisor && { supervisor: rest.supervisor }) };
 }
 
 function isBackgroundTask(target: TaskFunction): target is BackgroundTask<TaskFunction> {

@@ -186,6 +186,11 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
     return this.start(...(this.#args as A));
   }
 
+  /** Resolves when it has ended, by itself or because it was stopped; at once if it is not active. */
+  get ended(): Promise<void> {
+    return this.isActive ? this.#ended.promise : Promise.resolve();
+  }
+
   get state(): WorkerState {
     return this.#state;
   }
