@@ -6,7 +6,7 @@ import type { TaskFunction } from './definition.ts';
 import { type TaskOptions, type TaskSubmitter, taskRules } from './task-options.ts';
 
 /** Optional where the function needs none. */
-export type Arguments<F extends TaskFunction> =
+type Arguments<F extends TaskFunction> =
   [] extends Parameters<F> ? { readonly args?: Parameters<F> } : { readonly args: Parameters<F> };
 
 /** What `putTask` takes beside the target: its arguments, and task options. */
