@@ -33,7 +33,7 @@ export const stopRules: Readonly<Record<keyof StopOptions, Rule>> = {
   stopWorkers: rules.boolean,
 };
 
-/** How long idle threads and children may take to clean up, in milliseconds. */
+/** How long idle threads and children, and workers that were stopped at once, may take to clean up, in milliseconds. */
 const dismissalMs = 1_000;
 
 /** How many waiting tasks can be canceled in a millisecond, at the least. */
@@ -85,7 +85,10 @@ export class Shutdown {
     await this.#ledger.drained();
     this.#roster.stop(false);
     this.#quiet.resolve();
-    await this.#places.close(Math.min(dismissalMs, Math.max(this.#deadlineAt - now(), 0)));
+    const closingMs = Math.min(dismissalMs, Math.max(this.#deadlineAt - now(), 0));
+    const tooLate = new Timer(closingMs, () => this.#roster.giveUp());
+    await Promise.all([this.#places.close(closingMs), this.#roster.emptied()]);
+    tooLate.cancel();
     const { settled, shutdown } = this.#counts();
     const { terminated } = this.#ledger;
     const canceled = shutdown - this.#before.shutdown - terminated;

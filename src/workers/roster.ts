@@ -43,5 +43,6 @@ export class Roster {
   /** Nobody waits for them any more. */
   giveUp(): void {
     this.#empty?.resolve();
+    this.#empty = undefined;
   }
 }
