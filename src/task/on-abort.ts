@@ -19,6 +19,15 @@ export function onAbort(signal: AbortSignal, callback: () => void): () => void {
   };
 }
 
+/** What a promise gives; or undefined, as soon as the signal aborts. What becomes of the promise then is not heard. */
+export function untilAborted<T>(promise: PromiseLike<T>, signal: AbortSignal): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const unlisten = onAbort(signal, () => resolve(undefined));
+    if (signal.aborted) resolve(undefined);
+    promise.then(resolve, reject).then(unlisten);
+  });
+}
+
 function abort({ target }: Event): void {
   for (const callback of callbacks.get(target as AbortSignal) ?? []) callback();
 }

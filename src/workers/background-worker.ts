@@ -13,10 +13,11 @@ import type { Priority } from '../scheduling/priority-pool.ts';
 import type { TaskSpec } from '../task/call.ts';
 import { outsideTask } from '../task/context.ts';
 import type { TaskHandle } from '../task/handle.ts';
-import { isHost, isInert } from '../task/inert.ts';
-import { onAbort } from '../task/on-abort.ts';
+import { inertPromise, isHost, isInert } from '../task/inert.ts';
+import { onAbort, untilAborted } from '../task/on-abort.ts';
 import { callProgram, exposeObject, type ProgramCallOptions } from '../task/program-object.ts';
 import type { TaskSubmitter, TaskType } from '../task/task-options.ts';
+import { pause } from './pause.ts';
 import { type FailedRun, type WorkerOptions, workerRules } from './worker-options.ts';
 import { readTarget, type WorkerTarget } from './worker-target.ts';
 
@@ -69,6 +70,8 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
   #post: WorkerPost | undefined;
   /** Aborts when no more runs are to begin. */
   #halt = new AbortController();
+  /** Aborts when what is still to be done, apart from `afterStop()`, is not waited for any more. */
+  #haste = new AbortController();
   #ended: Deferred = defer();
   readonly #runs = new Set<TaskHandle<unknown>>();
 
@@ -120,7 +123,7 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
     return this.#options.afterStart?.();
   }
 
-  /** When it is asked to stop; runs may go on meanwhile. */
+  /** When it is asked to stop, if it has started; runs may go on meanwhile. */
   beforeStop(): unknown {
     return this.#options.beforeStop?.();
   }
@@ -151,25 +154,28 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
    */
   start(...args: A): boolean {
     if (isInert() || this.isActive) return false;
-    if (isHost()) {
-      const message = `worker "${this.name}" is started by the program, and not by a task in a thread or child`;
-      throw new TaskwardenError('NOT_IN_PROGRAM', message);
-    }
+    this.#checkPlace();
     this.#post = this.supervisor.employ(this as unknown as BackgroundWorker);
     this.#state = 'starting';
     this.#args = args;
     this.#halt = new AbortController();
+    this.#haste = new AbortController();
     this.#ended = defer();
     outsideTask(() => void this.#live());
     return true;
   }
 
-  /** Lets no more runs begin, and resolves when it has ended. False if it was not active. A run that awaits it waits for itself. */
-  async stop(options: WorkerStopOptions = {}): Promise<boolean> {
+  /**
+   * Lets no more runs begin, and resolves when it has ended. False if it was not active. May be called again, with a shorter
+   * wait. A run, or a hook, that awaits it waits for itself.
+   */
+  stop(options: WorkerStopOptions = {}): Promise<boolean> {
     checkOptions(options, stopRules, `stop() of worker "${this.name}"`);
-    if (isHost()) return this.askProgram('stop', [options]) as Promise<boolean>;
+    return isHost() ? (this.askProgram('stop', [options]) as Promise<boolean>) : this.#end(options);
+  }
+
+  async #end({ wait = true }: WorkerStopOptions): Promise<boolean> {
     if (!this.isActive) return false;
-    const { wait = true } = options;
     if (this.#state !== 'stopping') void this.#stop();
     if (wait === false || wait === 0) this.hasten();
     else if (typeof wait === 'number' && wait !== Infinity) {
@@ -181,7 +187,12 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
   }
 
   /** Stops it, and starts it again with the same arguments. */
-  async restart(options?: WorkerStopOptions): Promise<boolean> {
+  restart(options?: WorkerStopOptions): Promise<boolean> {
+    return isInert() ? inertPromise() : this.#restart(options);
+  }
+
+  async #restart(options: WorkerStopOptions | undefined): Promise<boolean> {
+    this.#checkPlace();
     await this.stop(options);
     return this.start(...(this.#args as A));
   }
@@ -189,6 +200,12 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
   /** Resolves when it has ended, by itself or because it was stopped; at once if it is not active. */
   get ended(): Promise<void> {
     return this.isActive ? this.#ended.promise : Promise.resolve();
+  }
+
+  #checkPlace(): void {
+    if (!isHost()) return;
+    const message = `worker "${this.name}" is started by the program, and not by a task in a thread or child`;
+    throw new TaskwardenError('NOT_IN_PROGRAM', message);
   }
 
   get state(): WorkerState {
@@ -242,19 +259,31 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
   /** No more time is given to what runs, or waits to be run. */
   protected hasten(): void {
     this.#halt.abort();
+    this.#haste.abort();
     for (const run of this.#runs) run.cancel(`worker "${this.name}" is stopped`);
   }
 
   /** What it still has to do when it is asked to stop, before no more runs begin. */
-  protected finishUp(): unknown {
+  protected finishUp(_signal: AbortSignal): unknown {
     return undefined;
+  }
+
+  /** A life is over: nothing that was asked for in it is left to be done in the next. */
+  protected forget(): void {}
+
+  /** Tells of what fails beside the runs. */
+  protected tell(error: unknown): void {
+    void this.#tell(error);
   }
 
   /** One run, as soon as the supervisor has room for it. Resolves when it has ended, and that was told. */
   protected async tryRun(signal: AbortSignal, ...args: unknown[]): Promise<RunOutcome> {
     const { supervisor } = this;
     const { options } = this.#spec;
-    while (!signal.aborted && !supervisor.hasRoom(options)) await supervisor.capacity(options.priority);
+    while (!signal.aborted && !supervisor.hasRoom(options)) {
+      await untilAborted(supervisor.capacity(options.priority), signal);
+    }
+    if (signal.aborted) return { error: signal.reason, wasEnded: true };
     this.#lastExecuted = Date.now();
     const all = [...args, ...this.#args];
     const handle = supervisor.submit<unknown, unknown>(this.#spec, [...this.#target.prefix, ...all]);
@@ -274,9 +303,10 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
   }
 
   /** It has not failed: it was ended because the worker or its supervisor stops. */
-  #wasEnded({ info }: TaskHandle<unknown>, error: unknown): boolean {
+  #wasEnded({ id, info }: TaskHandle<unknown>, error: unknown): boolean {
     if (info.endReason === 'shutdown') return true;
-    if (error instanceof TaskwardenError && error.code === 'SUPERVISOR_STOPPED') {
+    // The function itself may fail with that code, by what it calls.
+    if (error instanceof TaskwardenError && error.code === 'SUPERVISOR_STOPPED' && error.taskId === id) {
       void this.stop({ wait: false });
       return true;
     }
@@ -302,7 +332,8 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
     }
     unlisten?.();
     await Promise.allSettled(this.#runs);
-    await this.#hook(() => this.afterStop());
+    await this.#hook(() => this.afterStop(), new AbortController().signal); // it cleans up, whatever the haste
+    this.forget();
     this.#state = 'stopped';
     this.#post?.leave();
     this.#ended.resolve();
@@ -318,7 +349,7 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
     try {
       const before = this.beforeStart();
       if (!(before instanceof Promise)) return true;
-      return Promise.race([before, this.#halted]).then(() => this.#state === 'starting', problem);
+      return untilAborted(before, this.#haste.signal).then(() => this.#state === 'starting', problem);
     } catch (error) {
       return problem(error);
     }
@@ -327,26 +358,17 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
   async #stop(): Promise<void> {
     const wasStarted = this.#state === 'started';
     this.#state = 'stopping';
-    const finish = async () => {
+    if (wasStarted) {
       await this.#hook(() => this.beforeStop());
-      if (wasStarted) await this.finishUp();
-    };
-    await Promise.race([finish(), this.#halted]);
+      await this.#hook(() => this.finishUp(this.#haste.signal));
+    }
     this.#halt.abort();
   }
 
-  /** Resolves when it is to do nothing more. */
-  get #halted(): Promise<void> {
-    const { signal } = this.#halt;
-    return new Promise((resolve) => {
-      if (signal.aborted) resolve();
-      else signal.addEventListener('abort', () => resolve(), { once: true });
-    });
-  }
-
-  async #hook(call: () => unknown): Promise<void> {
+  async #hook(call: () => unknown, giveUp: AbortSignal = this.#haste.signal): Promise<void> {
     try {
-      await call();
+      const given = call();
+      if (isThenable(given)) await untilAborted(given, giveUp);
     } catch (error) {
       await this.#tell(error);
     }
@@ -354,24 +376,14 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
 
   async #tell(error: unknown, run?: FailedRun): Promise<void> {
     try {
-      await this.onError(error, run);
+      const given = this.onError(error, run);
+      if (isThenable(given)) await untilAborted(given, this.#haste.signal);
     } catch (problem) {
       this.#post?.log('onError failed', problem);
     }
   }
 }
 
-/** Resolves after so long, or when the signal aborts. */
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const timer = new Timer(ms, () => {
-      unlisten();
-      resolve();
-    });
-    const unlisten = onAbort(signal, () => {
-      timer.cancel();
-      resolve();
-    });
-  });
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function';
 }

@@ -1,7 +1,7 @@
 /** BackgroundEventWorker: runs when it is triggered. Triggers that come while it runs are folded into one more run. */
 import { type Deferred, defer } from '../deferred.ts';
 import type { Rule } from '../options.ts';
-import { isHost } from '../task/inert.ts';
+import { isHost, isInert } from '../task/inert.ts';
 import { onAbort } from '../task/on-abort.ts';
 import { type AnyArgs, BackgroundWorker } from './background-worker.ts';
 import { type EventWorkerOptions, eventRule } from './worker-options.ts';
@@ -10,6 +10,8 @@ export class BackgroundEventWorker<A extends unknown[] = AnyArgs> extends Backgr
   #wake = () => {};
   /** The end of the next run, if somebody has asked for one. */
   #next: Deferred | undefined;
+  /** The end of the run that goes on. */
+  #current: Deferred | undefined;
 
   constructor(options?: EventWorkerOptions);
   constructor(moduleUrl: string | URL, options?: EventWorkerOptions);
@@ -28,6 +30,7 @@ export class BackgroundEventWorker<A extends unknown[] = AnyArgs> extends Backgr
    * in a thread or child, where that is not known, true.
    */
   trigger(): boolean {
+    if (isInert()) return false;
     if (isHost()) {
       // Whoever triggers does not wait; that of the program says whether it has begun.
       this.askProgram('trigger', []).catch((problem: unknown) => console.error(problem));
@@ -36,6 +39,16 @@ export class BackgroundEventWorker<A extends unknown[] = AnyArgs> extends Backgr
     if (!this.isStarted && this.state !== 'starting') return false;
     void this.wake();
     return true;
+  }
+
+  /** Asks for a run, unless one goes on. Resolves when it has ended. */
+  protected wakeIfIdle(): Promise<void> {
+    return this.#current?.promise ?? this.wake();
+  }
+
+  protected override forget(): void {
+    this.#next?.resolve();
+    this.#next = undefined;
   }
 
   /** Asks for a run. Resolves when that has ended, or when the worker has. */
@@ -51,7 +64,9 @@ export class BackgroundEventWorker<A extends unknown[] = AnyArgs> extends Backgr
       const next = this.#next;
       if (next !== undefined) {
         this.#next = undefined;
+        this.#current = next;
         await this.tryRun(signal);
+        this.#current = undefined;
         next.resolve();
       } else {
         await new Promise<void>((resolve) => {
@@ -60,7 +75,6 @@ export class BackgroundEventWorker<A extends unknown[] = AnyArgs> extends Backgr
       }
     }
     unlisten();
-    this.#next?.resolve();
-    this.#next = undefined;
+    this.forget();
   }
 }

@@ -1,10 +1,10 @@
 /** BackgroundIntervalWorker: runs by the clock, and when it is triggered. What comes due while it runs is left out. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Rule } from '../options.ts';
 import { Schedule } from '../scheduling/schedule.ts';
-import { cron, interval, pause, type Timetable } from '../scheduling/timetable.ts';
+import { cron, interval, type Timetable, pause as timedPause } from '../scheduling/timetable.ts';
 import type { AnyArgs } from './background-worker.ts';
 import { BackgroundEventWorker } from './event-worker.ts';
+import { pause } from './pause.ts';
 import { type IntervalOptions, type IntervalWorkerOptions, intervalRules } from './worker-options.ts';
 
 export class BackgroundIntervalWorker<A extends unknown[] = AnyArgs> extends BackgroundEventWorker<A> {
@@ -27,20 +27,23 @@ export class BackgroundIntervalWorker<A extends unknown[] = AnyArgs> extends Bac
 
   /** When it comes due next, in epoch milliseconds; undefined if it is not started, and if the pause begins after a run. */
   get nextRun(): number | undefined {
-    return this.#schedule?.nextRun;
+    return this.isStarted ? this.#schedule?.nextRun : undefined;
   }
 
   protected override async work(signal: AbortSignal): Promise<void> {
     const { delayBeforeMs = 0 } = this.given as IntervalOptions;
     const due = async () => {
-      if (delayBeforeMs > 0) await sleep(delayBeforeMs, undefined, { signal, ref: false });
-      await this.wake();
+      if (delayBeforeMs > 0) await pause(delayBeforeMs, signal);
+      if (!signal.aborted) await this.wakeIfIdle();
     };
     const schedule = new Schedule({ name: this.name, timetable: this.#timetable, run: due });
     this.#schedule = schedule.start();
-    await super.work(signal);
-    schedule.cancel();
-    this.#schedule = undefined;
+    try {
+      await super.work(signal);
+    } finally {
+      schedule.cancel();
+      this.#schedule = undefined;
+    }
   }
 }
 
@@ -55,6 +58,6 @@ function timetableOf(options: IntervalOptions, kind: string): Timetable {
     throw new TypeError(`option "timezone" of ${kind} belongs to "cron", and there is none`);
   }
   if (intervalMs !== undefined) return interval(intervalMs, { atStart: true });
-  if (delayMs !== undefined) return pause(delayMs, { atStart: true });
+  if (delayMs !== undefined) return timedPause(delayMs, { atStart: true });
   return cron(pattern as string, timezone, kind);
 }

@@ -5,9 +5,12 @@
 import { BaseWorker } from '../couriers/base-worker.ts';
 import type { AddOptions, ClientWorkerTaskCourier, CourierTask } from '../couriers/courier.ts';
 import { MemoryTaskCourier } from '../couriers/memory-courier.ts';
+import { errorIn, type TaskAndResult } from '../couriers/task-results.ts';
+import { type Deferred, defer } from '../deferred.ts';
 import type { Rule } from '../options.ts';
 import { currentTask } from '../task/context.ts';
-import { isHost } from '../task/inert.ts';
+import { inertPromise, isHost, isInert } from '../task/inert.ts';
+import { untilAborted } from '../task/on-abort.ts';
 import { type AnyArgs, BackgroundWorker } from './background-worker.ts';
 import { type QueueOptions, type QueueWorkerOptions, queueRule } from './worker-options.ts';
 
@@ -21,10 +24,10 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
   readonly courier: ClientWorkerTaskCourier;
   readonly queueName: string;
   readonly #queue: QueueOptions;
-  #feed: QueueFeed | undefined;
-  /** Items of a queue of its own that have not been run. */
-  #pending = 0;
-  #drained = () => {};
+  /** Items of a queue of its own whose run has failed, and that will be run again. */
+  readonly #toRetry = new Set<string>();
+  /** The feed asks for items again: it may be through. */
+  #fetching: Deferred = defer();
 
   /** `run()` gets an item, or with `batchSize` an array of them; then what `start()` was given. */
   constructor(options?: QueueWorkerOptions);
@@ -50,14 +53,13 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
    * Puts an item into the queue, whether the worker is started or not. Resolves with its id as soon as there is room for it; its
    * result can be waited for with `courier.waitForTaskResult(queueName, id)`.
    */
-  async put(item: I, options: AddOptions = {}): Promise<string> {
+  put(item: I, options: AddOptions = {}): Promise<string> {
+    if (isInert()) return inertPromise();
     if (isHost()) {
       const { signal, ...rest } = options;
       return this.askProgram('putFor', [item, rest], { waits: true, signal }) as Promise<string>;
     }
-    const id = await this.courier.addTaskToQueue(this.queueName, item, { wait: true, ...options });
-    this.#pending += 1;
-    return id;
+    return this.courier.addTaskToQueue(this.queueName, item, { wait: true, ...options });
   }
 
   /** @internal For a task in a thread or child. */
@@ -67,15 +69,20 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
 
   protected override async work(signal: AbortSignal): Promise<void> {
     const { batchSize = 1, concurrency = 1 } = this.#queue;
-    this.#feed = new QueueFeed({
+    const feed = new QueueFeed({
       courier: this.courier,
       queueName: this.queueName,
       maxTasksPerIteration: batchSize,
       maxSimultaneousTasks: batchSize * concurrency,
-      onError: (error) => void this.onError(error),
+      onError: (error) => this.tell(error),
+      onFetch: () => {
+        this.#fetching.resolve();
+        this.#fetching = defer();
+      },
+      onFailed: (tasks) => this.#noteRetries(tasks),
       perform: (tasks, release) => this.#perform(tasks, release, signal),
     });
-    await this.#feed.perform({ signal });
+    await feed.perform({ signal });
   }
 
   async #perform(
@@ -83,26 +90,50 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
     release: (task: CourierTask) => Promise<void>,
     signal: AbortSignal,
   ): Promise<readonly unknown[]> {
+    for (const { id } of tasks) this.#toRetry.delete(id);
     const items = tasks.map(({ data }) => data);
     const outcome = await this.tryRun(signal, this.#queue.batchSize === undefined ? items[0] : items);
     if ('error' in outcome && outcome.wasEnded) {
       await Promise.all(tasks.map(release));
       return [];
     }
-    this.#pending -= tasks.length;
-    if (this.#pending <= 0) this.#drained();
     if ('error' in outcome) throw outcome.error;
     const { value } = outcome;
     const hasOneEach = this.#queue.batchSize !== undefined && Array.isArray(value) && value.length === tasks.length;
     return hasOneEach ? value : tasks.map(() => value);
   }
 
-  /** What waits in a queue of its own would be lost with the program: it is done first. */
-  protected override finishUp(): unknown {
-    if (this.#queue.courier !== undefined || this.#pending <= 0) return undefined;
-    return new Promise<void>((resolve) => {
-      this.#drained = resolve;
-    });
+  get #isOwnQueue(): boolean {
+    return this.#queue.courier === undefined;
+  }
+
+  /** Of items whose runs have failed, those that wait for another run. */
+  async #noteRetries(tasks: readonly CourierTask[]): Promise<void> {
+    if (!this.#isOwnQueue) return;
+    for (const { id } of tasks) {
+      const isOver = await this.courier.checkForDone(this.queueName, id).catch(() => true);
+      if (!isOver) this.#toRetry.add(id);
+    }
+  }
+
+  /**
+   * What waits in a queue of its own would be lost with the program: it is done first, what is put meanwhile and what is to
+   * be tried again, too. What is delayed, and was never begun, stays.
+   */
+  protected override async finishUp(signal: AbortSignal): Promise<void> {
+    while (this.#isOwnQueue && !signal.aborted) {
+      const fetching = this.#fetching.promise; // from before the look
+      const { waiting, leased } = await this.courier.getQueueInfo(this.queueName);
+      const [failed] = this.#toRetry;
+      if (leased + waiting.critical + waiting.high + waiting.normal + waiting.low > 0) {
+        await untilAborted(fetching, signal);
+      } else if (failed === undefined) {
+        return;
+      } else {
+        await this.courier.waitForTaskResult(this.queueName, failed, { signal }).catch(() => {});
+        this.#toRetry.delete(failed);
+      }
+    }
   }
 }
 
@@ -112,6 +143,10 @@ interface FeedOptions {
   readonly maxTasksPerIteration: number;
   readonly maxSimultaneousTasks: number;
   readonly onError: (error: unknown) => void;
+  /** It is about to ask for items, and has none in hand but those of others beside it. */
+  readonly onFetch: () => void;
+  /** It has said so to the courier. */
+  readonly onFailed: (tasks: readonly CourierTask[]) => Promise<void>;
   readonly perform: (
     tasks: readonly CourierTask[],
     release: (task: CourierTask) => Promise<void>,
@@ -121,10 +156,25 @@ interface FeedOptions {
 /** The courier's side of it. */
 class QueueFeed extends BaseWorker {
   readonly #perform: FeedOptions['perform'];
+  readonly #onFetch: FeedOptions['onFetch'];
+  readonly #onFailed: FeedOptions['onFailed'];
 
-  constructor({ perform, ...options }: FeedOptions) {
+  constructor({ perform, onFetch, onFailed, ...options }: FeedOptions) {
     super(options);
     this.#perform = perform;
+    this.#onFetch = onFetch;
+    this.#onFailed = onFailed;
+  }
+
+  override waitForTasks(options: { readonly signal: AbortSignal }): Promise<readonly CourierTask[]> {
+    this.#onFetch();
+    return super.waitForTasks(options);
+  }
+
+  override async returnTaskResults(results: readonly TaskAndResult<unknown, unknown>[]): Promise<void> {
+    await super.returnTaskResults(results);
+    const failed = results.filter(([, result]) => errorIn(result) !== undefined);
+    if (failed.length > 0) await this.#onFailed(failed.map(([task]) => task));
   }
 
   override performTasks(tasks: readonly CourierTask[]): Promise<readonly unknown[]> {

@@ -18,7 +18,7 @@ export interface WorkerHooks {
   /** Before the first run. What it throws, or rejects with, keeps the worker from starting. */
   readonly beforeStart?: () => unknown;
   readonly afterStart?: () => unknown;
-  /** When it is asked to stop; runs may go on meanwhile. */
+  /** When it is asked to stop, if it has started; runs may go on meanwhile. */
   readonly beforeStop?: () => unknown;
   /** When nothing of it runs any more. */
   readonly afterStop?: () => unknown;
