@@ -276,8 +276,15 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
     void this.#tell(error);
   }
 
-  /** One run, as soon as the supervisor has room for it. Resolves when it has ended, and that was told. */
-  protected async tryRun(signal: AbortSignal, ...args: unknown[]): Promise<RunOutcome> {
+  /**
+   * One run, as soon as the supervisor has room for it. Resolves when it has ended, and that was told.
+   * @param begun Gets the handle of the run, when that is submitted.
+   */
+  protected async tryRun(
+    signal: AbortSignal,
+    args: readonly unknown[] = [],
+    begun?: (run: TaskHandle<unknown>) => void,
+  ): Promise<RunOutcome> {
     const { supervisor } = this;
     const { options } = this.#spec;
     while (!signal.aborted && !supervisor.hasRoom(options)) {
@@ -288,6 +295,7 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
     const all = [...args, ...this.#args];
     const handle = supervisor.submit<unknown, unknown>(this.#spec, [...this.#target.prefix, ...all]);
     this.#runs.add(handle);
+    begun?.(handle);
     try {
       const value = await handle;
       if (value === false) void this.stop();

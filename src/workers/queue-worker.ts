@@ -6,12 +6,13 @@ import { BaseWorker } from '../couriers/base-worker.ts';
 import type { AddOptions, ClientWorkerTaskCourier, CourierTask } from '../couriers/courier.ts';
 import { MemoryTaskCourier } from '../couriers/memory-courier.ts';
 import { errorIn, type TaskAndResult } from '../couriers/task-results.ts';
+import type { CourierTaskContext } from '../couriers/tasks-in-hand.ts';
 import { type Deferred, defer } from '../deferred.ts';
 import type { Rule } from '../options.ts';
 import { currentTask } from '../task/context.ts';
 import { inertPromise, isHost, isInert } from '../task/inert.ts';
 import { untilAborted } from '../task/on-abort.ts';
-import { type AnyArgs, BackgroundWorker } from './background-worker.ts';
+import { type AnyArgs, BackgroundWorker, type RunOutcome } from './background-worker.ts';
 import { type QueueOptions, type QueueWorkerOptions, queueRule } from './worker-options.ts';
 
 /** How long a queue of its own keeps what runs gave, in milliseconds; and how many items whose runs failed. */
@@ -51,7 +52,8 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
 
   /**
    * Puts an item into the queue, whether the worker is started or not. Resolves with its id as soon as there is room for it; its
-   * result can be waited for with `courier.waitForTaskResult(queueName, id)`.
+   * result can be waited for with `courier.waitForTaskResult(queueName, id)`. Without `batchSize`, who follows it with
+   * `courier.followTask()` hears the progress of its run.
    */
   put(item: I, options: AddOptions = {}): Promise<string> {
     if (isInert()) return inertPromise();
@@ -80,27 +82,40 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
         this.#fetching = defer();
       },
       onFailed: (tasks) => this.#noteRetries(tasks),
-      perform: (tasks, release) => this.#perform(tasks, release, signal),
+      perform: (tasks, contextOf) => this.#perform(tasks, contextOf, signal),
     });
     await feed.perform({ signal });
   }
 
   async #perform(
     tasks: readonly CourierTask[],
-    release: (task: CourierTask) => Promise<void>,
+    contextOf: (task: CourierTask) => CourierTaskContext,
     signal: AbortSignal,
   ): Promise<readonly unknown[]> {
     for (const { id } of tasks) this.#toRetry.delete(id);
-    const items = tasks.map(({ data }) => data);
-    const outcome = await this.tryRun(signal, this.#queue.batchSize === undefined ? items[0] : items);
+    const outcome = await this.#run(tasks, contextOf, signal);
     if ('error' in outcome && outcome.wasEnded) {
-      await Promise.all(tasks.map(release));
+      await Promise.all(tasks.map((task) => contextOf(task).release()));
       return [];
     }
     if ('error' in outcome) throw outcome.error;
     const { value } = outcome;
     const hasOneEach = this.#queue.batchSize !== undefined && Array.isArray(value) && value.length === tasks.length;
     return hasOneEach ? value : tasks.map(() => value);
+  }
+
+  /** The progress of a batch is that of no item. */
+  #run(
+    tasks: readonly CourierTask[],
+    contextOf: (task: CourierTask) => CourierTaskContext,
+    signal: AbortSignal,
+  ): Promise<RunOutcome> {
+    const items = tasks.map(({ data }) => data);
+    if (this.#queue.batchSize !== undefined) return this.tryRun(signal, [items]);
+    const context = contextOf(tasks[0] as CourierTask);
+    return this.tryRun(signal, items, (run) => {
+      run.onProgress((progress) => void context.tell({ kind: 'progress', progress }));
+    });
   }
 
   get #isOwnQueue(): boolean {
@@ -149,7 +164,7 @@ interface FeedOptions {
   readonly onFailed: (tasks: readonly CourierTask[]) => Promise<void>;
   readonly perform: (
     tasks: readonly CourierTask[],
-    release: (task: CourierTask) => Promise<void>,
+    contextOf: (task: CourierTask) => CourierTaskContext,
   ) => Promise<readonly unknown[]>;
 }
 
@@ -178,6 +193,6 @@ class QueueFeed extends BaseWorker {
   }
 
   override performTasks(tasks: readonly CourierTask[]): Promise<readonly unknown[]> {
-    return this.#perform(tasks, (task) => this.contextOf(task).release());
+    return this.#perform(tasks, (task) => this.contextOf(task));
   }
 }

@@ -22,6 +22,7 @@ import {
   passes,
   passesItems,
   seesContext,
+  tells,
 } from '../fixtures/tasks/works.ts';
 import { heard } from '../integration/listening.ts';
 
@@ -335,6 +336,26 @@ export function testWorkers(type: TaskType): void {
       gate.open();
       await worker.stop();
       expect([...gate.arrivals].sort()).toEqual(['a', 'b', 'c', 'd']);
+    });
+
+    it('tells who follows an item of the progress of its run, and nobody of that of a batch', async () => {
+      await using supervisor = supervise();
+      for (const [queue, expected] of [
+        [{}, [{ fraction: 0.5, note: 'half' }]],
+        [{ batchSize: 2 }, []],
+      ] as const) {
+        const worker = tells(queue, { type, supervisor });
+        const heard: unknown[] = [];
+        await worker.courier.followTask(worker.queueName, 'mine', (news) => {
+          if (news.kind === 'progress') heard.push(news.progress);
+        });
+        await worker.put('other');
+        await worker.put('mine', { id: 'mine' });
+        worker.start();
+        await worker.courier.waitForTaskResult(worker.queueName, 'mine');
+        await worker.stop();
+        expect(heard).toEqual(expected);
+      }
     });
 
     it('gives batches to a run that wants them, and each item its own result', async () => {
