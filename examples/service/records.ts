@@ -1,0 +1,103 @@
+/**
+ * What is known of each upload: from the moment it is accepted until its result has expired. Each record ends once, with
+ * what the queue's courier says of it.
+ */
+import { randomUUID } from 'node:crypto';
+import { type Inspection, uploads } from './uploads.ts';
+
+interface Facts {
+  readonly id: string;
+  readonly bytes: number;
+  /** In epoch milliseconds. */
+  readonly timeAccepted: number;
+}
+
+export type UploadRecord = Facts &
+  (
+    | { readonly status: 'waiting' }
+    | { readonly status: 'running'; readonly progress: number }
+    | { readonly status: 'done'; readonly timeFinished: number; readonly result: Inspection }
+    | {
+        readonly status: 'failed';
+        readonly timeFinished: number;
+        readonly error: { readonly name: string; readonly message: string; readonly code?: string };
+      }
+  );
+
+export interface UploadCounts {
+  readonly accepted: number;
+  readonly done: number;
+  readonly failed: number;
+  readonly unfinished: number;
+  /** Of those, how many have not expired. */
+  readonly kept: number;
+}
+
+export class UploadRecords {
+  readonly #records = new Map<string, UploadRecord>();
+  #accepted = 0;
+  #done = 0;
+  #failed = 0;
+
+  /** Puts a body into the queue. Rejects with `QUEUE_FULL`; then nothing was accepted. */
+  async accept(body: Uint8Array): Promise<UploadRecord> {
+    const { courier, queueName } = uploads;
+    const facts: Facts = { id: randomUUID(), bytes: body.length, timeAccepted: Date.now() };
+    const { id } = facts;
+    const accepted: UploadRecord = { ...facts, status: 'waiting' };
+    this.#records.set(id, accepted);
+    const unfollow = await courier.followTask(queueName, id, (news) => {
+      if (news.kind !== 'progress') return;
+      this.#records.set(id, { ...facts, status: 'running', progress: news.progress.fraction });
+    });
+    try {
+      await uploads.put(body, { id, wait: false });
+    } catch (error) {
+      unfollow();
+      this.#records.delete(id);
+      throw error;
+    }
+    this.#accepted += 1;
+    void this.#end(facts);
+    return accepted;
+  }
+
+  async #end(facts: Facts): Promise<void> {
+    const { courier, queueName } = uploads;
+    const { id } = facts;
+    try {
+      const result = await courier.waitForTaskResult<Inspection>(queueName, id);
+      this.#records.set(id, { ...facts, status: 'done', timeFinished: Date.now(), result });
+      this.#done += 1;
+    } catch (problem) {
+      const { name, message, code } = problem as Error & { code?: string };
+      const error = { name, message, ...(code !== undefined && { code }) };
+      this.#records.set(id, { ...facts, status: 'failed', timeFinished: Date.now(), error });
+      this.#failed += 1;
+      await courier.removeDeadLetters(queueName, [id]); // its body is of no use any more
+    }
+  }
+
+  find(id: string): UploadRecord | undefined {
+    return this.#records.get(id);
+  }
+
+  /** Forgets the uploads that ended so long ago. Gives how many. */
+  expire(resultTtlMs: number): number {
+    const before = this.#records.size;
+    for (const [id, record] of this.#records) {
+      if ('timeFinished' in record && record.timeFinished <= Date.now() - resultTtlMs) this.#records.delete(id);
+    }
+    return before - this.#records.size;
+  }
+
+  get counts(): UploadCounts {
+    return {
+      accepted: this.#accepted,
+      done: this.#done,
+      failed: this.#failed,
+      unfinished: this.#accepted - this.#done - this.#failed,
+      kept: this.#records.size,
+    };
+  }
+}
