@@ -20,7 +20,7 @@ import { uploads, uploadsModule } from './uploads.ts';
 const { PORT = '3000', SERVICE_SETTINGS = fileURLToPath(new URL('settings.json', import.meta.url)) } = process.env;
 
 const settings = await SettingsFile.open(SERVICE_SETTINGS);
-const records = new UploadRecords();
+const records = new UploadRecords(taskSupervisor);
 const { sweep, reload } = upkeepOf(records, settings);
 const app = routesOf({ records, settings, reload: () => reload.trigger() });
 const server = createAdaptorServer({ fetch: app.fetch }) as Server;

@@ -3,6 +3,7 @@
  * what the queue's courier says of it.
  */
 import { randomUUID } from 'node:crypto';
+import type { TaskInfo, TaskSupervisor } from 'taskwarden';
 import { type Inspection, uploads } from './uploads.ts';
 
 interface Facts {
@@ -29,8 +30,10 @@ export interface UploadCounts {
   readonly done: number;
   readonly failed: number;
   readonly unfinished: number;
-  /** Of those, how many have not expired. */
+  /** How many results have not expired, and how many uploads have not ended. */
   readonly kept: number;
+  /** How often the function has run to its end: once for each upload that has ended. */
+  readonly runs: number;
 }
 
 export class UploadRecords {
@@ -38,6 +41,15 @@ export class UploadRecords {
   #accepted = 0;
   #done = 0;
   #failed = 0;
+  #runs = 0;
+
+  /** @param supervisor Runs the uploads. */
+  constructor(supervisor: TaskSupervisor) {
+    const count = ({ task }: { readonly task: TaskInfo }) => {
+      if (task.worker === uploads.name) this.#runs += 1;
+    };
+    supervisor.on('task:completed', count).on('task:failed', count);
+  }
 
   /** Puts a body into the queue. Rejects with `QUEUE_FULL`; then nothing was accepted. */
   async accept(body: Uint8Array): Promise<UploadRecord> {
@@ -98,6 +110,7 @@ export class UploadRecords {
       failed: this.#failed,
       unfinished: this.#accepted - this.#done - this.#failed,
       kept: this.#records.size,
+      runs: this.#runs,
     };
   }
 }
