@@ -25,7 +25,11 @@ export function routesOf({ records, settings, reload }: RoutesOptions): Hono {
 
   app.post(
     '/uploads',
-    (c, next) => bodyLimit({ maxSize: settings.current.maxBytes })(c, next),
+    (c, next) => {
+      const { maxBytes: maxSize } = settings.current;
+      const onError = () => c.json({ error: `a body has ${maxSize} bytes at most` }, 413);
+      return bodyLimit({ maxSize, onError })(c, next);
+    },
     async (c) => {
       const body = new Uint8Array(await c.req.arrayBuffer());
       // From here to the queue nothing else happens: what is answered 202 was accepted before the stop, and is finished.

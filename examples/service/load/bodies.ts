@@ -19,7 +19,7 @@ export function bodyOf(n: number, count: number): Body {
   const isDeadly = [1, 2, 3].some((quarter) => n === Math.floor((count * quarter) / 4));
   const lines = `upload ${n} of ${count}: a line that is like many others, but not of another upload.\n`;
   const content = Buffer.alloc(n % 250 === 1 ? large : small, lines);
-  if (isDeadly) content.write(chaos.exitOnce);
+  if (isDeadly) content.write(`${chaos.exitOnce}\n`);
   if (isRefused) content[content.length - 1] = 0;
   return { content, expected: isRefused ? undefined : inspect(content) };
 }

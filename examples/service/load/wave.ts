@@ -49,19 +49,18 @@ export class Wave {
 
   /** Resolves when all that was accepted has ended, and was looked at. */
   async run(): Promise<this> {
-    const sending = Promise.all(Array.from({ length: this.#options.senders }, () => this.#send()));
     let isSending = true;
-    const asking = Array.from({ length: askers }, async () => {
+    const sending = Promise.all(Array.from({ length: this.#options.senders }, () => this.#send())).finally(() => {
+      isSending = false;
+    });
+    const ask = async () => {
       while (isSending || this.#accepted.length > 0) {
         const next = this.#accepted.shift();
         if (next === undefined) await sleep(pauseMs);
         else await this.#follow(next.id, next.body);
       }
-    });
-    await sending.finally(() => {
-      isSending = false;
-    });
-    await Promise.all(asking);
+    };
+    await Promise.all([sending, ...Array.from({ length: askers }, ask)]);
     return this;
   }
 
