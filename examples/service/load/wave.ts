@@ -19,6 +19,8 @@ export interface WaveOptions {
 const askers = 4;
 /** Between two questions about one upload. */
 const pauseMs = 10;
+/** Far more than an upload takes: one that has not ended by then is lost. */
+const patienceMs = 30_000;
 
 export class Wave {
   readonly #options: WaveOptions;
@@ -95,7 +97,8 @@ export class Wave {
   }
 
   async #follow(id: string, body: Body): Promise<void> {
-    for (;;) {
+    const givenUpAt = performance.now() + patienceMs;
+    while (performance.now() < givenUpAt) {
       const { status, body: record } = await this.#options.client.get(`/uploads/${id}`);
       if (status !== 200) {
         this.problems.push(`${id}: was lost, the answer is ${status}`);
@@ -107,6 +110,7 @@ export class Wave {
       }
       await sleep(pauseMs);
     }
+    this.problems.push(`${id}: has not ended`);
   }
 
   #check(record: UploadRecord, { content, expected }: Body): void {
