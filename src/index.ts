@@ -74,7 +74,6 @@ export { type Transferable, transferred } from './task/transferred.ts';
 export { type ModuleOptions, type NewModuleOptions, TaskModule } from './task-module.ts';
 export {
   BackgroundWorker,
-  type RunOutcome,
   type WorkerState,
   type WorkerStopOptions,
   type WorkerSupervisor,
@@ -92,4 +91,5 @@ export type {
   WorkerHooks,
   WorkerOptions,
 } from './workers/worker-options.ts';
+export type { RunOutcome, RunRequest } from './workers/worker-run.ts';
 export { backgroundWorker, type WrappedWorker } from './workers/wrapped-worker.ts';

@@ -45,6 +45,8 @@ export type SupervisorState = 'idle' | 'running' | 'stopping' | 'stopped';
 export interface BlockOptions {
   /** The signals that stop the supervisor: the first gracefully, a second one at once. Default: SIGINT and SIGTERM. */
   readonly signals?: readonly NodeJS.Signals[];
+  /** How long the first signal lets tasks finish, as of `stop()`. Default: `true`, until all have ended. */
+  readonly wait?: boolean | number;
 }
 
 /** Runs tasks by priority, in threads, in child processes and on the event loop. */
@@ -54,9 +56,11 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
   #options: ResolvedOptions;
   #logger: Logger;
   #report: StopReport | undefined;
+  /** How long the first signal lets tasks finish. */
+  #patience: boolean | number = true;
   /** Those who wait for its end. */
   readonly #waitingForEnd: ((report: StopReport) => void)[] = [];
-  readonly #signals = new StopSignals(() => void this.stop({ wait: this.#state === 'running' }));
+  readonly #signals = new StopSignals(() => void this.stop({ wait: this.#state === 'running' && this.#patience }));
 
   readonly #keepAlive = new KeepAlive();
   readonly #ledger = new Ledger(this.#keepAlive);
@@ -213,12 +217,13 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
    * report of that. The first signal stops it gracefully, a second one at once.
    */
   block(options: BlockOptions = {}): Promise<StopReport> {
-    checkOptions(options, { signals: catchableSignals }, 'block()');
-    return isInert() ? inertPromise() : this.#blockUntilEnd(options.signals ?? ['SIGINT', 'SIGTERM']);
+    checkOptions(options, { signals: catchableSignals, wait: stopRules.wait }, 'block()');
+    return isInert() ? inertPromise() : this.#blockUntilEnd(options);
   }
 
-  async #blockUntilEnd(signals: readonly NodeJS.Signals[]): Promise<StopReport> {
+  async #blockUntilEnd({ signals = ['SIGINT', 'SIGTERM'], wait = true }: BlockOptions): Promise<StopReport> {
     if (this.#report !== undefined) return this.#report;
+    this.#patience = wait;
     this.#signals.hold(signals);
     this.#keepAlive.hold();
     try {

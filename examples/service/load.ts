@@ -102,7 +102,9 @@ async function stop(client: Client, service: ServiceProcess): Promise<void> {
   check('uploads that were left when the service stopped', stopped['unfinished'], 0);
   if (ms > settings.stopWithinMs) problems.push(`the stop took ${ms} ms, and may take ${settings.stopWithinMs}`);
   const { unfinished } = await service.line('stopping');
-  console.log(`stopped in ${Math.round(ms)} ms, with ${unfinished} uploads in hand; ${stopped['unfinished']} were left`);
+  console.log(
+    `stopped in ${Math.round(ms)} ms, with ${unfinished} uploads in hand; ${stopped['unfinished']} were left`,
+  );
 }
 
 const service = values.url === undefined ? await ServiceProcess.start({ SERVICE_CHAOS: '1' }) : undefined;

@@ -31,11 +31,8 @@ for (const worker of [uploads, sweep, reload]) worker.start();
 process.on('SIGHUP', () => reload.trigger());
 
 // The first SIGINT or SIGTERM lets what was accepted finish, in time; a second one ends all at once.
-taskSupervisor.once('supervisor:stopping', () => {
-  log('stopping', records.counts);
-  void taskSupervisor.stop({ wait: settings.current.stopWithinMs });
-});
-const stopped = taskSupervisor.block();
+taskSupervisor.once('supervisor:stopping', () => log('stopping', records.counts));
+const stopped = taskSupervisor.block({ wait: settings.current.stopWithinMs });
 
 await taskSupervisor.ready();
 server.listen(Number(PORT));

@@ -37,6 +37,7 @@ export interface UploadCounts {
 }
 
 export class UploadRecords {
+  readonly #supervisor: TaskSupervisor;
   readonly #records = new Map<string, UploadRecord>();
   #accepted = 0;
   #done = 0;
@@ -45,6 +46,7 @@ export class UploadRecords {
 
   /** @param supervisor Runs the uploads. */
   constructor(supervisor: TaskSupervisor) {
+    this.#supervisor = supervisor;
     const count = ({ task }: { readonly task: TaskInfo }) => {
       if (task.worker === uploads.name) this.#runs += 1;
     };
@@ -53,19 +55,13 @@ export class UploadRecords {
 
   /** Puts a body into the queue. Rejects with `QUEUE_FULL`; then nothing was accepted. */
   async accept(body: Uint8Array): Promise<UploadRecord> {
-    const { courier, queueName } = uploads;
     const facts: Facts = { id: randomUUID(), bytes: body.length, timeAccepted: Date.now() };
     const { id } = facts;
     const accepted: UploadRecord = { ...facts, status: 'waiting' };
     this.#records.set(id, accepted);
-    const unfollow = await courier.followTask(queueName, id, (news) => {
-      if (news.kind !== 'progress') return;
-      this.#records.set(id, { ...facts, status: 'running', progress: news.progress.fraction });
-    });
     try {
       await uploads.put(body, { id, wait: false });
     } catch (error) {
-      unfollow();
       this.#records.delete(id);
       throw error;
     }
@@ -90,8 +86,12 @@ export class UploadRecords {
     }
   }
 
+  /** While it runs, TaskInfo knows most: the task of an upload has its id. */
   find(id: string): UploadRecord | undefined {
-    return this.#records.get(id);
+    const record = this.#records.get(id);
+    const info = this.#supervisor.getTaskInfo(id);
+    if (record?.status !== 'waiting' || info?.status !== 'started') return record;
+    return { ...record, status: 'running', progress: info.progress?.fraction ?? 0 };
   }
 
   /** Forgets the uploads that ended so long ago. Gives how many. */

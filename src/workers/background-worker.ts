@@ -19,6 +19,7 @@ import { callProgram, exposeObject, type ProgramCallOptions } from '../task/prog
 import type { TaskSubmitter, TaskType } from '../task/task-options.ts';
 import { pause } from './pause.ts';
 import { type FailedRun, type WorkerOptions, workerRules } from './worker-options.ts';
+import { isRefusedFor, type RunOutcome, type RunRequest } from './worker-run.ts';
 import { readTarget, type WorkerTarget } from './worker-target.ts';
 
 export type WorkerState = 'stopped' | 'starting' | 'started' | 'stopping';
@@ -30,9 +31,6 @@ export interface WorkerStopOptions {
    */
   readonly wait?: boolean | number;
 }
-
-/** What a run gave, or what it failed with; `wasEnded`: because the worker, or its supervisor, stops. */
-export type RunOutcome = { readonly value: unknown } | { readonly error: unknown; readonly wasEnded: boolean };
 
 /** What a supervisor does for a worker that is active. */
 export interface WorkerPost {
@@ -276,24 +274,20 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
     void this.#tell(error);
   }
 
-  /**
-   * One run, as soon as the supervisor has room for it. Resolves when it has ended, and that was told.
-   * @param begun Gets the handle of the run, when that is submitted.
-   */
-  protected async tryRun(
-    signal: AbortSignal,
-    args: readonly unknown[] = [],
-    begun?: (run: TaskHandle<unknown>) => void,
-  ): Promise<RunOutcome> {
+  /** One run, as soon as the supervisor has room for it. Resolves when it has ended, and that was told. */
+  protected async tryRun(signal: AbortSignal, request: RunRequest = {}): Promise<RunOutcome> {
+    const { args = [], taskId, unwanted, begun } = request;
     const { supervisor } = this;
-    const { options } = this.#spec;
+    const { definition, options } = this.#spec;
     while (!signal.aborted && !supervisor.hasRoom(options)) {
       await untilAborted(supervisor.capacity(options.priority), signal);
     }
     if (signal.aborted) return { error: signal.reason, wasEnded: true };
     this.#lastExecuted = Date.now();
     const all = [...args, ...this.#args];
-    const handle = supervisor.submit<unknown, unknown>(this.#spec, [...this.#target.prefix, ...all]);
+    const spec = taskId === undefined ? this.#spec : { definition, options: { ...options, taskId } };
+    const handle = supervisor.submit<unknown, unknown>(spec, [...this.#target.prefix, ...all]);
+    const unlisten = unwanted && onAbort(unwanted, () => handle.cancel(unwanted.reason));
     this.#runs.add(handle);
     begun?.(handle);
     try {
@@ -302,23 +296,27 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
       else await this.#hook(() => this.processResult(value));
       return { value };
     } catch (error) {
-      const wasEnded = this.#wasEnded(handle, error);
+      if (taskId !== undefined && isRefusedFor('DUPLICATE_TASK_ID', handle, error)) {
+        return this.tryRun(signal, { ...request, taskId: undefined });
+      }
+      const wasEnded = unwanted?.aborted || this.#wasEnded(handle, error);
       if (!wasEnded) await this.#tell(error, { task: handle.info, args: all });
       return { error, wasEnded };
     } finally {
+      unlisten?.();
       this.#runs.delete(handle);
     }
   }
 
   /** It has not failed: it was ended because the worker or its supervisor stops. */
-  #wasEnded({ id, info }: TaskHandle<unknown>, error: unknown): boolean {
-    if (info.endReason === 'shutdown') return true;
-    // The function itself may fail with that code, by what it calls.
-    if (error instanceof TaskwardenError && error.code === 'SUPERVISOR_STOPPED' && error.taskId === id) {
+  #wasEnded(handle: TaskHandle<unknown>, error: unknown): boolean {
+    const { endReason } = handle.info;
+    if (endReason === 'shutdown') return true;
+    if (isRefusedFor('SUPERVISOR_STOPPED', handle, error)) {
       void this.stop({ wait: false });
       return true;
     }
-    return info.endReason === 'canceled' && this.#state === 'stopping';
+    return endReason === 'canceled' && this.#state === 'stopping';
   }
 
   // Its life.

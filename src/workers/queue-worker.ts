@@ -12,8 +12,9 @@ import type { Rule } from '../options.ts';
 import { currentTask } from '../task/context.ts';
 import { inertPromise, isHost, isInert } from '../task/inert.ts';
 import { untilAborted } from '../task/on-abort.ts';
-import { type AnyArgs, BackgroundWorker, type RunOutcome } from './background-worker.ts';
+import { type AnyArgs, BackgroundWorker } from './background-worker.ts';
 import { type QueueOptions, type QueueWorkerOptions, queueRule } from './worker-options.ts';
+import type { RunOutcome } from './worker-run.ts';
 
 /** How long a queue of its own keeps what runs gave, in milliseconds; and how many items whose runs failed. */
 const resultTtlMs = 60_000;
@@ -52,8 +53,8 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
 
   /**
    * Puts an item into the queue, whether the worker is started or not. Resolves with its id as soon as there is room for it; its
-   * result can be waited for with `courier.waitForTaskResult(queueName, id)`. Without `batchSize`, who follows it with
-   * `courier.followTask()` hears the progress of its run.
+   * result can be waited for with `courier.waitForTaskResult(queueName, id)`. Without `batchSize`, the run of the item has
+   * that id, too, for `getTaskInfo()`; of later attempts, with `.2` and so on. Canceling the item cancels its run.
    */
   put(item: I, options: AddOptions = {}): Promise<string> {
     if (isInert()) return inertPromise();
@@ -104,17 +105,21 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
     return hasOneEach ? value : tasks.map(() => value);
   }
 
-  /** The progress of a batch is that of no item. */
+  /** A run for a single item has its id, and is canceled with it. Of a batch, the progress is that of no item. */
   #run(
     tasks: readonly CourierTask[],
     contextOf: (task: CourierTask) => CourierTaskContext,
     signal: AbortSignal,
   ): Promise<RunOutcome> {
-    const items = tasks.map(({ data }) => data);
-    if (this.#queue.batchSize !== undefined) return this.tryRun(signal, [items]);
-    const context = contextOf(tasks[0] as CourierTask);
-    return this.tryRun(signal, items, (run) => {
-      run.onProgress((progress) => void context.tell({ kind: 'progress', progress }));
+    const args = tasks.map(({ data }) => data);
+    if (this.#queue.batchSize !== undefined) return this.tryRun(signal, { args: [args] });
+    const [task] = tasks as readonly [CourierTask];
+    const context = contextOf(task);
+    return this.tryRun(signal, {
+      args,
+      taskId: task.attempt === 1 ? task.id : `${task.id}.${task.attempt}`,
+      unwanted: context.signal,
+      begun: (run) => run.onProgress((progress) => void context.tell({ kind: 'progress', progress })),
     });
   }
 

@@ -8,7 +8,7 @@ import {
   type WorkerOptions,
 } from 'taskwarden';
 import { describe, expect, it } from 'vitest';
-import { Gate } from '../fixtures/tasks/holds.ts';
+import { Gate, holds } from '../fixtures/tasks/holds.ts';
 import {
   adder,
   counter,
@@ -426,6 +426,52 @@ export function testWorkers(type: TaskType): void {
       expect(gate.arrivals).toEqual(['a', 'a', 'b', 'c']);
       const results = ids.map((id) => worker.courier.getTaskResult(worker.queueName, id));
       expect(await Promise.all(results)).toEqual(['a', 'b', 'c']);
+    });
+
+    it('stops though an item that waited for it was canceled', async () => {
+      await using supervisor = supervise();
+      const worker = doubles(true, { type, supervisor });
+      await worker.put(1);
+      const id = await worker.put(2);
+      await worker.courier.cancelTask(worker.queueName, id);
+      worker.start();
+      expect(await worker.stop()).toBe(true);
+    });
+
+    it('gives the run of an item its id, and cancels it with the item', async () => {
+      await using supervisor = supervise();
+      await using gate = await Gate.create();
+      const errors = new Notes<unknown>();
+      const worker = passesItems(true, { type, supervisor, stopGraceMs: 1, onError: errors.add });
+      worker.start(gate.port);
+      const id = await worker.put('a');
+      await gate.arrived(1);
+      expect(supervisor.getTaskInfo(id)).toMatchObject({ status: 'started', worker: 'passesItems' });
+      const canceled = heard(supervisor, 'task:canceled', ({ task }) => task.id === id);
+      expect(await worker.courier.cancelTask(worker.queueName, id, 'not needed')).toBe(true);
+      await canceled;
+      await expect(worker.courier.waitForTaskResult(worker.queueName, id)).rejects.toMatchObject({
+        code: 'TASK_CANCELED',
+      });
+      gate.open();
+      await worker.put('b');
+      await gate.arrived(2);
+      await worker.stop();
+      expect(errors.all).toEqual([]);
+    });
+
+    it('runs for an item though a live task has its id', async () => {
+      await using supervisor = supervise();
+      await using gate = await Gate.create();
+      const other = holds.with({ supervisor, taskId: 'mine' })(gate.port, 'other');
+      await gate.arrived(1);
+      const worker = doubles(true, { type, supervisor });
+      worker.start();
+      await worker.put(21, { id: 'mine' });
+      expect(await worker.courier.waitForTaskResult(worker.queueName, 'mine')).toBe(42);
+      gate.open();
+      await other;
+      await worker.stop();
     });
 
     it('is extended by a class', async () => {

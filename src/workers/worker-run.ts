@@ -1,0 +1,23 @@
+/** One run of a background worker: what is asked for, and what became of it. */
+import { type ErrorCode, TaskwardenError } from '../errors.ts';
+import type { TaskHandle } from '../task/handle.ts';
+
+/** What a run gave, or what it failed with; `wasEnded`: because the worker, or its supervisor, stops. */
+export type RunOutcome = { readonly value: unknown } | { readonly error: unknown; readonly wasEnded: boolean };
+
+/** What a run is to be. */
+export interface RunRequest {
+  /** What comes before the arguments of the worker. */
+  readonly args?: readonly unknown[];
+  /** Of the task, unless a live one has it. */
+  readonly taskId?: string | undefined;
+  /** Aborts when nobody wants the run any more. */
+  readonly unwanted?: AbortSignal;
+  /** Gets the handle, when the run is submitted. */
+  readonly begun?: (run: TaskHandle<unknown>) => void;
+}
+
+/** It was never taken in. The function itself may fail with that code, by what it calls. */
+export function isRefusedFor(code: ErrorCode, { id, info }: TaskHandle<unknown>, error: unknown): boolean {
+  return info.attempt === 0 && error instanceof TaskwardenError && error.code === code && error.taskId === id;
+}
