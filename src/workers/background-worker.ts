@@ -71,6 +71,8 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
   /** Aborts when what is still to be done, apart from `afterStop()`, is not waited for any more. */
   #haste = new AbortController();
   #ended: Deferred = defer();
+  /** How often it was asked to stop. */
+  #stops = 0;
   readonly #runs = new Set<TaskHandle<unknown>>();
 
   /** To extend: with a method `run()`, which is called on the event loop unless `type` says otherwise. */
@@ -173,6 +175,7 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
   }
 
   async #end({ wait = true }: WorkerStopOptions): Promise<boolean> {
+    this.#stops += 1;
     if (!this.isActive) return false;
     if (this.#state !== 'stopping') void this.#stop();
     if (wait === false || wait === 0) this.hasten();
@@ -184,15 +187,17 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
     return true;
   }
 
-  /** Stops it, and starts it again with the same arguments. */
+  /** Stops it, and starts it again with the same arguments. False: it was started, or asked to stop again, meanwhile. */
   restart(options?: WorkerStopOptions): Promise<boolean> {
     return isInert() ? inertPromise() : this.#restart(options);
   }
 
   async #restart(options: WorkerStopOptions | undefined): Promise<boolean> {
     this.#checkPlace();
-    await this.stop(options);
-    return this.start(...(this.#args as A));
+    const stopped = this.stop(options);
+    const stops = this.#stops;
+    await stopped;
+    return stops === this.#stops && this.start(...(this.#args as A));
   }
 
   /** Resolves when it has ended, by itself or because it was stopped; at once if it is not active. */

@@ -321,6 +321,21 @@ describe('the stop of a worker', () => {
     await worker.stop();
   });
 
+  it('is kept to when it comes while the worker restarts', async () => {
+    const worker = backgroundWorker(() => turn(), { name: 'restarts', ...loop });
+    worker.start();
+    await turn();
+    const restarted = worker.restart();
+    await turn();
+    expect(await worker.stop()).toBe(true);
+    expect(await restarted).toBe(false);
+    expect(worker.isStopped).toBe(true);
+    worker.start();
+    const [first, second] = await Promise.all([worker.restart(), worker.restart()]);
+    expect([first, second]).toEqual([false, true]);
+    await worker.stop();
+  });
+
   it('is not taken for what a run fails with that calls a stopped supervisor', async () => {
     const other = new TaskSupervisor({ logger: false });
     await other.stop();
