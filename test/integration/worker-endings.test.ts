@@ -378,6 +378,32 @@ describe('the stop of a worker', () => {
     expect(errors).toHaveLength(2);
   });
 
+  it('does not come of a lease that is lost, of which onError hears, and may reject', async () => {
+    class Losing extends MemoryTaskCourier {
+      override async heedTask(...[, , hear]: Parameters<MemoryTaskCourier['heedTask']>): Promise<() => void> {
+        hear({ kind: 'lost' });
+        return () => {};
+      }
+    }
+    const heard = door();
+    const errors: unknown[] = [];
+    const worker = noting([], {
+      queue: { courier: new Losing() },
+      onError: async (error) => {
+        errors.push(error);
+        heard.open();
+        throw new Error('and so did onError');
+      },
+    });
+    worker.start();
+    await worker.put('a');
+    await heard.passed;
+    await turn();
+    expect(errors).toEqual([expect.objectContaining({ code: 'LEASE_LOST' })]);
+    expect(worker.isStarted).toBe(true);
+    await worker.stop();
+  });
+
   it('drops a trigger that came before the start was given up', async () => {
     let runs = 0;
     const gate = door();

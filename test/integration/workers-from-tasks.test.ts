@@ -35,6 +35,12 @@ describe.each(['thread', 'process', 'loop'] as const)('a %s task', (type) => {
     expect(rings.isStopped).toBe(true);
   });
 
+  it('restarts one only on the event loop, and else leaves it alone', async () => {
+    rings.start();
+    expect(await calls.with({ type })('restart')).toBe(type === 'loop' ? true : 'NOT_IN_PROGRAM');
+    expect(rings.isStarted).toBe(true);
+  });
+
   it('starts one only on the event loop', async () => {
     expect(await calls.with({ type })('start')).toBe(type === 'loop' ? true : 'NOT_IN_PROGRAM');
     expect(rings.isActive).toBe(type === 'loop');
