@@ -1,6 +1,7 @@
 /**
  * Items that are all kept equally long, so that the one that came first is due first. One timer, and only while there are
- * items; adding and removing is O(1). A timer may fire late: `check` tells what is due by the clock.
+ * items; adding and removing is O(1). A timer may fire late: `check` tells what is due by the clock; and after a late timer
+ * the event loop turns once more, so that who renews an item in time is heard, however busy the loop was.
  */
 import { now, Timer } from '../clock.ts';
 import { Fifo, type FifoItem } from '../scheduling/fifo.ts';
@@ -13,12 +14,16 @@ export interface DueItem<T> extends FifoItem<T> {
 /** Sums of clock times are rounded: what is due so soon is due, in milliseconds. */
 const toleranceMs = 0.01;
 
+/** A timer that is later than this says that the event loop was busy, in milliseconds. */
+const busyMs = 2;
+
 export class DueQueue<T extends DueItem<T>> {
   readonly #items = new Fifo<T>();
   readonly #keepMs: number;
   readonly #onDue: (item: T) => void;
   readonly #whenChecked: () => void;
   #timer: Timer | undefined;
+  #turn: NodeJS.Immediate | undefined;
 
   /**
    * @param onDue Gets each item that is due, when it was taken out.
@@ -73,14 +78,21 @@ export class DueQueue<T extends DueItem<T>> {
     const { first } = this.#items;
     if (first === undefined || this.#timer !== undefined) return;
     this.#timer = new Timer(Math.max(Math.ceil(first.dueAt - now() - toleranceMs), 0), () => {
-      this.#timer = undefined;
-      this.check();
-      this.#arm();
+      const wasBusy = now() - (this.#items.first as T).dueAt > busyMs;
+      if (wasBusy) this.#turn = setImmediate(() => this.#fire()).unref();
+      else this.#fire();
     });
+  }
+
+  #fire(): void {
+    this.#timer = undefined;
+    this.check();
+    this.#arm();
   }
 
   #disarm(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
+    clearImmediate(this.#turn);
   }
 }

@@ -6,13 +6,13 @@ import { Timer } from '../clock.ts';
 import { backoffMs } from '../scheduling/backoff.ts';
 import { Fifo } from '../scheduling/fifo.ts';
 import { type Priority, priorities } from '../scheduling/priority-pool.ts';
-import type { CourierNews, CourierOrder, CourierQueueInfo, DeadLetter, WaitOptions } from './courier.ts';
+import type { CourierNews, CourierOrder, CourierQueueInfo, CourierTask, DeadLetter, WaitOptions } from './courier.ts';
 import * as courierError from './courier-error.ts';
 import { DeadLetters } from './dead-letters.ts';
 import { DueQueue } from './due-queue.ts';
 import { type Listener, Listeners, say } from './listeners.ts';
 import type { MemoryTask, MemoryTaskEnd } from './memory-task.ts';
-import { rejectAll, Wait, WorkerLines, WorkerWait } from './wait.ts';
+import { AdderWait, rejectAll, Wait, WorkerLines, WorkerWait } from './wait.ts';
 import { WaitingTasks } from './waiting-tasks.ts';
 
 export interface MemoryQueueSettings {
@@ -26,18 +26,10 @@ export interface MemoryQueueSettings {
 interface MemoryQueueParts extends MemoryQueueSettings {
   /** Names a delivery. */
   readonly nextLease: () => string;
+  /** The task as its worker gets it. */
+  readonly deliver: (task: MemoryTask) => CourierTask;
   /** Nothing is in the queue any more, and nobody waits. */
   readonly onEmpty: () => void;
-}
-
-/** Waits for room. */
-class Adder extends Wait<void> {
-  readonly task: MemoryTask;
-
-  constructor(line: Fifo<Wait<void>>, task: MemoryTask, options: WaitOptions, giveUp: () => void) {
-    super(line, options, giveUp);
-    this.task = task;
-  }
 }
 
 export class MemoryQueue {
@@ -49,7 +41,7 @@ export class MemoryQueue {
   readonly #leased: DueQueue<MemoryTask>;
   readonly #ended: DueQueue<MemoryTask>;
   readonly #dead: DeadLetters;
-  readonly #workers = new WorkerLines<MemoryTask>();
+  readonly #workers = new WorkerLines<CourierTask>();
   readonly #adders = new Fifo<Wait<void>>();
   readonly #followers = new Map<string, Listeners<CourierNews>>();
 
@@ -69,9 +61,11 @@ export class MemoryQueue {
     );
   }
 
-  /** What is due by the clock, though a busy event loop has not fired the timer. */
+  /**
+   * Forgets results that are too old by the clock, though a busy event loop has not fired the timer. Leases have to wait for
+   * theirs: while the loop was busy, nobody could extend them.
+   */
   check(): void {
-    this.#leased.check();
     this.#ended.check();
   }
 
@@ -97,7 +91,10 @@ export class MemoryQueue {
   /** All, or none. */
   add(tasks: readonly MemoryTask[]): void {
     for (const { id } of tasks) if (this.#tasks.has(id)) throw courierError.duplicateId(this.name, id);
-    if (tasks.length > this.#room) throw courierError.queueFull(this.name, this.#parts.maxQueued);
+    if (tasks.length > this.#room) {
+      this.#leaveIfEmpty();
+      throw courierError.queueFull(this.name, this.#parts.maxQueued);
+    }
     for (const task of tasks) this.#enter(task);
     this.#flow();
   }
@@ -105,7 +102,7 @@ export class MemoryQueue {
   /** When there is room; those who have waited longer come first. */
   addWhenRoom(task: MemoryTask, options: WaitOptions): Promise<void> {
     if (this.#tasks.has(task.id)) throw courierError.duplicateId(this.name, task.id);
-    const { promise } = new Adder(this.#adders, task, options, () => this.#leaveIfEmpty());
+    const { promise } = new AdderWait(this.#adders, task, options, () => this.#leaveIfEmpty());
     this.#flow();
     return promise;
   }
@@ -142,14 +139,14 @@ export class MemoryQueue {
     this.#waiting.putBack(task);
   }
 
-  take(max: number, minPriority: Priority): MemoryTask[] {
+  take(max: number, minPriority: Priority): CourierTask[] {
     const taken = this.#take(max, minPriority);
     if (taken.length > 0) this.#flow();
     return taken;
   }
 
-  #take(max: number, minPriority: Priority): MemoryTask[] {
-    const taken: MemoryTask[] = [];
+  #take(max: number, minPriority: Priority): CourierTask[] {
+    const taken: CourierTask[] = [];
     while (taken.length < max) {
       const task = this.#waiting.shift(minPriority);
       if (task === undefined) break;
@@ -157,12 +154,12 @@ export class MemoryQueue {
       task.attempts += 1;
       task.lease = this.#parts.nextLease();
       this.#leased.push(task);
-      taken.push(task);
+      taken.push(this.#parts.deliver(task));
     }
     return taken;
   }
 
-  waitForTasks(max: number, minPriority: Priority, options: WaitOptions): Promise<MemoryTask[]> {
+  waitForTasks(max: number, minPriority: Priority, options: WaitOptions): Promise<CourierTask[]> {
     const { promise } = new WorkerWait(this.#workers, max, minPriority, options, () => this.#leaveIfEmpty());
     this.#flow();
     return promise;
@@ -176,7 +173,7 @@ export class MemoryQueue {
 
   #admit(): void {
     for (let adder = this.#adders.first; adder !== undefined && this.#room > 0; adder = this.#adders.first) {
-      const { task } = adder as Adder;
+      const { task } = adder as AdderWait<MemoryTask>;
       if (this.#tasks.has(task.id)) {
         adder.reject(courierError.duplicateId(this.name, task.id));
       } else {
@@ -322,6 +319,7 @@ export class MemoryQueue {
     const isCanceled = task?.state === 'canceled' && task.lease === lease;
     say(listener, isCanceled ? { kind: 'cancel', reason: (task.outcome as Error).cause } : { kind: 'lost' });
     listener.end?.();
+    this.#leaveIfEmpty();
     return () => {};
   }
 

@@ -45,9 +45,8 @@ export class MemoryStore implements ClientWorkerTaskCourier {
   /** The queue, if there is anything in it. */
   #find(name: string): MemoryQueue | undefined {
     if (this.#isClosed) throw courierError.courierClosed();
-    const queue = this.#queues.get(name);
-    queue?.check();
-    return queue;
+    this.#queues.get(name)?.check(); // it may leave
+    return this.#queues.get(name);
   }
 
   #queue(name: string): MemoryQueue {
@@ -59,6 +58,7 @@ export class MemoryStore implements ClientWorkerTaskCourier {
         this.#leases += 1;
         return taskId(this.#prefix, this.#leases);
       },
+      deliver: (task) => this.#deliver(name, task),
       onEmpty: () => {
         if (this.#queues.get(name) === queue) this.#queues.delete(name);
       },
@@ -67,10 +67,13 @@ export class MemoryStore implements ClientWorkerTaskCourier {
     return queue;
   }
 
-  #task(queue: string, id: string): MemoryTask {
-    const task = this.#find(queue)?.find(id);
-    if (task === undefined || (task.hasEnded && !task.isKept)) throw courierError.taskNotFound(queue, id);
-    return task;
+  #task(name: string, id: string): { readonly task: MemoryTask; readonly queue: MemoryQueue } {
+    const queue = this.#find(name);
+    const task = queue?.find(id);
+    if (queue === undefined || task === undefined || (task.hasEnded && !task.isKept)) {
+      throw courierError.taskNotFound(name, id);
+    }
+    return { task, queue };
   }
 
   /** Runs something on a task that a worker has. */
@@ -101,29 +104,26 @@ export class MemoryStore implements ClientWorkerTaskCourier {
     return new MemoryTask(options.id ?? crypto.randomUUID(), copy, options);
   }
 
-  #deliver(queue: string, tasks: readonly MemoryTask[]): CourierTask[] {
-    return tasks.map(({ id, data, priority, attempts: attempt, timeQueued, lease }) => {
-      const delivered = { id, queue, data: this.#again(data), priority, attempt, timeQueued, lease: lease as string };
-      return Object.freeze(delivered);
-    });
+  #deliver(queue: string, task: MemoryTask): CourierTask {
+    const { id, data, priority, attempts: attempt, timeQueued, lease } = task;
+    return Object.freeze({ id, queue, data: this.#again(data), priority, attempt, timeQueued, lease: lease as string });
   }
 
   async addTaskToQueue(queue: string, data: unknown, options: AddOptions = {}): Promise<string> {
-    const found = this.#queue(queue);
     const task = this.#newTask(queue, data, options);
-    await this.#add(found, [task], options);
+    await this.#add(queue, [task], options);
     return task.id;
   }
 
   async bulkAddTasksToQueue(queue: string, data: readonly unknown[], options: BulkAddOptions = {}): Promise<string[]> {
-    const found = this.#queue(queue);
     const tasks = data.map((each) => this.#newTask(queue, each, options));
-    await this.#add(found, tasks, options);
+    await this.#add(queue, tasks, options);
     return tasks.map(({ id }) => id);
   }
 
-  async #add(queue: MemoryQueue, tasks: readonly MemoryTask[], { wait, signal }: AddOptions): Promise<void> {
+  async #add(name: string, tasks: readonly MemoryTask[], { wait, signal }: AddOptions): Promise<void> {
     signal?.throwIfAborted();
+    const queue = this.#queue(name);
     if (!wait || queue.hasRoomFor(tasks.length)) {
       queue.add(tasks);
       return;
@@ -132,21 +132,25 @@ export class MemoryStore implements ClientWorkerTaskCourier {
   }
 
   async getTaskResult<R = unknown>(queue: string, id: string): Promise<R> {
-    const task = this.#task(queue, id);
+    const { task } = this.#task(queue, id);
     if (!task.hasEnded) throw courierError.resultNotReady(queue, id);
+    return this.#outcome(task) as R;
+  }
+
+  #outcome(task: MemoryTask): unknown {
     if (task.state !== 'completed') throw task.outcome;
-    return this.#again(task.outcome) as R;
+    return this.#again(task.outcome);
   }
 
   async waitForTaskResult<R = unknown>(queue: string, id: string, options: WaitOptions = {}): Promise<R> {
     options.signal?.throwIfAborted();
-    const task = this.#task(queue, id);
-    if (task.hasEnded) return this.getTaskResult<R>(queue, id);
-    return this.#again(await this.#queue(queue).waitForResult(task, options)) as R;
+    const { task, queue: found } = this.#task(queue, id);
+    if (task.hasEnded) return this.#outcome(task) as R;
+    return this.#again(await found.waitForResult(task, options)) as R;
   }
 
   async checkForDone(queue: string, id: string): Promise<boolean> {
-    return this.#task(queue, id).hasEnded;
+    return this.#task(queue, id).task.hasEnded;
   }
 
   async cancelTask(queue: string, id: string, reason?: unknown): Promise<boolean> {
@@ -156,9 +160,8 @@ export class MemoryStore implements ClientWorkerTaskCourier {
   }
 
   async tellTask(queue: string, id: string, order: TaskOrder): Promise<void> {
-    const task = this.#task(queue, id);
-    const copy = this.#copy(order, 'MESSAGE_NOT_CLONEABLE', `what was said to task '${id}'`);
-    this.#queue(queue).tellTask(task, copy);
+    const { task, queue: found } = this.#task(queue, id);
+    found.tellTask(task, this.#copy(order, 'MESSAGE_NOT_CLONEABLE', `what was said to task '${id}'`));
   }
 
   /** @param end Is called when nothing more will be heard. */
@@ -197,7 +200,7 @@ export class MemoryStore implements ClientWorkerTaskCourier {
   }
 
   async bulkGetTasks(queue: string, max: number, { minPriority = 'low' }: FetchOptions = {}): Promise<CourierTask[]> {
-    return this.#deliver(queue, this.#find(queue)?.take(max, minPriority) ?? []);
+    return this.#find(queue)?.take(max, minPriority) ?? [];
   }
 
   async waitForTask(queue: string, options: WaitOptions & FetchOptions = {}): Promise<CourierTask | undefined> {
@@ -212,8 +215,7 @@ export class MemoryStore implements ClientWorkerTaskCourier {
     options.signal?.throwIfAborted();
     const found = this.#queue(queue);
     const tasks = found.take(max, minPriority);
-    if (tasks.length > 0) return this.#deliver(queue, tasks);
-    return this.#deliver(queue, await found.waitForTasks(max, minPriority, options));
+    return tasks.length > 0 ? tasks : found.waitForTasks(max, minPriority, options);
   }
 
   async returnTaskResult(queue: string, task: CourierTask, result: unknown): Promise<void> {

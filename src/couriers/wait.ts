@@ -75,6 +75,16 @@ export function rejectAll<T>(line: Fifo<Wait<T>>, error: unknown): void {
   for (let wait = line.first; wait !== undefined; wait = line.first) wait.reject(error);
 }
 
+/** A task that waits for room. */
+export class AdderWait<T> extends Wait<void> {
+  readonly task: T;
+
+  constructor(line: Fifo<Wait<void>>, task: T, options: WaitOptions, giveUp: () => void) {
+    super(line, options, giveUp);
+    this.task = task;
+  }
+}
+
 /** A worker that waits for at most `max` tasks of one priority and above. */
 export class WorkerWait<T> extends Wait<T[]> {
   readonly max: number;
