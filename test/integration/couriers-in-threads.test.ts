@@ -152,6 +152,21 @@ describe.each<TaskType>(['thread', 'process'])('a courier of the program, used i
     expect(await added).toMatchObject({ data: 'data' });
   });
 
+  it('hears who extends a lease while the event loop of the program is blocked, before it loses that', async () => {
+    const queue = newQueue();
+    const id = await tasks.brief.addTaskToQueue(queue, 1);
+    const worker = tasks.extendsLease.with(on())(queue);
+    for await (const word of worker.messages()) {
+      expect(word).toBe('holds');
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(await tasks.brief.getQueueInfo(queue)).toMatchObject({ leased: 1 });
+      worker.send('end');
+    }
+    expect(await tasks.brief.waitForTaskResult(queue, id)).toBe('held');
+  });
+
   it('lets a task be followed: all that was said before the result is heard before it', async () => {
     const options = on();
     const queue = newQueue();
