@@ -226,8 +226,12 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
     const inHand = this.#inHand as TasksInHand<D>;
     inHand.take(tasks);
     const results = await this.#resultsOf(tasks);
-    const wanted = results.filter(([task]) => inHand.leave(task));
-    if (wanted.length > 0) await this.returnTaskResults(wanted);
+    const wanted = results.filter(([task]) => inHand.finish(task));
+    try {
+      if (wanted.length > 0) await this.returnTaskResults(wanted);
+    } finally {
+      for (const task of tasks) inHand.leave(task);
+    }
   }
 
   async #resultsOf(tasks: readonly CourierTask<D>[]): Promise<TaskAndResult<D, R>[]> {

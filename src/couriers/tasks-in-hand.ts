@@ -2,7 +2,8 @@
  * The tasks that a worker has: extends their leases in good time, hears what clients say to them, and knows which of them
  * are not the worker's any more. It performs nothing, and returns nothing.
  *
- *   held ──▶ lost (its lease) | canceled (by its client) | released        then nobody asks for its result
+ *   held ──▶ finished                                                      its result is returned; its lease is extended till then
+ *        ──▶ lost (its lease) | canceled (by its client) | released        then nobody asks for its result
  */
 import { callSafely } from '../call-safely.ts';
 import { Timer } from '../clock.ts';
@@ -57,15 +58,18 @@ export class TasksInHand<D> {
     return this.#held.get(task.lease);
   }
 
-  /** Lets it go. Gives whether its result is still to be returned, by this worker. */
-  leave(task: CourierTask<D>): boolean {
-    const inHand = this.find(task);
+  /** It was performed. Gives whether its result is still to be returned, by this worker. */
+  finish(task: CourierTask<D>): boolean {
+    return this.find(task)?.finish() ?? false;
+  }
+
+  /** Lets it go. */
+  leave(task: CourierTask<D>): void {
+    this.find(task)?.leave();
     this.#held.delete(task.lease);
-    if (this.#held.size === 0) {
-      this.#timer?.cancel();
-      this.#timer = undefined;
-    }
-    return inHand?.leave() ?? false;
+    if (this.#held.size > 0) return;
+    this.#timer?.cancel();
+    this.#timer = undefined;
   }
 
   #extendLater(): void {
@@ -76,7 +80,7 @@ export class TasksInHand<D> {
   }
 
   async #extend(): Promise<void> {
-    const tasks = [...this.#held.values()].filter(({ isHeld }) => isHeld).map(({ task }) => task);
+    const tasks = [...this.#held.values()].filter(({ isOurs }) => isOurs).map(({ task }) => task);
     if (tasks.length === 0) return;
     try {
       for (const { lease } of await this.#courier.bulkExtendLeases(this.#queue, tasks)) this.#held.get(lease)?.lose();
@@ -91,7 +95,7 @@ class TaskInHand<D> implements CourierTaskContext {
   readonly #courier: WorkerTaskCourier;
   readonly #queue: string;
   readonly #onTrouble: OnTrouble<D>;
-  #state: 'held' | 'lost' | 'canceled' | 'released' | 'left' = 'held';
+  #state: 'held' | 'finished' | 'lost' | 'canceled' | 'released' | 'left' = 'held';
   #hasBegun = false;
   #abort: AbortController | undefined;
   #reason: TaskwardenError | undefined;
@@ -119,6 +123,11 @@ class TaskInHand<D> implements CourierTaskContext {
 
   get isHeld(): boolean {
     return this.#state === 'held';
+  }
+
+  /** Its lease is still of use. */
+  get isOurs(): boolean {
+    return this.isHeld || this.#state === 'finished';
   }
 
   get signal(): AbortSignal {
@@ -160,13 +169,17 @@ class TaskInHand<D> implements CourierTaskContext {
     }
   }
 
-  /** It is nobody's business any more, but for who returns its result. Gives whether there is a result to return. */
-  leave(): boolean {
-    const { isHeld } = this;
+  /** Nothing that happens to it matters any more, but for its result. Gives whether there is one to return. */
+  finish(): boolean {
+    if (!this.isHeld) return false;
+    this.#state = 'finished';
+    return true;
+  }
+
+  leave(): void {
     this.#state = 'left';
     this.#unheed?.();
     this.#unheed = undefined;
-    return isHeld;
   }
 
   lose(): void {

@@ -475,6 +475,27 @@ describe('leases', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  it('are extended while results are returned, however long that takes', async () => {
+    vi.useFakeTimers();
+    const courier = new MemoryTaskCourier({ leaseMs: 900 });
+    const ids = await courier.bulkAddTasksToQueue(queueName, [1, 2]);
+    const saved = gate();
+    const worker = new (class extends Single {
+      override async returnTaskResults(results: readonly (readonly [CourierTask, unknown])[]): Promise<void> {
+        await saved.opened;
+        await super.returnTaskResults(results);
+      }
+    })({ queueName, courier, maxTasksPerIteration: 2 }, double);
+    const performed = worker.perform({ totalIterations: 1 });
+    await vi.advanceTimersByTimeAsync(10_000);
+    saved.open();
+    await performed;
+    expect(await outcomes(courier, ids)).toEqual([2, 4]);
+    expect(worker.troubles).toEqual([]);
+    await courier.close();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   it('that are lost abort the signal; the late result is dropped, and the worker goes on', async () => {
     vi.useFakeTimers();
     const courier = new MemoryTaskCourier({ leaseMs: 100 });
