@@ -33,7 +33,6 @@ const forwarded = [
   'bulkExtendLeases',
   'releaseTask',
   'tellClient',
-  'close',
 ] as const;
 
 export class CourierDesk {
@@ -41,8 +40,11 @@ export class CourierDesk {
   /** What callers follow, by caller, queue and id. */
   readonly #feeds = new Map<string, Set<Feed<CourierNews>>>();
 
-  constructor(store: MemoryStore) {
+  readonly close: () => Promise<void>;
+
+  constructor(store: MemoryStore, close: () => Promise<void>) {
     this.#store = store;
+    this.close = close;
     for (const name of forwarded) {
       const method = store[name] as (...args: unknown[]) => unknown;
       Object.defineProperty(this, name, { value: (...args: unknown[]) => method.apply(store, args) });

@@ -68,6 +68,7 @@ const waitRules: Readonly<Record<keyof WaitOptions, Rule>> = {
 };
 const fetchRules: Readonly<Record<keyof FetchOptions, Rule>> = { minPriority: oneOf(priorities) };
 const letterRules: Readonly<Record<string, Rule>> = { offset: rules.count, max: rules.positiveCountOrInfinity };
+const isData = arrayOf('an array with the data of each task', () => true);
 const isId = arrayOf('an array of ids', (id) => typeof id === 'string');
 
 /**
@@ -93,7 +94,7 @@ export class MemoryTaskCourier implements ClientWorkerTaskCourier {
     } else {
       const store = new MemoryStore({ leaseMs, resultTtlMs, maxQueued, maxStalls, maxDeadLetters, copies });
       this.#store = store;
-      this.#desk = new CourierDesk(store);
+      this.#desk = new CourierDesk(store, () => this.close());
       exposeObject(this.#name, this.#desk);
     }
   }
@@ -119,6 +120,7 @@ export class MemoryTaskCourier implements ClientWorkerTaskCourier {
   bulkAddTasksToQueue(queue: string, data: readonly unknown[], options: BulkAddOptions = {}): Promise<string[]> {
     return this.#ask((store) => {
       checkQueue(queue);
+      isData(data, 'the data for bulkAddTasksToQueue()');
       checkOptions(options, bulkAddRules, 'bulkAddTasksToQueue()');
       return store.bulkAddTasksToQueue(queue, data, options);
     });

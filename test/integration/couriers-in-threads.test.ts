@@ -1,5 +1,5 @@
 /** A memory courier of the program, used from threads and children. */
-import { type TaskOptions, TaskSupervisor, type TaskType } from 'taskwarden';
+import { MemoryTaskCourier, type TaskOptions, TaskSupervisor, type TaskType } from 'taskwarden';
 import { afterEach, describe, expect, it } from 'vitest';
 import * as tasks from '../fixtures/tasks/courier-calls.ts';
 import { failure } from './listening.ts';
@@ -194,6 +194,13 @@ describe.each<TaskType>(['thread', 'process'])('a courier of the program, used i
     const queue = newQueue();
     await tasks.callsLater.with(options)(queue);
     expect(await tasks.whatCameLater.with(options)()).toBe('NOT_IN_TASK');
+  });
+
+  it('is closed by a task as by the program: its name is free again', async () => {
+    const closed = new MemoryTaskCourier({ name: 'to be closed' });
+    await tasks.closes.with(on())('to be closed');
+    await expect(closed.getQueueInfo('queue')).rejects.toMatchObject({ code: 'COURIER_CLOSED' });
+    await new MemoryTaskCourier({ name: 'to be closed' }).close();
   });
 
   it('says that a courier is to have a name that the program knows', async () => {

@@ -54,6 +54,12 @@ describe('options', () => {
   });
 });
 
+it('refuses data for a bulk that are no array', async () => {
+  const error = await failure(new MemoryTaskCourier().bulkAddTasksToQueue('work', 'abc' as never));
+  expect(error).toBeInstanceOf(TypeError);
+  expect(error).toMatchObject({ message: expect.stringContaining('bulkAddTasksToQueue()') });
+});
+
 describe('times', () => {
   it('loses a lease when it is over, and not before', async () => {
     const courier = new MemoryTaskCourier({ leaseMs: 1_000 });
