@@ -99,6 +99,11 @@ export class MemoryStore implements ClientWorkerTaskCourier {
     return this.#settings.copies && !isPlain(value) ? copyOf(value) : value;
   }
 
+  /** Each who hears a message gets a copy of its own. */
+  #copied<T extends CourierNews | CourierOrder>(hear: (what: T) => void): (what: T) => void {
+    return (what) => hear(what.kind === 'message' ? { ...what, data: this.#again(what.data) } : what);
+  }
+
   #newTask(queue: string, data: unknown, options: AddOptions): MemoryTask {
     const copy = this.#copy(data, 'ARGUMENT_NOT_CLONEABLE', `the data of a task for queue "${queue}"`);
     return new MemoryTask(options.id ?? crypto.randomUUID(), copy, options);
@@ -171,7 +176,7 @@ export class MemoryStore implements ClientWorkerTaskCourier {
     hear: (news: CourierNews) => void,
     end?: () => void,
   ): Promise<() => void> {
-    return this.#queue(queue).follow(id, { hear, end });
+    return this.#queue(queue).follow(id, { hear: this.#copied(hear), end });
   }
 
   async getDeadLetters(
@@ -272,7 +277,7 @@ export class MemoryStore implements ClientWorkerTaskCourier {
     hear: (order: CourierOrder) => void,
     end?: () => void,
   ): Promise<() => void> {
-    return this.#queue(queue).heed(task.id, task.lease, { hear, end });
+    return this.#queue(queue).heed(task.id, task.lease, { hear: this.#copied(hear), end });
   }
 
   async close(): Promise<void> {

@@ -295,6 +295,26 @@ describe('copies', () => {
     expect(await courier.getTaskResult('work', id)).toEqual({ list: [1] });
   });
 
+  it('gives each who hears a message a copy of its own, and the worker of the next attempt, too', async () => {
+    const courier = new MemoryTaskCourier();
+    const heard: unknown[] = [];
+    const spoils = (said: { kind: string; data?: unknown }) => {
+      heard.push(structuredClone(said.data));
+      (said.data as number[]).push(0);
+    };
+    await courier.addTaskToQueue('work', 1, { id: 'a' });
+    await courier.followTask('work', 'a', spoils);
+    await courier.followTask('work', 'a', spoils);
+    await courier.tellTask('work', 'a', { kind: 'message', data: [1] });
+    for (let attempt = 1; attempt <= 2; attempt += 1) {
+      const task = await got(courier);
+      await courier.heedTask('work', task, (order) => spoils(order as { kind: string }));
+      await courier.tellClient('work', task, { kind: 'message', data: [2] });
+      await courier.releaseTask('work', task);
+    }
+    expect(heard).toEqual([[1], [2], [2], [1], [2], [2]]);
+  });
+
   it('keeps what it is given, with `copies: false`, functions too', async () => {
     const courier = new MemoryTaskCourier({ copies: false });
     const data = { call: () => 1 };
