@@ -15,7 +15,7 @@ import { checkOptions, is, type Rule, rules } from '../options.ts';
 import { inertPromise, isInert } from '../task/inert.ts';
 import { onAbort } from '../task/on-abort.ts';
 import type { CourierTask, WorkerTaskCourier } from './courier.ts';
-import { errorIn, failureOf, pairResults, type TaskAndResult } from './task-results.ts';
+import { errorIn, failureOf, pairResults, settleResults, type TaskAndResult } from './task-results.ts';
 import { type CourierTaskContext, isLeaseLost, TasksInHand } from './tasks-in-hand.ts';
 
 /** Each may also be a field of a subclass, which then counts. */
@@ -46,7 +46,7 @@ export interface PerformOptions {
 
 /** What `performTasks()` may give. */
 export type BulkResults<D, R> =
-  | readonly (R | Error)[]
+  | readonly (R | Error | Promise<R>)[]
   | readonly TaskAndResult<D, R>[]
   // biome-ignore lint/suspicious/noConfusingVoidType: where no result needs returning, a method that returns nothing will do.
   | void;
@@ -93,7 +93,8 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
 
   /**
    * Performs what was fetched, and gives the results in the order of the tasks, or pairs of a task and its result. An Error
-   * in place of a result is the failure of that task alone; what is thrown is that of all. See `contextOf()`.
+   * in place of a result, or a promise that rejects, is the failure of that task alone; what is thrown is that of all. See
+   * `contextOf()`.
    * Default: `performSingleTask()` for each, `maxSimultaneousTasks` at once.
    */
   performTasks(tasks: readonly CourierTask<D>[]): BulkResults<D, R> | Promise<BulkResults<D, R>> {
@@ -238,7 +239,8 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
     const isBulk = this.performTasks !== BaseWorker.prototype.performTasks;
     try {
       if (isBulk) for (const task of tasks) this.#inHand?.find(task)?.begin();
-      return pairResults(tasks, await this.performTasks(tasks), this.needsResultReturning);
+      const given = await settleResults(await this.performTasks(tasks));
+      return pairResults(tasks, given, this.needsResultReturning);
     } catch (error) {
       return tasks.map((task) => [task, failureOf(error)]);
     }

@@ -1,6 +1,6 @@
 /**
  * Which result belongs to which task, of what `performTasks()` gave: results in the order of the tasks, or pairs of a task
- * and its result. An Error in place of a result is the failure of that task. Pure.
+ * and its result. An Error in place of a result is the failure of that task, and so is a promise that rejects.
  */
 import { TaskwardenError } from '../errors.ts';
 import { show } from '../options.ts';
@@ -25,6 +25,12 @@ export function failureOf(thrown: unknown): Error {
 export function errorIn(result: unknown): { readonly error: unknown } | undefined {
   if (result instanceof Failure) return result;
   return result instanceof Error ? { error: result } : undefined;
+}
+
+/** Waits for those that are promises, as `tasks.map(async (task) => ...)` gives them: each fails alone. */
+export async function settleResults(given: unknown): Promise<unknown> {
+  if (!Array.isArray(given) || !given.some((result) => result instanceof Promise)) return given;
+  return Promise.all(given.map((result) => (result instanceof Promise ? result.catch(failureOf) : result)));
 }
 
 /**

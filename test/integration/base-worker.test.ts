@@ -342,6 +342,19 @@ describe('performTasks()', () => {
     expect(await failure(courier.getTaskResult(queueName, id))).toMatchObject({ code: 'RESULT_MISSING', taskId: id });
   });
 
+  it('may give promises: each of them fails alone', async () => {
+    const courier = new MemoryTaskCourier();
+    const ids = await courier.bulkAddTasksToQueue(queueName, [1, -2, 3]);
+    const worker = new Bulk({ queueName, courier, maxTasksPerIteration: 3 }, (tasks) =>
+      tasks.map(async ({ data }) => {
+        if (data < 0) throw new RangeError('negative');
+        return data * 2;
+      }),
+    );
+    await worker.perform({ totalIterations: 1 });
+    expect(await outcomes(courier, ids)).toEqual([2, 'negative', 6]);
+  });
+
   it('may give nothing where no result needs returning', async () => {
     const courier = new MemoryTaskCourier();
     const ids = await courier.bulkAddTasksToQueue(queueName, [1, 2]);
