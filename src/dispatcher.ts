@@ -60,7 +60,11 @@ export class Dispatcher implements LaneListener<Task> {
     this.#table = parts.table;
     this.#ledger = parts.ledger;
     this.#waiting = parts.waiting;
-    this.slots = new Slots(parts.places, () => this.#waiting.less());
+    this.slots = new Slots(
+      parts.places,
+      (task) => this.families.heldFor(task),
+      () => this.#waiting.less(),
+    );
     this.families = new Families({
       cancel: (task, reason) => this.cancel(task, reason),
       stop: (task) => this.stop(task),
@@ -75,7 +79,7 @@ export class Dispatcher implements LaneListener<Task> {
         if (lane.lend(parent)) pool.release();
         this.slots.wake();
       },
-      reopen: ({ bulkhead }) => this.slots.reopen(bulkhead),
+      lendTo: (task) => this.slots.lendTo(task),
       resume: (parent) => {
         const { pool, lane } = this.#places().of(parent.type);
         if (lane.resume(parent)) pool.reclaim();

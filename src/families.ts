@@ -19,8 +19,8 @@ interface FamilyParts {
   /** Gives the slot of a running task to others, until it is resumed. */
   lend(parent: Task): void;
   resume(parent: Task): void;
-  /** There may be a place for tasks of its module: one of them lends its own. */
-  reopen(task: Task): void;
+  /** There may be a place in its module for a task, or for those it waits for: who waits for them lends its own. */
+  lendTo(task: Task): void;
 }
 
 interface Parent {
@@ -130,8 +130,19 @@ export class Families {
     const { awaited } = this.#of(parent);
     awaited.add(child);
     if (awaited.size === 1) this.#parts.lend(parent);
-    this.#parts.reopen(parent);
-    this.#parts.reopen(child);
+    this.#parts.lendTo(child);
+  }
+
+  /** The task if it is held back, or those held back that it waits for, directly or not: the first that it waited for first. */
+  *heldFor(task: Task): Generator<Task> {
+    if (task.isHeld) yield task;
+    const waiting = [task];
+    for (const parent of waiting) {
+      for (const child of this.#parents.get(parent)?.awaited ?? []) {
+        if (child.isHeld) yield child;
+        else waiting.push(child);
+      }
+    }
   }
 
   /** The nearest of those that called a task that is in the same module and waits for it. */

@@ -15,10 +15,15 @@ export class Slots {
   readonly batcher: Batcher = new Batcher();
   /** Those that have a slot, and are handed over in a moment. */
   readonly #taken = new Set<Task>();
+  /** Those that have their place in a module back, and may lend it again. */
+  readonly #lenders = new Set<Task>();
+  /** Those held back that a task waits for, directly or not. */
+  readonly #heldFor: (task: Task) => Iterable<Task>;
   #isPumpDue = false;
 
-  constructor(places: () => Places, onLess: () => void) {
+  constructor(places: () => Places, heldFor: (task: Task) => Iterable<Task>, onLess: () => void) {
     this.#places = places;
+    this.#heldFor = heldFor;
     this.#onLess = onLess;
   }
 
@@ -56,7 +61,10 @@ export class Slots {
   withdraw(task: Task): boolean {
     const { pool } = this.#places().of(task.type);
     if (!task.hasSlot) {
-      if (task.status === 'queued') pool.remove(task);
+      if (task.status !== 'queued') return true;
+      const lender = task.bulkhead && task.lender;
+      if (lender !== undefined) this.#lenders.add(lender); // the place was to be lent to this one, perhaps
+      pool.remove(task);
       return true;
     }
     if (!this.#taken.delete(task)) return false;
@@ -69,22 +77,44 @@ export class Slots {
   free(task: Task): void {
     if (!task.hasSlot) return;
     task.hasSlot = false;
-    task.bulkhead?.leave(task);
+    const lender = task.bulkhead?.leave(task);
+    if (lender !== undefined) this.#lenders.add(lender);
   }
 
   /** Lets go of those that are held back, as far as their module has places: the most urgent first, then the oldest. */
   reopen(bulkhead: Bulkhead<Task> | undefined): void {
-    if (bulkhead === undefined || bulkhead.waiting === 0) return;
-    for (const { pool, task } of this.#nextOf(bulkhead)) {
-      if (!task.isHeld || !bulkhead.mayEnter(task)) continue;
-      pool.letGo(task);
-      this.take(pool);
+    if (bulkhead !== undefined && bulkhead.waiting > 0) {
+      for (const task of this.#nextOf(bulkhead)) this.#admit(task);
+    }
+    for (const lender of this.#lenders) {
+      this.#lenders.delete(lender);
+      if ((lender.bulkhead?.waiting ?? 0) > 0) this.#lendAgain(lender);
     }
   }
 
-  #nextOf(bulkhead: Bulkhead<Task>): { readonly pool: PriorityPool<Task>; readonly task: Task }[] {
-    const all = [...this.#places()].flatMap(({ pool }) => pool.nextOf(bulkhead).map((task) => ({ pool, task })));
+  #lendAgain(lender: Task): void {
+    for (const task of this.#heldFor(lender)) if (task.bulkhead === lender.bulkhead && this.#admit(task)) return;
+  }
+
+  /**
+   * Somebody waits for a task from now on, and may lend it a place, or those it waits for: others may be held back before
+   * them, who have none.
+   */
+  lendTo(task: Task): void {
+    for (const held of this.#heldFor(task)) this.#admit(held);
+  }
+
+  #admit(task: Task): boolean {
+    if (!task.isHeld || !task.bulkhead?.mayEnter(task)) return false;
+    const { pool } = this.#places().of(task.type);
+    pool.letGo(task);
+    this.take(pool);
+    return true;
+  }
+
+  #nextOf(bulkhead: Bulkhead<Task>): Task[] {
+    const all = [...this.#places()].flatMap(({ pool }) => pool.nextOf(bulkhead));
     const rank = ({ priority }: Task) => priorities.indexOf(priority);
-    return all.sort((a, b) => rank(a.task) - rank(b.task) || (a.task.isBefore(b.task) ? -1 : 1));
+    return all.sort((a, b) => rank(a) - rank(b) || (a.isBefore(b) ? -1 : 1));
   }
 }

@@ -50,7 +50,8 @@ export class Bulkhead<T extends BulkheadItem<T>> {
     this.#lenders.set(item, lender);
   }
 
-  leave(item: T): void {
+  /** Gives who has its place back from it, and may lend it again. */
+  leave(item: T): T | undefined {
     const lender = this.#lenders.get(item);
     const borrower = this.#borrowers.get(item);
     if (borrower !== undefined) {
@@ -61,10 +62,14 @@ export class Bulkhead<T extends BulkheadItem<T>> {
     }
     if (lender !== undefined) {
       this.#lenders.delete(item);
-      if (borrower === undefined) this.#borrowers.delete(lender);
-      else this.#borrowers.set(lender, borrower);
+      if (borrower === undefined) {
+        this.#borrowers.delete(lender);
+        return lender;
+      }
+      this.#borrowers.set(lender, borrower);
     } else if (borrower === undefined) {
       this.#running -= 1;
     }
+    return undefined;
   }
 }

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { echo } from '../fixtures/tasks/echo.ts';
 import { exits } from '../fixtures/tasks/exits.ts';
 import { Gate, holds } from '../fixtures/tasks/holds.ts';
-import { recurses } from '../fixtures/tasks/recurses.ts';
+import { recurses, waitsForTheLast } from '../fixtures/tasks/recurses.ts';
 import { failsBefore } from '../fixtures/tasks/throws.ts';
 import { failure, heard } from './listening.ts';
 
@@ -141,6 +141,12 @@ describe('the cap of a module', () => {
     expect(await recurses.with({ module, type })(3, 2)).toBe(15);
     expect(most).toBe(1);
     expect([module.running, module.waiting]).toEqual([0, 0]);
+  });
+
+  it.each(types)('is lent by a %s task to one that it waits for, whatever is held back before that', async (type) => {
+    await using supervisor = supervise();
+    const module = supervisor.module('recursion', { maxWorkers: 1 });
+    expect(await waitsForTheLast.with({ module, type, timeoutMs: 10_000 })()).toBe(2);
   });
 
   it('is made for the supervisor by a thread that asks for a module it does not know', async () => {

@@ -95,6 +95,7 @@ function harness(limits: PoolLimits, caps: readonly number[]) {
   const places = { of: (type: TaskType) => byType[type], [Symbol.iterator]: () => all.values() } as unknown as Places;
   const slots = new Slots(
     () => places,
+    () => [],
     () => {},
   );
   let sequence = 0;
