@@ -57,6 +57,7 @@ export class WaitWatch<T extends WaitItem<T>> {
   }
 
   #arm(): void {
+    if (this.#firstLevelMs === Infinity) return;
     let dueAt = Infinity;
     for (const queue of this.#queues()) {
       this.#levelsMs.forEach((levelMs, level) => {

@@ -235,3 +235,19 @@ it('gives one that is put back only the warning that it has not had, in either o
   vi.advanceTimersByTime(1_000);
   expect(notices).toEqual(['100: level 1 a', '250: level 0 a']);
 });
+
+it('looks at no queue where nothing is ever late', () => {
+  let looks = 0;
+  const idle = new WaitWatch<Item>(
+    () => {
+      looks += 1;
+      return queues;
+    },
+    [Infinity, Infinity],
+    () => {},
+  );
+  queues[0].push(new Item('a'));
+  idle.watch(now());
+  idle.watchAnew();
+  expect([looks, vi.getTimerCount()]).toEqual([0, 0]);
+});
