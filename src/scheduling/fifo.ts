@@ -15,6 +15,8 @@ export class Fifo<T extends FifoItem<T>> {
   #head: T | undefined;
   #tail: T | undefined;
   #size = 0;
+  /** What was sorted in last; what comes next often goes right behind it. */
+  #sorted: T | undefined;
   readonly #bookmarks: (T | undefined)[];
 
   constructor(bookmarks = 0) {
@@ -42,6 +44,20 @@ export class Fifo<T extends FifoItem<T>> {
     let next = this.#head;
     while (next?.isBefore(item)) next = next.next;
     this.#link(item, next);
+  }
+
+  /** Puts an item behind all that are before it, in a queue that is in order: fast at the end, and where it did so last. */
+  sortIn(item: T): void {
+    if (this.#tail === undefined || this.#tail.isBefore(item)) {
+      this.push(item);
+      return;
+    }
+    let previous = this.#sorted;
+    while (previous !== undefined && !previous.isBefore(item)) previous = previous.previous;
+    let next = previous === undefined ? this.#head : previous.next;
+    while (next?.isBefore(item)) next = next.next;
+    this.#link(item, next);
+    this.#sorted = item;
   }
 
   /** Puts an item behind another that is in this queue; without one, before all. */
@@ -79,6 +95,7 @@ export class Fifo<T extends FifoItem<T>> {
     for (let i = 0; i < this.#bookmarks.length; i += 1) {
       if (this.#bookmarks[i] === item) this.#bookmarks[i] = item.next;
     }
+    if (this.#sorted === item) this.#sorted = item.previous;
     if (item.previous === undefined) this.#head = item.next;
     else item.previous.next = item.next;
     if (item.next === undefined) this.#tail = item.previous;

@@ -25,9 +25,7 @@ export class HeldBack<T extends HeldItem<T>> {
     const queues = this.#byModule.get(bulkhead) ?? this.#newQueues();
     this.#byModule.set(bulkhead, queues);
     item.isHeld = true;
-    const queue = queues[item.priority];
-    if (queue.last === undefined || queue.last.isBefore(item)) queue.push(item);
-    else queue.putBack(item);
+    queues[item.priority].sortIn(item);
   }
 
   remove(item: T): void {

@@ -189,3 +189,41 @@ it('behaves as an array under any order of operations', () => {
     { numRuns: 500 },
   );
 });
+
+it('keeps its order as items are sorted in and removed', () => {
+  const step = fc.record({ cameAt: fc.nat(50), removes: fc.option(fc.nat(20), { nil: undefined }) });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const fifo = new Fifo<Item>();
+      const model: Item[] = [];
+      steps.forEach(({ cameAt, removes }, id) => {
+        const item = new Item(id);
+        item.cameAt = cameAt + id / 100;
+        fifo.sortIn(item);
+        model.push(item);
+        model.sort((a, b) => a.cameAt - b.cameAt);
+        const [removed] = removes === undefined ? [] : model.splice(removes, 1);
+        if (removed !== undefined) fifo.remove(removed);
+        expect(idsOf(fifo)).toEqual(idsOf(model));
+        expect(fifo.last).toBe(model.at(-1));
+      });
+    }),
+  );
+});
+
+it('looks at few items to sort in many before a last one', () => {
+  let looks = 0;
+  class Counted extends Item {
+    override isBefore(other: Item): boolean {
+      looks += 1;
+      return super.isBefore(other);
+    }
+  }
+  const fifo = new Fifo<Item>();
+  const items = Array.from({ length: 1_000 }, (_, id) => new Counted(id));
+  items.forEach((item, index) => {
+    item.cameAt = index === 0 ? Infinity : index;
+    fifo.sortIn(item);
+  });
+  expect(looks).toBeLessThan(5_000);
+});
