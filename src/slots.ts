@@ -84,7 +84,8 @@ export class Slots {
   /** Lets go of those that are held back, as far as their module has places: the most urgent first, then the oldest. */
   reopen(bulkhead: Bulkhead<Task> | undefined): void {
     if (bulkhead !== undefined && bulkhead.waiting > 0) {
-      for (const task of this.#nextOf(bulkhead)) this.#admit(task);
+      const next = this.#nextOf(bulkhead).filter((task) => this.#letGo(task)); // all, before anything is taken
+      for (const pool of new Set(next.map(({ type }) => this.#places().of(type).pool))) this.take(pool);
     }
     for (const lender of this.#lenders) {
       this.#lenders.delete(lender);
@@ -105,10 +106,14 @@ export class Slots {
   }
 
   #admit(task: Task): boolean {
+    if (!this.#letGo(task)) return false;
+    this.take(this.#places().of(task.type).pool);
+    return true;
+  }
+
+  #letGo(task: Task): boolean {
     if (!task.isHeld || !task.bulkhead?.mayEnter(task)) return false;
-    const { pool } = this.#places().of(task.type);
-    pool.letGo(task);
-    this.take(pool);
+    this.#places().of(task.type).pool.letGo(task);
     return true;
   }
 

@@ -188,3 +188,21 @@ it('holds every cap, keeps order, and lets nobody wait who could start', async (
     { numRuns: 300 },
   );
 });
+
+it('keeps order when several places come at once, and a more urgent task takes one', async () => {
+  const limits = { poolSize: 3, reserveNormal: 0, reserveHigh: 0 };
+  const { running, modules, slots, pools, ...act } = harness(limits, [1, 1]);
+  act.put('thread', 'normal', 0);
+  for (let n = 0; n < 2; n += 1) act.put('thread', 'normal', undefined);
+  await Promise.resolve();
+  act.put('thread', 'normal', 0);
+  act.put('thread', 'high', 0);
+  act.put('thread', 'normal', undefined);
+  for (const task of [...running]) if (task.bulkhead === undefined) act.end(task);
+  const { bulkhead } = modules[0] as (typeof modules)[0];
+  bulkhead.cap = 3;
+  slots.reopen(bulkhead);
+  await Promise.resolve();
+  expect([...running].map(({ sequence }) => sequence)).toEqual([1, 5, 4]);
+  for (const pool of pools) expect(pool.problems).toEqual([]);
+});
