@@ -35,8 +35,7 @@ export const moduleRules: { readonly maxWorkers: Rule } = { maxWorkers: rules.po
 export class TaskModule implements TaskCap {
   readonly name: string;
   readonly supervisor: TaskSupervisor;
-  /** @internal */
-  readonly bulkhead: Bulkhead<Task>;
+  readonly #bulkhead: Bulkhead<Task>;
   readonly #changed: () => void;
 
   /** @throws TaskwardenError `DUPLICATE_MODULE_NAME` if the supervisor has a module of that name. */
@@ -48,18 +47,29 @@ export class TaskModule implements TaskCap {
     checkOptions(options, { ...moduleRules, name: rules.string, supervisor: rules.object }, owner);
     this.name = options.name ?? owner;
     this.supervisor = options.supervisor ?? (defaultSubmitter() as TaskSupervisor);
-    this.bulkhead = new Bulkhead(options.maxWorkers ?? Infinity);
+    this.#bulkhead = new Bulkhead(options.maxWorkers ?? Infinity);
     this.#changed = this.supervisor.adopt(this);
+  }
+
+  /** @internal */
+  get bulkhead(): Bulkhead<Task> {
+    // In JavaScript, a subclass may say `maxWorkers = 5`: a field, which hides the accessor.
+    if (Object.hasOwn(this, 'maxWorkers')) {
+      const { maxWorkers } = this;
+      delete (this as Partial<TaskModule>).maxWorkers;
+      this.maxWorkers = maxWorkers;
+    }
+    return this.#bulkhead;
   }
 
   /** How many of its tasks may run at a time. What runs above a smaller cap is left to finish. */
   get maxWorkers(): number {
-    return this.bulkhead.cap;
+    return this.#bulkhead.cap;
   }
 
   set maxWorkers(maxWorkers: number) {
     moduleRules.maxWorkers(maxWorkers, `maxWorkers of module "${this.name}"`);
-    this.bulkhead.cap = maxWorkers;
+    this.#bulkhead.cap = maxWorkers;
     this.#changed();
   }
 

@@ -255,6 +255,27 @@ describe('a module', () => {
     expect(await handle).toBe(5);
   });
 
+  it('has the cap that a field of a class in JavaScript gives it', async () => {
+    await using supervisor = supervise();
+    class Images extends TaskModule {
+      constructor() {
+        super({ supervisor });
+        Object.defineProperty(this, 'maxWorkers', { value: 1, writable: true, enumerable: true, configurable: true });
+      }
+    }
+    const module = new Images();
+    await using gate = await Gate.create();
+    const handles = ['first', 'second'].map((label) => holds.with({ module })(gate.port, label));
+    expect([module.running, module.waiting]).toEqual([1, 1]);
+    gate.open();
+    await Promise.all(handles);
+    module.maxWorkers = 2;
+    expect([Object.hasOwn(module, 'maxWorkers'), supervisor.getInfo().modules['Images']?.maxWorkers]).toEqual([
+      false,
+      2,
+    ]);
+  });
+
   it('brings its supervisor along, and goes with no other', async () => {
     await using supervisor = supervise();
     await using other = supervise();
