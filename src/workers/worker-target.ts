@@ -42,8 +42,10 @@ export function readTarget(given: readonly unknown[], kind: { readonly name: str
   }
   const place = options[calledAt] ?? callSite(kind as unknown as TaskFunction);
   const owner = options[calledAt] === undefined ? kind.name : 'backgroundWorker()';
-  const name = (options.name ?? fn?.name) || (fn === undefined ? kind.name : '');
   const type: TaskType = options.type ?? (fn === undefined && moduleUrl === undefined ? 'loop' : 'thread');
+  // On the event loop nobody has to find the function by its name.
+  const needsNone = fn === undefined || (type === 'loop' && moduleUrl === undefined);
+  const name = (options.name ?? fn?.name) || (needsNone ? kind.name : '');
 
   function definition(run: TaskFunction): Definition {
     if (name === '') throw new TypeError('a worker needs a name: name the function, or give the option "name"');

@@ -628,3 +628,11 @@ it('a class that has no run() says so', async () => {
   await worker.stop();
   expect(String(errors[0])).toBe('TypeError: Idle has to override run()');
 });
+
+it('a worker that is a function without a name has that of its kind', async () => {
+  const worker = backgroundWorker(() => {}, { event: true, ...loop });
+  worker.start();
+  expect(worker.name).toBe('BackgroundEventWorker');
+  await worker.stop();
+  expect(() => backgroundWorker(() => {}, { event: true, supervisor })).toThrow('needs a name');
+});
