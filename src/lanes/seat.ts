@@ -296,8 +296,8 @@ export class Seat<T extends LaneTask> {
   }
 
   /**
-   * Takes back all that has not begun, but for the next, which counts as begun from now on. A host that has to be asked
-   * answers later: see `recalled`.
+   * Takes back all that has not begun, but for one whose start was told. A host that has to be asked answers later: see
+   * `recalled`.
    */
   recall(): readonly T[] {
     if (this.loading) return []; // it is one task, and its start is told when the host says so
@@ -311,13 +311,13 @@ export class Seat<T extends LaneTask> {
     }
     const recalled: T[] = [];
     // From the last: none is to be overtaken by one behind it, which the host may begin meanwhile.
-    for (let item = this.#batch.length - 1; item > this.#item; item -= 1) {
+    const first = this.#isStartTold ? this.#item + 1 : this.#item;
+    for (let item = this.#batch.length - 1; item >= first; item -= 1) {
       const task = this.#batch[item];
       if (task !== undefined && this.#control.withdraw(item)) recalled.unshift(task);
     }
     this.#drop(new Set(recalled));
     this.update();
-    if (this.#item < this.#batch.length && !this.#isStartTold) this.#tellStart(thisMoment());
     return recalled;
   }
 

@@ -136,11 +136,18 @@ describe('recall()', () => {
     expect(scene.seat.recall()).toEqual([]);
   });
 
-  it('leaves the next where none runs', () => {
+  it('takes back the next, too, where none runs: the host may end its batch before that, and its start is told once', () => {
     const scene = new Scene(...four).go();
     scene.run(0, 10);
-    expect(scene.ids(scene.seat.recall())).toEqual(['2', '3']);
-    expect(scene.control.begin(1, 4)).toBe(true);
+    expect(scene.ids(scene.seat.recall())).toEqual(['1', '2', '3']);
+    expect(scene.control.begin(1, 4)).toBe(false);
+    expect(scene.told).toEqual(['0 started', '0 result 10']);
+  });
+
+  it('leaves the first, whose start was told when it was posted', () => {
+    const scene = new Scene(...four).go();
+    expect(scene.ids(scene.seat.recall())).toEqual(['1', '2', '3']);
+    expect(scene.control.begin(0, 4)).toBe(true);
   });
 });
 
