@@ -226,7 +226,8 @@ export class Schedule<R = unknown> {
 
   #arm(): void {
     this.#timer?.cancel();
-    const leftMs = Math.max(Math.ceil(this.#planned - this.#clock() - roundingMs), 0);
+    // It may be a little early, and then waits again: rounded up, it would be late.
+    const leftMs = Math.max(Math.floor(this.#planned - this.#clock() + roundingMs), 0);
     const stepMs = this.#timetable.kind === 'cron' ? Math.min(leftMs, lookEveryMs) : leftMs;
     this.#timer = new Timer(stepMs, () => this.#look());
   }
