@@ -12,7 +12,7 @@ import { heedHandle, type TaskHandle } from './task/handle.ts';
 import { isHost, isInert } from './task/inert.ts';
 import { onAbort } from './task/on-abort.ts';
 import { type PreparedCall, type PutOptions, prepareCall } from './task/target.ts';
-import type { TaskResult, TaskYield } from './task/task-options.ts';
+import { type TaskResult, type TaskYield, taskRules } from './task/task-options.ts';
 
 /** When a scheduled task runs. With neither `delayMs` nor `cron`: once, at once. */
 export interface ScheduleTimes extends ScheduleRules {
@@ -72,8 +72,8 @@ export class Schedules {
 
   /** Makes one, and begins it. */
   add(target: TaskFunction, options: object): TaskSchedule {
+    checkOptions(options, { args: () => {}, ...taskRules, ...timeRules }, owner);
     const { times, rest } = split(options);
-    checkOptions(times, timeRules, owner);
     const timetable = timetableOf(times);
     // The schedule's delay is all there is, whatever the task was defined with.
     const call = prepareCall(target, { ...rest, delayMs: 0 }, owner);
