@@ -31,6 +31,7 @@ export const errorCodes = {
   LEASE_LOST: 'The worker held the task for longer than its lease without extending it; what it returns is refused.',
   TASK_STALLED: 'Too many workers that had the task lost their lease: they died, or hung.',
   COURIER_CLOSED: 'The courier was closed.',
+  COURIER_UNREACHABLE: "The courier's server can't be reached; `cause` says why.",
   ALREADY_PERFORMING: 'The courier worker performs already: `perform()` runs once at a time.',
   RESULT_MISSING: '`performTasks()` of a courier worker gave no result for the task.',
   TASK_MALFORMED: 'The data of a task from a courier is not what a `ClassicWorker` takes: `{ function: name, args }`.',

@@ -5,7 +5,7 @@ import { callProgram, hearProgram, type ObjectName } from '../task/program-objec
 import type { ClientWorkerTaskCourier, CourierNews, CourierOrder, CourierTask, DeadLetter } from './courier.ts';
 import { say } from './listeners.ts';
 
-type Method = Exclude<keyof ClientWorkerTaskCourier, 'leaseMs'>;
+type Method = Exclude<keyof ClientWorkerTaskCourier, 'leaseMs' | 'timeAnswered'>;
 
 /** Methods with a signal in their options, which come last, and whether they wait. */
 const signaled: ReadonlyMap<string, boolean> = new Map([

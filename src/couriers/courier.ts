@@ -176,6 +176,11 @@ export interface WorkerTaskCourier {
   heedTask(queue: string, task: CourierTask, hear: (order: CourierOrder) => void): Promise<() => void>;
   /** How long a lease holds, in milliseconds: extend it in good time. */
   readonly leaseMs: number;
+  /**
+   * When the server has last answered a fetch of this courier, though it had nothing, in epoch milliseconds; undefined if it
+   * has not yet. A wait that lasts asks it again and again. Absent in a courier without a server.
+   */
+  readonly timeAnswered?: number | undefined;
   close(): Promise<void>;
 }
 
