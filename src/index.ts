@@ -16,6 +16,7 @@ export type {
   WorkerTaskCourier,
 } from './couriers/courier.ts';
 export type { CourierCall } from './couriers/courier-call.ts';
+export * as courierKit from './couriers/courier-kit.ts';
 export { type MemoryCourierOptions, MemoryTaskCourier } from './couriers/memory-courier.ts';
 export type { TaskAndResult } from './couriers/task-results.ts';
 export type { CourierTaskContext, TaskOrder } from './couriers/tasks-in-hand.ts';

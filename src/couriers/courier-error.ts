@@ -5,6 +5,12 @@ export function courierClosed(): TaskwardenError {
   return new TaskwardenError('COURIER_CLOSED', 'the courier was closed');
 }
 
+/** @param what What was asked, and whether it may have been done. */
+export function courierUnreachable(what: string, cause: unknown, taskId?: string): TaskwardenError {
+  const message = `the courier's server can't be reached: ${what}`;
+  return new TaskwardenError('COURIER_UNREACHABLE', message, { cause, ...(taskId !== undefined && { taskId }) });
+}
+
 export function queueFull(queue: string, maxQueued: number): TaskwardenError {
   return new TaskwardenError(
     'QUEUE_FULL',
