@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    globalSetup: 'test/servers/install.ts',
     // Threads, children and heaps are counted in tests: each file has a process of its own.
     pool: 'forks',
     maxWorkers: 2,

@@ -1,0 +1,65 @@
+/** A real PostgreSQL for a test: its data outlives a restart. As root it runs as the user `postgres`, for it refuses root. */
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { Client } from 'pg';
+import { binary } from './binaries.ts';
+import { Server } from './server.ts';
+
+const run = promisify(execFile);
+
+export type PostgresServer = Server;
+
+const settings = [
+  'listen_addresses=127.0.0.1',
+  'max_connections=200',
+  'fsync=off',
+  'full_page_writes=off',
+  'dynamic_shared_memory_type=mmap', // in the folder, and gone with it
+];
+
+/** Resolves when it answers. */
+export function startPostgres(): Promise<PostgresServer> {
+  const user = process.getuid?.() === 0 ? userOf('postgres') : undefined;
+  const url = (port: number) => `postgres://postgres@127.0.0.1:${port}/postgres`;
+  return Server.start({
+    name: 'postgres',
+    user,
+    stopSignal: 'SIGINT',
+    url,
+    async prepare(folder) {
+      const args = ['--no-sync', '-A', 'trust', '-U', 'postgres', '-E', 'UTF8', '--locale', 'C', '-D', data(folder)];
+      await run(binary('initdb'), args, { cwd: folder, ...user });
+    },
+    command: (folder, port) => [
+      binary('postgres'),
+      ...['-D', data(folder), '-p', `${port}`, '-k', folder],
+      ...settings.flatMap((setting) => ['-c', setting]),
+    ],
+    async isReady(port, folder) {
+      const client = new Client({ connectionString: url(port) });
+      client.on('error', () => {}); // it answers no more: so it is not ready
+      try {
+        await client.connect();
+        const { rows } = await client.query('show data_directory');
+        return rows[0].data_directory === data(folder);
+      } finally {
+        await client.end();
+      }
+    },
+  });
+}
+
+function data(folder: string): string {
+  return join(folder, 'data');
+}
+
+function userOf(name: string): { uid: number; gid: number } {
+  const line = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .find((each) => each.startsWith(`${name}:`));
+  if (line === undefined) throw new Error(`there is no user ${name} that the server could run as`);
+  const [, , uid, gid] = line.split(':');
+  return { uid: Number(uid), gid: Number(gid) };
+}
