@@ -2,7 +2,7 @@
  * Joins the modules of each way into the package into one file. Node takes about half a millisecond for each file that
  * it imports, and that would be most of what a cold start takes, in the main thread and once more in each thread.
  */
-import { resolve } from 'node:path';
+import { dirname, relative, resolve } from 'node:path';
 import ts from 'typescript';
 
 const { config } = ts.readConfigFile('tsconfig.json', ts.sys.readFile);
@@ -36,7 +36,7 @@ function join(input, file, format, external = []) {
     external: [/^[@a-z]/, ...external],
     context: 'this', // left as it is, in what the compiler adds
     plugins: [typescript],
-    output: { file, format, sourcemap: true, sourcemapExcludeSources: true, paths: { [index]: '../index.js' } },
+    output: { file, format, sourcemap: true, sourcemapExcludeSources: true, paths: { [index]: relative(dirname(file), 'dist/src/index.js') } },
   };
 }
 
@@ -46,6 +46,8 @@ export default [
   join('src/index.ts', 'dist/src/index.js', 'es'),
   // The command line must not have a supervisor of its own.
   join('src/cli/main.ts', 'dist/src/cli/main.js', 'es', [index]),
+  // Integrations take all that is public from the one copy.
+  join('src/integrations/bullmq/index.ts', 'dist/src/integrations/bullmq/index.js', 'es', [index]),
   // Piscina tries `require` first; and a thread that is ended while it requires an ES module takes the process along
   // (seen on Node 20.20: v8::Module::IsGraphAsync).
   join('workers/thread.ts', 'dist/workers/thread.cjs', 'cjs'),

@@ -32,6 +32,7 @@ export const errorCodes = {
   TASK_STALLED: 'Too many workers that had the task lost their lease: they died, or hung.',
   COURIER_CLOSED: 'The courier was closed.',
   COURIER_UNREACHABLE: "The courier's server can't be reached; `cause` says why.",
+  PEER_MISSING: 'An optional package that is needed is not installed; the message names it.',
   ALREADY_PERFORMING: 'The courier worker performs already: `perform()` runs once at a time.',
   RESULT_MISSING: '`performTasks()` of a courier worker gave no result for the task.',
   TASK_MALFORMED: 'The data of a task from a courier is not what a `ClassicWorker` takes: `{ function: name, args }`.',

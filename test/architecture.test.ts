@@ -163,8 +163,16 @@ describe('packages', () => {
     for (const { path, text } of all) expect(text, path).not.toMatch(/^(import|export) .*['"]tsx/m);
   });
 
+  it('only the integration for them imports optional peers', () => {
+    for (const name of ['bullmq', 'ioredis', 'pg']) {
+      const others = importersOf(name).filter((path) => !/^src\/integrations\/(bullmq|redis)\//.test(path));
+      expect(others).toEqual([]);
+    }
+  });
+
   it('all other imports are of Node or of the project itself', () => {
-    const allowed = new Set(['piscina', 'eventemitter3', 'croner', 'cli-progress', 'tsx']);
+    const peers = ['bullmq', 'ioredis', 'pg'];
+    const allowed = new Set(['piscina', 'eventemitter3', 'croner', 'cli-progress', 'tsx', ...peers]);
     expect(
       broken(all, ({ target }) => isPackage(target) && !target.startsWith('node:') && !allowed.has(target)),
     ).toEqual([]);
@@ -204,8 +212,20 @@ describe('layers', () => {
   });
 
   it('nothing inside takes from the index what it can take from its place', () => {
-    const others = all.filter(({ path }) => !path.startsWith('src/cli/'));
+    const others = all.filter(({ path }) => !/^src\/(cli|integrations)\//.test(path));
     expect(broken(others, ({ target }) => target === 'src/index.ts')).toEqual([]);
+  });
+
+  it('integrations use public names only, and nobody knows them', () => {
+    const isInside = (path: string, target: string) => target.startsWith(path.split('/').slice(0, 3).join('/'));
+    for (const file of inFolder('integrations')) {
+      const inner = broken([file], ({ target }) => {
+        return !isPackage(target) && target !== 'src/index.ts' && !isInside(file.path, target);
+      });
+      expect(inner).toEqual([]);
+    }
+    const core = all.filter(({ path }) => !path.startsWith('src/integrations/'));
+    expect(broken(core, ({ target }) => target.startsWith('src/integrations/'))).toEqual([]);
   });
 
   it('workers import the protocol, its columns, frames and words, the shared memory, the error codec, errors, the clock and tasks, and nothing else', () => {

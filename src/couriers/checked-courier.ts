@@ -8,6 +8,7 @@ import { inertPromise, isInert } from '../task/inert.ts';
 import type {
   AddOptions,
   BulkAddOptions,
+  ClientTaskCourier,
   ClientWorkerTaskCourier,
   CourierNews,
   CourierOrder,
@@ -16,6 +17,7 @@ import type {
   DeadLetter,
   FetchOptions,
   WaitOptions,
+  WorkerTaskCourier,
 } from './courier.ts';
 
 const bulkAddRules: Readonly<Record<keyof BulkAddOptions, Rule>> = {
@@ -39,74 +41,76 @@ const letterRules: Readonly<Record<string, Rule>> = { offset: rules.count, max: 
 const isData = arrayOf('an array with the data of each task', () => true);
 const isId = arrayOf('an array of ids', (id) => typeof id === 'string');
 
-/** A courier that is checked in front; `carrier` does the work. */
+/** A courier that is checked in front. What is behind may be one, or one for each side. */
 export abstract class CheckedCourier implements ClientWorkerTaskCourier {
-  readonly leaseMs: number;
-  readonly #carrier: ClientWorkerTaskCourier;
+  readonly #client: ClientTaskCourier;
+  readonly #worker: WorkerTaskCourier;
 
-  constructor(carrier: ClientWorkerTaskCourier) {
-    this.leaseMs = carrier.leaseMs;
-    this.#carrier = carrier;
+  constructor(client: ClientTaskCourier, worker: WorkerTaskCourier) {
+    this.#client = client;
+    this.#worker = worker;
+  }
+
+  get leaseMs(): number {
+    return this.#worker.leaseMs;
   }
 
   get timeAnswered(): number | undefined {
-    return this.#carrier.timeAnswered;
+    return this.#worker.timeAnswered;
   }
 
-  /** What the call throws, it rejects with. While a module loads in a thread, nothing is asked. */
-  #ask<R>(call: (carrier: ClientWorkerTaskCourier) => Promise<R>): Promise<R> {
-    if (isInert()) return inertPromise();
-    try {
-      return call(this.#carrier);
-    } catch (error) {
-      return Promise.reject(error);
-    }
+  #asClient<R>(call: (client: ClientTaskCourier) => Promise<R>): Promise<R> {
+    return ask(this.#client, call);
+  }
+
+  #asWorker<R>(call: (worker: WorkerTaskCourier) => Promise<R>): Promise<R> {
+    return ask(this.#worker, call);
   }
 
   addTaskToQueue(queue: string, data: unknown, options: AddOptions = {}): Promise<string> {
-    return this.#ask((carrier) => {
+    return this.#asClient((client) => {
       checkQueue(queue);
       checkOptions(options, addRules, 'addTaskToQueue()');
-      return carrier.addTaskToQueue(queue, data, options);
+      return client.addTaskToQueue(queue, data, options);
     });
   }
 
   bulkAddTasksToQueue(queue: string, data: readonly unknown[], options: BulkAddOptions = {}): Promise<string[]> {
-    return this.#ask((carrier) => {
+    return this.#asClient((client) => {
       checkQueue(queue);
       isData(data, 'the data for bulkAddTasksToQueue()');
       checkOptions(options, bulkAddRules, 'bulkAddTasksToQueue()');
-      return carrier.bulkAddTasksToQueue(queue, data, options);
+      return client.bulkAddTasksToQueue(queue, data, options);
     });
   }
 
   getTaskResult<R = unknown>(queue: string, id: string): Promise<R> {
-    return this.#ask((carrier) => carrier.getTaskResult<R>(queue, id));
+    return this.#asClient((client) => client.getTaskResult<R>(queue, id));
   }
 
   waitForTaskResult<R = unknown>(queue: string, id: string, options: WaitOptions = {}): Promise<R> {
-    return this.#ask((carrier) => {
+    return this.#asClient((client) => {
       checkOptions(options, waitRules, 'waitForTaskResult()');
-      return carrier.waitForTaskResult<R>(queue, id, options);
+      return client.waitForTaskResult<R>(queue, id, options);
     });
   }
 
   checkForDone(queue: string, id: string): Promise<boolean> {
-    return this.#ask((carrier) => carrier.checkForDone(queue, id));
+    return this.#asClient((client) => client.checkForDone(queue, id));
   }
 
   cancelTask(queue: string, id: string, reason?: unknown): Promise<boolean> {
-    return this.#ask((carrier) => carrier.cancelTask(queue, id, reason));
+    return this.#asClient((client) => client.cancelTask(queue, id, reason));
   }
 
   tellTask(queue: string, id: string, order: CourierOrder & { kind: 'stop' | 'message' }): Promise<void> {
-    return this.#ask((carrier) => carrier.tellTask(queue, id, order));
+    return this.#asClient((client) => client.tellTask(queue, id, order));
   }
 
   followTask(queue: string, id: string, hear: (news: CourierNews) => void): Promise<() => void> {
-    return this.#ask((carrier) => {
+    return this.#asClient((client) => {
       checkQueue(queue);
-      return carrier.followTask(queue, id, hear);
+      return client.followTask(queue, id, hear);
     });
   }
 
@@ -114,96 +118,106 @@ export abstract class CheckedCourier implements ClientWorkerTaskCourier {
     queue: string,
     options: { readonly offset?: number; readonly max?: number } = {},
   ): Promise<DeadLetter[]> {
-    return this.#ask((carrier) => {
+    return this.#asClient((client) => {
       checkOptions(options, letterRules, 'getDeadLetters()');
-      return carrier.getDeadLetters(queue, options);
+      return client.getDeadLetters(queue, options);
     });
   }
 
   redriveTasks(queue: string, ids?: readonly string[]): Promise<number> {
-    return this.#ask((carrier) => {
+    return this.#asClient((client) => {
       if (ids !== undefined) isId(ids, 'the ids for redriveTasks()');
-      return carrier.redriveTasks(queue, ids);
+      return client.redriveTasks(queue, ids);
     });
   }
 
   removeDeadLetters(queue: string, ids?: readonly string[]): Promise<number> {
-    return this.#ask((carrier) => {
+    return this.#asClient((client) => {
       if (ids !== undefined) isId(ids, 'the ids for removeDeadLetters()');
-      return carrier.removeDeadLetters(queue, ids);
+      return client.removeDeadLetters(queue, ids);
     });
   }
 
   getQueueInfo(queue: string): Promise<CourierQueueInfo> {
-    return this.#ask((carrier) => carrier.getQueueInfo(queue));
+    return this.#asClient((client) => client.getQueueInfo(queue));
   }
 
   getTask(queue: string, options: FetchOptions = {}): Promise<CourierTask | undefined> {
-    return this.#ask((carrier) => {
+    return this.#asWorker((worker) => {
       checkOptions(options, fetchRules, 'getTask()');
-      return carrier.getTask(queue, options);
+      return worker.getTask(queue, options);
     });
   }
 
   bulkGetTasks(queue: string, max: number, options: FetchOptions = {}): Promise<CourierTask[]> {
-    return this.#ask((carrier) => {
+    return this.#asWorker((worker) => {
       checkMax(max, 'bulkGetTasks()');
       checkOptions(options, fetchRules, 'bulkGetTasks()');
-      return carrier.bulkGetTasks(queue, max, options);
+      return worker.bulkGetTasks(queue, max, options);
     });
   }
 
   waitForTask(queue: string, options: WaitOptions & FetchOptions = {}): Promise<CourierTask | undefined> {
-    return this.#ask((carrier) => {
+    return this.#asWorker((worker) => {
       checkQueue(queue);
       checkOptions(options, { ...waitRules, ...fetchRules }, 'waitForTask()');
-      return carrier.waitForTask(queue, options);
+      return worker.waitForTask(queue, options);
     });
   }
 
   bulkWaitForTasks(queue: string, max: number, options: WaitOptions & FetchOptions = {}): Promise<CourierTask[]> {
-    return this.#ask((carrier) => {
+    return this.#asWorker((worker) => {
       checkQueue(queue);
       checkMax(max, 'bulkWaitForTasks()');
       checkOptions(options, { ...waitRules, ...fetchRules }, 'bulkWaitForTasks()');
-      return carrier.bulkWaitForTasks(queue, max, options);
+      return worker.bulkWaitForTasks(queue, max, options);
     });
   }
 
   returnTaskResult(queue: string, task: CourierTask, result: unknown): Promise<void> {
-    return this.#ask((carrier) => carrier.returnTaskResult(queue, task, result));
+    return this.#asWorker((worker) => worker.returnTaskResult(queue, task, result));
   }
 
   returnTaskError(queue: string, task: CourierTask, error: unknown): Promise<void> {
-    return this.#ask((carrier) => carrier.returnTaskError(queue, task, error));
+    return this.#asWorker((worker) => worker.returnTaskError(queue, task, error));
   }
 
   bulkReturnTaskResults(queue: string, results: readonly (readonly [CourierTask, unknown])[]): Promise<void> {
-    return this.#ask((carrier) => carrier.bulkReturnTaskResults(queue, results));
+    return this.#asWorker((worker) => worker.bulkReturnTaskResults(queue, results));
   }
 
   extendLease(queue: string, task: CourierTask): Promise<void> {
-    return this.#ask((carrier) => carrier.extendLease(queue, task));
+    return this.#asWorker((worker) => worker.extendLease(queue, task));
   }
 
   bulkExtendLeases(queue: string, tasks: readonly CourierTask[]): Promise<CourierTask[]> {
-    return this.#ask((carrier) => carrier.bulkExtendLeases(queue, tasks));
+    return this.#asWorker((worker) => worker.bulkExtendLeases(queue, tasks));
   }
 
   releaseTask(queue: string, task: CourierTask): Promise<void> {
-    return this.#ask((carrier) => carrier.releaseTask(queue, task));
+    return this.#asWorker((worker) => worker.releaseTask(queue, task));
   }
 
   tellClient(queue: string, task: CourierTask, news: CourierNews): Promise<void> {
-    return this.#ask((carrier) => carrier.tellClient(queue, task, news));
+    return this.#asWorker((worker) => worker.tellClient(queue, task, news));
   }
 
   heedTask(queue: string, task: CourierTask, hear: (order: CourierOrder) => void): Promise<() => void> {
-    return this.#ask((carrier) => carrier.heedTask(queue, task, hear));
+    return this.#asWorker((worker) => worker.heedTask(queue, task, hear));
   }
 
-  close(): Promise<void> {
-    return this.#ask((carrier) => carrier.close());
+  async close(): Promise<void> {
+    await Promise.all([this.#asClient((client) => client.close()), this.#asWorker((worker) => worker.close())]);
+  }
+}
+
+/** What the call throws, it rejects with. While a module loads in a thread, nothing is asked. */
+function ask<C, R>(carrier: C, call: (carrier: C) => Promise<R>): Promise<R> {
+  if (isInert()) return inertPromise();
+  try {
+    return call(carrier);
+  } catch (error) {
+    return Promise.reject(error);
   }
 }
 

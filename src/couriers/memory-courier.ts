@@ -54,10 +54,11 @@ export class MemoryTaskCourier extends CheckedCourier {
     const { maxDeadLetters = Infinity } = options;
     const name: ObjectName = { kind: 'MemoryTaskCourier', name: options.name, place: callSite(new.target) };
     if (isHost()) {
-      super(courierStandIn(name, leaseMs));
+      const standIn = courierStandIn(name, leaseMs);
+      super(standIn, standIn);
     } else {
       const store = new MemoryStore({ leaseMs, resultTtlMs, maxQueued, maxStalls, maxDeadLetters, copies });
-      super(store);
+      super(store, store);
       this.#desk = new CourierDesk(store, () => this.close());
       exposeObject(name, this.#desk);
     }

@@ -1,0 +1,140 @@
+/** One queue of BullMQ: jobs are fetched from it, each with a lease, and brought back to it. It waits for nothing. */
+import type { IQueueBackend, Job, Queue } from 'bullmq';
+import { courierKit, type Priority } from '../../index.ts';
+import { mostEvents } from './event-reader.ts';
+import { failureOf, priorityNumbers } from './job-format.ts';
+import { loadBullMq } from './peers.ts';
+import type { Claims, Server } from './server.ts';
+
+const { taskStalled } = courierKit;
+
+/** A job that was fetched. */
+export interface Fetched {
+  readonly job: Job;
+  readonly token: string;
+}
+
+export interface QueueLimits {
+  readonly leaseMs: number;
+  readonly maxStalls: number;
+}
+
+/** How long a job that is to be ended is held for that, in milliseconds. */
+export const endingMs = 30_000;
+
+export class BullQueue {
+  readonly name: string;
+  readonly backend: IQueueBackend;
+  readonly claims: Claims;
+  /** BullMQ's own, for jobs to belong to. */
+  readonly #queue: Queue;
+  readonly #limits: QueueLimits;
+  /** When the next delayed job is due, as far as the last fetch told, in epoch milliseconds; or 0. */
+  nextDelayed = 0;
+
+  constructor(server: Server, name: string, limits: QueueLimits) {
+    const { Queue } = loadBullMq();
+    this.name = name;
+    this.backend = server.backend(name);
+    this.claims = server.claims(name);
+    this.#limits = limits;
+    this.#queue = new Queue(name, { connection: {}, skipMetasUpdate: true }, () => this.backend) as Queue;
+    this.#queue.on('error', () => {});
+  }
+
+  /** Lets the server keep enough events for all who wait. */
+  async keepEvents(): Promise<void> {
+    await this.backend.setQueueMeta({ 'opts.maxLenEvents': mostEvents });
+  }
+
+  async find(id: string): Promise<Job | undefined> {
+    const json = await this.backend.getJobData(id);
+    return json && this.#jobOf(json, id);
+  }
+
+  #jobOf(json: Parameters<typeof Job.fromJSON>[1], id: string): Job {
+    return loadBullMq().Job.fromJSON(this.#queue, json, id);
+  }
+
+  async add(jobs: Parameters<Queue['addBulk']>[0]): Promise<void> {
+    await this.#queue.addBulk(jobs);
+  }
+
+  /** Those that are next, at most `max`, of a priority and above. */
+  async fetch(max: number, minPriority: Priority): Promise<Fetched[]> {
+    if (minPriority !== 'low') return this.#claim(max, priorityNumbers[minPriority]);
+    const first = await this.#next();
+    if (first === undefined || max === 1) return first === undefined ? [] : [first];
+    const counts = await this.backend.getCounts(['waiting', 'prioritized']);
+    const more = Math.min(
+      max - 1,
+      counts.reduce((sum, count) => sum + count, 0),
+    );
+    const rest = await Promise.all(Array.from({ length: more }, () => this.#next()));
+    const found = [first, ...rest.filter((each) => each !== undefined)];
+    // Side by side, PostgreSQL gives them in any order.
+    return found.sort((a, b) => a.job.priority - b.job.priority || (placeOf(a.job) < placeOf(b.job) ? -1 : 1));
+  }
+
+  async #next(): Promise<Fetched | undefined> {
+    const token = crypto.randomUUID();
+    const [json, id, , delayedUntil] = await this.backend.moveToActive(token);
+    this.nextDelayed = Math.max(delayedUntil ?? 0, 0);
+    if (!json) return undefined;
+    const job = this.#jobOf(json, id);
+    if (job.repeatJobKey) await this.#scheduleNext(job);
+    if (job.deferredFailure === undefined) return { job, token };
+    await this.#bury({ job, token });
+    return this.#next();
+  }
+
+  /** A job that a scheduler of BullMQ has made: whoever begins it adds the next. */
+  async #scheduleNext(job: Job): Promise<void> {
+    const { JobScheduler } = loadBullMq();
+    const scheduler = new JobScheduler(this.name, { connection: {} }, () => this.backend);
+    scheduler.on('error', () => {});
+    const { repeatJobKey = '', name, data, opts, id } = job;
+    await scheduler.upsertJobScheduler(
+      repeatJobKey,
+      (opts as { readonly repeat?: object }).repeat ?? {},
+      name,
+      data,
+      opts,
+      {
+        override: false,
+        ...(id !== undefined && { producerId: id }),
+      },
+    );
+  }
+
+  async #claim(max: number, maxPriority: number): Promise<Fetched[]> {
+    const tokens = Array.from({ length: max }, () => crypto.randomUUID());
+    const ids = await this.claims.claim(maxPriority, tokens, this.#limits.leaseMs);
+    const jobs = await Promise.all(ids.map((id) => this.find(id)));
+    const found = jobs.map((job, n) => ({ job, token: tokens[n] as string }));
+    return found.filter((each): each is Fetched => each.job !== undefined);
+  }
+
+  /** Gives back those whose lease has run out; what has lost too many has failed. */
+  async recover(): Promise<void> {
+    for (const id of await this.claims.giveBackStalled()) {
+      const job = await this.find(id);
+      if (job === undefined || job.stalledCounter < this.#limits.maxStalls) continue;
+      const token = crypto.randomUUID();
+      if ((await this.claims.seize(id, token, endingMs)) !== undefined) await this.#bury({ job, token });
+    }
+  }
+
+  async #bury({ job, token }: Fetched): Promise<void> {
+    const { UnrecoverableError } = loadBullMq();
+    const stalled = failureOf(taskStalled(this.name, job.id as string, job.stalledCounter));
+    const failure = new UnrecoverableError(stalled.message);
+    if (stalled.stack !== undefined) failure.stack = stalled.stack;
+    await job.moveToFailed(failure, token, false);
+  }
+}
+
+/** Where it stands among those of its priority. */
+function placeOf(job: Job): string {
+  return `${String(job.timestamp).padStart(16, '0')} ${job.id}`;
+}

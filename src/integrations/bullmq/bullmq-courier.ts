@@ -1,0 +1,88 @@
+/**
+ * BullMQTaskCourier: tasks for many machines, as ordinary jobs of BullMQ on Redis or PostgreSQL. Needs the packages
+ * `bullmq`, and `ioredis` or `pg`.
+ */
+import { courierKit } from '../../index.ts';
+import { ClientSide } from './client-side.ts';
+import { Link } from './link.ts';
+import { Orders } from './orders.ts';
+import { checkPeers } from './peers.ts';
+import { PostgresServer } from './postgres-server.ts';
+import { RedisServer } from './redis-server.ts';
+import { RoomKeeper } from './room-keeper.ts';
+import type { BackendSettings, Server } from './server.ts';
+import { WorkerSide } from './worker-side.ts';
+
+const { checkOptions, rules } = courierKit;
+
+export interface BullMQCourierOptions {
+  /**
+   * How long a worker has a task before it must extend its lease, in milliseconds. Workers extend at a third of it, and
+   * what a dead worker had goes to another after up to one and a half of it. Default: 30,000.
+   */
+  readonly leaseMs?: number;
+  /** How long a result is kept after the end of its task, in milliseconds; failures stay, as dead letters. Default: 3,600,000. */
+  readonly resultTtlMs?: number;
+  /** What BullMQ's keys begin with on Redis (default: `'bull'`); on PostgreSQL the schema of its tables (default: `'bullmq'`). */
+  readonly prefix?: string;
+  /**
+   * How many tasks may wait in each queue, those that are held back too. Clients on several machines that add at the same
+   * moment can exceed it by what they add. Default: Infinity.
+   */
+  readonly maxQueued?: number;
+  /** A task that has lost so many leases has failed, with `TASK_STALLED`. Default: 3. */
+  readonly maxStalls?: number;
+}
+
+const courierRules: Readonly<Record<keyof BullMQCourierOptions, courierKit.Rule>> = {
+  leaseMs: rules.positiveMs,
+  resultTtlMs: rules.durationMsOrInfinity,
+  prefix: rules.string,
+  maxQueued: rules.positiveCountOrInfinity,
+  maxStalls: rules.positiveCountOrInfinity,
+};
+
+/**
+ * Carries tasks from clients to workers on any machine, and results back, over a server. It connects when it is first
+ * asked, and again whenever it has to; while connected it keeps the process alive, until it is closed. In a thread or child
+ * it has connections of its own. Data, results and messages are JSON.
+ *
+ * Guarantees: a task that was added is delivered at least once, and settled once. Its order is that of priorities, and first
+ * in, first out inside one. Not guaranteed: exactly one delivery; the order of tasks that come back from dead workers.
+ */
+export class BullMQTaskCourier extends courierKit.CheckedCourier {
+  /**
+   * @param url `redis://` or `rediss://` (Redis 6.2 or later, Valkey, Dragonfly), or `postgres://` (PostgreSQL 15 or later).
+   * @throws TypeError or RangeError for a bad URL or option; TaskwardenError `PEER_MISSING`.
+   */
+  constructor(url: string, options: BullMQCourierOptions = {}) {
+    checkOptions(options, courierRules, 'BullMQTaskCourier');
+    const { leaseMs = 30_000, resultTtlMs = 3_600_000, prefix, maxQueued = Infinity, maxStalls = 3 } = options;
+    const stalledIntervalMs = Math.max(Math.floor(leaseMs / 4), 10);
+    // BullMQ lets one check happen in so long; the timers of all machines may tick a little earlier than that.
+    const settings = { leaseMs: Math.ceil(leaseMs), stalledIntervalMs: Math.floor(stalledIntervalMs * 0.9) };
+    const link = new Link({ leaseMs: settings.leaseMs, maxStalls }, opener(url, prefix, settings));
+    const orders = new Orders();
+    super(
+      new ClientSide(link, orders, new RoomKeeper(link, maxQueued), resultTtlMs),
+      new WorkerSide(link, orders, stalledIntervalMs),
+    );
+  }
+}
+
+function opener(url: unknown, prefix: string | undefined, settings: BackendSettings): () => Promise<Server> {
+  rules.string(url, 'the URL of BullMQTaskCourier');
+  const [scheme] = (url as string).split('://', 1);
+  switch (URL.canParse(url as string) ? scheme : undefined) {
+    case 'redis':
+    case 'rediss':
+      checkPeers('BullMQTaskCourier over Redis', ['bullmq', 'ioredis']);
+      return () => RedisServer.connect(url as string, prefix, settings);
+    case 'postgres':
+    case 'postgresql':
+      checkPeers('BullMQTaskCourier over PostgreSQL', ['bullmq', 'pg']);
+      return () => PostgresServer.connect(url as string, prefix, settings);
+    default:
+      throw new TypeError('the URL of BullMQTaskCourier must begin with redis://, rediss:// or postgres://');
+  }
+}

@@ -1,0 +1,326 @@
+/** The client side of the courier: adds tasks, cancels them, talks with their workers, and waits for their results. */
+import {
+  type AddOptions,
+  type BulkAddOptions,
+  type ClientTaskCourier,
+  type CourierNews,
+  type CourierOrder,
+  type CourierQueueInfo,
+  courierKit,
+  type DeadLetter,
+  type WaitOptions,
+} from '../../index.ts';
+import { endingMs } from './bull-queue.ts';
+import { EventReader } from './event-reader.ts';
+import {
+  canceledValue,
+  deadLetterOf,
+  errorOf,
+  jobName,
+  jobOptions,
+  makeId,
+  nonceOption,
+  resultOf,
+} from './job-format.ts';
+import { toJson } from './json.ts';
+import type { Asked, Link } from './link.ts';
+import type { Orders } from './orders.ts';
+import { pauseAfter } from './pause.ts';
+import { ResultWaits, type TaskEnd } from './result-waits.ts';
+import type { RoomKeeper } from './room-keeper.ts';
+
+const { duplicateId, resultNotReady, taskNotFound } = courierKit;
+
+/** So many dead letters are handled at a time. */
+const lettersAtOnce = 500;
+
+/** A task that is to be added. */
+interface NewTask {
+  readonly id: string;
+  readonly data: unknown;
+}
+
+interface Listening {
+  readonly waits: ResultWaits;
+  readonly reader: EventReader;
+}
+
+export class ClientSide implements ClientTaskCourier {
+  readonly #link: Link;
+  readonly #orders: Orders;
+  readonly #room: RoomKeeper;
+  readonly #resultTtlMs: number;
+  readonly #listening = new Map<string, Listening>();
+
+  constructor(link: Link, orders: Orders, room: RoomKeeper, resultTtlMs: number) {
+    this.#link = link;
+    this.#orders = orders;
+    this.#room = room;
+    this.#resultTtlMs = resultTtlMs;
+  }
+
+  async addTaskToQueue(queue: string, data: unknown, options: AddOptions): Promise<string> {
+    const id = options.id ?? makeId();
+    const task = { id, data: toJson(data, 'ARGUMENT_NOT_CLONEABLE', 'the data of the task') };
+    await this.#add(queue, [task], options, options.id !== undefined);
+    return id;
+  }
+
+  async bulkAddTasksToQueue(queue: string, data: readonly unknown[], options: BulkAddOptions): Promise<string[]> {
+    const tasks = data.map((each, n) => {
+      return { id: makeId(), data: toJson(each, 'ARGUMENT_NOT_CLONEABLE', `the data of task ${n}`) };
+    });
+    if (tasks.length > 0) await this.#add(queue, tasks, options, false);
+    return tasks.map(({ id }) => id);
+  }
+
+  /** To add a task again that was added, but of which that was not heard, changes nothing: it has the same id. */
+  async #add(queue: string, tasks: readonly NewTask[], options: AddOptions, isNamed: boolean): Promise<void> {
+    const { wait = false, signal } = options;
+    const nonce = isNamed ? crypto.randomUUID() : undefined;
+    const what =
+      tasks.length === 1 ? `task '${tasks[0]?.id}' may not have been added` : 'tasks may not have been added';
+    const put = (some: readonly NewTask[]) =>
+      this.#link.ask(queue, what, (asked) => this.#put(asked, some, options, nonce), tasks[0]?.id);
+    for (let failures = 1; ; failures += 1) {
+      signal?.throwIfAborted();
+      try {
+        return await this.#room.fill(queue, tasks, { wait, ...(signal !== undefined && { signal }) }, put);
+      } catch (error) {
+        if (!wait || !isUnreachable(error)) throw error;
+        await pauseAfter(
+          failures,
+          signal === undefined ? this.#link.signal : AbortSignal.any([signal, this.#link.signal]),
+        );
+      }
+    }
+  }
+
+  async #put({ queue }: Asked, tasks: readonly NewTask[], options: AddOptions, nonce?: string): Promise<void> {
+    const jobs = tasks.map(({ id, data }) => {
+      const opts = {
+        ...jobOptions(id, options, this.#resultTtlMs),
+        ...(nonce !== undefined && { [nonceOption]: nonce }),
+      };
+      return { name: jobName, data, opts };
+    });
+    await queue.add(jobs);
+    if (nonce === undefined) return;
+    const [{ id }] = tasks as readonly [NewTask];
+    const job = await queue.find(id);
+    // One that is gone already has ended since.
+    const own = job === undefined ? nonce : (job.opts as { readonly [nonceOption]?: string })[nonceOption];
+    if (own !== nonce) throw duplicateId(queue.name, id);
+  }
+
+  async getTaskResult<R>(queue: string, id: string): Promise<R> {
+    const end = await this.#endOf(queue, id);
+    if (end === undefined) throw resultNotReady(queue, id);
+    return end.value() as R;
+  }
+
+  async waitForTaskResult<R>(queue: string, id: string, options: WaitOptions): Promise<R> {
+    this.#link.refuseIfClosed();
+    options.signal?.throwIfAborted();
+    const { waits, reader } = this.#listen(queue);
+    // Who waits may as well wait for the server.
+    const wait = waits.wait(id, options);
+    void this.#read(queue, reader, waits);
+    return (await wait) as R;
+  }
+
+  async checkForDone(queue: string, id: string): Promise<boolean> {
+    const end = await this.#endOf(queue, id);
+    if (end?.isKnown === false) throw taskNotFound(queue, id);
+    return end !== undefined;
+  }
+
+  #endOf(queue: string, id: string): Promise<(TaskEnd & { readonly isKnown: boolean }) | undefined> {
+    return this.#link.ask(
+      queue,
+      `whether task '${id}' has ended is not known`,
+      async (asked) => {
+        const status = await asked.queue.backend.isFinished(id);
+        if (status === 0) return undefined;
+        const job = status === -1 ? undefined : await asked.queue.find(id);
+        if (job === undefined || (status === 1 && this.#isExpired(job))) {
+          return { isKnown: false, value: () => raise(taskNotFound(queue, id)) };
+        }
+        const value = status === 1 ? () => resultOf(job.returnvalue, queue, id) : () => raise(errorOf(job, queue));
+        return { isKnown: true, value };
+      },
+      id,
+    );
+  }
+
+  /** BullMQ removes results by and by, and counts their age in seconds. */
+  #isExpired({ finishedOn = 0, opts }: { finishedOn?: number; opts: { removeOnComplete?: unknown } }): boolean {
+    const { age } = (opts.removeOnComplete ?? {}) as { readonly age?: number };
+    if (age === undefined) return false;
+    return Date.now() - finishedOn > Math.min(age * 1_000, this.#resultTtlMs);
+  }
+
+  #listen(queue: string): Listening {
+    let listening = this.#listening.get(queue);
+    if (listening === undefined) {
+      const look = (id: string) => this.#endOf(queue, id);
+      const waits = new ResultWaits(queue, look, ({ event, returnvalue }, id) => {
+        if (event !== 'completed') return undefined;
+        return { value: () => resultOf(JSON.parse(returnvalue ?? 'null'), queue, id) };
+      });
+      listening = { waits, reader: new EventReader(queue, waits) };
+      this.#listening.set(queue, listening);
+    }
+    return listening;
+  }
+
+  /** Tries until it listens; then ends that came before can be seen. */
+  async #read(queue: string, reader: EventReader, waits: ResultWaits): Promise<void> {
+    if (reader.isStarted) return;
+    for (let failures = 1; !this.#link.signal.aborted && waits.isWaitedFor; failures += 1) {
+      try {
+        await this.#link.ask(queue, 'its events are not heard', ({ server }) => reader.start(server));
+        waits.lookAgain();
+        return;
+      } catch (error) {
+        if (!isUnreachable(error)) return waits.fail(error);
+        await pauseAfter(failures, this.#link.signal);
+      }
+    }
+  }
+
+  cancelTask(queue: string, id: string, reason?: unknown): Promise<boolean> {
+    return this.#link.ask(
+      queue,
+      `task '${id}' may not have been canceled`,
+      async (asked) => {
+        const { backend, claims } = asked.queue;
+        const token = crypto.randomUUID();
+        const from = await claims.seize(id, token, endingMs);
+        const job = from && (await asked.queue.find(id));
+        if (job === undefined) return false;
+        const { removeOnComplete = false } = job.opts;
+        await backend.moveToCompleted(job, canceledValue(reason), removeOnComplete, token, false);
+        if (from === 'active') await this.#orders.tellCanceled(asked.server, queue, id, reason);
+        return true;
+      },
+      id,
+    );
+  }
+
+  async tellTask(queue: string, id: string, order: CourierOrder & { kind: 'stop' | 'message' }): Promise<void> {
+    if (order.kind === 'message') toJson(order.data, 'MESSAGE_NOT_CLONEABLE', 'the message');
+    await this.#link.ask(
+      queue,
+      `what was said to task '${id}' may not be kept`,
+      async ({ server, queue: bull }) => {
+        const status = await bull.backend.isFinished(id);
+        if (status === -1) throw taskNotFound(queue, id);
+        if (status === 0) await this.#orders.tell(server, bull, id, order);
+      },
+      id,
+    );
+  }
+
+  async followTask(queue: string, id: string, hear: (news: CourierNews) => void): Promise<() => void> {
+    const { waits, reader } = this.#listen(queue);
+    const unfollow = waits.follow(id, hear);
+    try {
+      await this.#link.ask(queue, `task '${id}' can't be followed`, ({ server }) => reader.start(server), id);
+      return unfollow;
+    } catch (error) {
+      unfollow();
+      throw error;
+    }
+  }
+
+  getDeadLetters(
+    queue: string,
+    { offset = 0, max = 100 }: { readonly offset?: number; readonly max?: number },
+  ): Promise<DeadLetter[]> {
+    return this.#link.ask(queue, 'its dead letters are not known', async (asked) => {
+      const ids = await this.#deadIds(asked, offset, max);
+      const jobs = await Promise.all(ids.map((id) => asked.queue.find(id)));
+      return jobs.filter((job) => job !== undefined).map((job) => deadLetterOf(job, queue));
+    });
+  }
+
+  async #deadIds({ queue }: Asked, offset: number, max: number): Promise<string[]> {
+    const last = max === Infinity ? -1 : offset + max - 1;
+    return (await queue.backend.getRanges(['failed'], offset, last, true)).flat();
+  }
+
+  redriveTasks(queue: string, ids?: readonly string[]): Promise<number> {
+    return this.#forDeadLetters(queue, ids, 'dead letters may not have been redriven', async ({ queue: bull }, id) => {
+      const job = await bull.find(id);
+      if (job === undefined) return false;
+      await bull.claims.forgetStalls(id);
+      await bull.backend.clearLogs(id);
+      await bull.backend.retryFinishedJob(job, 'failed', { resetAttemptsMade: true, resetAttemptsStarted: true });
+      return true;
+    });
+  }
+
+  removeDeadLetters(queue: string, ids?: readonly string[]): Promise<number> {
+    return this.#forDeadLetters(queue, ids, 'dead letters may not have been removed', async ({ queue: bull }, id) => {
+      return (await bull.backend.remove(id, false)) === 1;
+    });
+  }
+
+  /** One by one, in order. Gives of how many it was true. */
+  #forDeadLetters(
+    queue: string,
+    given: readonly string[] | undefined,
+    what: string,
+    act: (asked: Asked, id: string) => Promise<boolean>,
+  ): Promise<number> {
+    return this.#link.ask(queue, what, async (asked) => {
+      let done = 0;
+      for (;;) {
+        const ids = given ?? (await this.#deadIds(asked, 0, lettersAtOnce));
+        const before = done;
+        for (const id of ids) {
+          const isDead = given === undefined || (await asked.queue.backend.isFinished(id)) === 2;
+          if (isDead && (await act(asked, id).catch(falseIfGone))) done += 1;
+        }
+        if (given !== undefined || ids.length < lettersAtOnce || done === before) return done;
+      }
+    });
+  }
+
+  getQueueInfo(queue: string): Promise<CourierQueueInfo> {
+    return this.#link.ask(queue, 'its state is not known', async ({ queue: { backend } }) => {
+      const [byPriority, states] = await Promise.all([
+        backend.getCountsPerPriority([0, 1, 2, 3]),
+        backend.getCounts(['prioritized', 'delayed', 'active', 'failed']),
+      ]);
+      const [none = 0, critical = 0, high = 0, normal = 0] = byPriority;
+      const [prioritized = 0, delayed = 0, leased = 0, deadLetters = 0] = states;
+      const low = prioritized - critical - high - normal;
+      return { waiting: { critical, high, normal: normal + none, low }, delayed, leased, deadLetters };
+    });
+  }
+
+  async close(): Promise<void> {
+    const all = [...this.#listening.values()];
+    this.#listening.clear();
+    for (const { waits } of all) waits.close();
+    await Promise.all(all.map(({ reader }) => reader.close()));
+    await this.#orders.close();
+    await this.#link.close();
+  }
+}
+
+function raise(error: unknown): never {
+  throw error;
+}
+
+export function isUnreachable(error: unknown): boolean {
+  return (error as { readonly code?: unknown } | undefined)?.code === 'COURIER_UNREACHABLE';
+}
+
+/** BullMQ's errors of jobs that are not where they were have numbers. */
+function falseIfGone(error: unknown): false {
+  if (typeof (error as { readonly code?: unknown }).code === 'number') return false;
+  throw error;
+}

@@ -1,0 +1,95 @@
+/**
+ * Reads the stream of events of a queue on a connection of its own, for all who listen. It goes on where it was when the
+ * server comes back; what the server has dropped meanwhile is lost, so whoever listens is told to look again.
+ */
+import type { IQueueBackend } from 'bullmq';
+import { pauseAfter } from './pause.ts';
+import type { Server } from './server.ts';
+
+/** The fields of an event; all are texts. */
+export interface QueueEvent {
+  readonly event: string;
+  readonly jobId?: string;
+  readonly [field: string]: string | undefined;
+}
+
+/** How long a read waits for an event, in milliseconds. */
+const readMs = 5_000;
+
+/** The event by which a reader finds its place; it means nothing to others. */
+const startEvent = 'taskwarden:reader';
+
+export interface EventListener {
+  hear(event: QueueEvent): void;
+  /** Events may have been missed. */
+  lookAgain(): void;
+}
+
+export class EventReader {
+  readonly #queue: string;
+  readonly #listener: EventListener;
+  readonly #end = new AbortController();
+  #ready: Promise<void> | undefined;
+  #backend: IQueueBackend | undefined;
+
+  constructor(queue: string, listener: EventListener) {
+    this.#queue = queue;
+    this.#listener = listener;
+  }
+
+  /** It was asked to. */
+  get isStarted(): boolean {
+    return this.#ready !== undefined;
+  }
+
+  /** Resolves when all that happens from now on is heard. Rejects if the server can't be reached; then it can be asked again. */
+  start(server: Server): Promise<void> {
+    this.#ready ??= this.#start(server).catch((error) => {
+      this.#ready = undefined;
+      throw error;
+    });
+    return this.#ready;
+  }
+
+  async #start(server: Server): Promise<void> {
+    const from = await server.backend(this.#queue).publishEvent({ event: startEvent }, mostEvents);
+    this.#backend = await server.reading(this.#queue);
+    if (this.#end.signal.aborted) await this.close();
+    else void this.#read(this.#backend, from);
+  }
+
+  async #read(backend: IQueueBackend, from: string): Promise<void> {
+    let place = from;
+    let failures = 0;
+    const { signal } = this.#end;
+    while (!signal.aborted) {
+      try {
+        const streams = await backend.readEvents(place, readMs);
+        if (failures > 0) this.#listener.lookAgain();
+        failures = 0;
+        for (const [id, fields] of (streams?.[0]?.[1] ?? []) as readonly (readonly [string, readonly string[]])[]) {
+          place = id;
+          if (!signal.aborted) this.#listener.hear(eventOf(fields));
+        }
+      } catch {
+        failures += 1;
+        await pauseAfter(failures, signal);
+      }
+    }
+  }
+
+  /** Does not wait for a server that does not answer. */
+  async close(): Promise<void> {
+    this.#end.abort();
+    await this.#backend?.disconnect().catch(() => {});
+  }
+}
+
+/** So many events are kept for readers that are slow; BullMQ's own default is 10,000. */
+export const mostEvents = 50_000;
+
+function eventOf(fields: readonly string[]): QueueEvent {
+  const event: Record<string, string> = {};
+  for (let n = 0; n < fields.length; n += 2) event[fields[n] as string] = fields[n + 1] as string;
+  return event as unknown as QueueEvent;
+}

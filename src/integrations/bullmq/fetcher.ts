@@ -1,0 +1,186 @@
+/**
+ * Fetches the jobs of one queue for all who want some, or wait for some; and gives jobs back whose lease has run out. One
+ * loop waits at the server for those who take any job. Who takes urgent ones alone must not stand in that line, because the
+ * signal for a job that he does not take would be lost to others: for those it is looked often.
+ */
+import type { IQueueBackend } from 'bullmq';
+import { courierKit, type Priority, type WaitOptions } from '../../index.ts';
+import type { BullQueue, Fetched } from './bull-queue.ts';
+import { priorityNumbers, priorityOf } from './job-format.ts';
+import { pause, pauseAfter } from './pause.ts';
+import { isAway, type Server } from './server.ts';
+
+const { courierClosed, onAbort, Timer } = courierKit;
+
+/** How long the loop waits at the server before it asks again, in milliseconds: health is told by it. */
+const blockMs = 5_000;
+
+/** How often it is looked for urgent jobs, in milliseconds. */
+const lookMs = 50;
+
+interface FetchWait {
+  readonly max: number;
+  readonly minPriority: Priority;
+  resolve(found: readonly Fetched[]): void;
+  reject(error: unknown): void;
+}
+
+export class Fetcher {
+  readonly #queue: BullQueue;
+  readonly #server: Server;
+  readonly #onAnswer: () => void;
+  readonly #waits = new Set<FetchWait>();
+  readonly #end = new AbortController();
+  #waiting: IQueueBackend | undefined;
+  #isInLine = false;
+  #isLooking = false;
+
+  /** @param onAnswer The server has answered a fetch. */
+  constructor(queue: BullQueue, server: Server, stalledIntervalMs: number, onAnswer: () => void) {
+    this.#queue = queue;
+    this.#server = server;
+    this.#onAnswer = onAnswer;
+    this.#recoverLater(stalledIntervalMs);
+  }
+
+  async fetch(max: number, minPriority: Priority): Promise<readonly Fetched[]> {
+    const found = await this.#queue.fetch(max, minPriority);
+    this.#onAnswer();
+    return found;
+  }
+
+  /** At least one; none when the time is over. A server that is away is waited for. */
+  wait(max: number, minPriority: Priority, { timeoutMs = Infinity, signal }: WaitOptions): Promise<readonly Fetched[]> {
+    return new Promise((resolve, reject) => {
+      const leave = () => {
+        this.#waits.delete(wait);
+        timer.cancel();
+        unlisten?.();
+      };
+      const wait: FetchWait = {
+        max,
+        minPriority,
+        resolve: (found) => {
+          leave();
+          resolve(found);
+        },
+        reject: (error) => {
+          leave();
+          reject(error);
+        },
+      };
+      const timer = new Timer(timeoutMs, () => wait.resolve([]));
+      const unlisten = signal && onAbort(signal, () => wait.reject(signal.reason));
+      if (signal?.aborted) {
+        wait.reject(signal.reason);
+        return;
+      }
+      this.#waits.add(wait);
+      if (minPriority === 'low') void this.#standInLine();
+      else void this.#lookOften();
+    });
+  }
+
+  #first(takesAll: boolean): FetchWait | undefined {
+    for (const wait of this.#waits) if ((wait.minPriority === 'low') === takesAll) return wait;
+    return undefined;
+  }
+
+  async #standInLine(): Promise<void> {
+    if (this.#isInLine) return;
+    this.#isInLine = true;
+    await this.#repeat(
+      () => this.#first(true),
+      async (wait) => {
+        const found = await this.fetch(wait.max, 'low');
+        if (found.length > 0) {
+          this.#deliver(found);
+          return;
+        }
+        this.#waiting ??= await this.#server.waiting(this.#queue.name);
+        if (this.#first(true) === undefined) return;
+        const untilDelayed = this.#queue.nextDelayed > 0 ? this.#queue.nextDelayed - Date.now() : blockMs;
+        await this.#waiting.waitForJob(Math.min(Math.max(untilDelayed, 1), blockMs) / 1_000);
+        this.#onAnswer();
+      },
+    );
+    this.#isInLine = false;
+    if (this.#waiting !== undefined && this.#end.signal.aborted) await closeSoon(this.#waiting);
+  }
+
+  async #lookOften(): Promise<void> {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    await this.#repeat(
+      () => this.#first(false),
+      async () => {
+        const waits = [...this.#waits].filter(({ minPriority }) => minPriority !== 'low');
+        let isFound = false;
+        for (const { max, minPriority } of waits) {
+          const found = await this.fetch(max, minPriority);
+          isFound ||= found.length > 0;
+          this.#deliver(found);
+        }
+        if (!isFound) await pause(lookMs, this.#end.signal);
+      },
+    );
+    this.#isLooking = false;
+  }
+
+  /** Tries as long as somebody waits, and pauses while the server is away. */
+  async #repeat(wanted: () => FetchWait | undefined, attempt: (wait: FetchWait) => Promise<void>): Promise<void> {
+    let failures = 0;
+    for (let wait = wanted(); wait !== undefined && !this.#end.signal.aborted; wait = wanted()) {
+      try {
+        await attempt(wait);
+        failures = 0;
+      } catch (error) {
+        if (!isAway(error)) {
+          wait.reject(error);
+        } else {
+          failures += 1;
+          await pauseAfter(failures, this.#end.signal);
+        }
+      }
+    }
+  }
+
+  /** To those who have waited longest, and take them; what nobody takes any more is given back. */
+  #deliver(found: readonly Fetched[]): void {
+    let left = found;
+    for (const wait of this.#waits) {
+      if (left.length === 0) return;
+      const isTaken = ({ job }: Fetched) =>
+        priorityNumbers[priorityOf(job.priority)] <= priorityNumbers[wait.minPriority];
+      const taken = left.filter(isTaken).slice(0, wait.max);
+      if (taken.length === 0) continue;
+      left = left.filter((each) => !taken.includes(each));
+      wait.resolve(taken);
+    }
+    for (const { job, token } of left) void this.#queue.claims.giveBack(job.id as string, token).catch(() => {}); // or its lease runs out
+  }
+
+  #recoverLater(everyMs: number): void {
+    const timer = new Timer(everyMs, () => {
+      unlisten();
+      void this.#queue
+        .recover()
+        .catch(() => {}) // a server that is away is asked again
+        .then(() => this.#recoverLater(everyMs));
+    });
+    const unlisten = onAbort(this.#end.signal, () => timer.cancel());
+    if (this.#end.signal.aborted) timer.cancel();
+  }
+
+  async close(): Promise<void> {
+    this.#end.abort();
+    for (const wait of [...this.#waits]) wait.reject(courierClosed());
+    if (this.#waiting !== undefined) await closeSoon(this.#waiting);
+  }
+}
+
+/** BullMQ waits for a blocked call, unless its connection is cut before. */
+async function closeSoon(backend: IQueueBackend): Promise<void> {
+  await backend.disconnectBlocking(false).catch(() => {});
+  await backend.close(true).catch(() => {});
+}

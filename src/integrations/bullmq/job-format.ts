@@ -1,0 +1,142 @@
+/** How tasks are written as jobs of BullMQ, so that its own tools and workers understand them, and read again. */
+import type { Job, JobsOptions } from 'bullmq';
+import {
+  type AddOptions,
+  type CourierTask,
+  courierKit,
+  type DeadLetter,
+  type Priority,
+  type Progress,
+} from '../../index.ts';
+import { fromJson, isJson } from './json.ts';
+
+const { decodeThrown, encodeThrown, taskCanceled, taskStalled } = courierKit;
+type WireThrown = courierKit.WireThrown;
+
+/** In BullMQ small numbers are urgent, and 0, which means none, is before all. */
+export const priorityNumbers: Readonly<Record<Priority, number>> = { critical: 1, high: 2, normal: 3, low: 4 };
+
+/** A job without a priority comes from a plain producer, and runs as a normal one. */
+export function priorityOf(number: number | undefined): Priority {
+  if (number === undefined || number === 0) return 'normal';
+  return number === 1 ? 'critical' : number === 2 ? 'high' : number === 3 ? 'normal' : 'low';
+}
+
+/** The name of jobs: they are told apart by their data. */
+export const jobName = 'task';
+
+/** PostgreSQL counts attempts in 32 bits. */
+const mostAttempts = 2 ** 31 - 1;
+
+/** By what the adder of a job knows that it is its own, and not one that was there. */
+export const nonceOption = 'taskwarden';
+
+export function jobOptions(id: string, options: AddOptions, resultTtlMs: number): JobsOptions {
+  const { priority = 'normal', delayMs = 0, retries = 0, retryDelayMs = 100 } = options;
+  return {
+    jobId: id,
+    priority: priorityNumbers[priority],
+    delay: Math.round(delayMs),
+    attempts: Math.min(retries + 1, mostAttempts),
+    ...(retryDelayMs > 0 && { backoff: { type: 'exponential', delay: Math.ceil(retryDelayMs), jitter: 1 } }),
+    removeOnComplete: resultTtlMs === Infinity ? false : { age: Math.ceil(resultTtlMs / 1000) },
+    removeOnFail: false,
+  };
+}
+
+export function taskOf(job: Job, queue: string, lease: string): CourierTask {
+  return {
+    id: job.id as string,
+    queue,
+    data: fromJson(job.data),
+    priority: priorityOf(job.priority),
+    attempt: job.attemptsMade + job.stalledCounter + 1,
+    timeQueued: job.timestamp,
+    lease,
+  };
+}
+
+export function deadLetterOf(job: Job, queue: string): DeadLetter {
+  const error = errorOf(job, queue);
+  const wasStalled = (error as { readonly code?: unknown } | undefined)?.code === 'TASK_STALLED';
+  return {
+    id: job.id as string,
+    data: fromJson(job.data),
+    priority: priorityOf(job.priority),
+    attempts: job.attemptsMade + job.stalledCounter - (wasStalled ? 1 : 0),
+    error,
+    timeFailed: job.finishedOn ?? job.timestamp,
+  };
+}
+
+// Errors: what people read is the message and the stack, as BullMQ has them; what else there is follows in a line of its own.
+
+const envelopeMark = '\n# taskwarden ';
+
+/** What BullMQ is to be told of a failure. */
+export function failureOf(error: unknown): Error {
+  const envelope = `${envelopeMark}${JSON.stringify(encodeThrown(error, isJson))}`;
+  const failure = new Error(error instanceof Error ? error.message : String(error));
+  failure.stack = `${error instanceof Error ? error.stack : failure.message}${envelope}`;
+  return failure;
+}
+
+/** Why a job has failed. */
+export function errorOf(job: Job, queue: string): unknown {
+  const stack = job.stacktrace?.at(-1) ?? '';
+  const mark = stack.lastIndexOf(envelopeMark);
+  if (mark >= 0) return decodeThrown(JSON.parse(stack.slice(mark + envelopeMark.length)) as WireThrown);
+  if (isStalled(job.failedReason)) return taskStalled(queue, job.id as string, job.stalledCounter);
+  const error = new Error(job.failedReason); // of a plain worker
+  if (stack !== '') error.stack = stack;
+  return error;
+}
+
+/** What BullMQ says of a job that has lost too many leases. */
+export function isStalled(reason: string | undefined): boolean {
+  return reason?.startsWith('job stalled more than') ?? false;
+}
+
+// A canceled task has ended as well as one that gave a result has, so its job is a completed one.
+
+const canceledKey = 'taskwarden:canceled';
+
+export function canceledValue(reason: unknown): object {
+  return { [canceledKey]: encodeThrown(reason, isJson) };
+}
+
+/** What a completed job gave. @throws TaskwardenError `TASK_CANCELED`. */
+export function resultOf(returnvalue: unknown, queue: string, id: string): unknown {
+  if (typeof returnvalue === 'object' && returnvalue !== null && canceledKey in returnvalue) {
+    throw taskCanceled(queue, id, decodeThrown(returnvalue[canceledKey] as WireThrown));
+  }
+  return fromJson(returnvalue);
+}
+
+// Progress: BullMQ's tools show numbers up to 100.
+
+export function progressValue({ fraction, note }: Progress): number | object {
+  return note === undefined ? fraction * 100 : { fraction, note };
+}
+
+export function progressOf(value: unknown): Progress | undefined {
+  if (typeof value === 'number') return { fraction: Math.min(Math.max(value / 100, 0), 1) };
+  const { fraction, note } = (value ?? {}) as Partial<Progress>;
+  return fraction === undefined ? undefined : { fraction, ...(note !== undefined && { note }) };
+}
+
+let latest = 0;
+let counter = 0;
+
+/** A UUID (version 7) that sorts by when it was made: jobs that are given back keep their order by it. */
+export function makeId(): string {
+  const time = Date.now();
+  counter += 1;
+  if (time > latest || counter > 0xfff) {
+    latest = Math.max(time, latest + 1);
+    counter = 0;
+  }
+  const hex = latest.toString(16).padStart(12, '0');
+  const tail = crypto.randomUUID().slice(18); // '-xxxx-xxxxxxxxxxxx' with the variant
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-7${counter.toString(16).padStart(3, '0')}${tail}`;
+}

@@ -1,0 +1,57 @@
+/** What jobs carry is JSON: data that it would lose or change is refused, and says where it is. */
+import { type ErrorCode, TaskwardenError } from '../../index.ts';
+
+/** Stands for what a server would take for nothing at all. */
+const boxKey = 'taskwarden:value';
+
+/**
+ * What is to be stored for a value. Dates become texts, fields that are undefined are left out, and undefined in an array
+ * becomes null, as JSON does it.
+ * @throws TaskwardenError with `code`, if JSON would lose more.
+ */
+export function toJson(value: unknown, code: ErrorCode, what: string): unknown {
+  const problem = problemOf(value, '', []);
+  if (problem !== undefined) {
+    throw new TaskwardenError(code, `${what} can't be carried as JSON: ${problem}; send plain data, or a path to it`);
+  }
+  return value === null || value === undefined ? { [boxKey]: null } : value;
+}
+
+export function fromJson(stored: unknown): unknown {
+  const isBox = typeof stored === 'object' && stored !== null && boxKey in stored;
+  return isBox ? (stored as Record<string, unknown>)[boxKey] : stored;
+}
+
+export function isJson(value: unknown): boolean {
+  return problemOf(value, '', []) === undefined;
+}
+
+function problemOf(value: unknown, path: string, above: readonly object[]): string | undefined {
+  const at = path === '' ? 'it' : path.replace(/^\./, '');
+  switch (typeof value) {
+    case 'function':
+    case 'symbol':
+    case 'bigint':
+      return `${at} is a ${typeof value}`;
+    case 'number':
+      return Number.isFinite(value) ? undefined : `${at} is ${value}`;
+    case 'object':
+      return value === null ? undefined : problemOfObject(value, at, path, above);
+    default:
+      return undefined;
+  }
+}
+
+function problemOfObject(value: object, at: string, path: string, above: readonly object[]): string | undefined {
+  if (above.includes(value)) return `${at} contains itself`;
+  const kind = Object.prototype.toString.call(value).slice('[object '.length, -1);
+  const isPlain = kind === 'Object' || kind === 'Array';
+  if (!isPlain && (ArrayBuffer.isView(value) || !('toJSON' in value))) return `${at} is of class ${kind}`;
+  if ('toJSON' in value) return undefined;
+  const inside = [...above, value];
+  for (const [key, field] of Object.entries(value)) {
+    const problem = problemOf(field, Array.isArray(value) ? `${path}[${key}]` : `${path}.${key}`, inside);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}

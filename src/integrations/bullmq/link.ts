@@ -1,0 +1,85 @@
+/**
+ * A courier's link to its server: connected at the first call, and again after a call has found the server away. Each call
+ * fails fast then; who would rather wait tries again.
+ */
+import { courierKit } from '../../index.ts';
+import { BullQueue, type QueueLimits } from './bull-queue.ts';
+import { isAway, type Server } from './server.ts';
+
+const { courierClosed, courierUnreachable } = courierKit;
+
+/** A server, and one of its queues. */
+export interface Asked {
+  readonly server: Server;
+  readonly queue: BullQueue;
+}
+
+export class Link {
+  readonly limits: QueueLimits;
+  readonly #open: () => Promise<Server>;
+  readonly #end = new AbortController();
+  #server: Promise<Server> | undefined;
+  readonly #queues = new Map<string, BullQueue>();
+
+  constructor(limits: QueueLimits, open: () => Promise<Server>) {
+    this.limits = limits;
+    this.#open = open;
+  }
+
+  /** Aborts when the courier is closed. */
+  get signal(): AbortSignal {
+    return this.#end.signal;
+  }
+
+  refuseIfClosed(): void {
+    if (this.#end.signal.aborted) throw courierClosed();
+  }
+
+  /**
+   * @param what Is said if the server is away.
+   * @throws TaskwardenError `COURIER_UNREACHABLE` or `COURIER_CLOSED`.
+   */
+  async ask<R>(queue: string, what: string, call: (asked: Asked) => Promise<R>, taskId?: string): Promise<R> {
+    this.refuseIfClosed();
+    let server: Server | undefined;
+    try {
+      server = await this.#connect();
+      return await call({ server, queue: this.#queueOf(server, queue) });
+    } catch (error) {
+      this.refuseIfClosed();
+      if (!isAway(error)) throw error;
+      if (/timed out|timeout/i.test((error as Error).message)) server?.reconnect();
+      throw courierUnreachable(what, error, taskId);
+    }
+  }
+
+  async #connect(): Promise<Server> {
+    this.#server ??= this.#open();
+    try {
+      const server = await this.#server;
+      this.refuseIfClosed();
+      return server;
+    } catch (error) {
+      this.#server = undefined;
+      throw error;
+    }
+  }
+
+  #queueOf(server: Server, name: string): BullQueue {
+    let queue = this.#queues.get(name);
+    if (queue === undefined) {
+      queue = new BullQueue(server, name, this.limits);
+      this.#queues.set(name, queue);
+      void queue.keepEvents().catch(() => {}); // fewer are kept then
+    }
+    return queue;
+  }
+
+  /** Does not wait for a server that does not answer. */
+  async close(): Promise<void> {
+    if (this.#end.signal.aborted) return;
+    this.#end.abort();
+    const server = await this.#server?.catch(() => undefined);
+    await server?.close();
+  }
+}

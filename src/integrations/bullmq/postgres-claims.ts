@@ -1,0 +1,111 @@
+/** Claims on PostgreSQL: statements over BullMQ's tables. Each is atomic, and leaves a queue as BullMQ's own would. */
+import type { Pool, PoolClient } from 'pg';
+import type { Claims, TakenFrom } from './server.ts';
+
+const seize = `
+WITH before AS (
+  SELECT id, state FROM job
+   WHERE queue = $1 AND id = $2 AND state IN ('waiting', 'delayed', 'active') FOR UPDATE
+), taken AS (
+  UPDATE job SET state = 'active', lock_token = $3, locked_until_ms = $5::bigint + $4::bigint, processed_at_ms = $5::bigint
+    FROM before WHERE job.queue = $1 AND job.id = before.id RETURNING before.state AS state
+)
+SELECT CASE WHEN state = 'active' THEN 'active' ELSE 'waiting' END AS taken_from FROM taken`;
+
+const claim = `
+WITH next AS (
+  SELECT id, priority, seq FROM job
+   WHERE queue = $1 AND (state = 'waiting' OR (state = 'delayed' AND process_at_ms <= $6::bigint))
+     AND priority <= $2 AND (priority > 0 OR $2 >= $3)
+     AND NOT EXISTS (SELECT 1 FROM meta WHERE queue = $1 AND field = 'paused' AND value = '1')
+   ORDER BY priority, seq LIMIT cardinality($4::text[]) FOR UPDATE SKIP LOCKED
+), numbered AS (
+  SELECT id, row_number() OVER (ORDER BY priority, seq) AS place FROM next
+), taken AS (
+  UPDATE job SET state = 'active', delay_ms = 0, lock_token = ($4::text[])[place], locked_until_ms = $6::bigint + $5::bigint,
+                 processed_at_ms = $6::bigint, attempts_started = attempts_started + 1
+    FROM numbered WHERE job.queue = $1 AND job.id = numbered.id RETURNING job.id, place
+)
+SELECT id, publish_event($1, 'active', jsonb_build_object('jobId', id, 'prev', 'waiting')) FROM taken ORDER BY place`;
+
+const keepPlace = 'UPDATE job SET seq = $3 WHERE queue = $1 AND id = $2';
+
+/** BullMQ counts them in 32 bits; how many are too many is for the courier to say. */
+export const mostStalls: number = 2 ** 31 - 1;
+
+export class PostgresClaims implements Claims {
+  readonly #pool: Pool;
+  readonly #queue: string;
+  readonly #normal: number;
+  readonly #stalledIntervalMs: number;
+
+  /** @param normal The priority number of jobs that are as urgent as those without one. */
+  constructor(pool: Pool, queue: string, normal: number, stalledIntervalMs: number) {
+    this.#pool = pool;
+    this.#queue = queue;
+    this.#normal = normal;
+    this.#stalledIntervalMs = stalledIntervalMs;
+  }
+
+  async seize(id: string, token: string, lockMs: number): Promise<TakenFrom | undefined> {
+    const { rows } = await this.#pool.query(seize, [this.#queue, id, token, lockMs, Date.now()]);
+    return rows[0]?.taken_from;
+  }
+
+  async claim(maxPriority: number, tokens: readonly string[], lockMs: number): Promise<string[]> {
+    const values = [this.#queue, maxPriority, this.#normal, tokens, lockMs, Date.now()];
+    const { rows } = await this.#pool.query(claim, values);
+    return rows.map(({ id }) => id as string);
+  }
+
+  async withLogs(ids: readonly string[]): Promise<string[]> {
+    const text = 'SELECT DISTINCT job_id FROM job_log WHERE queue = $1 AND job_id = ANY($2::text[])';
+    const { rows } = await this.#pool.query(text, [this.#queue, ids]);
+    return rows.map(({ job_id }) => job_id as string);
+  }
+
+  async forgetStalls(id: string): Promise<void> {
+    await this.#pool.query('UPDATE job SET stalled_count = 0 WHERE queue = $1 AND id = $2', [this.#queue, id]);
+  }
+
+  /** It keeps its place: BullMQ would give it a new one. */
+  giveBack(id: string, token: string): Promise<boolean> {
+    return this.#together(async (client) => {
+      const held = `SELECT seq FROM job WHERE queue = $1 AND id = $2 AND lock_token = $3 AND state = 'active' FOR UPDATE`;
+      const { rows } = await client.query(held, [this.#queue, id, token]);
+      if (rows.length === 0) return false;
+      await client.query('SELECT move_active_to_wait($1, $2, $3, $4)', [this.#queue, id, token, Date.now()]);
+      await client.query(keepPlace, [this.#queue, id, rows[0].seq]);
+      return true;
+    });
+  }
+
+  giveBackStalled(): Promise<string[]> {
+    return this.#together(async (client) => {
+      const active = `SELECT id, seq FROM job WHERE queue = $1 AND state = 'active' FOR UPDATE SKIP LOCKED`;
+      const places = new Map((await client.query(active, [this.#queue])).rows.map(({ id, seq }) => [id, seq]));
+      const moved = 'SELECT id FROM move_stalled_jobs_to_wait($1, $2, $3, $4) AS stalled(id)';
+      const { rows } = await client.query(moved, [this.#queue, mostStalls, Date.now(), this.#stalledIntervalMs]);
+      for (const { id } of rows) {
+        if (places.has(id)) await client.query(keepPlace, [this.#queue, id, places.get(id)]);
+      }
+      return rows.map(({ id }) => id as string);
+    });
+  }
+
+  async #together<R>(act: (client: PoolClient) => Promise<R>): Promise<R> {
+    const client = await this.#pool.connect();
+    let problem: Error | undefined;
+    try {
+      await client.query('BEGIN');
+      const result = await act(client);
+      await client.query('COMMIT');
+      return result;
+    } catch (error) {
+      problem = error as Error;
+      throw error;
+    } finally {
+      client.release(problem); // a connection that failed is closed, and with it what it had begun
+    }
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * A PostgreSQL. BullMQ's tables are made in a schema of their own, when they are not there. A pool serves the calls that are
+ * to be answered at once; what waits or reads has a connection of its own, too.
+ */
+import type { IQueueBackend, PostgresConnectionOptions, QueueBaseOptions } from 'bullmq';
+import type { Pool } from 'pg';
+import { priorityNumbers } from './job-format.ts';
+import { loadBullMq, loadPg } from './peers.ts';
+import { PostgresClaims } from './postgres-claims.ts';
+import { answerMs, type BackendSettings, type Claims, type Server } from './server.ts';
+
+/** As BullMQ's own. */
+const defaultSchema = 'bullmq';
+
+/** Connections for calls that are answered at once. */
+const poolSize = 8;
+
+export class PostgresServer implements Server {
+  readonly #url: string;
+  readonly #schema: string;
+  readonly #settings: BackendSettings;
+  readonly #pool: Pool;
+  readonly #shared: IQueueBackend;
+
+  /** @throws what the connection, or the making of the tables, fails with. */
+  static async connect(url: string, prefix: string | undefined, settings: BackendSettings): Promise<PostgresServer> {
+    const schema = prefix ?? defaultSchema;
+    const { Pool } = loadPg();
+    const { quoteSchemaName, runMigrations } = loadBullMq();
+    const options = `-c search_path=${quoteSchemaName(schema)}`;
+    const pool = new Pool({ ...connectionTo(url), max: 2, options });
+    pool.on('error', () => {}); // of a connection that was idle: the next query makes a new one
+    try {
+      const client = await pool.connect();
+      try {
+        await runMigrations(client, schema);
+      } finally {
+        client.release();
+      }
+      const server = new PostgresServer(url, schema, settings, pool);
+      await server.#shared.waitUntilReady();
+      return server;
+    } catch (error) {
+      await pool.end();
+      throw error;
+    }
+  }
+
+  private constructor(url: string, schema: string, settings: BackendSettings, pool: Pool) {
+    this.#url = url;
+    this.#schema = schema;
+    this.#settings = settings;
+    this.#pool = pool;
+    this.#shared = this.#build('taskwarden', poolSize);
+  }
+
+  #build(queue: string, max: number, withBlockingConnection = false): IQueueBackend {
+    const connection: PostgresConnectionOptions = { ...connectionTo(this.#url), schema: this.#schema, max };
+    const options = {
+      connection,
+      lockDuration: this.#settings.leaseMs,
+    } as unknown as QueueBaseOptions<PostgresConnectionOptions>;
+    const backend = loadBullMq().createPostgresBackend(queue, options, { withBlockingConnection });
+    backend.on('error', () => {});
+    return backend;
+  }
+
+  backend(queue: string): IQueueBackend {
+    return this.#shared.forQueue(queue);
+  }
+
+  async waiting(queue: string): Promise<IQueueBackend> {
+    return this.#ready(this.#build(queue, 1, true));
+  }
+
+  async reading(queue: string): Promise<IQueueBackend> {
+    return this.#ready(this.#build(queue, 1));
+  }
+
+  /** A backend that could not connect at first never does. */
+  async #ready(backend: IQueueBackend): Promise<IQueueBackend> {
+    try {
+      await backend.waitUntilReady();
+      return backend;
+    } catch (error) {
+      await backend.close().catch(() => {});
+      throw error;
+    }
+  }
+
+  claims(queue: string): Claims {
+    return new PostgresClaims(this.#pool, queue, priorityNumbers.normal, this.#settings.stalledIntervalMs);
+  }
+
+  reconnect(): void {
+    // A query that is not answered ends its connection, and the pool makes another.
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled([this.#shared.close(), this.#pool.end()]);
+  }
+}
+
+function connectionTo(url: string) {
+  return {
+    connectionString: url,
+    keepAlive: true,
+    connectionTimeoutMillis: answerMs,
+    query_timeout: answerMs,
+  };
+}

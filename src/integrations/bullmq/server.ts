@@ -1,0 +1,64 @@
+/** What couriers need of a server beside BullMQ's own calls; Redis and PostgreSQL each have theirs. */
+import type { IQueueBackend } from 'bullmq';
+
+/** Where a job was taken from. */
+export type TakenFrom = 'waiting' | 'active';
+
+/** What BullMQ has no call for: to take a certain job, and those above a priority. */
+export interface Claims {
+  /**
+   * Takes a job, from where it waits or from who has it, who then can't end it any more. Undefined if it has ended, or is
+   * not known.
+   */
+  seize(id: string, token: string, lockMs: number): Promise<TakenFrom | undefined>;
+  /**
+   * Takes those that are first among those of a priority number up to `maxPriority` (small numbers are urgent), one for
+   * each token. Gives their ids.
+   */
+  claim(maxPriority: number, tokens: readonly string[], lockMs: number): Promise<string[]>;
+  /** Which of these jobs have log lines. */
+  withLogs(ids: readonly string[]): Promise<string[]>;
+  /** Lets a job that has failed be as if it had lost no lease. */
+  forgetStalls(id: string): Promise<void>;
+  /** Gives a job back, before those that wait. False if it was not held with that token. */
+  giveBack(id: string, token: string): Promise<boolean>;
+  /** Gives back the jobs whose lock has run out, before those that wait. Gives their ids. */
+  giveBackStalled(): Promise<string[]>;
+}
+
+export interface BackendSettings {
+  readonly leaseMs: number;
+  /** How often all machines together look for leases that have run out, in milliseconds. */
+  readonly stalledIntervalMs: number;
+}
+
+/** A server that is connected. Its backends connect by themselves again when it comes back. */
+export interface Server {
+  /** For calls that are answered at once. All queues share its connection. */
+  backend(queue: string): IQueueBackend;
+  /** To wait for jobs, and nothing else. */
+  waiting(queue: string): Promise<IQueueBackend>;
+  /** To read events, and nothing else. */
+  reading(queue: string): Promise<IQueueBackend>;
+  claims(queue: string): Claims;
+  /** Some call was not answered in time: the connection may be dead without having been closed. */
+  reconnect(): void;
+  close(): Promise<void>;
+}
+
+/** How long the server may take for an answer, in milliseconds. */
+export const answerMs = 5_000;
+
+/** How long the pauses between tries to reach a server grow, in milliseconds. */
+export const longestPauseMs = 2_000;
+
+/** Whether an error says that the server was not reached or did not answer, and not that it refused something. */
+export function isAway(error: unknown): boolean {
+  if (!(error instanceof Error) || error instanceof TypeError || error instanceof RangeError) return false;
+  const { name, message } = error;
+  const { code } = error as { readonly code?: unknown };
+  if (name === 'TaskwardenError' || typeof code === 'number') return false; // BullMQ's are numbers
+  if (name === 'ReplyError') return /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|UNKILLABLE)/.test(message);
+  if (name === 'error' && typeof code === 'string') return /^(08|57P|53)/.test(code); // of PostgreSQL, with its SQLSTATE
+  return !message.startsWith('BullMQ:');
+}
