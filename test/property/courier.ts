@@ -15,6 +15,8 @@ export interface CourierToTry {
   readonly loseLeases: () => Promise<void>;
   /** Returns when no task is held back, all pauses being 0. */
   readonly letRetry: () => Promise<void>;
+  /** What comes back from a worker has the place that it had; else it is before all others, by when it was added. Default: true. */
+  readonly keepsPlaces?: boolean;
 }
 
 const urgency: readonly Priority[] = ['critical', 'high', 'normal', 'low'];
@@ -98,6 +100,12 @@ class CourierTrial {
     task.state = 'waiting';
   }
 
+  /** Back from a worker. */
+  #toPlace(task: ModelTask): void {
+    if (this.#tried.keepsPlaces === false) task.place = this.#tasks.indexOf(task) - 1e9;
+    task.state = 'waiting';
+  }
+
   #let(task: ModelTask): CourierTask {
     const { delivered } = task;
     if (delivered === undefined) throw new Error('the model is wrong');
@@ -145,7 +153,7 @@ class CourierTrial {
           this.#let(task);
           task.stalls += 1;
           if (task.stalls === this.#tried.maxStalls) this.#end(task, 'dead', 'TASK_STALLED');
-          else task.state = 'waiting';
+          else this.#toPlace(task);
         }
         break;
       case 'redrive': {
@@ -195,7 +203,7 @@ class CourierTrial {
     } else if (how === 'release') {
       await this.#courier.releaseTask(queue, delivered);
       task.attempts -= 1;
-      task.state = 'waiting';
+      this.#toPlace(task);
     } else {
       await this.#courier.returnTaskError(queue, delivered, new Error(`error ${task.id}`));
       task.failures += 1;

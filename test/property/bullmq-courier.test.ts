@@ -1,0 +1,89 @@
+/** BullMQTaskCourier against the model of couriers, on a real Redis and a real PostgreSQL. */
+import fc from 'fast-check';
+import { Redis } from 'ioredis';
+import pg from 'pg';
+import { BullMQTaskCourier } from 'taskwarden/bullmq';
+import { describe, it } from 'vitest';
+import { BullQueue } from '../../src/integrations/bullmq/bull-queue.ts';
+import { PostgresServer } from '../../src/integrations/bullmq/postgres-server.ts';
+import { RedisServer } from '../../src/integrations/bullmq/redis-server.ts';
+import type { Server } from '../../src/integrations/bullmq/server.ts';
+import { startPostgres } from '../servers/postgres.ts';
+import { startRedis } from '../servers/redis.ts';
+import { type CourierToTry, courierSteps, tryCourier } from './courier.ts';
+
+const longMs = 600_000;
+const settings = { leaseMs: longMs, stalledIntervalMs: 1 };
+
+/** All leases of the queue run out. */
+async function loseLeases(queue: BullQueue, expire: () => Promise<unknown>): Promise<void> {
+  await expire();
+  await queue.recover(); // what it finds active, it marks, and takes it the next time
+  await new Promise((resolve) => setTimeout(resolve, 2)); // as often as that it looks
+  await queue.recover();
+}
+
+async function tryOn(
+  url: string,
+  connect: (prefix: string) => Promise<Server>,
+  expire: (prefix: string) => Promise<unknown>,
+  numRuns: number,
+  more: Pick<CourierToTry, 'keepsPlaces'>,
+): Promise<void> {
+  let runs = 0;
+  await fc.assert(
+    fc.asyncProperty(courierSteps, fc.integer({ min: 1, max: 3 }), async (steps, maxStalls) => {
+      runs += 1;
+      const prefix = `run${runs}`;
+      const courier = new BullMQTaskCourier(url, { prefix, leaseMs: longMs, maxStalls });
+      const server = await connect(prefix);
+      const queue = new BullQueue(server, 'tried', { leaseMs: longMs, maxStalls });
+      try {
+        const tried = {
+          courier,
+          maxStalls,
+          loseLeases: () => loseLeases(queue, () => expire(prefix)),
+          letRetry: async () => {},
+          ...more,
+        };
+        await tryCourier(tried, steps);
+      } finally {
+        await courier.close();
+        await server.close();
+      }
+    }),
+    { numRuns, endOnFailure: true },
+  );
+}
+
+describe('loses nothing, settles nothing twice, and delivers in order', () => {
+  it('on Redis', { timeout: 120_000 }, async () => {
+    const server = await startRedis();
+    const { url } = server;
+    const redis = new Redis(url);
+    const expire = async (prefix: string) => {
+      const locks = await redis.keys(`${prefix}:*:lock`);
+      if (locks.length > 0) await redis.del(...locks);
+    };
+    try {
+      await tryOn(url, (prefix) => RedisServer.connect(url, prefix, settings), expire, 200, { keepsPlaces: false });
+    } finally {
+      redis.disconnect();
+      await server.stop();
+    }
+  });
+
+  it('on PostgreSQL', { timeout: 120_000 }, async () => {
+    const server = await startPostgres();
+    const { url } = server;
+    const pool = new pg.Pool({ connectionString: url });
+    const expire = (prefix: string) =>
+      pool.query(`UPDATE ${prefix}.job SET locked_until_ms = 0 WHERE state = 'active'`);
+    try {
+      await tryOn(url, (prefix) => PostgresServer.connect(url, prefix, settings), expire, 25, {});
+    } finally {
+      await pool.end();
+      await server.stop();
+    }
+  });
+});
