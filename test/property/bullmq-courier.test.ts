@@ -15,12 +15,11 @@ import { type CourierToTry, courierSteps, tryCourier } from './courier.ts';
 const longMs = 600_000;
 const settings = { leaseMs: longMs, stalledIntervalMs: 1 };
 
-/** All leases of the queue run out. */
+/** All leases of the queue run out: what is found active is marked, and taken back the next time. */
 async function loseLeases(queue: BullQueue, expire: () => Promise<unknown>): Promise<void> {
   await expire();
-  await queue.recover(); // what it finds active, it marks, and takes it the next time
-  await new Promise((resolve) => setTimeout(resolve, 2)); // as often as that it looks
-  await queue.recover();
+  do await queue.recover();
+  while ((await queue.backend.getCounts(['active']))[0] !== 0);
 }
 
 async function tryOn(
