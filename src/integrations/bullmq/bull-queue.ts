@@ -71,9 +71,11 @@ export class BullQueue {
       counts.reduce((sum, count) => sum + count, 0),
     );
     const rest = await Promise.all(Array.from({ length: more }, () => this.#next()));
-    const found = [first, ...rest.filter((each) => each !== undefined)];
-    // Side by side, PostgreSQL gives them in any order.
-    return found.sort((a, b) => a.job.priority - b.job.priority || (placeOf(a.job) < placeOf(b.job) ? -1 : 1));
+    if (more === 0) return [first];
+    const found = new Map<string, Fetched>();
+    for (const each of [first, ...rest]) if (each !== undefined) found.set(each.job.id as string, each);
+    const ids = await this.claims.inOrder([...found.keys()]);
+    return ids.map((id) => found.get(id)).filter((each) => each !== undefined);
   }
 
   async #next(): Promise<Fetched | undefined> {
@@ -132,9 +134,4 @@ export class BullQueue {
     if (stalled.stack !== undefined) failure.stack = stalled.stack;
     await job.moveToFailed(failure, token, false);
   }
-}
-
-/** Where it stands among those of its priority. */
-function placeOf(job: Job): string {
-  return `${String(job.timestamp).padStart(16, '0')} ${job.id}`;
 }

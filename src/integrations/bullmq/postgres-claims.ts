@@ -58,6 +58,12 @@ export class PostgresClaims implements Claims {
     return rows.map(({ id }) => id as string);
   }
 
+  async inOrder(ids: readonly string[]): Promise<readonly string[]> {
+    const text = 'SELECT id FROM job WHERE queue = $1 AND id = ANY($2::text[]) ORDER BY priority, seq';
+    const { rows } = await this.#pool.query(text, [this.#queue, ids]);
+    return rows.map(({ id }) => id as string);
+  }
+
   async withLogs(ids: readonly string[]): Promise<string[]> {
     const text = 'SELECT DISTINCT job_id FROM job_log WHERE queue = $1 AND job_id = ANY($2::text[])';
     const { rows } = await this.#pool.query(text, [this.#queue, ids]);

@@ -88,6 +88,11 @@ export class RedisClaims implements Claims {
     return (await this.#redis.eval(claim, keys.length, ...keys, ...args)) as string[];
   }
 
+  /** Redis does one after the other, in the order in which it is asked. */
+  async inOrder(ids: readonly string[]): Promise<readonly string[]> {
+    return ids;
+  }
+
   async withLogs(ids: readonly string[]): Promise<string[]> {
     const keys = ids.map((id) => this.#key(`${id}:logs`));
     if ((await this.#redis.exists(...keys)) === 0) return [];

@@ -16,6 +16,8 @@ export interface Claims {
    * each token. Gives their ids.
    */
   claim(maxPriority: number, tokens: readonly string[], lockMs: number): Promise<string[]>;
+  /** The order in which jobs stood that were fetched side by side. */
+  inOrder(ids: readonly string[]): Promise<readonly string[]>;
   /** Which of these jobs have log lines. */
   withLogs(ids: readonly string[]): Promise<string[]>;
   /** Lets a job that has failed be as if it had lost no lease. */
