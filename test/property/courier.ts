@@ -216,12 +216,12 @@ class CourierTrial {
   async #comeLate(pick: number): Promise<void> {
     const task = this.#late[pick % this.#late.length];
     if (task === undefined) return;
-    for (const late of [
-      this.#courier.returnTaskResult(queue, task, 'late'),
-      this.#courier.returnTaskError(queue, task, new Error('late')),
-      this.#courier.releaseTask(queue, task),
+    for (const comeLate of [
+      () => this.#courier.returnTaskResult(queue, task, 'late'),
+      () => this.#courier.returnTaskError(queue, task, new Error('late')),
+      () => this.#courier.releaseTask(queue, task),
     ]) {
-      await expect(late).rejects.toMatchObject({ code: 'LEASE_LOST' });
+      await expect(comeLate()).rejects.toMatchObject({ code: 'LEASE_LOST' });
     }
   }
 
