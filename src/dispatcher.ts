@@ -82,7 +82,9 @@ export class Dispatcher implements LaneListener<Task> {
       lendTo: (task) => this.slots.lendTo(task),
       resume: (parent) => {
         const { pool, lane } = this.#places().of(parent.type);
-        if (lane.resume(parent)) pool.reclaim();
+        if (!lane.resume(parent)) return;
+        pool.reclaim();
+        this.#waiting.less();
       },
     });
   }

@@ -35,7 +35,7 @@ export {
   TaskSupervisor,
   taskSupervisor,
 } from './supervisor.ts';
-export type { HostPoolInfo, ModuleInfo, PoolInfo, SupervisorInfo } from './supervisor-info.ts';
+export type { HostPoolInfo, ModuleInfo, PoolInfo, SupervisorInfo, WorkerInfo } from './supervisor-info.ts';
 export type { PoolOptions, ProcessOptions, SupervisorOptions, ThreadOptions } from './supervisor-options.ts';
 export {
   type BackgroundTask,

@@ -17,6 +17,16 @@ export class KeepAlive {
     if (this.#holds === 0) this.#timer?.unref();
   }
 
+  /** Holds until what is waited for has come, or failed. */
+  async during(wait: () => Promise<void>): Promise<void> {
+    this.hold();
+    try {
+      await wait();
+    } finally {
+      this.release();
+    }
+  }
+
   /** For the end: nothing is left, not even the timer that does nothing. */
   close(): void {
     this.#isClosed = true;

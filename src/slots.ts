@@ -10,7 +10,7 @@ import type { Task } from './task/task.ts';
 
 export class Slots {
   readonly #places: () => Places;
-  /** Hears that fewer may wait. */
+  /** Hears that fewer may wait, and that slots or places were taken, or came free. */
   readonly #onLess: () => void;
   readonly batcher: Batcher = new Batcher();
   /** Those that have a slot, and are handed over in a moment. */
@@ -87,6 +87,7 @@ export class Slots {
       const next = this.#nextOf(bulkhead).filter((task) => this.#letGo(task)); // all, before anything is taken
       for (const pool of new Set(next.map(({ type }) => this.#places().of(type).pool))) this.take(pool);
     }
+    if (bulkhead !== undefined) this.#onLess();
     for (const lender of this.#lenders) {
       this.#lenders.delete(lender);
       if ((lender.bulkhead?.waiting ?? 0) > 0) this.#lendAgain(lender);

@@ -3,6 +3,7 @@ import { type PoolLimits, type Priority, type PriorityPool, priorities } from '.
 import type { SupervisorState } from './supervisor.ts';
 import type { EndReason } from './task/info.ts';
 import type { Task } from './task/task.ts';
+import type { WorkerState } from './workers/background-worker.ts';
 
 export interface PoolInfo {
   readonly poolSize: number;
@@ -42,6 +43,19 @@ export interface SupervisorInfo {
   readonly loop: PoolInfo;
   /** By name. */
   readonly modules: Readonly<Record<string, ModuleInfo>>;
+  /** The background workers that are active, in the order in which they were started. */
+  readonly workers: readonly WorkerInfo[];
+}
+
+export interface WorkerInfo {
+  readonly name: string;
+  readonly state: WorkerState;
+  /** When its last run was submitted, in epoch milliseconds. */
+  readonly lastExecuted: number | undefined;
+  /** Of a queue worker: when its courier last answered a fetch, though it had nothing, in epoch milliseconds. */
+  readonly timeFetched?: number | undefined;
+  /** Of a queue worker: how many items it has. */
+  readonly inHand?: number;
 }
 
 export interface ModuleInfo {
@@ -58,6 +72,12 @@ export function moduleInfo(modules: Iterable<ModuleInfo & { readonly name: strin
     { maxWorkers, running, waiting },
   ]);
   return Object.fromEntries(entries);
+}
+
+export function workersInfo(workers: Iterable<WorkerInfo>): readonly WorkerInfo[] {
+  return [...workers].map(({ name, state, lastExecuted, timeFetched, inHand }) => {
+    return { name, state, lastExecuted, ...(inHand !== undefined && { timeFetched, inHand }) };
+  });
 }
 
 export function poolInfo(pool: PriorityPool<Task>, { poolSize, reserveNormal, reserveHigh }: PoolLimits): PoolInfo {

@@ -12,7 +12,6 @@ import { TaskwardenError } from './errors.ts';
 import { type EventName, type StopReport, SupervisorEmitter } from './events.ts';
 import { Intake } from './intake.ts';
 import { KeepAlive } from './keep-alive.ts';
-
 import { Ledger } from './ledger.ts';
 import { describe, type Logger, safeLogger } from './logger.ts';
 import { Modules } from './modules.ts';
@@ -20,6 +19,7 @@ import { checkOptions, oneOf, rules } from './options.ts';
 import { Places } from './places.ts';
 import { type ScheduleOptions, Schedules, type TaskSchedule } from './schedules.ts';
 import { Capacity } from './scheduling/capacity.ts';
+import { Openings } from './scheduling/openings.ts';
 import { type Priority, priorities } from './scheduling/priority-pool.ts';
 import { WaitWatch } from './scheduling/wait-watch.ts';
 import { Shutdown, type StopOptions, stopRules } from './shutdown.ts';
@@ -34,7 +34,7 @@ import { inertPromise, isHost, isInert } from './task/inert.ts';
 import { matching, type TaskFilter, type TaskInfo } from './task/info.ts';
 import { type PutOptions, prepareCall } from './task/target.ts';
 import type { Task } from './task/task.ts';
-import type { ResolvedTaskOptions, TaskResult, TaskSubmitter, TaskYield } from './task/task-options.ts';
+import type { ResolvedTaskOptions, TaskResult, TaskSubmitter, TaskType, TaskYield } from './task/task-options.ts';
 import { TaskTable } from './task/task-table.ts';
 import type { ModuleOptions, TaskModule } from './task-module.ts';
 import type { BackgroundWorker, WorkerPost } from './workers/background-worker.ts';
@@ -72,6 +72,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
   readonly #shutdown: Shutdown;
   readonly #watch: WaitWatch<Task>;
   readonly #capacity: Capacity;
+  readonly #openings = new Openings((type: TaskType) => this.#places.of(type).pool);
   readonly #modules = new Modules(this, (bulkhead) => this.#dispatcher.slots.reopen(bulkhead));
   readonly #roster = new Roster(this.#keepAlive);
   readonly #schedules = new Schedules(this, this.#keepAlive);
@@ -97,7 +98,10 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
       waiting: {
         more: (task) => this.#watch.watch(task.queuedAt),
         back: () => this.#watch.watchAnew(),
-        less: () => this.#capacity.offer(),
+        less: () => {
+          this.#capacity.offer();
+          this.#openings.changed();
+        },
       },
       submit: (parent, word) => this.#intake.submitChild(parent, word),
     });
@@ -186,7 +190,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
 
   async #awaitHosts(): Promise<this> {
     this.start();
-    await this.#whileAlive(() => this.#places.ready());
+    await this.#keepAlive.during(() => this.#places.ready());
     if (this.#state !== 'running') throw this.#stoppedError('its threads and children are gone');
     return this;
   }
@@ -196,16 +200,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
    * idle. No task is lost, or waits for it. Resolves when all are replaced. Rejects with `LANE_BROKEN`.
    */
   recycle(): Promise<void> {
-    return isInert() ? inertPromise() : this.#whileAlive(() => this.#places.recycle());
-  }
-
-  async #whileAlive(wait: () => Promise<void>): Promise<void> {
-    this.#keepAlive.hold();
-    try {
-      await wait();
-    } finally {
-      this.#keepAlive.release();
-    }
+    return isInert() ? inertPromise() : this.#keepAlive.during(() => this.#places.recycle());
   }
 
   #stoppedError(consequence: string): TaskwardenError {
@@ -320,6 +315,11 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     return this.#intake.hasRoom(options);
   }
 
+  /** @internal What it could start at once. In a thread or child that is not known. */
+  get openings(): Openings<TaskType> | undefined {
+    return isHost() ? undefined : this.#openings;
+  }
+
   /** The background workers that are active. */
   getWorkers(): BackgroundWorker[] {
     return [...this.#roster];
@@ -384,6 +384,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
       ended: Object.freeze(ended),
       ...this.#places.info,
       modules: this.#modules.info,
+      workers: this.#roster.info,
     });
   }
 }

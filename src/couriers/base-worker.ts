@@ -1,6 +1,7 @@
 /**
  * BaseWorker: fetches tasks from a courier in bulk, performs them, and returns their results. One task's failure is that
- * task's alone. While tasks are in hand their leases are extended; what is lost meanwhile, or canceled, is dropped.
+ * task's alone. While tasks are in hand their leases are extended; what is lost meanwhile, or canceled, is dropped. While
+ * the courier can't be reached, it is asked again; one that never answers holds up the end for as long as a lease holds.
  *
  *   init ──▶ waitForTasks ──▶ performTasks ──▶ returnTaskResults ──▶ destroy
  *                 ▲          one iteration            │
@@ -13,8 +14,9 @@ import { KeepAlive } from '../keep-alive.ts';
 import { describe } from '../logger.ts';
 import { checkOptions, is, type Rule, rules } from '../options.ts';
 import { inertPromise, isInert } from '../task/inert.ts';
-import { onAbort } from '../task/on-abort.ts';
+import { onAbort, untilAborted } from '../task/on-abort.ts';
 import type { CourierTask, WorkerTaskCourier } from './courier.ts';
+import { isUnreachable, Outage } from './outage.ts';
 import { errorIn, failureOf, pairResults, settleResults, type TaskAndResult } from './task-results.ts';
 import { type CourierTaskContext, isLeaseLost, TasksInHand } from './tasks-in-hand.ts';
 
@@ -60,6 +62,10 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
   needsResultReturning: boolean;
   #fetching: AbortController | undefined;
   #inHand: TasksInHand<D> | undefined;
+  /** Aborts when nothing of the courier is waited for any more. */
+  #giveUp = new AbortController();
+  readonly #outage = new Outage((error) => this.#report(error));
+  #timeFetched: number | undefined;
   #iterationsLeft = 0;
 
   /** @throws TypeError or RangeError for an option that is unknown or bad. */
@@ -107,7 +113,11 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
     return tasks as Promise<CourierTask<D>[]>;
   }
 
-  /** Returns the results of an iteration, in bulk. An Error in place of a result is a failure. Lost leases go to `onError()`. */
+  /**
+   * Returns the results of an iteration, in bulk. While the courier can't be reached, tries again until it says that the
+   * leases are lost; at the end of `perform()` only for as long as a lease holds. An Error in place of a result is a
+   * failure. Lost leases go to `onError()`.
+   */
   async returnTaskResults(results: readonly TaskAndResult<D, R>[]): Promise<void> {
     const completed = results.filter(([, result]) => errorIn(result) === undefined);
     const failed = results.filter(([, result]) => errorIn(result) !== undefined);
@@ -119,7 +129,7 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
 
   /**
    * Hears of what ends nothing and reaches nobody else: a lease that was lost, something that could not be told to a client,
-   * or what fails after `perform()` has failed. Default: a line on the console.
+   * a courier that can't be reached, once, or what fails after `perform()` has failed. Default: a line on the console.
    */
   onError(error: unknown, task?: CourierTask<D>): void {
     const about = task === undefined ? '' : `, task ${task.id}`;
@@ -127,6 +137,17 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
   }
 
   // To be called.
+
+  /** When the courier last answered a fetch, though it had nothing, in epoch milliseconds; undefined if it has not yet. */
+  get timeFetched(): number | undefined {
+    const latest = Math.max(this.#timeFetched ?? 0, (this.courier as WorkerTaskCourier | undefined)?.timeAnswered ?? 0);
+    return latest === 0 ? undefined : latest;
+  }
+
+  /** How many tasks it has: those that are performed, and those whose results are returned. */
+  get inHand(): number {
+    return this.#inHand?.size ?? 0;
+  }
 
   /** What belongs to a task in hand: its signal, and the talk with its client. */
   contextOf(task: CourierTask<D>): CourierTaskContext {
@@ -137,7 +158,8 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
 
   /**
    * Fetches and performs tasks until it has had so many iterations, or is asked to end. Keeps the process alive.
-   * Rejects with what `init()`, `destroy()` or the courier failed with; or with `ALREADY_PERFORMING`.
+   * Rejects with what `init()`, `destroy()` or the courier failed with, but for `COURIER_UNREACHABLE`; or with
+   * `ALREADY_PERFORMING`.
    */
   perform(options: PerformOptions = {}): Promise<void> {
     checkOptions(options, performRules, `${this.constructor.name}.perform()`);
@@ -149,6 +171,12 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
   /** As if the signal of `perform()` had aborted. */
   stop(): void {
     this.#fetching?.abort();
+  }
+
+  /** @internal Nothing of the courier is waited for any more: the leases of what is in hand run out. */
+  abandon(): void {
+    this.stop();
+    this.#giveUp.abort();
   }
 
   // Inside.
@@ -172,7 +200,14 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
     }
     const fetching = new AbortController();
     this.#fetching = fetching;
-    this.#inHand = new TasksInHand(this.courier, this.queueName, (error, task) => this.#report(error, task));
+    const giveUp = new AbortController();
+    this.#giveUp = giveUp;
+    const inHand = new TasksInHand<D>(this.courier, this.queueName, {
+      onTrouble: (error, task) => this.#report(error, task),
+      outage: this.#outage,
+    });
+    this.#inHand = inHand;
+    onAbort(fetching.signal, () => inHand.whenStuck(() => giveUp.abort()));
     this.#iterationsLeft = totalIterations;
     const unlisten = signal && onAbort(signal, () => fetching.abort(signal.reason));
     if (signal?.aborted) fetching.abort(signal.reason);
@@ -183,6 +218,7 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
       try {
         await step();
       } catch (problem) {
+        if (giveUp.signal.aborted && isUnreachable(problem)) return;
         if (problems.length === 0 || !isClosed(problem)) problems.push(problem); // all that asks it hears of it
         fetching.abort(problem);
       }
@@ -190,7 +226,10 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
     await attempt(() => this.init());
     const { maxSimultaneousTasks, maxTasksPerIteration } = this;
     const sideBySide = Math.min(Math.max(Math.floor(maxSimultaneousTasks / maxTasksPerIteration), 1), totalIterations);
-    await Promise.all(Array.from({ length: sideBySide }, () => attempt(() => this.#iterate(fetching.signal))));
+    const loops = Array.from({ length: sideBySide }, () => attempt(() => this.#iterate(fetching.signal)));
+    await untilAborted(Promise.all(loops), giveUp.signal);
+    if (inHand.size > 0) this.#report(this.#unanswered(inHand.size));
+    inHand.close();
     await attempt(() => this.destroy());
     unlisten?.();
     keepAlive.close();
@@ -199,6 +238,11 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
     const [first, ...others] = problems;
     for (const problem of others) this.#report(problem);
     if (problems.length > 0) throw first;
+  }
+
+  #unanswered(count: number): TaskwardenError {
+    const message = `the courier of queue "${this.queueName}" has not answered in time: the leases of ${count} tasks run out`;
+    return new TaskwardenError('COURIER_UNREACHABLE', message);
   }
 
   async #iterate(signal: AbortSignal): Promise<void> {
@@ -216,11 +260,24 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
 
   async #fetch(signal: AbortSignal): Promise<readonly CourierTask<D>[]> {
     try {
-      return await this.waitForTasks({ signal });
+      return (await this.#outage.ask(() => this.#waitForTasks(signal), signal)) ?? [];
     } catch (error) {
       if (!signal.aborted) throw error;
       return [];
     }
+  }
+
+  /** A courier that does not answer is left alone when the signal aborts; what it gives then goes back. */
+  async #waitForTasks(signal: AbortSignal): Promise<readonly CourierTask<D>[] | undefined> {
+    const waiting = this.waitForTasks({ signal });
+    const tasks = await untilAborted(waiting, signal);
+    if (tasks !== undefined) this.#timeFetched = Date.now();
+    else void waiting.then((late) => this.#giveBack(late)).catch(() => {});
+    return tasks;
+  }
+
+  #giveBack(tasks: readonly CourierTask<D>[]): Promise<unknown> {
+    return Promise.all(tasks.map((task) => this.courier.releaseTask(this.queueName, task)));
   }
 
   async #performBulk(tasks: readonly CourierTask<D>[]): Promise<void> {
@@ -275,7 +332,7 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
     if (completed.length === 0) return;
     const results = completed.map(([task, result]) => [task, this.needsResultReturning ? result : undefined] as const);
     try {
-      await this.courier.bulkReturnTaskResults(this.queueName, results);
+      await this.#ask(() => this.courier.bulkReturnTaskResults(this.queueName, results));
     } catch (error) {
       if (isLeaseLost(error)) this.#report(error);
       else if (isNotCloneable(error)) await this.#returnOneByOne(results);
@@ -288,7 +345,7 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
     await Promise.all(
       results.map(async ([task, result]) => {
         try {
-          await this.courier.returnTaskResult(this.queueName, task, result);
+          await this.#ask(() => this.courier.returnTaskResult(this.queueName, task, result));
         } catch (error) {
           if (isNotCloneable(error)) await this.#returnError(task, error);
           else if (!isLeaseLost(error)) throw error;
@@ -299,11 +356,15 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
 
   async #returnError(task: CourierTask<D>, problem: unknown): Promise<void> {
     try {
-      await this.courier.returnTaskError(this.queueName, task, problem);
+      await this.#ask(() => this.courier.returnTaskError(this.queueName, task, problem));
     } catch (error) {
       if (!isLeaseLost(error)) throw error;
       this.#report(error, task);
     }
+  }
+
+  #ask<T>(call: () => Promise<T>): Promise<T> {
+    return this.#outage.ask(call, this.#giveUp.signal);
   }
 
   #report(error: unknown, task?: CourierTask<D>): void {

@@ -5,14 +5,16 @@
 import { availableParallelism } from 'node:os';
 import { TaskwardenError } from '../errors.ts';
 import { checkOptions, is, type Rule, show } from '../options.ts';
+import type { Openings } from '../scheduling/openings.ts';
 import { type BackgroundTask, backgroundTask, submitterOf } from '../task/background-task.ts';
 import type { TaskFunction } from '../task/definition.ts';
 import type { TaskHandle } from '../task/handle.ts';
 import { onAbort } from '../task/on-abort.ts';
-import { type TaskSubmitter, taskRules } from '../task/task-options.ts';
+import { type ResolvedTaskOptions, type TaskSubmitter, type TaskType, taskRules } from '../task/task-options.ts';
 import { BaseWorker, type BaseWorkerOptions, baseWorkerRules } from './base-worker.ts';
 import type { CourierTask } from './courier.ts';
 import { readCall } from './courier-call.ts';
+import { Pull } from './pull.ts';
 import type { CourierTaskContext } from './tasks-in-hand.ts';
 
 export interface ClassicWorkerOptions extends BaseWorkerOptions {
@@ -30,11 +32,13 @@ export interface ClassicWorkerOptions extends BaseWorkerOptions {
 
 /**
  * Runs tasks with the data `{ function: name, args }` through a supervisor, with the priority that they have in the queue.
+ * Fetches those alone for whose priority there are slots, and places in modules, whichever of its functions they call.
  * A task that its supervisor does not finish, because that stops, goes back to the queue, and `perform()` ends.
  */
 export class ClassicWorker extends BaseWorker {
   readonly #functions: ReadonlyMap<string, BackgroundTask<TaskFunction>>;
   readonly #supervisor: TaskSubmitter | undefined;
+  #pull: Pull | undefined;
 
   /** @throws TypeError or RangeError for an option that is unknown or bad. */
   constructor(options: ClassicWorkerOptions) {
@@ -46,6 +50,31 @@ export class ClassicWorker extends BaseWorker {
     this.#supervisor = supervisor;
   }
 
+  override waitForTasks(options: { readonly signal: AbortSignal }): Promise<readonly CourierTask[]> {
+    const { signal } = options;
+    if (this.#pull?.signal !== signal) this.#pull = this.#newPull(signal);
+    return this.#pull === undefined ? super.waitForTasks(options) : this.#pull.next();
+  }
+
+  /** Undefined where nobody knows what could start. */
+  #newPull(signal: AbortSignal): Pull | undefined {
+    const { courier, queueName, maxTasksPerIteration, maxSimultaneousTasks } = this;
+    const demands = new Map<Openings<TaskType>, ResolvedTaskOptions[]>();
+    for (const { spec } of this.#functions.values()) {
+      const { openings } = this.#supervisor ?? submitterOf(spec.options);
+      if (openings !== undefined) demands.set(openings, [...(demands.get(openings) ?? []), spec.options]);
+    }
+    if (demands.size === 0) return undefined;
+    return new Pull({
+      courier,
+      queueName,
+      perIteration: Math.min(maxTasksPerIteration, maxSimultaneousTasks),
+      isShared: false,
+      demands: [...demands].map(([openings, needs]) => ({ openings, needs })),
+      signal,
+    });
+  }
+
   override async performSingleTask(task: CourierTask, context: CourierTaskContext): Promise<unknown> {
     const call = this.#prepare(task);
     const { options } = call.target.spec;
@@ -54,6 +83,7 @@ export class ClassicWorker extends BaseWorker {
       await submitterOf(options).capacity(task.priority);
     if (signal.aborted) return undefined;
     const handle = call.target(...call.args);
+    this.#pull?.submitted(task);
     const unlisten = onAbort(signal, () => handle.cancel(signal.reason));
     try {
       return await converse(handle, context);

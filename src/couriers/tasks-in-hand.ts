@@ -6,10 +6,11 @@
  *        ──▶ lost (its lease) | canceled (by its client) | released        then nobody asks for its result
  */
 import { callSafely } from '../call-safely.ts';
-import { Timer } from '../clock.ts';
+import { now, Timer } from '../clock.ts';
 import { TaskwardenError } from '../errors.ts';
 import { rules } from '../options.ts';
 import type { CourierNews, CourierOrder, CourierTask, WorkerTaskCourier } from './courier.ts';
+import { isUnreachable, type Outage, outagePauseMs } from './outage.ts';
 
 /** What a client says to a task that goes on. */
 export type TaskOrder = CourierOrder & { readonly kind: 'stop' | 'message' };
@@ -26,8 +27,13 @@ export interface CourierTaskContext {
   release(): Promise<void>;
 }
 
-/** Hears of what ends nothing: a lost lease, or something that could not be told. */
-type OnTrouble<D> = (error: unknown, task?: CourierTask<D>) => void;
+/** Those who hear of what ends nothing. */
+interface Hearers<D> {
+  /** A lease was lost, or something could not be told. */
+  readonly onTrouble: (error: unknown, task?: CourierTask<D>) => void;
+  /** The courier can't be reached. */
+  readonly outage: Outage;
+}
 
 export function isLeaseLost(error: unknown): boolean {
   return error instanceof TaskwardenError && error.code === 'LEASE_LOST';
@@ -36,20 +42,28 @@ export function isLeaseLost(error: unknown): boolean {
 export class TasksInHand<D> {
   readonly #courier: WorkerTaskCourier;
   readonly #queue: string;
-  readonly #onTrouble: OnTrouble<D>;
+  readonly #hearers: Hearers<D>;
   /** By their leases. */
   readonly #held = new Map<string, TaskInHand<D>>();
   #timer: Timer | undefined;
+  /** How often extending has failed, one time after the other. */
+  #failures = 0;
+  #stuckTimer: Timer | undefined;
+  #isClosed = false;
 
-  constructor(courier: WorkerTaskCourier, queue: string, onTrouble: OnTrouble<D>) {
+  constructor(courier: WorkerTaskCourier, queue: string, hearers: Hearers<D>) {
     this.#courier = courier;
     this.#queue = queue;
-    this.#onTrouble = onTrouble;
+    this.#hearers = hearers;
+  }
+
+  get size(): number {
+    return this.#held.size;
   }
 
   take(tasks: readonly CourierTask<D>[]): void {
     for (const task of tasks) {
-      this.#held.set(task.lease, new TaskInHand(this.#courier, this.#queue, task, this.#onTrouble));
+      this.#held.set(task.lease, new TaskInHand(this.#courier, this.#queue, task, this.#hearers));
     }
     if (this.#timer === undefined) this.#extendLater();
   }
@@ -72,8 +86,25 @@ export class TasksInHand<D> {
     this.#timer = undefined;
   }
 
-  #extendLater(): void {
-    this.#timer = new Timer(Math.max(this.#courier.leaseMs / 3, 1), () => {
+  /** Nothing comes any more. */
+  close(): void {
+    this.#isClosed = true;
+    this.#stuckTimer?.cancel();
+    for (const { task } of [...this.#held.values()]) this.leave(task);
+  }
+
+  /** Calls back as soon as all that it has was performed, or given back, for longer than a lease holds: nobody answers. */
+  whenStuck(callback: () => void): void {
+    if (this.#isClosed) return;
+    const { leaseMs } = this.#courier;
+    const endedAt = Math.max(-Infinity, ...[...this.#held.values()].map((each) => each.endedAt));
+    if (this.#held.size > 0 && endedAt + leaseMs <= now()) callback();
+    else this.#stuckTimer = new Timer(leaseMs / 4, () => this.whenStuck(callback));
+  }
+
+  #extendLater(waitMs = Infinity): void {
+    this.#timer?.cancel();
+    this.#timer = new Timer(Math.min(waitMs, Math.max(this.#courier.leaseMs / 3, 1)), () => {
       this.#extendLater();
       void this.#extend();
     });
@@ -84,8 +115,19 @@ export class TasksInHand<D> {
     if (tasks.length === 0) return;
     try {
       for (const { lease } of await this.#courier.bulkExtendLeases(this.#queue, tasks)) this.#held.get(lease)?.lose();
+      this.#failures = 0;
     } catch (error) {
-      this.#onTrouble(error);
+      this.#failed(error);
+    }
+  }
+
+  #failed(error: unknown): void {
+    if (isUnreachable(error)) {
+      this.#hearers.outage.note(error);
+      this.#failures += 1;
+      if (this.#held.size > 0) this.#extendLater(outagePauseMs(this.#failures));
+    } else {
+      this.#hearers.onTrouble(error);
     }
   }
 }
@@ -94,31 +136,44 @@ class TaskInHand<D> implements CourierTaskContext {
   readonly task: CourierTask<D>;
   readonly #courier: WorkerTaskCourier;
   readonly #queue: string;
-  readonly #onTrouble: OnTrouble<D>;
+  readonly #hearers: Hearers<D>;
   #state: 'held' | 'finished' | 'lost' | 'canceled' | 'released' | 'left' = 'held';
+  /** When it was performed, or given back, on the clock of `now()`; Infinity before. */
+  endedAt: number = Infinity;
   #hasBegun = false;
   #abort: AbortController | undefined;
   #reason: TaskwardenError | undefined;
   #hear: ((order: TaskOrder) => unknown) | undefined;
   readonly #unheard: TaskOrder[] = [];
   #unheed: (() => void) | undefined;
+  /** While the courier can't be reached. */
+  #heeding: AbortController | undefined;
 
-  constructor(courier: WorkerTaskCourier, queue: string, task: CourierTask<D>, onTrouble: OnTrouble<D>) {
+  constructor(courier: WorkerTaskCourier, queue: string, task: CourierTask<D>, hearers: Hearers<D>) {
     this.task = task;
     this.#courier = courier;
     this.#queue = queue;
-    this.#onTrouble = onTrouble;
+    this.#hearers = hearers;
     void this.#listen();
   }
 
   async #listen(): Promise<void> {
     try {
-      const unheed = await this.#courier.heedTask(this.#queue, this.task, (order) => this.#heard(order));
+      const heed = () => this.#courier.heedTask(this.#queue, this.task, (order) => this.#heard(order));
+      const unheed = await heed().catch((error: unknown) => this.#heedAgain(error, heed));
       if (this.#state === 'left') unheed();
       else this.#unheed = unheed;
     } catch (error) {
       this.#note(error);
     }
+  }
+
+  /** Until the courier can be reached, or the task is let go. */
+  #heedAgain<R>(error: unknown, heed: () => Promise<R>): Promise<R> {
+    if (!isUnreachable(error)) throw error;
+    this.#hearers.outage.note(error);
+    this.#heeding = new AbortController();
+    return this.#hearers.outage.ask(heed, this.#heeding.signal);
   }
 
   get isHeld(): boolean {
@@ -165,7 +220,9 @@ class TaskInHand<D> implements CourierTaskContext {
     try {
       await this.#courier.releaseTask(this.#queue, this.task);
     } catch (error) {
-      if (!isLeaseLost(error)) throw error;
+      if (isUnreachable(error))
+        this.#hearers.outage.note(error); // its lease runs out
+      else if (!isLeaseLost(error)) throw error;
     }
   }
 
@@ -173,18 +230,20 @@ class TaskInHand<D> implements CourierTaskContext {
   finish(): boolean {
     if (!this.isHeld) return false;
     this.#state = 'finished';
+    this.endedAt = now();
     return true;
   }
 
   leave(): void {
     this.#state = 'left';
+    this.#heeding?.abort();
     this.#unheed?.();
     this.#unheed = undefined;
   }
 
   lose(): void {
     if (this.#end('lost', 'LEASE_LOST', 'was held for longer than its lease: another worker has it now')) {
-      this.#onTrouble(this.#reason, this.task);
+      this.#hearers.onTrouble(this.#reason, this.task);
     }
   }
 
@@ -197,12 +256,13 @@ class TaskInHand<D> implements CourierTaskContext {
 
   #pass(order: TaskOrder): void {
     const hear = this.#hear as (order: TaskOrder) => unknown;
-    if (this.isHeld) callSafely(hear, order, (problem) => this.#onTrouble(problem, this.task));
+    if (this.isHeld) callSafely(hear, order, (problem) => this.#hearers.onTrouble(problem, this.task));
   }
 
   #note(error: unknown): void {
     if (isLeaseLost(error)) this.lose();
-    else if (this.isHeld) this.#onTrouble(error, this.task);
+    else if (isUnreachable(error)) this.#hearers.outage.note(error);
+    else if (this.isHeld) this.#hearers.onTrouble(error, this.task);
   }
 
   /** False, and nothing changes, if it was not held any more. */
@@ -215,6 +275,7 @@ class TaskInHand<D> implements CourierTaskContext {
     if (!this.isHeld) return false;
     const { id } = this.task;
     this.#state = state;
+    if (state === 'released') this.endedAt = now();
     this.#reason = new TaskwardenError(code, `task ${id} ${what}`, {
       taskId: id,
       ...(cause !== undefined && { cause }),

@@ -135,6 +135,16 @@ export class PriorityPool<T extends HeldItem<T>> {
     return false;
   }
 
+  /** How many tasks of this priority that came now would start at once. */
+  room(priority: Priority): number {
+    let room = this.#limits[priority] - this.#running;
+    for (const other of priorities) {
+      room -= this.#queues[other].size;
+      if (other === priority) break;
+    }
+    return Math.max(room, 0);
+  }
+
   /** The next task that may start, with a slot taken for it, or undefined. Give the slot back with `release`. */
   take(): T | undefined {
     if (this.#waiting === 0) return undefined;

@@ -1,6 +1,7 @@
 /** The options of a task: for its definition, for `.with()` and for `putTask()` alike. */
 import { arrayOf, checkOptions, either, is, oneOf, type Rule, rules } from '../options.ts';
 import type { Bulkhead } from '../scheduling/bulkhead.ts';
+import type { Openings } from '../scheduling/openings.ts';
 import { type Priority, priorities } from '../scheduling/priority-pool.ts';
 import type { TaskSpec } from './call.ts';
 import type { TaskFunction } from './definition.ts';
@@ -81,6 +82,8 @@ export interface TaskSubmitter {
   hasRoom(options: ResolvedTaskOptions): boolean;
   /** Resolves when one more task can wait. */
   capacity(priority?: Priority): Promise<void>;
+  /** @internal What it could start at once; undefined where that is not known. */
+  readonly openings?: Openings<TaskType> | undefined;
 }
 
 /** What caps how many tasks run at a time: a `TaskModule`. */

@@ -9,6 +9,7 @@ import { Timer } from '../clock.ts';
 import { type Deferred, defer } from '../deferred.ts';
 import { TaskwardenError } from '../errors.ts';
 import { checkOptions, either, type Rule, rules } from '../options.ts';
+import { pause } from '../pause.ts';
 import type { Priority } from '../scheduling/priority-pool.ts';
 import type { TaskSpec } from '../task/call.ts';
 import { outsideTask } from '../task/context.ts';
@@ -17,9 +18,8 @@ import { inertPromise, isHost, isInert } from '../task/inert.ts';
 import { onAbort, untilAborted } from '../task/on-abort.ts';
 import { callProgram, exposeObject, type ProgramCallOptions } from '../task/program-object.ts';
 import type { TaskSubmitter, TaskType } from '../task/task-options.ts';
-import { pause } from './pause.ts';
 import { type FailedRun, type WorkerOptions, workerRules } from './worker-options.ts';
-import { isRefusedFor, type RunOutcome, type RunRequest } from './worker-run.ts';
+import { isRefusedFor, type RunOutcome, type RunRequest, runSpec } from './worker-run.ts';
 import { readTarget, type WorkerTarget } from './worker-target.ts';
 
 export type WorkerState = 'stopped' | 'starting' | 'started' | 'stopping';
@@ -281,16 +281,15 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
 
   /** One run, as soon as the supervisor has room for it. Resolves when it has ended, and that was told. */
   protected async tryRun(signal: AbortSignal, request: RunRequest = {}): Promise<RunOutcome> {
-    const { args = [], taskId, unwanted, begun } = request;
+    const { args = [], taskId, priority, unwanted, begun } = request;
     const { supervisor } = this;
-    const { definition, options } = this.#spec;
-    while (!signal.aborted && !supervisor.hasRoom(options)) {
-      await untilAborted(supervisor.capacity(options.priority), signal);
+    const spec = taskId === undefined && priority === undefined ? this.#spec : runSpec(this.#spec, request);
+    while (!signal.aborted && !supervisor.hasRoom(spec.options)) {
+      await untilAborted(supervisor.capacity(spec.options.priority), signal);
     }
     if (signal.aborted) return { error: signal.reason, wasEnded: true };
     this.#lastExecuted = Date.now();
     const all = [...args, ...this.#args];
-    const spec = taskId === undefined ? this.#spec : { definition, options: { ...options, taskId } };
     const handle = supervisor.submit<unknown, unknown>(spec, [...this.#target.prefix, ...all]);
     const unlisten = unwanted && onAbort(unwanted, () => handle.cancel(unwanted.reason));
     this.#runs.add(handle);

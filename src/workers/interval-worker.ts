@@ -1,10 +1,10 @@
 /** BackgroundIntervalWorker: runs by the clock, and when it is triggered. What comes due while it runs is left out. */
 import type { Rule } from '../options.ts';
+import { pause } from '../pause.ts';
 import { Schedule } from '../scheduling/schedule.ts';
 import { cron, interval, type Timetable, pause as timedPause } from '../scheduling/timetable.ts';
 import type { AnyArgs } from './background-worker.ts';
 import { BackgroundEventWorker } from './event-worker.ts';
-import { pause } from './pause.ts';
 import { type IntervalOptions, type IntervalWorkerOptions, intervalRules } from './worker-options.ts';
 
 export class BackgroundIntervalWorker<A extends unknown[] = AnyArgs> extends BackgroundEventWorker<A> {

@@ -2,9 +2,11 @@
  * BackgroundQueueWorker: runs for each item that is put into its queue, or for a batch of them. The queue is a courier's:
  * an item whose run did not end, because the worker or its supervisor was stopped, goes back to it.
  */
+import { Timer } from '../clock.ts';
 import { BaseWorker } from '../couriers/base-worker.ts';
 import type { AddOptions, ClientWorkerTaskCourier, CourierTask } from '../couriers/courier.ts';
 import { MemoryTaskCourier } from '../couriers/memory-courier.ts';
+import { type Demand, Pull } from '../couriers/pull.ts';
 import { errorIn, type TaskAndResult } from '../couriers/task-results.ts';
 import type { CourierTaskContext } from '../couriers/tasks-in-hand.ts';
 import { type Deferred, defer } from '../deferred.ts';
@@ -20,6 +22,9 @@ import type { RunOutcome } from './worker-run.ts';
 const resultTtlMs = 60_000;
 const maxDeadLetters = 1_000;
 
+/** How long what is in hand may take to go back to the courier, when the worker is stopped at once, in milliseconds. */
+const dismissalMs = 1_000;
+
 // biome-ignore lint/suspicious/noExplicitAny: a worker that is not told what its items are takes all.
 export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> extends BackgroundWorker<A> {
   /** Carries its items. */
@@ -28,6 +33,7 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
   readonly #queue: QueueOptions;
   /** Items of a queue of its own whose run has failed, and that will be run again. */
   readonly #toRetry = new Set<string>();
+  #feed: QueueFeed | undefined;
   /** The feed asks for items again: it may be through. */
   #fetching: Deferred = defer();
 
@@ -62,7 +68,7 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
       const { signal, ...rest } = options;
       return this.askProgram('putFor', [item, rest], { waits: true, signal }) as Promise<string>;
     }
-    return this.courier.addTaskToQueue(this.queueName, item, { wait: true, ...options });
+    return this.courier.addTaskToQueue(this.queueName, item, { wait: true, priority: this.priority, ...options });
   }
 
   /** @internal For a task in a thread or child. */
@@ -72,6 +78,7 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
 
   protected override async work(signal: AbortSignal): Promise<void> {
     const { batchSize = 1, concurrency = 1 } = this.#queue;
+    const demand = this.#demand();
     const feed = new QueueFeed({
       courier: this.courier,
       queueName: this.queueName,
@@ -84,8 +91,36 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
       },
       onFailed: (tasks) => this.#noteRetries(tasks),
       perform: (tasks, contextOf) => this.#perform(tasks, contextOf, signal),
+      ...(demand && { demand }),
     });
+    this.#feed = feed;
     await feed.perform({ signal });
+  }
+
+  /** What is in hand goes back; a courier that does not answer is given a moment, and no more. */
+  protected override hasten(): void {
+    super.hasten();
+    const feed = this.#feed;
+    const timer = new Timer(dismissalMs, () => feed?.abandon());
+    void this.ended.then(() => timer.cancel());
+  }
+
+  /** When the courier last answered a fetch, though it had nothing, in epoch milliseconds; undefined if it has not yet. */
+  get timeFetched(): number | undefined {
+    return this.#feed?.timeFetched;
+  }
+
+  /** How many items it has, of those that run and those that are returned. */
+  get inHand(): number {
+    return this.#feed?.inHand ?? 0;
+  }
+
+  /** Of a queue of its own none: nobody else could take what waits there. */
+  #demand(): Demand | undefined {
+    const { openings } = this.supervisor;
+    if (this.#isOwnQueue || openings === undefined) return undefined;
+    const { module } = this.given as QueueWorkerOptions;
+    return { openings, needs: [{ type: this.type, module }] };
   }
 
   async #perform(
@@ -112,14 +147,20 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
     signal: AbortSignal,
   ): Promise<RunOutcome> {
     const args = tasks.map(({ data }) => data);
-    if (this.#queue.batchSize !== undefined) return this.tryRun(signal, { args: [args] });
     const [task] = tasks as readonly [CourierTask];
+    const { priority } = task; // the highest of them
+    const begin = () => this.#feed?.submitted(task);
+    if (this.#queue.batchSize !== undefined) return this.tryRun(signal, { args: [args], priority, begun: begin });
     const context = contextOf(task);
     return this.tryRun(signal, {
       args,
       taskId: task.attempt === 1 ? task.id : `${task.id}.${task.attempt}`,
+      priority,
       unwanted: context.signal,
-      begun: (run) => run.onProgress((progress) => void context.tell({ kind: 'progress', progress })),
+      begun: (run) => {
+        begin();
+        run.onProgress((progress) => void context.tell({ kind: 'progress', progress }));
+      },
     });
   }
 
@@ -158,6 +199,8 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
 }
 
 interface FeedOptions {
+  /** What a run needs to start: only what can start is fetched. */
+  readonly demand?: Demand;
   readonly courier: ClientWorkerTaskCourier;
   readonly queueName: string;
   readonly maxTasksPerIteration: number;
@@ -179,16 +222,29 @@ class QueueFeed extends BaseWorker {
   readonly #onFetch: FeedOptions['onFetch'];
   readonly #onFailed: FeedOptions['onFailed'];
 
-  constructor({ perform, onFetch, onFailed, ...options }: FeedOptions) {
+  readonly #demand: Demand | undefined;
+  #pull: Pull | undefined;
+
+  constructor({ perform, onFetch, onFailed, demand, ...options }: FeedOptions) {
     super(options);
     this.#perform = perform;
     this.#onFetch = onFetch;
     this.#onFailed = onFailed;
+    this.#demand = demand;
+  }
+
+  /** The run of those that begin with this one has its slot. */
+  submitted(task: CourierTask): void {
+    this.#pull?.submitted(task);
   }
 
   override waitForTasks(options: { readonly signal: AbortSignal }): Promise<readonly CourierTask[]> {
     this.#onFetch();
-    return super.waitForTasks(options);
+    if (this.#demand === undefined) return super.waitForTasks(options);
+    const { courier, queueName, maxTasksPerIteration: perIteration } = this;
+    const demands = [this.#demand];
+    this.#pull ??= new Pull({ courier, queueName, perIteration, isShared: true, demands, signal: options.signal });
+    return this.#pull.next();
   }
 
   override async returnTaskResults(results: readonly TaskAndResult<unknown, unknown>[]): Promise<void> {

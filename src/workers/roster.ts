@@ -1,6 +1,7 @@
 /** The workers of a supervisor that are active. They keep the process alive, and are stopped before its tasks. */
 import { type Deferred, defer } from '../deferred.ts';
 import type { KeepAlive } from '../keep-alive.ts';
+import { type WorkerInfo, workersInfo } from '../supervisor-info.ts';
 import type { BackgroundWorker } from './background-worker.ts';
 
 export class Roster {
@@ -26,6 +27,10 @@ export class Roster {
       this.#keepAlive.release();
       if (this.#workers.size === 0) this.giveUp();
     };
+  }
+
+  get info(): readonly WorkerInfo[] {
+    return workersInfo(this.#workers);
   }
 
   /** Asks all to stop; `wait: false`: at once. */

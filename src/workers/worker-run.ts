@@ -1,5 +1,7 @@
 /** One run of a background worker: what is asked for, and what became of it. */
 import { type ErrorCode, TaskwardenError } from '../errors.ts';
+import type { Priority } from '../scheduling/priority-pool.ts';
+import type { TaskSpec } from '../task/call.ts';
 import type { TaskHandle } from '../task/handle.ts';
 
 /** What a run gave, or what it failed with; `wasEnded`: because the worker, or its supervisor, stops. */
@@ -9,12 +11,20 @@ export type RunOutcome = { readonly value: unknown } | { readonly error: unknown
 export interface RunRequest {
   /** What comes before the arguments of the worker. */
   readonly args?: readonly unknown[];
+  /** Default: the worker's. */
+  readonly priority?: Priority | undefined;
   /** Of the task, unless a live one has it. */
   readonly taskId?: string | undefined;
   /** Aborts when nobody wants the run any more. */
   readonly unwanted?: AbortSignal;
   /** Gets the handle, when the run is submitted. */
   readonly begun?: (run: TaskHandle<unknown>) => void;
+}
+
+/** What is submitted for it. */
+export function runSpec({ definition, options }: TaskSpec, request: RunRequest): TaskSpec {
+  const { taskId, priority = options.priority } = request;
+  return { definition, options: { ...options, priority, ...(taskId !== undefined && { taskId }) } };
 }
 
 /** It was never taken in. The function itself may fail with that code, by what it calls. */

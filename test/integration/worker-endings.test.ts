@@ -486,7 +486,7 @@ describe('the end of a supervisor', () => {
     expect(await waiting(long)).toBeGreaterThan(0);
   });
 
-  it('keeps its deadline with a worker whose courier hears nothing', async () => {
+  it('ends a worker whose courier never answers a fetch', async () => {
     class Deaf extends MemoryTaskCourier {
       override bulkWaitForTasks(): Promise<never> {
         return new Promise(() => {});
@@ -496,7 +496,30 @@ describe('the end of a supervisor', () => {
     worker.start();
     await turn();
     expect(await supervisor.stop({ wait: 100 })).toEqual({ finished: 0, canceled: 0, terminated: 0 });
+    expect(worker.isActive).toBe(false);
+  });
+
+  it('keeps its deadline with a worker whose courier never takes anything back', async () => {
+    class Deaf extends MemoryTaskCourier {
+      override releaseTask(): Promise<never> {
+        return never() as Promise<never>;
+      }
+    }
+    const begun = door();
+    const errors: unknown[] = [];
+    const work = (_item: unknown) => {
+      begun.open();
+      return never();
+    };
+    const onError = (error: unknown) => errors.push(error);
+    const worker = backgroundWorker(work, { name: 'w', ...loop, queue: { courier: new Deaf() }, onError });
+    worker.start();
+    await worker.put('a');
+    await begun.passed;
+    await supervisor.stop({ wait: 100 });
     expect(worker.isActive).toBe(true); // it was given up
+    await worker.ended; // for it gives up its courier
+    expect(errors).toEqual([expect.objectContaining({ code: 'COURIER_UNREACHABLE' })]);
   });
 
   it('waits for the items that go back to their courier, when it is at once', async () => {

@@ -1,6 +1,6 @@
-/** A pause between runs, which the end of a worker cuts short. It does not keep the process alive. */
-import { Timer } from '../clock.ts';
-import { onAbort } from '../task/on-abort.ts';
+/** A pause that an abort cuts short. It does not keep the process alive. */
+import { Timer } from './clock.ts';
+import { onAbort } from './task/on-abort.ts';
 
 /** Resolves after so long, or when the signal aborts. */
 export function pause(ms: number, signal: AbortSignal): Promise<void> {
