@@ -47,7 +47,10 @@ export class Outage {
         this.end();
         return answer;
       } catch (error) {
-        if (!isUnreachable(error)) throw error;
+        if (!isUnreachable(error)) {
+          this.end(); // it has answered
+          throw error;
+        }
         this.note(error);
         await pause(outagePauseMs(failures), giveUp);
         if (giveUp.aborted) throw error;
