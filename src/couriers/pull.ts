@@ -34,6 +34,9 @@ interface Terms {
   readonly slots: number;
 }
 
+/** Why a wait is given up and asked anew; a reason of its own spares an exception with a stack for each. */
+const termsChanged = 'other tasks can start now';
+
 interface Iteration {
   readonly resolve: (tasks: readonly CourierTask[]) => void;
   readonly reject: (error: unknown) => void;
@@ -136,7 +139,7 @@ export class Pull {
     const unlisten = onAbort(this.signal, () => asking.abort(this.signal.reason));
     const unwatch = this.#watch(() => {
       const terms = this.#terms();
-      if (terms?.minPriority !== minPriority || terms.slots < runs) asking.abort();
+      if (terms?.minPriority !== minPriority || terms.slots < runs) asking.abort(termsChanged);
     });
     try {
       const max = isShared ? runs * perIteration : runs;
