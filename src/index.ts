@@ -25,7 +25,7 @@ export { type ErrorCode, type ErrorFacts, errorCodes, TaskwardenError } from './
 export type { EventListener, EventName, StopReport, SupervisorEmitter, SupervisorEvents } from './events.ts';
 export type { RecycleOptions } from './lanes/renewal.ts';
 export type { Logger } from './logger.ts';
-export type { ScheduleOptions, ScheduleTimes, TaskSchedule } from './schedules.ts';
+export type { ScheduleOptions, ScheduleSharing, ScheduleTimes, TaskSchedule } from './schedules.ts';
 export type { Priority } from './scheduling/priority-pool.ts';
 export type { Schedule, ScheduleRules, ScheduleState } from './scheduling/schedule.ts';
 export type { StopOptions } from './shutdown.ts';

@@ -9,6 +9,7 @@ import type { StopReport } from './events.ts';
 import type { Ledger } from './ledger.ts';
 import { either, type Rule, rules } from './options.ts';
 import type { Places } from './places.ts';
+import type { Schedules } from './schedules.ts';
 import type { Roster } from './workers/roster.ts';
 
 export interface StopOptions {
@@ -49,6 +50,7 @@ export class Shutdown {
   readonly #ledger: Ledger;
   readonly #places: Places;
   readonly #roster: Roster;
+  readonly #schedules: Schedules;
   #takesRuns = false;
   /** Nothing runs any more. */
   readonly #quiet = defer();
@@ -56,11 +58,12 @@ export class Shutdown {
   #deadlineAt = Infinity;
   #before: EndCounts = { settled: 0, shutdown: 0 };
 
-  constructor(dispatcher: Dispatcher, ledger: Ledger, places: Places, roster: Roster) {
+  constructor(dispatcher: Dispatcher, ledger: Ledger, places: Places, roster: Roster, schedules: Schedules) {
     this.#dispatcher = dispatcher;
     this.#ledger = ledger;
     this.#places = places;
     this.#roster = roster;
+    this.#schedules = schedules;
   }
 
   /** Whether workers may still have something to finish. */
@@ -86,8 +89,11 @@ export class Shutdown {
     this.#roster.stop(false);
     this.#quiet.resolve();
     const closingMs = Math.min(dismissalMs, Math.max(this.#deadlineAt - now(), 0));
-    const tooLate = new Timer(closingMs, () => this.#roster.giveUp());
-    await Promise.all([this.#places.close(closingMs), this.#roster.emptied()]);
+    const tooLate = new Timer(closingMs, () => {
+      this.#roster.giveUp();
+      this.#schedules.giveUp();
+    });
+    await Promise.all([this.#places.close(closingMs), this.#roster.emptied(), this.#schedules.left()]);
     tooLate.cancel();
     const { settled, shutdown } = this.#counts();
     const { terminated } = this.#ledger;

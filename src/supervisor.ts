@@ -75,7 +75,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
   readonly #openings = new Openings((type: TaskType) => this.#places.of(type).pool);
   readonly #modules = new Modules(this, (bulkhead) => this.#dispatcher.slots.reopen(bulkhead));
   readonly #roster = new Roster(this.#keepAlive);
-  readonly #schedules = new Schedules(this, this.#keepAlive);
+  readonly #schedules = new Schedules(this, this.#keepAlive, (line) => this.#logger.error(line));
 
   /** @throws TypeError or RangeError for an option that is unknown or bad. */
   constructor(options: SupervisorOptions = {}) {
@@ -125,7 +125,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
       dispatcher: this.#dispatcher,
       announcer: this.#announcer,
     });
-    this.#shutdown = new Shutdown(this.#dispatcher, this.#ledger, this.#places, this.#roster);
+    this.#shutdown = new Shutdown(this.#dispatcher, this.#ledger, this.#places, this.#roster, this.#schedules);
     this.#watch = new WaitWatch(
       () => [...this.#places].flatMap(({ pool }) => priorities.flatMap((priority) => pool.queues(priority))),
       this.#options.lateMs,

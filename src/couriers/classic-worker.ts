@@ -8,13 +8,12 @@ import { checkOptions, is, type Rule, show } from '../options.ts';
 import type { Openings } from '../scheduling/openings.ts';
 import { type BackgroundTask, backgroundTask, submitterOf } from '../task/background-task.ts';
 import type { TaskFunction } from '../task/definition.ts';
-import type { TaskHandle } from '../task/handle.ts';
-import { onAbort } from '../task/on-abort.ts';
 import { type ResolvedTaskOptions, type TaskSubmitter, type TaskType, taskRules } from '../task/task-options.ts';
 import { BaseWorker, type BaseWorkerOptions, baseWorkerRules } from './base-worker.ts';
 import type { CourierTask } from './courier.ts';
 import { readCall } from './courier-call.ts';
 import { Pull } from './pull.ts';
+import { runSupervised } from './supervised-run.ts';
 import type { CourierTaskContext } from './tasks-in-hand.ts';
 
 export interface ClassicWorkerOptions extends BaseWorkerOptions {
@@ -76,25 +75,15 @@ export class ClassicWorker extends BaseWorker {
   }
 
   override async performSingleTask(task: CourierTask, context: CourierTaskContext): Promise<unknown> {
-    const call = this.#prepare(task);
-    const { options } = call.target.spec;
-    const { signal } = context;
-    while (!signal.aborted && !submitterOf(options).hasRoom(options))
-      await submitterOf(options).capacity(task.priority);
-    if (signal.aborted) return undefined;
-    const handle = call.target(...call.args);
-    this.#pull?.submitted(task);
-    const unlisten = onAbort(signal, () => handle.cancel(signal.reason));
-    try {
-      return await converse(handle, context);
-    } catch (error) {
-      if (!isLeftUndone(handle)) throw error;
-      await context.release();
-      this.stop(); // there is nobody to run another one
-      return undefined;
-    } finally {
-      unlisten();
-    }
+    const { target, args } = this.#prepare(task);
+    const { options } = target.spec;
+    const submit = () => {
+      const handle = target(...args);
+      this.#pull?.submitted(task);
+      return handle;
+    };
+    // If it is left undone, there is nobody to run another one.
+    return runSupervised({ options, submitter: submitterOf(options), submit, leftUndone: () => this.stop() }, context);
   }
 
   #prepare({ id, data, priority }: CourierTask): { target: BackgroundTask<TaskFunction>; args: readonly unknown[] } {
@@ -118,20 +107,6 @@ export class ClassicWorker extends BaseWorker {
 
 function taskOf(name: string, target: TaskFunction): BackgroundTask<TaskFunction> {
   return 'spec' in target ? (target as BackgroundTask<TaskFunction>) : backgroundTask(target, { name });
-}
-
-/** Lets the task and its client talk until the task has ended; then gives its result, or throws its error. */
-async function converse(handle: TaskHandle<unknown>, context: CourierTaskContext): Promise<unknown> {
-  handle.onProgress((progress) => void context.tell({ kind: 'progress', progress }));
-  context.heed((order) => (order.kind === 'stop' ? handle.stop() : handle.send(order.data)));
-  for await (const data of handle.messages()) await context.tell({ kind: 'message', data });
-  return handle;
-}
-
-/** Its supervisor has stopped before it was done, or before it was begun. */
-function isLeftUndone({ info, exception }: TaskHandle<unknown>): boolean {
-  if (info.endReason === 'shutdown') return true;
-  return info.attempt === 0 && exception instanceof TaskwardenError && exception.code === 'SUPERVISOR_STOPPED';
 }
 
 const classicWorkerRules: Readonly<Record<keyof ClassicWorkerOptions, Rule>> = {

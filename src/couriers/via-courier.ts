@@ -33,6 +33,16 @@ export function viaCourier<F extends TaskFunction>(
   return wrapPlan(plan, task.spec.options) as unknown as BackgroundTask<F>;
 }
 
+/** The same for a name that the workers of the queue know: it goes without arguments, and they know its options. */
+export function nameViaCourier(
+  courier: ClientTaskCourier,
+  queue: string,
+  name: string,
+  options: ResolvedTaskOptions,
+): BackgroundTask<TaskFunction> {
+  return wrapPlan(new RelayPlan(courier, queue, name, options), options);
+}
+
 const backgroundTaskRule = is('a background task', (value) => typeof value === 'function' && 'spec' in value);
 
 class RelayPlan implements TaskPlan {

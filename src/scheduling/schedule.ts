@@ -40,6 +40,11 @@ export interface ScheduleSpec<R> extends ScheduleRules {
   readonly timetable: Timetable;
   /** What it throws, or rejects with, is not told by the schedule, which goes on. */
   readonly run: () => R;
+  /**
+   * Instead of it for what the timetable says; gets the time at which that is due, without its jitter. Resolves when the
+   * run has ended; with false if there was none, because another one goes on.
+   */
+  readonly runDue?: (due: number) => PromiseLike<boolean>;
   /** Calls back when the run has ended, however. Default: by its `then`. */
   readonly heed?: (run: R, ended: () => void) => void;
   /** Held while the schedule is active. */
@@ -76,8 +81,8 @@ export class Schedule<R = unknown> {
   #seen = -Infinity;
   #timer: Timer | undefined;
   #running = 0;
-  /** Runs that are due, and wait for the one before to end. */
-  #waiting = 0;
+  /** When the runs were due that wait for the one before to end. */
+  readonly #waiting: number[] = [];
   #runs = 0;
   #skipped = 0;
   #missed = 0;
@@ -88,7 +93,7 @@ export class Schedule<R = unknown> {
     this.name = spec.name;
     this.#spec = spec;
     this.#timetable = spec.timetable;
-    this.#clock = spec.timetable.kind === 'cron' ? () => Date.now() : now;
+    this.#clock = spec.timetable.clock === 'wall' ? () => Date.now() : now;
   }
 
   get id(): string {
@@ -103,11 +108,11 @@ export class Schedule<R = unknown> {
 
   /**
    * When the next run comes, in epoch milliseconds. undefined: it is paused or has ended, or the run before it has to end
-   * first. For intervals, which don't care about the wall clock, it changes when that is set.
+   * first. For what does not care about the wall clock, it changes when that is set.
    */
   get nextRun(): number | undefined {
     if (this.#state !== 'active' || this.#planned === Infinity) return undefined;
-    return Math.round(this.#timetable.kind === 'cron' ? this.#planned : Date.now() + this.#planned - now());
+    return Math.round(this.#timetable.clock === 'wall' ? this.#planned : Date.now() + this.#planned - now());
   }
 
   /** When the last run began, in epoch milliseconds. */
@@ -138,7 +143,7 @@ export class Schedule<R = unknown> {
     this.#plan(this.#timetable.first(this.#start));
     if (this.#spec.runNow) {
       if (this.#timetable.kind === 'pause') this.#plan(undefined);
-      this.#runQuietly();
+      this.#runQuietly(() => this.#run());
     }
     this.#look();
     return this;
@@ -207,7 +212,7 @@ export class Schedule<R = unknown> {
   /** If the clock was found wrong, and set back, the new time counts at once; if it was set back by less, nothing is run twice. */
   #readClock(): number {
     const at = this.#clock();
-    if (this.#timetable.kind !== 'cron') return at;
+    if (this.#timetable.clock !== 'wall') return at;
     if (at < this.#seen - correctionMs) this.#plan(this.#timetable.next(this.#start as number, at));
     this.#seen = at;
     return at;
@@ -228,7 +233,7 @@ export class Schedule<R = unknown> {
     this.#timer?.cancel();
     // It may be a little early, and then waits again: rounded up, it would be late.
     const leftMs = Math.max(Math.floor(this.#planned - this.#clock() + roundingMs), 0);
-    const stepMs = this.#timetable.kind === 'cron' ? Math.min(leftMs, lookEveryMs) : leftMs;
+    const stepMs = this.#timetable.clock === 'wall' ? Math.min(leftMs, lookEveryMs) : leftMs;
     this.#timer = new Timer(stepMs, () => this.#look());
   }
 
@@ -236,54 +241,83 @@ export class Schedule<R = unknown> {
   #comeDue(at: number): void {
     const { kind } = this.#timetable;
     const start = this.#start as number;
-    let runs = true;
+    let due = this.#due;
     if (kind === 'once' || kind === 'pause') {
       this.#plan(undefined);
     } else {
-      if (this.#isMissed(at)) runs = this.#catchUp(at);
+      if (this.#isMissed(at)) due = this.#catchUp(at);
       if (this.#planned <= at + roundingMs) this.#plan(this.#timetable.next(start, this.#due as number));
     }
-    if (runs) this.#runInTurn();
+    if (due !== undefined) this.#runInTurn(due);
   }
 
   #isMissed(at: number): boolean {
     return at - this.#planned > Math.min(this.#roomAfter(this.#due as number), missedAfterMs);
   }
 
-  /** Goes on to the last run that is due, or to the next one if that is missed too. Gives whether there is a run now. */
-  #catchUp(at: number): boolean {
+  /** Goes on to the last run that is due, or to the next one if that is missed too. Gives when the run was due that is to come now, if any. */
+  #catchUp(at: number): number | undefined {
     const start = this.#start as number;
     const { latest, count } = this.#timetable.passed(start, this.#due as number, at);
     this.#missed += count - 1;
     if (count > 1) this.#plan(latest);
-    if (!this.#isMissed(at)) return this.#planned <= at + roundingMs;
+    if (!this.#isMissed(at)) return this.#planned <= at + roundingMs ? latest : undefined;
     this.#missed += 1;
     this.#plan(this.#timetable.next(start, latest));
-    return this.#spec.missed === 'once';
+    return this.#spec.missed === 'once' ? latest : undefined;
   }
 
   #endIfOver(): void {
     const awaitsEnd = this.#timetable.kind === 'pause' && this.#running > 0;
-    if (this.#due === undefined && this.#waiting === 0 && !awaitsEnd) this.cancel();
+    if (this.#due === undefined && this.#waiting.length === 0 && !awaitsEnd) this.cancel();
   }
 
   // Runs.
 
-  #runInTurn(): void {
-    if (this.#running === 0) this.#runQuietly();
-    else if (this.#spec.overlap === 'queue' || this.#timetable.kind === 'once') this.#waiting += 1;
+  #runInTurn(due: number): void {
+    if (this.#running === 0) this.#runDue(due);
+    else if (this.#spec.overlap === 'queue' || this.#timetable.kind === 'once') this.#waiting.push(due);
     else this.#skipped += 1;
   }
 
-  #runQuietly(): void {
+  #runDue(due: number): void {
+    const { runDue } = this.#spec;
+    if (runDue === undefined) this.#runQuietly(() => this.#run());
+    else this.#runQuietly(() => this.#runIfNone(() => runDue(due)));
+  }
+
+  /** It counts as a run until it is found to be none. */
+  #runIfNone(run: () => PromiseLike<boolean>): void {
+    const lastRun = this.#lastRun;
+    this.#begin((ended) => {
+      run().then((hasRun) => {
+        if (!hasRun) {
+          this.#runs -= 1;
+          this.#skipped += 1;
+          this.#lastRun = lastRun;
+        }
+        ended();
+      }, ended);
+    });
+  }
+
+  #runQuietly(run: () => unknown): void {
     try {
-      this.#run();
+      run();
     } catch {
       // it has ended
     }
   }
 
   #run(): R {
+    return this.#begin((ended) => {
+      const run = this.#spec.run();
+      (this.#spec.heed ?? heed)(run, ended);
+      return run;
+    });
+  }
+
+  #begin<T>(run: (ended: () => void) => T): T {
     this.#runs += 1;
     this.#running += 1;
     this.#lastRun = Date.now();
@@ -296,9 +330,7 @@ export class Schedule<R = unknown> {
       this.#goOn();
     };
     try {
-      const run = this.#spec.run();
-      (this.#spec.heed ?? heed)(run, ended);
-      return run;
+      return run(ended);
     } catch (error) {
       queueMicrotask(ended); // like a run that rejects
       throw error;
@@ -309,9 +341,9 @@ export class Schedule<R = unknown> {
   #goOn(): void {
     if (this.#state !== 'active') return;
     if (this.#running === 0) {
-      if (this.#waiting > 0) {
-        this.#waiting -= 1;
-        this.#runQuietly();
+      const due = this.#waiting.shift();
+      if (due !== undefined) {
+        this.#runDue(due);
       } else if (this.#due === undefined && this.#timetable.kind === 'pause') {
         this.#plan(this.#timetable.next(this.#start as number, this.#clock()));
       }

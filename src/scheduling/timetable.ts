@@ -6,9 +6,11 @@ import { createRequire } from 'node:module';
 import type { Cron } from 'croner';
 import { show } from '../options.ts';
 
-/** Times are on the clock of `now()`; those of `cron` are epoch milliseconds, on the wall clock. */
+/** Times are on the clock of `now()`; on the wall clock they are epoch milliseconds. */
 export interface Timetable {
   readonly kind: 'once' | 'interval' | 'pause' | 'cron';
+  /** Which clock its times are on: that of `now()`, or the one on the wall. */
+  readonly clock: 'steady' | 'wall';
   /** When the first run of a schedule that starts at `start` is due. */
   first(start: number): number;
   /** The first time above `after` at which a run is due; undefined: never again. For `pause`, `after` is the end of a run. */
@@ -30,6 +32,7 @@ const mostCounted = 1_000;
 export function once(delayMs: number): Timetable {
   return Object.freeze({
     kind: 'once',
+    clock: 'steady',
     first: (start) => start + delayMs,
     next: () => undefined,
     passed: (_start, due) => ({ latest: due, count: 1 }),
@@ -52,6 +55,7 @@ export function interval(delayMs: number, { atStart = false }: RepeatOptions = {
   };
   return Object.freeze({
     kind: 'interval',
+    clock: 'steady',
     first: (start) => (atStart ? start : start + delayMs),
     next: (start, after) => start + (indexAt(start, after) + 1) * delayMs,
     passed: (start, due, until) => {
@@ -61,10 +65,23 @@ export function interval(delayMs: number, { atStart = false }: RepeatOptions = {
   } satisfies Timetable);
 }
 
+/** Runs are due at multiples of `delayMs` by the wall clock, counted from 1970: the same wherever, and whenever it starts. */
+export function epochInterval(delayMs: number): Timetable {
+  const { next, passed } = interval(delayMs);
+  return Object.freeze({
+    kind: 'interval',
+    clock: 'wall',
+    first: (start) => next(0, start) as number,
+    next: (_start, after) => next(0, after),
+    passed: (_start, due, until) => passed(0, due, until),
+  } satisfies Timetable);
+}
+
 /** Each run is due `delayMs` after the end of the one before; the first, that long after the start. */
 export function pause(delayMs: number, { atStart = false }: RepeatOptions = {}): Timetable {
   return Object.freeze({
     kind: 'pause',
+    clock: 'steady',
     first: (start) => (atStart ? start : start + delayMs),
     next: (_start, after) => after + delayMs,
     passed: (_start, due) => ({ latest: due, count: 1 }),
@@ -88,6 +105,7 @@ export function cron(pattern: string, timezone: string | undefined, owner: strin
   if (next(0, Date.now()) === undefined) throw never();
   return Object.freeze({
     kind: 'cron',
+    clock: 'wall',
     first: (start) => next(0, start) ?? Infinity,
     next,
     passed: (start, due, until) => {
