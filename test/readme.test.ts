@@ -203,6 +203,7 @@ describe('the tables of the README', () => {
     const [options, schedule] = tables('Schedules', 'docs/schedules.md');
     expectSame(names(options), [...members('ScheduleTimes'), ...members('ScheduleRules')]);
     expectSame(names(schedule), members('Schedule'));
+    expectSame(names(tables('Once for all machines', 'docs/schedules.md')[0]), members('ScheduleSharing'));
   });
 
   it('have every option and member of background workers', () => {

@@ -252,6 +252,20 @@ describe('a machine', () => {
     expect(runs.at(-1)).toBe(`other ${tick(0)}`);
   });
 
+  it('that has just left gives back what comes to it late', async () => {
+    const fetch = shared.bulkWaitForTasks.bind(shared);
+    vi.spyOn(shared, 'bulkWaitForTasks').mockImplementationOnce(async (name, max, options) => {
+      await new Promise((resolve) => options?.signal?.addEventListener('abort', resolve));
+      return fetch(name, max);
+    });
+    const [one] = start(1) as [Machine];
+    await pass(31_000);
+    one.schedule.cancel();
+    await pass(0);
+    expect(await shared.getQueueInfo(queue)).toMatchObject({ leased: 0, waiting: { normal: 1 } });
+    expect(runs).toEqual([]);
+  });
+
   it('that has paused its schedule takes no runs until it is resumed', async () => {
     const [one, two] = start(2) as [Machine, Machine];
     one.schedule.pause();
