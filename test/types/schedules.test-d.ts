@@ -1,5 +1,12 @@
 /** What the compiler knows of schedules. */
-import { backgroundTask, type Schedule, type ScheduleState, type TaskHandle, taskSupervisor } from 'taskwarden';
+import {
+  backgroundTask,
+  MemoryTaskCourier,
+  type Schedule,
+  type ScheduleState,
+  type TaskHandle,
+  taskSupervisor,
+} from 'taskwarden';
 import { describe, expectTypeOf, it } from 'vitest';
 
 const resize = async (path: string, width: number) => ({ path, bytes: width });
@@ -34,6 +41,14 @@ describe('scheduleTask()', () => {
       args: ['a.png', 200],
       callback: (result) => expectTypeOf(result).toEqualTypeOf<Resized>(),
     });
+  });
+
+  it('takes a courier of both sides, and its queue', () => {
+    const courier = new MemoryTaskCourier();
+    const schedule = taskSupervisor.scheduleTask(() => 1, { cron: '@daily', courier, queue: 'nightly' });
+    expectTypeOf(schedule).toEqualTypeOf<Schedule<TaskHandle<number>>>();
+    // @ts-expect-error no courier
+    taskSupervisor.scheduleTask(() => 1, { cron: '@daily', courier: 'redis://localhost' });
   });
 
   it('refuses wrong options', () => {

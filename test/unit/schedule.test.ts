@@ -245,6 +245,61 @@ describe('a run that fails', () => {
   });
 });
 
+describe('what is run for a time', () => {
+  const dues: number[] = [];
+  const minutely = cron('* * * * *', 'UTC', 'a test');
+
+  beforeEach(() => {
+    dues.length = 0;
+  });
+
+  const heedDue = (ran: boolean) => async (due: number) => {
+    dues.push((due - start) / minuteMs);
+    return ran;
+  };
+
+  it('hears when that was due, without the jitter', async () => {
+    begin({ timetable: minutely, jitterMs: 50_000, runDue: heedDue(true) });
+    await vi.advanceTimersByTimeAsync(3 * minuteMs + 55_000);
+    expect(dues).toEqual([1, 2, 3]);
+  });
+
+  it('hears for which time it makes up', async () => {
+    begin({ timetable: cron('0 * * * *', 'UTC', 'a test'), missed: 'once', runDue: heedDue(true) });
+    vi.setSystemTime(start + 90 * minuteMs);
+    await vi.advanceTimersByTimeAsync(30 * minuteMs);
+    expect(dues).toEqual([60, 120]);
+  });
+
+  it('waits for the one before with the time at which it was due', async () => {
+    const open: (() => void)[] = [];
+    const runDue = (due: number) => {
+      dues.push((due - start) / minuteMs);
+      return new Promise<boolean>((resolve) => open.push(() => resolve(true)));
+    };
+    begin({ timetable: minutely, overlap: 'queue', runDue });
+    await vi.advanceTimersByTimeAsync(3 * minuteMs);
+    expect(dues).toEqual([1]);
+    for (const release of open) {
+      release();
+      await vi.advanceTimersByTimeAsync(0);
+    }
+    expect(dues).toEqual([1, 2, 3]);
+  });
+
+  it('counts as skipped if it says that there was no run', async () => {
+    const schedule = begin({ timetable: minutely, runDue: heedDue(false) });
+    await vi.advanceTimersByTimeAsync(2 * minuteMs);
+    expect(schedule).toMatchObject({ runs: 0, skipped: 2, lastRun: undefined, state: 'active' });
+  });
+
+  it('is no trigger', () => {
+    const schedule = begin({ timetable: minutely, runDue: heedDue(true) });
+    void schedule.trigger();
+    expect({ dues, began }).toEqual({ dues: [], began: [0] });
+  });
+});
+
 describe('overlap', () => {
   it("'skip' drops what comes due while a run goes on", async () => {
     const schedule = begin({ timetable: interval(100), isLong: true });

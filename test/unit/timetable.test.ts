@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { cron, interval, once, pause } from '../../src/scheduling/timetable.ts';
+import { cron, epochInterval, interval, once, pause } from '../../src/scheduling/timetable.ts';
 
 const at = (text: string) => Date.parse(text);
 
@@ -54,6 +54,22 @@ describe('an interval', () => {
     expect(interval(100).passed(1_000, 1_100, 1_100)).toEqual({ latest: 1_100, count: 1 });
     expect(interval(100).passed(1_000, 1_100, 1_399)).toEqual({ latest: 1_300, count: 3 });
     expect(interval(1).passed(0, 1, 1e12)).toEqual({ latest: 1e12, count: 1e12 });
+  });
+});
+
+describe('an interval of the epoch', () => {
+  it('has its times at multiples of the delay, whenever it starts', () => {
+    const timetable = epochInterval(60_000);
+    const start = at('2026-01-01T12:00:59.900Z');
+    expect(timetable.clock).toBe('wall');
+    expect(timetable.first(start)).toBe(at('2026-01-01T12:01Z'));
+    expect(timetable.first(at('2026-01-01T12:00Z'))).toBe(at('2026-01-01T12:01Z'));
+    expect(timetable.next(start, at('2026-01-01T12:01Z'))).toBe(at('2026-01-01T12:02Z'));
+  });
+
+  it('counts those that have passed', () => {
+    const passed = epochInterval(60_000).passed(0, at('2026-01-01T12:01Z'), at('2026-01-01T12:03:30Z'));
+    expect(passed).toEqual({ latest: at('2026-01-01T12:03Z'), count: 3 });
   });
 });
 
