@@ -36,18 +36,23 @@ function join(input, file, format, external = []) {
     external: [/^[@a-z]/, ...external],
     context: 'this', // left as it is, in what the compiler adds
     plugins: [typescript],
-    output: { file, format, sourcemap: true, sourcemapExcludeSources: true, paths: { [index]: relative(dirname(file), 'dist/src/index.js') } },
+    output: { file, format, sourcemap: true, sourcemapExcludeSources: true, paths: { [index]: toIndex(file) } },
   };
 }
 
 const index = resolve('src/index.ts');
 
+/** From a bundle to that of the core, which there must be only one of. */
+function toIndex(file) {
+  return relative(dirname(file), 'dist/src/index.js').replaceAll('\\', '/');
+}
+
 export default [
   join('src/index.ts', 'dist/src/index.js', 'es'),
   // The command line must not have a supervisor of its own.
   join('src/cli/main.ts', 'dist/src/cli/main.js', 'es', [index]),
-  // Integrations take all that is public from the one copy.
   join('src/integrations/bullmq/index.ts', 'dist/src/integrations/bullmq/index.js', 'es', [index]),
+  join('src/integrations/redis/index.ts', 'dist/src/integrations/redis/index.js', 'es', [index]),
   // Piscina tries `require` first; and a thread that is ended while it requires an ES module takes the process along
   // (seen on Node 20.20: v8::Module::IsGraphAsync).
   join('workers/thread.ts', 'dist/workers/thread.cjs', 'cjs'),

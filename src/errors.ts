@@ -32,7 +32,6 @@ export const errorCodes = {
   TASK_STALLED: 'Too many workers that had the task lost their lease: they died, or hung.',
   COURIER_CLOSED: 'The courier was closed.',
   COURIER_UNREACHABLE: "The courier's server can't be reached; `cause` says why.",
-  PEER_MISSING: 'An optional package that is needed is not installed; the message names it.',
   ALREADY_PERFORMING: 'The courier worker performs already: `perform()` runs once at a time.',
   RESULT_MISSING: '`performTasks()` of a courier worker gave no result for the task.',
   TASK_MALFORMED: 'The data of a task from a courier is not what a `ClassicWorker` takes: `{ function: name, args }`.',
@@ -40,6 +39,7 @@ export const errorCodes = {
   DUPLICATE_MODULE_NAME: 'The supervisor has a module of that name already.',
   OBJECT_NOT_FOUND:
     'A thread or child uses a courier that the program has not made, or can not tell from others: name it.',
+  PEER_MISSING: 'A part of taskwarden needs a package that is not installed; the message names it.',
   NOT_IN_PROGRAM: 'A task in a thread or child asked for what only the program itself can do.',
   NOT_IN_TASK: '`currentTask()` was called outside a task; or a thread or child called a task for one that had ended.',
 } as const;

@@ -56,7 +56,7 @@ export {
   waitUntilDone,
 } from './task/controlled.ts';
 export type { TaskFunction } from './task/definition.ts';
-export type { TaskHandle } from './task/handle.ts';
+export type { SendOptions, TaskHandle } from './task/handle.ts';
 export type { EndReason, TaskFilter, TaskInfo } from './task/info.ts';
 export { type LaneSetup, type LaneTeardown, laneSetup } from './task/lane-setup.ts';
 export type { MapOptions } from './task/map-tasks.ts';

@@ -36,6 +36,8 @@ export class Channel {
   #taken = 0;
   readonly #kept: Map<number, unknown> | undefined;
   #senders: { readonly number: number; readonly resolve: (wasTaken: boolean) => void }[] = [];
+  /** Who waits until a value is taken, by its number. */
+  #givers: Map<number, (wasTaken: boolean) => void> | undefined;
 
   /** What has come, from `#first` on. */
   #received: unknown[] = [];
@@ -86,6 +88,8 @@ export class Channel {
     this.#isOpen = false;
     this.#kept?.clear();
     for (const { resolve } of this.#senders.splice(0)) resolve(false);
+    for (const resolve of this.#givers?.values() ?? []) resolve(false);
+    this.#givers?.clear();
     this.halt();
   }
 
@@ -116,12 +120,33 @@ export class Channel {
    */
   send(value: unknown): Promise<boolean> {
     if (this.#isEnded) return Promise.resolve(false);
-    if (this.#isOpen) this.#say({ kind: 'data', value });
-    this.#sent += 1;
+    this.#sent += 1; // first: it may be taken while it is said
     this.#kept?.set(this.#sent, value);
+    try {
+      if (this.#isOpen) this.#say({ kind: 'data', value });
+    } catch (error) {
+      this.#kept?.delete(this.#sent);
+      this.#sent -= 1;
+      throw error;
+    }
     if (!this.isFull) return Promise.resolve(true);
     return new Promise((resolve) => {
       this.#senders.push({ number: this.#sent, resolve });
+    });
+  }
+
+  /** Sends, and resolves when the other side has taken the value; with false if the conversation ended before. */
+  give(value: unknown): Promise<boolean> {
+    if (this.#isEnded) return Promise.resolve(false);
+    return new Promise((resolve, reject) => {
+      this.#givers ??= new Map();
+      this.#givers.set(this.#sent + 1, resolve);
+      try {
+        void this.send(value);
+      } catch (error) {
+        this.#givers.delete(this.#sent + 1);
+        reject(error);
+      }
     });
   }
 
@@ -137,6 +162,8 @@ export class Channel {
     for (let left = count; left > 0 && this.#taken < this.#sent; left -= 1) {
       this.#taken += 1;
       this.#kept?.delete(this.#taken);
+      this.#givers?.get(this.#taken)?.(true);
+      this.#givers?.delete(this.#taken);
     }
     while (this.#senders[0] !== undefined && this.#senders[0].number - this.#taken < windowSize) {
       this.#senders.shift()?.resolve(true);

@@ -8,7 +8,7 @@ import { type BackgroundTask, backgroundTask } from './background-task.ts';
 import type { TaskContext } from './context.ts';
 import { copyOf } from './conversation.ts';
 import { passingContext, type TaskFunction } from './definition.ts';
-import type { TaskHandle } from './handle.ts';
+import type { SendOptions, TaskHandle } from './handle.ts';
 import type { TaskOptions, TaskResult, TaskYield } from './task-options.ts';
 
 /** How long the feed of a chain that has ended early may take to close, in milliseconds. */
@@ -28,7 +28,7 @@ export class ControlledTask<A extends unknown[] = unknown[], R = unknown> {
   readonly #submit: () => Handle<R>;
   #handle: Handle<R> | undefined;
   /** What was sent before the start. */
-  readonly #early: { readonly data: unknown; readonly resolve: (room: Promise<boolean>) => void }[] = [];
+  readonly #early: ((handle: Handle<R>) => void)[] = [];
 
   /** Of a background task, which brings its module and its options: `.with({ type: 'process' })`. */
   constructor(target: BackgroundTask<ControlledFunction<A, R>>, ...args: A);
@@ -47,7 +47,7 @@ export class ControlledTask<A extends unknown[] = unknown[], R = unknown> {
   start(): this {
     if (this.#handle !== undefined) return this;
     this.#handle = this.#submit();
-    for (const { data, resolve } of this.#early.splice(0)) resolve(this.#handle.send(data));
+    for (const send of this.#early.splice(0)) send(this.#handle);
     return this;
   }
 
@@ -57,11 +57,11 @@ export class ControlledTask<A extends unknown[] = unknown[], R = unknown> {
   }
 
   /** Sends something to the task's `recv()`, as `TaskHandle.send`; before the start it is kept until then. */
-  send(data: unknown): Promise<boolean> {
-    if (this.#handle !== undefined) return this.#handle.send(data);
+  send(data: unknown, options?: SendOptions): Promise<boolean> {
+    if (this.#handle !== undefined) return this.#handle.send(data, options);
     const copy = copyOf(data, { name: this.#name });
     return new Promise((resolve) => {
-      this.#early.push({ data: copy, resolve });
+      this.#early.push((handle) => resolve(handle.send(copy, options)));
     });
   }
 
@@ -107,9 +107,14 @@ function taskOf(target: AnyTarget): BackgroundTask<TaskFunction> {
 
 /**
  * Runs beside a task and decides when that is to finish: it is asked to as soon as the controller's promise resolves. The
- * signal aborts when the task has ended.
+ * signal aborts when the task has ended. Nobody waits for the controller then, but for what it has given to `hold`: the
+ * task's result, or error, is given when that has settled, in whatever way.
  */
-export type Controller = (task: ControlledTask, signal: AbortSignal) => unknown;
+export type Controller = (
+  task: ControlledTask,
+  signal: AbortSignal,
+  hold?: (work: PromiseLike<unknown>) => void,
+) => unknown;
 
 /**
  * An async function that starts a `Task` of `target`, lets the controller run beside it, and gives the task's result or
@@ -141,11 +146,13 @@ export function controller(
       () => end.abort(),
     );
     let problem: { readonly error: unknown } | undefined;
-    const controlled = (async () => control(run, end.signal))().catch((error: unknown) => {
+    const held: PromiseLike<unknown>[] = [];
+    const controlled = (async () => control(run, end.signal, (work) => held.push(work)))().catch((error: unknown) => {
       if (!end.signal.aborted) problem = { error };
     });
     await Promise.race([ended, controlled]);
     await run.stop();
+    await Promise.allSettled(held);
     if (problem !== undefined) throw problem.error;
     return handle;
   };

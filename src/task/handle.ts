@@ -1,4 +1,5 @@
 /** TaskHandle: what a caller holds of a task, a native promise with extras. */
+import { checkOptions, rules } from '../options.ts';
 import type { Priority } from '../scheduling/priority-pool.ts';
 import type { Progress } from './context.ts';
 import type { TaskInfo } from './info.ts';
@@ -14,6 +15,22 @@ export let settleHandle: (handle: TaskHandle<unknown>, completed: boolean, outco
  * generator waits for no reader.
  */
 export let heedHandle: (handle: PromiseLike<unknown>, ended: () => void) => void;
+
+export interface SendOptions {
+  /**
+   * Resolve only when the task has received this with `recv()`: with false if it ended without. If its thread or child
+   * dies at that moment, it may have received it all the same. Default: false.
+   */
+  readonly untilTaken?: boolean;
+}
+
+const sendRules = { untilTaken: rules.boolean };
+
+function untilTakenOf(options: SendOptions | undefined): boolean {
+  if (options === undefined) return false;
+  checkOptions(options, sendRules, 'send()');
+  return options.untilTaken ?? false;
+}
 
 type Resolve = (value: unknown) => void;
 
@@ -147,8 +164,8 @@ export class TaskHandle<T, Y = unknown> extends Promise<T> implements AsyncItera
    * Resolves when there is room for more, so that a sender who awaits it does not outrun the task; or with false, if the
    * task ended without taking it. Throws `MESSAGE_NOT_CLONEABLE`. Another attempt gets what the one before has not taken.
    */
-  send(data: unknown): Promise<boolean> {
-    return this.#task.send(data);
+  send(data: unknown, options?: SendOptions): Promise<boolean> {
+    return this.#task.send(data, untilTakenOf(options));
   }
 
   /**

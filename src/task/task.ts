@@ -220,11 +220,12 @@ export class Task extends Call {
   }
 
   /** Until it has begun, what is sent is copied at once: it must not change, or turn out to be none that can be copied. */
-  send(data: unknown): Promise<boolean> {
+  send(data: unknown, untilTaken: boolean): Promise<boolean> {
     const isCopied = this.status === 'started' || this.type === 'loop';
     const { messages } = this.conversation;
-    const room = messages.send(isCopied ? data : copyOf(data, this));
-    if (messages.isFull && this.isNested) this.#owner.awaited(this);
+    const message = isCopied ? data : copyOf(data, this);
+    const room = untilTaken ? messages.give(message) : messages.send(message);
+    if ((untilTaken || messages.isFull) && this.isNested) this.#owner.awaited(this);
     return room;
   }
 

@@ -1,0 +1,24 @@
+/** What both controllers take, and how it is checked. */
+import { checkOptions, rules } from '../../options.ts';
+import { connectionRule, type RedisConnection } from './client.ts';
+
+export interface RedisControllerOptions {
+  /** Beside a client that is given, connections of the controller's own are opened and closed. */
+  readonly connection: RedisConnection;
+  /** What the task gets for the text of an item. Default: the text. What it throws is thrown by the controller. */
+  readonly parse?: (text: string) => unknown;
+}
+
+const optionRules = { connection: connectionRule, parse: rules.function };
+
+/** Throws for a bad key, channel or option. */
+export function checkControllerOptions(
+  name: unknown,
+  options: RedisControllerOptions,
+  owner: string,
+  what: string,
+): void {
+  rules.string(name, `the ${what} of ${owner}`);
+  checkOptions(options, optionRules, owner);
+  connectionRule(options.connection, `option "connection" of ${owner}`);
+}
