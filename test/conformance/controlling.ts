@@ -14,6 +14,7 @@ import {
   seesArgs,
   sends,
   sums,
+  takes,
   takesThree,
   takesUntilGate,
   waitsAtGate,
@@ -67,6 +68,34 @@ export function testControlling({ type, pool }: LaneUnderTest): void {
   const one: PoolOptions = { poolSize: 1, reserveNormal: 0, reserveHigh: 0 };
 
   describe(`the ${type} lane: a Task`, () => {
+    it('tells who wants to know whether a message was taken', async () => {
+      await using supervisor = supervise();
+      const task = new Task(takes.with({ type, supervisor }), 2).start();
+      const given = ['a', 'b', 'c'].map((data) => task.send(data, { untilTaken: true }));
+      expect(await Promise.all(given)).toEqual([true, true, false]);
+      expect(await task.send('d', { untilTaken: true })).toBe(false);
+      expect(() => task.send('e', { untilGiven: true } as never)).toThrow('send() has no option "untilGiven"');
+    });
+
+    it('gives its result when what its controller holds has settled, in whatever way', async () => {
+      await using supervisor = supervise();
+      const steps: string[] = [];
+      const holding = controller(
+        (_task, signal, hold) => {
+          signal.addEventListener('abort', () => steps.push('ended'));
+          const work = new Promise<never>((_, reject) => {
+            signal.addEventListener('abort', () => setImmediate(() => reject(new Error(`${steps.push('held')}`))));
+          });
+          hold?.(work);
+          return work;
+        },
+        endsAtOnce,
+        { type, supervisor },
+      );
+      expect(await holding()).toBe('over');
+      expect(steps).toEqual(['ended', 'held']);
+    });
+
     it('gives its function what it sees of itself, and then its arguments', async () => {
       await using supervisor = supervise();
       const task = new Task(seesArgs.with({ type, supervisor }), 'a', 1).start();

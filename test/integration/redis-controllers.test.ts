@@ -1,4 +1,10 @@
 /** `taskwarden/redis` on a real Redis: which items reach the task, which go back, and what is left of the connections. */
+import { execFile } from 'node:child_process';
+import { cp, mkdir, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { Redis } from 'ioredis';
 import {
   type Controller,
@@ -11,10 +17,14 @@ import {
 } from 'taskwarden';
 import { redisBrpop, redisPubsub } from 'taskwarden/redis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { mkdtempDisposable } from '../cli/temporary-folder.ts';
 import { gathers, takes } from '../fixtures/tasks/controls.ts';
 import { startProxy } from '../servers/proxy.ts';
 import { type RedisServer, startRedis } from '../servers/redis.ts';
 import { failure as failureOf } from './listening.ts';
+
+const run = promisify(execFile);
+const root = fileURLToPath(new URL('../..', import.meta.url));
 
 let server: RedisServer;
 let redis: Redis;
@@ -386,6 +396,27 @@ describe('redisPubsub', () => {
 });
 
 describe('both controllers', () => {
+  it('name the package that they need where it is not installed', async () => {
+    await using folder = await mkdtempDisposable(join(tmpdir(), 'no-ioredis-'));
+    const modules = join(folder.path, 'node_modules');
+    await mkdir(join(modules, 'taskwarden'), { recursive: true });
+    for (const part of ['dist', 'package.json']) {
+      await cp(join(root, part), join(modules, 'taskwarden', part), { recursive: true });
+    }
+    for (const name of ['eventemitter3', 'piscina'])
+      await symlink(join(root, 'node_modules', name), join(modules, name));
+    const program = `
+      import { controller } from 'taskwarden';
+      import { redisBrpop, redisPubsub } from 'taskwarden/redis';
+      for (const control of [redisBrpop, redisPubsub]) {
+        const feed = controller(control('a', { connection: 'redis://x' }), (t) => t.recv(), { type: 'loop' });
+        await feed().catch(({ name, code, message }) => console.log(name, code, message));
+      }`;
+    const { stdout } = await run(process.execPath, ['--input-type=module', '-e', program], { cwd: folder.path });
+    const line = 'TaskwardenError PEER_MISSING taskwarden/redis needs the package ioredis: npm install ioredis\n';
+    expect(stdout).toBe(line + line);
+  });
+
   it.each([
     [
       () => redisBrpop('', { connection: 'redis://x' }),

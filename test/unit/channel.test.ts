@@ -251,6 +251,52 @@ describe('a halt', () => {
   });
 });
 
+describe('one who gives', () => {
+  it('waits until what it gave was taken, also while there is room', async () => {
+    const { channel } = speaking();
+    const given = [channel.give('a'), channel.give('b'), channel.give('c')];
+    expect(await stateOf(given)).toEqual([undefined, undefined, undefined]);
+    channel.hear({ kind: 'taken', count: 2 });
+    expect(await stateOf(given)).toEqual([true, true, undefined]);
+    channel.end();
+    expect(await stateOf(given)).toEqual([true, true, false]);
+    expect(await channel.give('d')).toBe(false);
+  });
+
+  it('is told also of what is taken while it is said', async () => {
+    const channel: Channel = new Channel(() => channel.hear({ kind: 'taken', count: 1 })).open();
+    expect(await channel.give('a')).toBe(true);
+    const sent = numbersBelow(windowSize + 1).map((n) => channel.send(n));
+    expect(await stateOf(sent)).toEqual(sent.map(() => true));
+  });
+
+  it('goes on waiting while what was not taken is said to another', async () => {
+    const { channel, said } = speaking({ keeps: true });
+    const given = channel.give('a');
+    channel.close();
+    channel.open();
+    expect(sentIn(said)).toEqual(['a', 'a']);
+    expect(await stateOf([given])).toEqual([undefined]);
+    channel.hear({ kind: 'taken', count: 1 });
+    expect(await given).toBe(true);
+  });
+
+  it('gets what saying throws, and then has given nothing', async () => {
+    let isBroken = true;
+    const channel = new Channel(
+      () => {
+        if (isBroken) throw new Error('broken');
+      },
+      { keeps: true },
+    ).open();
+    await expect(channel.give('a')).rejects.toThrow('broken');
+    isBroken = false;
+    const given = channel.give('b');
+    channel.hear({ kind: 'taken', count: 1 });
+    expect(await given).toBe(true);
+  });
+});
+
 /** Two ends, with words on their way between them, and a count of what a sender and readers see. */
 class Scene {
   readonly toReader: Word[] = [];
