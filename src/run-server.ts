@@ -8,10 +8,10 @@ import type { ClientWorkerTaskCourier, CourierTask } from './couriers/courier.ts
 import { runSupervised } from './couriers/supervised-run.ts';
 import type { CourierTaskContext } from './couriers/tasks-in-hand.ts';
 import { TaskwardenError } from './errors.ts';
+import { pause } from './pause.ts';
 import { backoffMs } from './scheduling/backoff.ts';
 import type { TaskHandle } from './task/handle.ts';
 import type { ResolvedTaskOptions, TaskSubmitter } from './task/task-options.ts';
-import { pause } from './workers/pause.ts';
 
 export interface RunServerParts {
   readonly courier: ClientWorkerTaskCourier;

@@ -6,6 +6,7 @@ export { callSafely } from '../call-safely.ts';
 export { Timer } from '../clock.ts';
 export { decodeThrown, encodeThrown, type WireThrown } from '../lanes/error-codec.ts';
 export { checkOptions, is, type Rule, rules } from '../options.ts';
+export { pause } from '../pause.ts';
 export { backoffMs } from '../scheduling/backoff.ts';
 export { onAbort } from '../task/on-abort.ts';
 export { CheckedCourier } from './checked-courier.ts';

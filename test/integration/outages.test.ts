@@ -387,7 +387,10 @@ describe('the health of workers', () => {
 
   it('is what the server said last, while it has nothing', async () => {
     class Remote extends MemoryTaskCourier {
-      timeAnswered: number | undefined = undefined;
+      answered: number | undefined = undefined;
+      override get timeAnswered(): number | undefined {
+        return this.answered;
+      }
     }
     await using supervisor = new TaskSupervisor({ logger: false });
     const courier = new Remote();
@@ -396,7 +399,7 @@ describe('the health of workers', () => {
     worker.start();
     await turn();
     expect(worker.timeFetched).toBeUndefined();
-    courier.timeAnswered = 1_234;
+    courier.answered = 1_234;
     expect(supervisor.getInfo().workers).toMatchObject([{ timeFetched: 1_234 }]);
   });
 

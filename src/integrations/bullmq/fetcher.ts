@@ -7,10 +7,10 @@ import type { IQueueBackend } from 'bullmq';
 import { courierKit, type Priority, type WaitOptions } from '../../index.ts';
 import type { BullQueue, Fetched } from './bull-queue.ts';
 import { priorityNumbers, priorityOf } from './job-format.ts';
-import { pause, pauseAfter } from './pause.ts';
+import { pauseAfter } from './pause.ts';
 import { isAway, type Server } from './server.ts';
 
-const { courierClosed, onAbort, Timer } = courierKit;
+const { courierClosed, onAbort, pause, Timer } = courierKit;
 
 /** How long the loop waits at the server before it asks again, in milliseconds: health is told by it. */
 const blockMs = 5_000;

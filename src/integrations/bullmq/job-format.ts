@@ -93,7 +93,7 @@ export function errorOf(job: Job, queue: string): unknown {
 }
 
 /** What BullMQ says of a job that has lost too many leases. */
-export function isStalled(reason: string | undefined): boolean {
+function isStalled(reason: string | undefined): boolean {
   return reason?.startsWith('job stalled more than') ?? false;
 }
 

@@ -31,7 +31,7 @@ SELECT id, publish_event($1, 'active', jsonb_build_object('jobId', id, 'prev', '
 const keepPlace = 'UPDATE job SET seq = $3 WHERE queue = $1 AND id = $2';
 
 /** BullMQ counts them in 32 bits; how many are too many is for the courier to say. */
-export const mostStalls: number = 2 ** 31 - 1;
+const mostStalls = 2 ** 31 - 1;
 
 export class PostgresClaims implements Claims {
   readonly #pool: Pool;

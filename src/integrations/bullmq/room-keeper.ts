@@ -5,9 +5,8 @@
  */
 import { courierKit, type WaitOptions } from '../../index.ts';
 import type { Link } from './link.ts';
-import { pause } from './pause.ts';
 
-const { queueFull } = courierKit;
+const { pause, queueFull } = courierKit;
 
 /** How often it is looked for room, in milliseconds. */
 const lookMs = 50;
