@@ -318,6 +318,10 @@ class ItemRun extends Run {
     return this.#message.attempts?.[this.item] ?? 1;
   }
 
+  protected override get key(): string | undefined {
+    return this.#message.keys?.[this.item];
+  }
+
   protected isStopRequested(): boolean {
     return this.#host.control.isStopRequested(this.item);
   }

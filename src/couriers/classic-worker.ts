@@ -98,6 +98,7 @@ export class ClassicWorker extends BaseWorker {
       priority,
       delayMs: 0,
       retries: 0,
+      idempotencyKey: id,
       ...(limitMs < Infinity && { timeoutMs: limitMs }),
       ...(this.#supervisor && { supervisor: this.#supervisor }),
     };

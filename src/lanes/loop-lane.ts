@@ -146,6 +146,10 @@ class LoopRun extends Run {
     return this.task.id;
   }
 
+  protected override get key(): string | undefined {
+    return this.task.options.idempotencyKey;
+  }
+
   protected isStopRequested(): boolean {
     return this.#isStopRequested;
   }

@@ -44,6 +44,8 @@ export interface RunMessage {
   readonly carried?: Carried;
   /** Absent: it is the first of each. */
   readonly attempts?: readonly number[];
+  /** What is the same for all attempts. Absent: the id of each. */
+  readonly keys?: readonly (string | undefined)[];
 }
 
 /** Arguments that are not in the column, in the order of the items. */

@@ -125,6 +125,9 @@ export class Seat<T extends LaneTask> {
       args: packArgs(batch),
       ...(first.carried && { carried: first.carried }),
       ...(batch.some(({ attempt }) => attempt > 0) && { attempts: batch.map(({ attempt }) => attempt + 1) }),
+      ...(batch.some(({ options }) => options.idempotencyKey !== undefined) && {
+        keys: batch.map(({ options }) => options.idempotencyKey),
+      }),
     };
     return batch.length === 1 ? this.#postOne(message, first) : this.#postMany(message, batch);
   }

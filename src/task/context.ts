@@ -18,6 +18,11 @@ export interface Progress {
 /** A running task, seen from inside. */
 export interface TaskContext {
   readonly id: string;
+  /**
+   * The same for all attempts of a task, also if a courier delivers it again, to another machine; and no other's. What is
+   * not to be done twice can be known by it.
+   */
+  readonly idempotencyKey: string;
   readonly name: string;
   readonly args: readonly unknown[];
   /** What the background worker whose run this is was given as `context`; else undefined. */

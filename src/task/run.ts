@@ -43,6 +43,15 @@ export abstract class Run implements RunningTask {
    */
   protected abstract listen(timeoutMs: number): boolean;
 
+  /** Undefined: its id. */
+  protected get key(): string | undefined {
+    return undefined;
+  }
+
+  get idempotencyKey(): string {
+    return this.key ?? this.id;
+  }
+
   get stopped(): boolean {
     return this.#ended ? this.#wasStopped : this.isStopRequested();
   }

@@ -70,6 +70,8 @@ export interface TaskOptions<F extends TaskFunction = TaskFunction> {
   readonly module?: TaskCap;
   /** The task's own id; a second live task with it fails with `DUPLICATE_TASK_ID`. Default: a UUID. */
   readonly taskId?: string;
+  /** What `currentTask().idempotencyKey` gives. Workers of couriers set it to the id of the courier's task. Default: the task's id. */
+  readonly idempotencyKey?: string;
   /** Which supervisor runs the task. Default: that of its module, or `taskSupervisor`. */
   readonly supervisor?: TaskSubmitter;
 }
@@ -127,6 +129,7 @@ export const taskRules: Readonly<Record<keyof TaskOptions, Rule>> = {
   transfer: rules.function,
   module: is('a TaskModule', (value) => typeof (value as TaskCap | null)?.bulkhead?.mayEnter === 'function'),
   taskId: rules.string,
+  idempotencyKey: rules.string,
   supervisor: is('a TaskSupervisor', (value) => typeof (value as TaskSubmitter | null)?.submit === 'function'),
 };
 

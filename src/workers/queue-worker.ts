@@ -155,6 +155,7 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
     return this.tryRun(signal, {
       args,
       taskId: task.attempt === 1 ? task.id : `${task.id}.${task.attempt}`,
+      idempotencyKey: task.id,
       priority,
       unwanted: context.signal,
       begun: (run) => {

@@ -15,6 +15,8 @@ export interface RunRequest {
   readonly priority?: Priority | undefined;
   /** Of the task, unless a live one has it. */
   readonly taskId?: string | undefined;
+  /** Of the task; default: its id. */
+  readonly idempotencyKey?: string | undefined;
   /** Aborts when nobody wants the run any more. */
   readonly unwanted?: AbortSignal;
   /** Gets the handle, when the run is submitted. */
@@ -23,8 +25,12 @@ export interface RunRequest {
 
 /** What is submitted for it. */
 export function runSpec({ definition, options }: TaskSpec, request: RunRequest): TaskSpec {
-  const { taskId, priority = options.priority } = request;
-  return { definition, options: { ...options, priority, ...(taskId !== undefined && { taskId }) } };
+  const { taskId, idempotencyKey, priority = options.priority } = request;
+  const own = {
+    ...(taskId !== undefined && { taskId }),
+    ...(idempotencyKey !== undefined && { idempotencyKey }),
+  };
+  return { definition, options: { ...options, priority, ...own } };
 }
 
 /** It was never taken in. The function itself may fail with that code, by what it calls. */
