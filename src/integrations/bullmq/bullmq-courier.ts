@@ -70,18 +70,22 @@ export class BullMQTaskCourier extends courierKit.CheckedCourier {
   }
 }
 
-function opener(url: unknown, prefix: string | undefined, settings: BackendSettings): () => Promise<Server> {
+function opener(
+  url: unknown,
+  prefix: string | undefined,
+  settings: BackendSettings,
+): (signal: AbortSignal) => Promise<Server> {
   rules.string(url, 'the URL of BullMQTaskCourier');
   const [scheme] = (url as string).split('://', 1);
   switch (URL.canParse(url as string) ? scheme : undefined) {
     case 'redis':
     case 'rediss':
       checkPeers('BullMQTaskCourier over Redis', ['bullmq', 'ioredis']);
-      return () => RedisServer.connect(url as string, prefix, settings);
+      return (signal) => RedisServer.connect(url as string, prefix, settings, signal);
     case 'postgres':
     case 'postgresql':
       checkPeers('BullMQTaskCourier over PostgreSQL', ['bullmq', 'pg']);
-      return () => PostgresServer.connect(url as string, prefix, settings);
+      return (signal) => PostgresServer.connect(url as string, prefix, settings, signal);
     default:
       throw new TypeError('the URL of BullMQTaskCourier must begin with redis://, rediss:// or postgres://');
   }

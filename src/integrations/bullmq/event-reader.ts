@@ -30,7 +30,6 @@ export class EventReader {
   readonly #listener: EventListener;
   readonly #end = new AbortController();
   #ready: Promise<void> | undefined;
-  #backend: IQueueBackend | undefined;
 
   constructor(queue: string, listener: EventListener) {
     this.#queue = queue;
@@ -53,9 +52,8 @@ export class EventReader {
 
   async #start(server: Server): Promise<void> {
     const from = await server.backend(this.#queue).publishEvent({ event: startEvent }, mostEvents);
-    this.#backend = await server.reading(this.#queue);
-    if (this.#end.signal.aborted) await this.close();
-    else void this.#read(this.#backend, from);
+    const backend = await server.reading(this.#queue);
+    void this.#read(backend, from);
   }
 
   async #read(backend: IQueueBackend, from: string): Promise<void> {
@@ -78,10 +76,9 @@ export class EventReader {
     }
   }
 
-  /** Does not wait for a server that does not answer. */
-  async close(): Promise<void> {
+  /** Its connection ends with that of the server. */
+  close(): void {
     this.#end.abort();
-    await this.#backend?.disconnect().catch(() => {});
   }
 }
 

@@ -100,12 +100,10 @@ export class Fetcher {
         this.#waiting ??= await this.#server.waiting(this.#queue.name);
         if (this.#first(true) === undefined) return;
         const untilDelayed = this.#queue.nextDelayed > 0 ? this.#queue.nextDelayed - Date.now() : blockMs;
-        await this.#waiting.waitForJob(Math.min(Math.max(untilDelayed, 1), blockMs) / 1_000);
-        this.#onAnswer();
+        await this.#waiting.waitForJob(Math.min(Math.max(untilDelayed, 1), blockMs) / 1_000); // or it gave up
       },
     );
     this.#isInLine = false;
-    if (this.#waiting !== undefined && this.#end.signal.aborted) await closeSoon(this.#waiting);
   }
 
   async #lookOften(): Promise<void> {
@@ -172,15 +170,9 @@ export class Fetcher {
     if (this.#end.signal.aborted) timer.cancel();
   }
 
-  async close(): Promise<void> {
+  /** Its connection ends with that of the server. */
+  close(): void {
     this.#end.abort();
     for (const wait of [...this.#waits]) wait.reject(courierClosed());
-    if (this.#waiting !== undefined) await closeSoon(this.#waiting);
   }
-}
-
-/** BullMQ waits for a blocked call, unless its connection is cut before. */
-async function closeSoon(backend: IQueueBackend): Promise<void> {
-  await backend.disconnectBlocking(false).catch(() => {});
-  await backend.close(true).catch(() => {});
 }

@@ -16,12 +16,13 @@ export interface Asked {
 
 export class Link {
   readonly limits: QueueLimits;
-  readonly #open: () => Promise<Server>;
+  readonly #open: (signal: AbortSignal) => Promise<Server>;
   readonly #end = new AbortController();
   #server: Promise<Server> | undefined;
   readonly #queues = new Map<string, BullQueue>();
 
-  constructor(limits: QueueLimits, open: () => Promise<Server>) {
+  /** @param open Gives up when the signal aborts. */
+  constructor(limits: QueueLimits, open: (signal: AbortSignal) => Promise<Server>) {
     this.limits = limits;
     this.#open = open;
   }
@@ -54,7 +55,7 @@ export class Link {
   }
 
   async #connect(): Promise<Server> {
-    this.#server ??= this.#open();
+    this.#server ??= this.#open(this.#end.signal);
     try {
       const server = await this.#server;
       this.refuseIfClosed();

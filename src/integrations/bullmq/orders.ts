@@ -101,9 +101,9 @@ export class Orders implements EventListener {
     for (const heeds of this.#heeds.values()) for (const heed of heeds) heed.readOn();
   }
 
-  close(): Promise<void> {
+  close(): void {
     this.#heeds.clear();
-    return this.#reader.close();
+    this.#reader.close();
   }
 }
 

@@ -3,11 +3,15 @@
  * to be answered at once; what waits or reads has a connection of its own, too.
  */
 import type { IQueueBackend, PostgresConnectionOptions, QueueBaseOptions } from 'bullmq';
-import type { Pool } from 'pg';
+import type { Client, ClientConfig, Pool } from 'pg';
+import { courierKit } from '../../index.ts';
 import { priorityNumbers } from './job-format.ts';
 import { loadBullMq, loadPg } from './peers.ts';
 import { PostgresClaims } from './postgres-claims.ts';
-import { answerMs, type BackendSettings, type Claims, type Server } from './server.ts';
+import { answerMs, type BackendSettings, type Claims, closeMs, type Server } from './server.ts';
+import { Sockets } from './sockets.ts';
+
+const { onAbort, Timer } = courierKit;
 
 /** As BullMQ's own. */
 const defaultSchema = 'bullmq';
@@ -21,14 +25,23 @@ export class PostgresServer implements Server {
   readonly #settings: BackendSettings;
   readonly #pool: Pool;
   readonly #shared: IQueueBackend;
+  readonly #sockets: Sockets;
+  readonly #backends: IQueueBackend[] = [];
 
   /** @throws what the connection, or the making of the tables, fails with. */
-  static async connect(url: string, prefix: string | undefined, settings: BackendSettings): Promise<PostgresServer> {
+  static async connect(
+    url: string,
+    prefix: string | undefined,
+    settings: BackendSettings,
+    signal: AbortSignal,
+  ): Promise<PostgresServer> {
     const schema = prefix ?? defaultSchema;
     const { Pool } = loadPg();
     const { quoteSchemaName, runMigrations } = loadBullMq();
     const options = `-c search_path=${quoteSchemaName(schema)}`;
-    const pool = new Pool({ ...connectionTo(url), max: 2, options });
+    const sockets = new Sockets();
+    const unlisten = onAbort(signal, () => sockets.destroy());
+    const pool = new Pool({ ...connectionTo(url, sockets), max: 2, options });
     pool.on('error', () => {}); // of a connection that was idle: the next query makes a new one
     try {
       const client = await pool.connect();
@@ -37,31 +50,39 @@ export class PostgresServer implements Server {
       } finally {
         client.release();
       }
-      const server = new PostgresServer(url, schema, settings, pool);
+      const server = new PostgresServer(url, schema, settings, pool, sockets);
       await server.#shared.waitUntilReady();
       return server;
     } catch (error) {
-      await pool.end();
+      sockets.destroy();
       throw error;
+    } finally {
+      unlisten();
     }
   }
 
-  private constructor(url: string, schema: string, settings: BackendSettings, pool: Pool) {
+  private constructor(url: string, schema: string, settings: BackendSettings, pool: Pool, sockets: Sockets) {
     this.#url = url;
     this.#schema = schema;
     this.#settings = settings;
     this.#pool = pool;
+    this.#sockets = sockets;
     this.#shared = this.#build('taskwarden', poolSize);
   }
 
   #build(queue: string, max: number, withBlockingConnection = false): IQueueBackend {
-    const connection: PostgresConnectionOptions = { ...connectionTo(this.#url), schema: this.#schema, max };
+    const connection: PostgresConnectionOptions = {
+      ...connectionTo(this.#url, this.#sockets),
+      schema: this.#schema,
+      max,
+    };
     const options = {
       connection,
       lockDuration: this.#settings.leaseMs,
     } as unknown as QueueBaseOptions<PostgresConnectionOptions>;
     const backend = loadBullMq().createPostgresBackend(queue, options, { withBlockingConnection });
     backend.on('error', () => {});
+    this.#backends.push(backend);
     return backend;
   }
 
@@ -97,15 +118,32 @@ export class PostgresServer implements Server {
   }
 
   async close(): Promise<void> {
-    await Promise.allSettled([this.#shared.close(), this.#pool.end()]);
+    const backends = this.#backends.splice(0);
+    const closed = Promise.allSettled([this.#pool.end(), ...backends.map((backend) => backend.disconnect())]);
+    const timer = new Timer(closeMs, () => this.#sockets.destroy());
+    await closed;
+    timer.cancel();
   }
 }
 
-function connectionTo(url: string) {
+function connectionTo(url: string, sockets: Sockets) {
   return {
+    Client: quietClient(),
+    stream: () => sockets.make(),
     connectionString: url,
     keepAlive: true,
     connectionTimeoutMillis: answerMs,
     query_timeout: answerMs,
+  };
+}
+
+/** A connection that breaks between two queries tells nobody who would mind: without a listener that ends the process. */
+function quietClient(): new (config?: string | ClientConfig) => Client {
+  const { Client } = loadPg();
+  return class QuietClient extends Client {
+    constructor(config?: string | ClientConfig) {
+      super(config);
+      this.on('error', () => {});
+    }
   };
 }

@@ -3,25 +3,39 @@
  * block have one each, which waits for the server to come back.
  */
 import type { IQueueBackend, QueueBaseOptions } from 'bullmq';
-import type { Redis, RedisOptions } from 'ioredis';
+import type { Redis } from 'ioredis';
+import { courierKit } from '../../index.ts';
 import { priorityNumbers } from './job-format.ts';
 import { loadBullMq, loadIoRedis } from './peers.ts';
 import { RedisClaims } from './redis-claims.ts';
-import { answerMs, type BackendSettings, type Claims, longestPauseMs, type Server } from './server.ts';
+import { answerMs, type BackendSettings, type Claims, closeMs, longestPauseMs, type Server } from './server.ts';
+
+const { onAbort } = courierKit;
 
 /** As BullMQ's own. */
 const defaultPrefix = 'bull';
 
 const retryStrategy = (times: number) => Math.min(50 * 2 ** Math.min(times, 10), longestPauseMs);
 
+/** What blocks asks again after 5 seconds: a connection that says nothing for longer is dead. */
+const silenceMs = 2 * answerMs;
+
 export class RedisServer implements Server {
   readonly #redis: Redis;
   readonly #settings: BackendSettings;
   readonly #prefix: string;
   readonly #shared: IQueueBackend;
+  /** With the connections of their own. */
+  readonly #blocking = new Map<IQueueBackend, Redis>();
+  #isClosed = false;
 
   /** @throws what the connection fails with. */
-  static async connect(url: string, prefix: string | undefined, settings: BackendSettings): Promise<RedisServer> {
+  static async connect(
+    url: string,
+    prefix: string | undefined,
+    settings: BackendSettings,
+    signal: AbortSignal,
+  ): Promise<RedisServer> {
     const { Redis } = loadIoRedis();
     const redis = new Redis(url, {
       lazyConnect: true,
@@ -29,6 +43,7 @@ export class RedisServer implements Server {
       maxRetriesPerRequest: 0,
       commandTimeout: answerMs,
       connectTimeout: answerMs,
+      disconnectTimeout: closeMs,
       keepAlive: 10_000,
       retryStrategy,
     });
@@ -36,6 +51,7 @@ export class RedisServer implements Server {
     redis.on('error', (error) => {
       problem = error; // what `connect()` rejects with says only that it was closed
     });
+    const unlisten = onAbort(signal, () => redis.disconnect());
     try {
       await redis.connect();
       const server = new RedisServer(redis, prefix ?? defaultPrefix, settings);
@@ -44,6 +60,8 @@ export class RedisServer implements Server {
     } catch (error) {
       redis.disconnect();
       throw problem ?? error;
+    } finally {
+      unlisten();
     }
   }
 
@@ -57,11 +75,8 @@ export class RedisServer implements Server {
   /** @param blocking A connection of its own for calls that block. */
   #build(queue: string, blocking?: { readonly main: boolean }): IQueueBackend {
     const { RedisConnection, RedisQueueBackend, QueueKeys } = loadBullMq();
-    const own = () => {
-      const redis = this.#redis.duplicate(blockingOptions);
-      redis.on('error', () => {}); // it connects again, and whoever asks it hears of what fails
-      return new RedisConnection(redis, { shared: false, blocking: true });
-    };
+    const redis = blocking && this.#duplicate();
+    const own = () => new RedisConnection(redis as Redis, { shared: false, blocking: true });
     const shared = () => new RedisConnection(this.#redis, { shared: true, blocking: false });
     const names = new QueueKeys(this.#prefix);
     const backend = new RedisQueueBackend(
@@ -78,7 +93,23 @@ export class RedisServer implements Server {
       blocking?.main === false ? own() : undefined,
     );
     backend.on('error', () => {});
+    if (redis !== undefined) this.#blocking.set(backend, redis);
     return backend;
+  }
+
+  #duplicate(): Redis {
+    const redis = this.#redis.duplicate({
+      lazyConnect: false,
+      enableOfflineQueue: true,
+      maxRetriesPerRequest: null,
+      commandTimeout: silenceMs,
+      retryStrategy: (times) => (this.#isClosed ? null : retryStrategy(times)),
+    });
+    redis.on('error', () => {}); // it connects again, and whoever asks it hears of what fails
+    redis.on('connect', () => {
+      if (this.#isClosed) redis.disconnect(); // BullMQ was about to connect it again
+    });
+    return redis;
   }
 
   backend(queue: string): IQueueBackend {
@@ -106,13 +137,11 @@ export class RedisServer implements Server {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     this.#redis.disconnect();
+    for (const [backend, redis] of this.#blocking) {
+      void backend.close(true).catch(() => {}); // else it would connect again
+      redis.disconnect();
+    }
   }
 }
-
-const blockingOptions: Partial<RedisOptions> = {
-  lazyConnect: false,
-  enableOfflineQueue: true,
-  maxRetriesPerRequest: null,
-  commandTimeout: undefined,
-};

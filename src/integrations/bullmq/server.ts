@@ -45,11 +45,15 @@ export interface Server {
   claims(queue: string): Claims;
   /** Some call was not answered in time: the connection may be dead without having been closed. */
   reconnect(): void;
+  /** Ends all of its connections, also those of what waits or reads; does not wait long for a server that does not answer. */
   close(): Promise<void>;
 }
 
 /** How long the server may take for an answer, in milliseconds. */
 export const answerMs = 5_000;
+
+/** How long the server may take to say good-bye, in milliseconds. */
+export const closeMs = 1_000;
 
 /** How long the pauses between tries to reach a server grow, in milliseconds. */
 export const longestPauseMs = 2_000;

@@ -252,10 +252,10 @@ export class WorkerSide implements WorkerTaskCourier {
   }
 
   async close(): Promise<void> {
-    const fetchers = [...this.#fetchers.values()];
+    for (const fetcher of this.#fetchers.values()) fetcher.close();
     this.#fetchers.clear();
     this.#leases.close();
-    await Promise.all(fetchers.map((fetcher) => fetcher.close()));
+    await this.#link.close();
   }
 }
 
