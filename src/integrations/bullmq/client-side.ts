@@ -43,6 +43,8 @@ interface NewTask {
 interface Listening {
   readonly waits: ResultWaits;
   readonly reader: EventReader;
+  /** Somebody sees to it that it begins to listen. */
+  isStarting: boolean;
 }
 
 export class ClientSide implements ClientTaskCourier {
@@ -122,10 +124,10 @@ export class ClientSide implements ClientTaskCourier {
   async waitForTaskResult<R>(queue: string, id: string, options: WaitOptions): Promise<R> {
     this.#link.refuseIfClosed();
     options.signal?.throwIfAborted();
-    const { waits, reader } = this.#listen(queue);
+    const listening = this.#listen(queue);
     // Who waits may as well wait for the server.
-    const wait = waits.wait(id, options);
-    void this.#read(queue, reader, waits);
+    const wait = listening.waits.wait(id, options);
+    void this.#read(queue, listening);
     return (await wait) as R;
   }
 
@@ -168,25 +170,31 @@ export class ClientSide implements ClientTaskCourier {
         if (event !== 'completed') return undefined;
         return { value: () => resultOf(JSON.parse(returnvalue ?? 'null'), queue, id) };
       });
-      listening = { waits, reader: new EventReader(queue, waits) };
+      listening = { waits, reader: new EventReader(queue, waits), isStarting: false };
       this.#listening.set(queue, listening);
     }
     return listening;
   }
 
   /** Tries until it listens; then ends that came before can be seen. */
-  async #read(queue: string, reader: EventReader, waits: ResultWaits): Promise<void> {
-    if (reader.isStarted) return;
+  async #read(queue: string, listening: Listening): Promise<void> {
+    const { waits, reader } = listening;
+    if (reader.isStarted || listening.isStarting) return;
+    listening.isStarting = true;
     for (let failures = 1; !this.#link.signal.aborted && waits.isWaitedFor; failures += 1) {
       try {
         await this.#link.ask(queue, 'its events are not heard', ({ server }) => reader.start(server));
         waits.lookAgain();
-        return;
+        break;
       } catch (error) {
-        if (!isUnreachable(error)) return waits.fail(error);
+        if (!isUnreachable(error)) {
+          waits.fail(error);
+          break;
+        }
         await pauseAfter(failures, this.#link.signal);
       }
     }
+    listening.isStarting = false;
   }
 
   cancelTask(queue: string, id: string, reason?: unknown): Promise<boolean> {

@@ -39,6 +39,8 @@ export class ResultWaits implements EventListener {
   readonly #waits = new Map<string, Set<ResultWait>>();
   readonly #followers = new Map<string, Set<(news: CourierNews) => void>>();
   #timer: courierKit.Timer | undefined;
+  #isLooking = false;
+  #looksAgain = false;
 
   constructor(queue: string, look: Look, read: Read) {
     this.#queue = queue;
@@ -156,7 +158,19 @@ export class ResultWaits implements EventListener {
     });
   }
 
+  /** Those who ask for it meanwhile get one more round together. */
   async #lookForAll(): Promise<void> {
+    this.#looksAgain = true;
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    while (this.#looksAgain) {
+      this.#looksAgain = false;
+      await this.#lookOnce();
+    }
+    this.#isLooking = false;
+  }
+
+  async #lookOnce(): Promise<void> {
     const all = [...this.#waits].flatMap(([id, waits]) => [...waits].map((wait) => ({ id, wait })));
     for (let n = 0; n < all.length; n += looksAtOnce) {
       await Promise.all(all.slice(n, n + looksAtOnce).map(({ id, wait }) => this.#lookFor(id, wait)));
