@@ -43,8 +43,6 @@ interface NewTask {
 interface Listening {
   readonly waits: ResultWaits;
   readonly reader: EventReader;
-  /** Somebody sees to it that it begins to listen. */
-  isStarting: boolean;
 }
 
 export class ClientSide implements ClientTaskCourier {
@@ -53,6 +51,8 @@ export class ClientSide implements ClientTaskCourier {
   readonly #room: RoomKeeper;
   readonly #resultTtlMs: number;
   readonly #listening = new Map<string, Listening>();
+  /** Queues whose reader somebody tries to start. */
+  readonly #starting = new Set<string>();
 
   constructor(link: Link, orders: Orders, room: RoomKeeper, resultTtlMs: number) {
     this.#link = link;
@@ -126,7 +126,7 @@ export class ClientSide implements ClientTaskCourier {
     options.signal?.throwIfAborted();
     const listening = this.#listen(queue);
     // Who waits may as well wait for the server.
-    const wait = listening.waits.wait(id, options);
+    const wait = listening.waits.wait(id, options, listening.reader.isListening);
     void this.#read(queue, listening);
     return (await wait) as R;
   }
@@ -170,31 +170,27 @@ export class ClientSide implements ClientTaskCourier {
         if (event !== 'completed') return undefined;
         return { value: () => resultOf(JSON.parse(returnvalue ?? 'null'), queue, id) };
       });
-      listening = { waits, reader: new EventReader(queue, waits), isStarting: false };
+      listening = { waits, reader: new EventReader(queue, waits) };
       this.#listening.set(queue, listening);
     }
     return listening;
   }
 
-  /** Tries until it listens; then ends that came before can be seen. */
-  async #read(queue: string, listening: Listening): Promise<void> {
-    const { waits, reader } = listening;
-    if (reader.isStarted || listening.isStarting) return;
-    listening.isStarting = true;
+  /** Tries until it listens; then ends that came before can be seen. The first who waits does it for all. */
+  async #read(queue: string, { reader, waits }: Listening): Promise<void> {
+    if (reader.isListening || this.#starting.has(queue)) return;
+    this.#starting.add(queue);
     for (let failures = 1; !this.#link.signal.aborted && waits.isWaitedFor; failures += 1) {
       try {
         await this.#link.ask(queue, 'its events are not heard', ({ server }) => reader.start(server));
         waits.lookAgain();
         break;
       } catch (error) {
-        if (!isUnreachable(error)) {
-          waits.fail(error);
-          break;
-        }
-        await pauseAfter(failures, this.#link.signal);
+        if (isUnreachable(error)) await pauseAfter(failures, this.#link.signal);
+        else waits.fail(error);
       }
     }
-    listening.isStarting = false;
+    this.#starting.delete(queue);
   }
 
   cancelTask(queue: string, id: string, reason?: unknown): Promise<boolean> {
@@ -312,11 +308,9 @@ export class ClientSide implements ClientTaskCourier {
   async close(): Promise<void> {
     const all = [...this.#listening.values()];
     this.#listening.clear();
-    for (const { waits, reader } of all) {
-      waits.close();
-      reader.close();
-    }
-    this.#orders.close();
+    for (const { waits } of all) waits.close();
+    await Promise.all(all.map(({ reader }) => reader.close()));
+    await this.#orders.close();
     await this.#link.close();
   }
 }

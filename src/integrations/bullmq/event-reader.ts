@@ -36,9 +36,9 @@ export class EventReader {
     this.#listener = listener;
   }
 
-  /** It was asked to. */
-  get isStarted(): boolean {
-    return this.#ready !== undefined;
+  /** All that happens from now on is heard, or told to be looked for. */
+  get isListening(): boolean {
+    return this.#backend !== undefined;
   }
 
   /** Resolves when all that happens from now on is heard. Rejects if the server can't be reached; then it can be asked again. */

@@ -48,8 +48,8 @@ export class ResultWaits implements EventListener {
     this.#read = read;
   }
 
-  /** The reader hears all that happens from now on. */
-  wait(id: string, { timeoutMs = Infinity, signal }: WaitOptions): Promise<unknown> {
+  /** @param isHeard The end is heard if it comes from now on. If not, `lookAgain()` is to be called when that is so. */
+  wait(id: string, { timeoutMs = Infinity, signal }: WaitOptions, isHeard: boolean): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) {
         reject(signal.reason);
@@ -80,7 +80,7 @@ export class ResultWaits implements EventListener {
       if (waits === undefined) this.#waits.set(id, new Set([wait]));
       else waits.add(wait);
       this.#lookLater();
-      void this.#lookFor(id, wait);
+      if (isHeard) void this.#lookFor(id, wait);
     });
   }
 
