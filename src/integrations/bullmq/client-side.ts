@@ -308,9 +308,11 @@ export class ClientSide implements ClientTaskCourier {
   async close(): Promise<void> {
     const all = [...this.#listening.values()];
     this.#listening.clear();
-    for (const { waits } of all) waits.close();
-    await Promise.all(all.map(({ reader }) => reader.close()));
-    await this.#orders.close();
+    for (const { waits, reader } of all) {
+      waits.close();
+      reader.close();
+    }
+    this.#orders.close();
     await this.#link.close();
   }
 }

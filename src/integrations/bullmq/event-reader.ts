@@ -30,6 +30,7 @@ export class EventReader {
   readonly #listener: EventListener;
   readonly #end = new AbortController();
   #ready: Promise<void> | undefined;
+  #isListening = false;
 
   constructor(queue: string, listener: EventListener) {
     this.#queue = queue;
@@ -38,7 +39,7 @@ export class EventReader {
 
   /** All that happens from now on is heard, or told to be looked for. */
   get isListening(): boolean {
-    return this.#backend !== undefined;
+    return this.#isListening;
   }
 
   /** Resolves when all that happens from now on is heard. Rejects if the server can't be reached; then it can be asked again. */
@@ -53,6 +54,7 @@ export class EventReader {
   async #start(server: Server): Promise<void> {
     const from = await server.backend(this.#queue).publishEvent({ event: startEvent }, mostEvents);
     const backend = await server.reading(this.#queue);
+    this.#isListening = true;
     void this.#read(backend, from);
   }
 
