@@ -13,6 +13,7 @@ import { startRedis } from '../servers/redis.ts';
 import { type CourierToTry, courierSteps, tryCourier } from './courier.ts';
 
 const longMs = 600_000;
+const never = new AbortController().signal;
 const settings = { leaseMs: longMs, stalledIntervalMs: 1 };
 
 /** All leases of the queue run out: what is found active is marked, and taken back the next time. */
@@ -65,7 +66,9 @@ describe('loses nothing, settles nothing twice, and delivers in order', () => {
       if (locks.length > 0) await redis.del(...locks);
     };
     try {
-      await tryOn(url, (prefix) => RedisServer.connect(url, prefix, settings), expire, 200, { keepsPlaces: false });
+      await tryOn(url, (prefix) => RedisServer.connect(url, prefix, settings, never), expire, 200, {
+        keepsPlaces: false,
+      });
     } finally {
       redis.disconnect();
       await server.stop();
@@ -79,7 +82,7 @@ describe('loses nothing, settles nothing twice, and delivers in order', () => {
     const expire = (prefix: string) =>
       pool.query(`UPDATE ${prefix}.job SET locked_until_ms = 0 WHERE state = 'active'`);
     try {
-      await tryOn(url, (prefix) => PostgresServer.connect(url, prefix, settings), expire, 25, {});
+      await tryOn(url, (prefix) => PostgresServer.connect(url, prefix, settings, never), expire, 25, {});
     } finally {
       await pool.end();
       await server.stop();
