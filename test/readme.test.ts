@@ -10,6 +10,7 @@ import { errorCodes } from 'taskwarden';
 import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { taskRules } from '../src/task/task-options.ts';
+import { type RedisServer, startRedis } from './servers/redis.ts';
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -37,7 +38,10 @@ const programs = blocks.flatMap(({ language, text }, index) => {
 describe('the programs of the README and of docs', () => {
   let directory: string;
 
+  let redis: RedisServer;
+
   beforeAll(async () => {
+    redis = await startRedis();
     directory = await mkdtemp(join(tmpdir(), 'readme-'));
     await mkdir(join(directory, 'node_modules', '@types'), { recursive: true });
     await symlink(root, join(directory, 'node_modules', 'taskwarden'));
@@ -48,7 +52,10 @@ describe('the programs of the README and of docs', () => {
     for (const { file, text } of programs) if (file !== undefined) await writeFile(join(directory, file), text);
   });
 
-  afterAll(() => rm(directory, { recursive: true }));
+  afterAll(async () => {
+    await redis.stop();
+    await rm(directory, { recursive: true });
+  });
 
   it('each name their file in the first line', () => {
     expect(programs.length).toBeGreaterThan(15);
@@ -74,7 +81,10 @@ describe('the programs of the README and of docs', () => {
     if (file === undefined || output === undefined) continue;
     it(`${file} prints what its page says, and ends by itself`, async () => {
       const loader = file.endsWith('.ts') ? ['--import', 'tsx'] : [];
-      const { stdout, stderr } = await run(process.execPath, [...loader, file], { cwd: directory });
+      const { stdout, stderr } = await run(process.execPath, [...loader, file], {
+        cwd: directory,
+        env: { ...process.env, REDIS_URL: redis.url },
+      });
       expect({ stdout, stderr }).toEqual({ stdout: output, stderr: '' });
     });
   }
@@ -220,6 +230,8 @@ describe('the tables of the README', () => {
 
   it('have every method and option of couriers and of their workers', () => {
     const page = 'docs/couriers.md';
+    const [overBullMq] = tables('BullMQTaskCourier', 'docs/many-machines.md');
+    expectSame(names(overBullMq), members('BullMQCourierOptions'));
     const [client, task] = tables("The client's side", page);
     expectSame(names(client), members('ClientTaskCourier'));
     expectSame(names(task), members('AddOptions'));

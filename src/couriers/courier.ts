@@ -37,7 +37,10 @@ export interface AddOptions {
   readonly retries?: number;
   /** The pause before a retry, as the task option of that name. Default: 100. */
   readonly retryDelayMs?: number;
-  /** Waits for room in a queue that is full, instead of failing with `QUEUE_FULL`. Default: false. */
+  /**
+   * Waits for room in a queue that is full, and for a server that can't be reached, instead of failing with `QUEUE_FULL` or
+   * `COURIER_UNREACHABLE`. It is added once, though it was tried often. Default: false.
+   */
   readonly wait?: boolean;
   /** Ends that wait, with its reason; one that has aborted adds nothing. */
   readonly signal?: AbortSignal;
@@ -100,7 +103,8 @@ export interface CourierQueueInfo {
 export interface ClientTaskCourier {
   /**
    * Adds a task and gives its id. Rejects with `QUEUE_FULL`, `DUPLICATE_TASK_ID`, `ARGUMENT_NOT_CLONEABLE` or
-   * `COURIER_CLOSED`; then nothing was added.
+   * `COURIER_CLOSED`; then nothing was added. With `COURIER_UNREACHABLE`, as everything here, when a server is away: then it
+   * is not known.
    */
   addTaskToQueue(queue: string, data: unknown, options?: AddOptions): Promise<string>;
   /**
