@@ -153,8 +153,9 @@ export function courierChaos(kind: ServerUnderChaos): void {
         onError: (error) => expect.fail(String(error)),
       });
       const performed = classic.perform({ totalIterations: 1 });
-      const id = await client.addTaskToQueue('work', { function: 'spin', args: [2_000] });
-      const started = new Promise((resolve) => void client.followTask('work', id, resolve));
+      const id = 'spins';
+      const started = new Promise((resolve) => void client.followTask('work', id, resolve).then(add));
+      const add = () => client.addTaskToQueue('work', { function: 'spin', args: [2_000] }, { id });
       await started;
       const other = new Echo(connect({ leaseMs: 400 }), begun);
       const ended = other.perform();

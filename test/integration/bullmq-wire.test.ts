@@ -128,7 +128,7 @@ it('plain queues read why a task of ours failed, and retry it as often as they s
   const failed = (await queue.getJob(job.id as string)) as Job;
   expect(await failed.getState()).toBe('failed');
   expect(failed.failedReason).toBe('x is negative');
-  expect(failed.stacktrace.at(-1)).toContain('RangeError: x is negative');
+  expect(failed.stacktrace?.at(-1)).toContain('RangeError: x is negative');
   expect(await courier.getDeadLetters(name)).toMatchObject([
     { id: job.id, data: { x: -1 }, attempts: 3, error: { name: 'RangeError', message: 'x is negative' } },
   ]);

@@ -300,7 +300,7 @@ export class ClientSide implements ClientTaskCourier {
       ]);
       const [none = 0, critical = 0, high = 0, normal = 0] = byPriority;
       const [prioritized = 0, delayed = 0, leased = 0, deadLetters = 0] = states;
-      const low = prioritized - critical - high - normal;
+      const low = Math.max(prioritized - critical - high - normal, 0); // they were counted one after the other
       return { waiting: { critical, high, normal: normal + none, low }, delayed, leased, deadLetters };
     });
   }

@@ -3,6 +3,7 @@
  * server comes back; what the server has dropped meanwhile is lost, so whoever listens is told to look again.
  */
 import type { IQueueBackend } from 'bullmq';
+import { eventsIn, LateEvents } from './late-events.ts';
 import { pauseAfter } from './pause.ts';
 import type { Server } from './server.ts';
 
@@ -55,27 +56,32 @@ export class EventReader {
     const from = await server.backend(this.#queue).publishEvent({ event: startEvent }, mostEvents);
     const backend = await server.reading(this.#queue);
     this.#isListening = true;
-    void this.#read(backend, from);
+    const late = server.ordersEvents ? undefined : new LateEvents(backend, from, (fields) => this.#hear(fields));
+    if (late !== undefined) this.#end.signal.addEventListener('abort', () => late.close());
+    void this.#read(backend, from, late);
   }
 
-  async #read(backend: IQueueBackend, from: string): Promise<void> {
+  async #read(backend: IQueueBackend, from: string, late: LateEvents | undefined): Promise<void> {
     let place = from;
     let failures = 0;
     const { signal } = this.#end;
     while (!signal.aborted) {
       try {
-        const streams = await backend.readEvents(place, readMs);
+        const events = eventsIn(await backend.readEvents(place, readMs));
         if (failures > 0) this.#listener.lookAgain();
         failures = 0;
-        for (const [id, fields] of (streams?.[0]?.[1] ?? []) as readonly (readonly [string, readonly string[]])[]) {
-          place = id;
-          if (!signal.aborted) this.#listener.hear(eventOf(fields));
-        }
+        place = events.at(-1)?.[0] ?? place;
+        late?.note(events.map(([id]) => id));
+        for (const [, fields] of events) this.#hear(fields);
       } catch {
         failures += 1;
         await pauseAfter(failures, signal);
       }
     }
+  }
+
+  #hear(fields: readonly string[]): void {
+    if (!this.#end.signal.aborted) this.#listener.hear(eventOf(fields));
   }
 
   /** Its connection ends with that of the server. */

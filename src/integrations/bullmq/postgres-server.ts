@@ -20,6 +20,7 @@ const defaultSchema = 'bullmq';
 const poolSize = 8;
 
 export class PostgresServer implements Server {
+  readonly ordersEvents = false;
   readonly #url: string;
   readonly #schema: string;
   readonly #settings: BackendSettings;

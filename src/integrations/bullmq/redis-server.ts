@@ -21,6 +21,7 @@ const retryStrategy = (times: number) => Math.min(50 * 2 ** Math.min(times, 10),
 const silenceMs = 2 * answerMs;
 
 export class RedisServer implements Server {
+  readonly ordersEvents = true;
   readonly #redis: Redis;
   readonly #settings: BackendSettings;
   readonly #prefix: string;

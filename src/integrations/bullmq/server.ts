@@ -42,6 +42,8 @@ export interface Server {
   waiting(queue: string): Promise<IQueueBackend>;
   /** To read events, and nothing else. */
   reading(queue: string): Promise<IQueueBackend>;
+  /** Whether an event is never seen after one with a higher number. */
+  readonly ordersEvents: boolean;
   claims(queue: string): Claims;
   /** Some call was not answered in time: the connection may be dead without having been closed. */
   reconnect(): void;
