@@ -2,6 +2,7 @@
 import type { Row } from './measure.ts';
 import { cancel } from './rows/cancel.ts';
 import { coldStart } from './rows/cold-start.ts';
+import { couriers } from './rows/couriers.ts';
 import { cpuTasks } from './rows/cpu-tasks.ts';
 import { deepQueue } from './rows/deep-queue.ts';
 import { depth } from './rows/depth.ts';
@@ -26,6 +27,7 @@ export const rows: readonly Row[] = [
   idle,
   interval,
   coldStart,
+  couriers,
 ];
 
 /** By its number or its name. */

@@ -55,6 +55,8 @@ export class EventReader {
   async #start(server: Server): Promise<void> {
     const from = await server.backend(this.#queue).publishEvent({ event: startEvent }, mostEvents);
     const backend = await server.reading(this.#queue);
+    // On PostgreSQL the first read begins to listen after it has looked: what comes in between would be heard late.
+    await backend.readEvents(from, 1).catch(() => {});
     this.#isListening = true;
     const late = server.ordersEvents ? undefined : new LateEvents(backend, from, (fields) => this.#hear(fields));
     if (late !== undefined) this.#end.signal.addEventListener('abort', () => late.close());

@@ -1,0 +1,63 @@
+/** The clients of the contestants: taskwarden's courier and plain BullMQ, asked for the same. */
+import { Queue, QueueEvents } from 'bullmq';
+import { BullMQTaskCourier } from 'taskwarden/bullmq';
+
+export interface BenchData {
+  readonly n: number;
+  /** How often the worker spins. */
+  readonly iterations?: number;
+}
+
+export interface BenchClient {
+  /** Adds one task, and waits for its result. */
+  one(data: BenchData): Promise<unknown>;
+  /** Adds all in bulk, and waits for their results. */
+  all(data: readonly BenchData[]): Promise<unknown>;
+  close(): Promise<unknown>;
+}
+
+export type Library = 'taskwarden' | 'bullmq';
+
+export async function openClient(library: Library, port: number, queueName: string): Promise<BenchClient> {
+  return library === 'taskwarden' ? courierClient(port, queueName) : await plainClient(port, queueName);
+}
+
+function courierClient(port: number, queueName: string): BenchClient {
+  const courier = new BullMQTaskCourier(`redis://127.0.0.1:${port}`);
+  return {
+    one: async (data) => courier.waitForTaskResult(queueName, await courier.addTaskToQueue(queueName, data)),
+    all: async (data) => {
+      const ids = await courier.bulkAddTasksToQueue(queueName, data);
+      await Promise.all(ids.map((id) => courier.waitForTaskResult(queueName, id)));
+    },
+    close: () => courier.close(),
+  };
+}
+
+/** Results are kept for an hour, as taskwarden's are. */
+const opts = { removeOnComplete: { age: 3_600 } };
+
+async function plainClient(port: number, queueName: string): Promise<BenchClient> {
+  const connection = { host: '127.0.0.1', port };
+  const queue = new Queue<BenchData>(queueName, { connection });
+  const events = new QueueEvents(queueName, { connection: { ...connection, maxRetriesPerRequest: null } });
+  await Promise.all([queue.waitUntilReady(), events.waitUntilReady()]);
+  return {
+    one: async (data) => (await queue.add('task', data, opts)).waitUntilFinished(events),
+    all: (data) => {
+      // The cheapest way that it has: one listener that counts, where `waitUntilFinished()` would look up each job.
+      let left = data.length;
+      const done = new Promise<void>((resolve) => {
+        const onCompleted = () => {
+          left -= 1;
+          if (left > 0) return;
+          events.off('completed', onCompleted);
+          resolve();
+        };
+        events.on('completed', onCompleted);
+      });
+      return Promise.all([queue.addBulk(data.map((each) => ({ name: 'task', data: each, opts }))), done]);
+    },
+    close: () => Promise.all([queue.close(), events.close()]),
+  };
+}

@@ -1,0 +1,36 @@
+/** A worker of one contestant, in a process of its own: says that it is ready, and works until it is ended. */
+
+import { Worker } from 'bullmq';
+import { BaseWorker, type CourierTask } from 'taskwarden';
+import { BullMQTaskCourier } from 'taskwarden/bullmq';
+import { type Work, work } from '../pools.ts';
+
+const [, , library = '', port = '', queueName = '', concurrency = '1'] = process.argv;
+
+const { spin } = (await import(work.href)) as Work;
+
+/** Next to nothing, unless it is said how often to spin. */
+function perform(data: { readonly n: number; readonly iterations?: number }): number {
+  if (data.iterations !== undefined) spin(data.iterations);
+  return data.n + 1;
+}
+
+class BenchWorker extends BaseWorker<Parameters<typeof perform>[0], number> {
+  override performSingleTask({ data }: CourierTask<Parameters<typeof perform>[0]>): number {
+    return perform(data);
+  }
+}
+
+if (library === 'taskwarden') {
+  const courier = new BullMQTaskCourier(`redis://127.0.0.1:${port}`);
+  const maxSimultaneousTasks = Number(concurrency);
+  void new BenchWorker({ queueName, courier, maxSimultaneousTasks }).perform();
+} else {
+  const worker = new Worker(queueName, async ({ data }) => perform(data), {
+    connection: { host: '127.0.0.1', port: Number(port), maxRetriesPerRequest: null },
+    concurrency: Number(concurrency),
+  });
+  await worker.waitUntilReady();
+}
+process.once('disconnect', () => process.exit());
+process.send?.('ready');
