@@ -106,13 +106,27 @@ export class ClientSide implements ClientTaskCourier {
       };
       return { name: jobName, data, opts };
     });
+    if (nonce === undefined) return this.#addNew(queue, jobs);
     await queue.add(jobs);
-    if (nonce === undefined) return;
     const [{ id }] = tasks as readonly [NewTask];
     const job = await queue.find(id);
     // One that is gone already has ended since.
     const own = job === undefined ? nonce : (job.opts as { readonly [nonceOption]?: string })[nonceOption];
     if (own !== nonce) throw duplicateId(queue.name, id);
+  }
+
+  /** Jobs whose ids were made for them. */
+  async #addNew(queue: Asked['queue'], jobs: Parameters<Asked['queue']['add']>[0]): Promise<void> {
+    const listening = this.#listening.get(queue.name);
+    if (listening === undefined || !listening.reader.isListening) return queue.add(jobs);
+    const ids = jobs.map(({ opts }) => opts?.jobId as string);
+    listening.waits.expect(ids);
+    try {
+      await queue.add(jobs);
+    } catch (error) {
+      listening.waits.expectNoMore(ids);
+      throw error;
+    }
   }
 
   async getTaskResult<R>(queue: string, id: string): Promise<R> {

@@ -86,13 +86,20 @@ export class Fetcher {
     return undefined;
   }
 
+  /** How many those take together who take any. */
+  get #wanted(): number {
+    let wanted = 0;
+    for (const { max, minPriority } of this.#waits) if (minPriority === 'low') wanted += max;
+    return wanted;
+  }
+
   async #standInLine(): Promise<void> {
     if (this.#isInLine) return;
     this.#isInLine = true;
     await this.#repeat(
       () => this.#first(true),
-      async (wait) => {
-        const found = await this.fetch(wait.max, 'low');
+      async () => {
+        const found = await this.fetch(this.#wanted, 'low');
         if (found.length > 0) {
           this.#deliver(found);
           return;

@@ -14,6 +14,9 @@ export const newsEvent = 'taskwarden:news';
 /** How often the ends of tasks that are waited for are looked up, in milliseconds: events can be lost. */
 const lookMs = 10_000;
 
+/** So many tasks are known to go on, at most. */
+const mostExpected = 100_000;
+
 /** So many are looked up at a time. */
 const looksAtOnce = 100;
 
@@ -38,6 +41,8 @@ export class ResultWaits implements EventListener {
   readonly #read: Read;
   readonly #waits = new Map<string, Set<ResultWait>>();
   readonly #followers = new Map<string, Set<(news: CourierNews) => void>>();
+  /** Tasks that were added while ends were heard already: those that are still here have not ended. */
+  readonly #going = new Set<string>();
   #timer: courierKit.Timer | undefined;
   #isLooking = false;
   #looksAgain = false;
@@ -80,8 +85,19 @@ export class ResultWaits implements EventListener {
       if (waits === undefined) this.#waits.set(id, new Set([wait]));
       else waits.add(wait);
       this.#lookLater();
-      if (isHeard) void this.#lookFor(id, wait);
+      if (isHeard && !this.#going.has(id)) void this.#lookFor(id, wait);
     });
+  }
+
+  /** Their ends will be heard, so that nobody need look for them. The ids were made for them, and are about to be added. */
+  expect(ids: readonly string[]): void {
+    if (this.#going.size + ids.length > mostExpected) this.#going.clear(); // they would be looked for
+    for (const id of ids) this.#going.add(id);
+  }
+
+  /** They may not have been added. */
+  expectNoMore(ids: readonly string[]): void {
+    for (const id of ids) this.#going.delete(id);
   }
 
   follow(id: string, hear: (news: CourierNews) => void): () => void {
@@ -98,6 +114,8 @@ export class ResultWaits implements EventListener {
   hear(event: QueueEvent): void {
     const { jobId: id } = event;
     if (id === undefined) return;
+    const isEnd = event.event === 'completed' || event.event === 'failed' || event.event === 'removed';
+    if (isEnd) this.#going.delete(id);
     const waits = this.#waits.get(id);
     const followers = this.#followers.get(id);
     if (waits === undefined && followers === undefined) return;
@@ -146,6 +164,7 @@ export class ResultWaits implements EventListener {
   }
 
   lookAgain(): void {
+    this.#going.clear();
     void this.#lookForAll();
   }
 

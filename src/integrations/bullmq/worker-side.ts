@@ -28,11 +28,14 @@ export class WorkerSide implements WorkerTaskCourier {
   readonly #link: Link;
   readonly #orders: Orders;
   readonly #stalledIntervalMs: number;
+  readonly #sendsInOrder: boolean;
   readonly #leases: Leases;
   readonly #fetchers = new Map<string, Fetcher>();
   #timeAnswered: number | undefined;
 
-  constructor(link: Link, orders: Orders, stalledIntervalMs: number) {
+  /** @param sendsInOrder What is sent first is done first, though its answer was not waited for. */
+  constructor(link: Link, orders: Orders, stalledIntervalMs: number, sendsInOrder: boolean) {
+    this.#sendsInOrder = sendsInOrder;
     this.leaseMs = link.limits.leaseMs;
     this.#link = link;
     this.#orders = orders;
@@ -207,18 +210,19 @@ export class WorkerSide implements WorkerTaskCourier {
     const { id } = task;
     const lease = this.#held(queue, task);
     if (news.kind === 'message') toJson(news.data, 'MESSAGE_NOT_CLONEABLE', 'the message');
-    try {
-      await lease.say(() =>
-        this.#link.ask(
-          queue,
-          `what was said of task '${id}' may not be heard`,
-          async ({ queue: { backend } }) => {
-            if (news.kind === 'progress') await backend.updateProgress(id, progressValue(news.progress));
-            else await backend.publishEvent({ event: newsEvent, jobId: id, news: JSON.stringify(news) }, mostEvents);
-          },
-          id,
-        ),
+    const tell = () =>
+      this.#link.ask(
+        queue,
+        `what was said of task '${id}' may not be heard`,
+        async ({ queue: { backend } }) => {
+          if (news.kind === 'progress') await backend.updateProgress(id, progressValue(news.progress));
+          else await backend.publishEvent({ event: newsEvent, jobId: id, news: JSON.stringify(news) }, mostEvents);
+        },
+        id,
       );
+    try {
+      // The start is the first of all, and the next need not wait for its answer.
+      await (news.kind === 'started' && this.#sendsInOrder ? tell() : lease.say(tell));
     } catch (error) {
       if (!isNotOurs(error)) throw error;
       lease.lose();
