@@ -154,9 +154,8 @@ export function courierChaos(kind: ServerUnderChaos): void {
       });
       const performed = classic.perform({ totalIterations: 1 });
       const id = 'spins';
-      const started = new Promise((resolve) => void client.followTask('work', id, resolve).then(add));
       const add = () => client.addTaskToQueue('work', { function: 'spin', args: [2_000] }, { id });
-      await started;
+      await new Promise((resolve) => void client.followTask('work', id, resolve).then(add));
       const other = new Echo(connect({ leaseMs: 400 }), begun);
       const ended = other.perform();
       expect(await client.waitForTaskResult('work', id)).toBe('spun');

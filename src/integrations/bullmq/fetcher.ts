@@ -104,7 +104,11 @@ export class Fetcher {
           this.#deliver(found);
           return;
         }
-        this.#waiting ??= await this.#server.waiting(this.#queue.name);
+        if (this.#waiting === undefined) {
+          this.#waiting = await this.#server.waiting(this.#queue.name);
+          await this.#waiting.waitForJob(0.001); // only now it listens: what came meanwhile is to be looked for
+          return;
+        }
         if (this.#first(true) === undefined) return;
         const untilDelayed = this.#queue.nextDelayed > 0 ? this.#queue.nextDelayed - Date.now() : blockMs;
         await this.#waiting.waitForJob(Math.min(Math.max(untilDelayed, 1), blockMs) / 1_000); // or it gave up
