@@ -2,7 +2,7 @@
 import { Queue, QueueEvents } from 'bullmq';
 import { BullMQTaskCourier } from 'taskwarden/bullmq';
 
-export interface BenchData {
+interface BenchData {
   readonly n: number;
   /** How often the worker spins. */
   readonly iterations?: number;
