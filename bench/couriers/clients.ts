@@ -41,22 +41,13 @@ async function plainClient(port: number, queueName: string): Promise<BenchClient
   const connection = { host: '127.0.0.1', port };
   const queue = new Queue<BenchData>(queueName, { connection });
   const events = new QueueEvents(queueName, { connection: { ...connection, maxRetriesPerRequest: null } });
+  events.setMaxListeners(0);
   await Promise.all([queue.waitUntilReady(), events.waitUntilReady()]);
   return {
     one: async (data) => (await queue.add('task', data, opts)).waitUntilFinished(events),
-    all: (data) => {
-      // The cheapest way that it has: one listener that counts, where `waitUntilFinished()` would look up each job.
-      let left = data.length;
-      const done = new Promise<void>((resolve) => {
-        const onCompleted = () => {
-          left -= 1;
-          if (left > 0) return;
-          events.off('completed', onCompleted);
-          resolve();
-        };
-        events.on('completed', onCompleted);
-      });
-      return Promise.all([queue.addBulk(data.map((each) => ({ name: 'task', data: each, opts }))), done]);
+    all: async (data) => {
+      const jobs = await queue.addBulk(data.map((each) => ({ name: 'task', data: each, opts })));
+      await Promise.all(jobs.map((job) => job.waitUntilFinished(events)));
     },
     close: () => Promise.all([queue.close(), events.close()]),
   };

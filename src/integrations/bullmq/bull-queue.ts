@@ -31,6 +31,8 @@ export class BullQueue {
   readonly #limits: QueueLimits;
   /** When the next delayed job is due, as far as the last fetch told, in epoch milliseconds; or 0. */
   nextDelayed = 0;
+  /** The last fetch gave as many as it was asked for. */
+  #wasFull = false;
 
   constructor(server: Server, name: string, limits: QueueLimits) {
     const { Queue } = loadBullMq();
@@ -63,19 +65,31 @@ export class BullQueue {
   /** Those that are next, at most `max`, of a priority and above. */
   async fetch(max: number, minPriority: Priority): Promise<Fetched[]> {
     if (minPriority !== 'low') return this.#claim(max, priorityNumbers[minPriority]);
-    const first = await this.#next();
-    if (first === undefined || max === 1) return first === undefined ? [] : [first];
+    // As long as many wait, all are asked for at once; else as many as are seen to wait.
+    const asked = this.#wasFull ? max : 1;
+    const [found, waiting] = await Promise.all([this.#take(asked), asked < max ? this.#countWaiting() : 0]);
+    if (found.length === asked && waiting > 0) found.push(...(await this.#take(Math.min(max - asked, waiting))));
+    this.#wasFull = found.length === max;
+    if (found.length < 2) return found;
+    const byId = new Map(found.map((each) => [each.job.id as string, each]));
+    const ids = await this.claims.inOrder([...byId.keys()]);
+    return ids.map((id) => byId.get(id)).filter((each) => each !== undefined);
+  }
+
+  async #countWaiting(): Promise<number> {
     const counts = await this.backend.getCounts(['waiting', 'prioritized']);
-    const more = Math.min(
-      max - 1,
-      counts.reduce((sum, count) => sum + count, 0),
+    return counts.reduce((sum, count) => sum + count, 0);
+  }
+
+  /** Side by side. When the server goes away in the middle, those that came count; of others the lease runs out. */
+  async #take(count: number): Promise<Fetched[]> {
+    const taken = await Promise.allSettled(Array.from({ length: count }, () => this.#next()));
+    const found = taken.flatMap((each) =>
+      each.status === 'fulfilled' && each.value !== undefined ? [each.value] : [],
     );
-    const rest = await Promise.all(Array.from({ length: more }, () => this.#next()));
-    if (more === 0) return [first];
-    const found = new Map<string, Fetched>();
-    for (const each of [first, ...rest]) if (each !== undefined) found.set(each.job.id as string, each);
-    const ids = await this.claims.inOrder([...found.keys()]);
-    return ids.map((id) => found.get(id)).filter((each) => each !== undefined);
+    const failed = taken.find((each) => each.status === 'rejected');
+    if (failed !== undefined && found.length === 0) throw failed.reason;
+    return found;
   }
 
   async #next(): Promise<Fetched | undefined> {
