@@ -60,13 +60,25 @@ export const closeMs = 1_000;
 /** How long the pauses between tries to reach a server grow, in milliseconds. */
 export const longestPauseMs = 2_000;
 
+/** What `ioredis` calls its errors of a connection. */
+const wireNames = new Set(['MaxRetriesPerRequestError', 'AbortError', 'ClusterAllFailedError']);
+
+/** What the errors of `ioredis` and `pg` speak of that have no code. */
+const wireWords =
+  /\b(connection|timed out|timeout|stream isn't writeable|not queryable|socket|calling end on the pool)\b/i;
+
 /** Whether an error says that the server was not reached or did not answer, and not that it refused something. */
 export function isAway(error: unknown): boolean {
-  if (!(error instanceof Error) || error instanceof TypeError || error instanceof RangeError) return false;
+  if (!(error instanceof Error)) return false;
   const { name, message } = error;
-  const { code } = error as { readonly code?: unknown };
+  const { code, syscall } = error as { readonly code?: unknown; readonly syscall?: unknown };
   if (name === 'TaskwardenError' || typeof code === 'number') return false; // BullMQ's are numbers
-  if (name === 'ReplyError') return /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|UNKILLABLE)/.test(message);
-  if (name === 'error' && typeof code === 'string') return /^(08|57P|53)/.test(code); // of PostgreSQL, with its SQLSTATE
-  return !message.startsWith('BullMQ:');
+  if (name === 'ReplyError')
+    return /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|UNKILLABLE|BUSY |ERR max number of clients)/.test(
+      message,
+    );
+  if (name === 'error' && typeof code === 'string') return /^(08|57P|53|25006)/.test(code); // of PostgreSQL, with its SQLSTATE
+  if (typeof syscall === 'string' || error instanceof AggregateError || wireNames.has(name)) return true;
+  if (typeof code === 'string' && /^E[A-Z]+$/.test(code)) return true;
+  return wireWords.test(message);
 }
