@@ -6,7 +6,7 @@
 import { courierKit, type WaitOptions } from '../../index.ts';
 import type { Link } from './link.ts';
 
-const { pause, queueFull } = courierKit;
+const { onAbort, pause, queueFull } = courierKit;
 
 /** How often it is looked for room, in milliseconds. */
 const lookMs = 50;
@@ -39,7 +39,9 @@ export class RoomKeeper {
     const putSome = (most: number) =>
       adders.take(() => this.#putSome(queue, tasks.slice(tasks.length - most), wait, put));
     if (!wait) return void (await putSome(tasks.length));
-    await turnsOf(this.#waiters, queue).take(async () => {
+    let hasBegun = false;
+    const turn = turnsOf(this.#waiters, queue).take(async () => {
+      hasBegun = true;
       const either = signal === undefined ? this.#link.signal : AbortSignal.any([signal, this.#link.signal]);
       for (let left = tasks.length; left > 0; ) {
         signal?.throwIfAborted();
@@ -48,6 +50,7 @@ export class RoomKeeper {
         if (left > 0) await pause(lookMs, either);
       }
     });
+    await (signal === undefined ? turn : endedBy(signal, turn, () => !hasBegun));
   }
 
   async #putSome<T>(
@@ -85,4 +88,14 @@ function turnsOf(all: Map<string, Turns>, queue: string): Turns {
     all.set(queue, turns);
   }
   return turns;
+}
+
+/** The turn; or its end by the signal while it is still somebody else's, whose turn may last. */
+function endedBy<R>(signal: AbortSignal, turn: Promise<R>, isInLine: () => boolean): Promise<R> {
+  return new Promise((resolve, reject) => {
+    const unlisten = onAbort(signal, () => {
+      if (isInLine()) reject(signal.reason);
+    });
+    turn.then(resolve, reject).finally(unlisten);
+  });
 }
