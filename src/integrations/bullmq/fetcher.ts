@@ -15,6 +15,9 @@ const { courierClosed, onAbort, pause, Timer } = courierKit;
 /** How long the loop waits at the server before it asks again, in milliseconds: health is told by it. */
 const blockMs = 5_000;
 
+/** Redis before 7.0.8 takes less for no limit at all. */
+const shortestBlockMs = 2;
+
 /** How often it is looked for urgent jobs, in milliseconds. */
 const lookMs = 50;
 
@@ -71,8 +74,8 @@ export class Fetcher {
       };
       const timer = new Timer(timeoutMs, () => wait.resolve([]));
       const unlisten = signal && onAbort(signal, () => wait.reject(signal.reason));
-      if (signal?.aborted) {
-        wait.reject(signal.reason);
+      if (signal?.aborted || this.#end.signal.aborted) {
+        wait.reject(signal?.aborted ? signal.reason : courierClosed());
         return;
       }
       this.#waits.add(wait);
@@ -111,10 +114,11 @@ export class Fetcher {
         }
         if (this.#first(true) === undefined) return;
         const untilDelayed = this.#queue.nextDelayed > 0 ? this.#queue.nextDelayed - Date.now() : blockMs;
-        await this.#waiting.waitForJob(Math.min(Math.max(untilDelayed, 1), blockMs) / 1_000); // or it gave up
+        await this.#waiting.waitForJob(Math.min(Math.max(untilDelayed, shortestBlockMs), blockMs) / 1_000); // or it gave up
       },
     );
     this.#isInLine = false;
+    if (this.#first(true) !== undefined && !this.#end.signal.aborted) void this.#standInLine(); // who came just now
   }
 
   async #lookOften(): Promise<void> {
@@ -134,6 +138,7 @@ export class Fetcher {
       },
     );
     this.#isLooking = false;
+    if (this.#first(false) !== undefined && !this.#end.signal.aborted) void this.#lookOften();
   }
 
   /** Tries as long as somebody waits, and pauses while the server is away. */

@@ -6,7 +6,7 @@ import { courierKit } from '../../index.ts';
 import { BullQueue, type QueueLimits } from './bull-queue.ts';
 import { isAway, type Server } from './server.ts';
 
-const { courierClosed, courierUnreachable } = courierKit;
+const { courierClosed, courierUnreachable, onAbort } = courierKit;
 
 /** A server, and one of its queues. */
 export interface Asked {
@@ -42,16 +42,26 @@ export class Link {
    */
   async ask<R>(queue: string, what: string, call: (asked: Asked) => Promise<R>, taskId?: string): Promise<R> {
     this.refuseIfClosed();
+    checkName(queue);
     let server: Server | undefined;
     try {
       server = await this.#connect();
-      return await call({ server, queue: this.#queueOf(server, queue) });
+      this.refuseIfClosed(); // meanwhile
+      return await this.#untilClosed(call({ server, queue: this.#queueOf(server, queue) }));
     } catch (error) {
       this.refuseIfClosed();
       if (!isAway(error)) throw error;
       if (/timed out|timeout/i.test((error as Error).message)) server?.reconnect();
       throw courierUnreachable(what, error, taskId);
     }
+  }
+
+  /** What is asked when the courier is closed may not be answered any more. */
+  #untilClosed<R>(answer: Promise<R>): Promise<R> {
+    return new Promise((resolve, reject) => {
+      const unlisten = onAbort(this.#end.signal, () => reject(courierClosed()));
+      answer.then(resolve, reject).finally(unlisten);
+    });
   }
 
   async #connect(): Promise<Server> {
@@ -83,4 +93,9 @@ export class Link {
     const server = await this.#server?.catch(() => undefined);
     await server?.close();
   }
+}
+
+function checkName(queue: string): void {
+  if (typeof queue === 'string' && queue !== '' && !queue.includes(':')) return;
+  throw new TypeError(`the name of a queue of BullMQ must be a string that is not empty, without ":"; got '${queue}'`);
 }
