@@ -22,6 +22,9 @@ export interface QueueLimits {
 /** How long a job that is to be ended is held for that, in milliseconds. */
 export const endingMs = 30_000;
 
+/** So many jobs of a priority and above are fetched at a time. */
+const mostClaims = 1_000;
+
 export class BullQueue {
   readonly name: string;
   readonly backend: IQueueBackend;
@@ -97,11 +100,16 @@ export class BullQueue {
     const [json, id, , delayedUntil] = await this.backend.moveToActive(token);
     this.nextDelayed = Math.max(delayedUntil ?? 0, 0);
     if (!json) return undefined;
-    const job = this.#jobOf(json, id);
+    return (await this.#begun({ job: this.#jobOf(json, id), token })) ?? this.#next();
+  }
+
+  /** Undefined if it is to fail before it begins. */
+  async #begun(fetched: Fetched): Promise<Fetched | undefined> {
+    const { job } = fetched;
     if (job.repeatJobKey) await this.#scheduleNext(job);
-    if (job.deferredFailure === undefined) return { job, token };
-    await this.#bury({ job, token });
-    return this.#next();
+    if (job.deferredFailure === undefined) return fetched;
+    await this.#bury(fetched);
+    return undefined;
   }
 
   /** A job that a scheduler of BullMQ has made: whoever begins it adds the next. */
@@ -124,11 +132,12 @@ export class BullQueue {
   }
 
   async #claim(max: number, maxPriority: number): Promise<Fetched[]> {
-    const tokens = Array.from({ length: max }, () => crypto.randomUUID());
+    const tokens = Array.from({ length: Math.min(max, mostClaims) }, () => crypto.randomUUID());
     const ids = await this.claims.claim(maxPriority, tokens, this.#limits.leaseMs);
     const jobs = await Promise.all(ids.map((id) => this.find(id)));
-    const found = jobs.map((job, n) => ({ job, token: tokens[n] as string }));
-    return found.filter((each): each is Fetched => each.job !== undefined);
+    const found = jobs.flatMap((job, n) => (job === undefined ? [] : [{ job, token: tokens[n] as string }]));
+    const begun = await Promise.all(found.map((each) => this.#begun(each)));
+    return begun.filter((each) => each !== undefined);
   }
 
   /** Gives back those whose lease has run out; what has lost too many has failed. */

@@ -88,8 +88,11 @@ export class PostgresClaims implements Claims {
 
   giveBackStalled(): Promise<string[]> {
     return this.#together(async (client) => {
-      const active = `SELECT id, seq FROM job WHERE queue = $1 AND state = 'active' FOR UPDATE SKIP LOCKED`;
-      const places = new Map((await client.query(active, [this.#queue])).rows.map(({ id, seq }) => [id, seq]));
+      // Not the others: to lock them would stand in the way of who extends or returns them.
+      const stalled = `SELECT id, seq FROM job WHERE queue = $1 AND state = 'active' AND locked_until_ms < $2 FOR UPDATE SKIP LOCKED`;
+      const places = new Map(
+        (await client.query(stalled, [this.#queue, Date.now()])).rows.map(({ id, seq }) => [id, seq]),
+      );
       const moved = 'SELECT id FROM move_stalled_jobs_to_wait($1, $2, $3, $4) AS stalled(id)';
       const { rows } = await client.query(moved, [this.#queue, mostStalls, Date.now(), this.#stalledIntervalMs]);
       for (const { id } of rows) {

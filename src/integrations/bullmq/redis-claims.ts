@@ -3,7 +3,7 @@ import type { IQueueBackend } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Claims, TakenFrom } from './server.ts';
 
-/** KEYS: job, lock, wait, prioritized, delayed, active, events, completed, failed. ARGV: id, token, lockMs, now. */
+/** KEYS: job, lock, wait, prioritized, delayed, active, events. ARGV: id, token, lockMs, now. */
 const seize = `
 if redis.call('EXISTS', KEYS[1]) == 0 then return nil end
 local from = 'active'
@@ -12,7 +12,7 @@ if redis.call('LREM', KEYS[3], -1, ARGV[1]) + redis.call('ZREM', KEYS[4], ARGV[1
   redis.call('LPUSH', KEYS[6], ARGV[1])
   redis.call('HSET', KEYS[1], 'processedOn', ARGV[4])
   redis.call('XADD', KEYS[7], '*', 'event', 'active', 'jobId', ARGV[1], 'prev', 'waiting')
-elseif redis.call('ZSCORE', KEYS[8], ARGV[1]) or redis.call('ZSCORE', KEYS[9], ARGV[1]) then
+elseif not redis.call('LPOS', KEYS[6], ARGV[1]) then -- it has ended, or waits for its children
   return nil
 end
 redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
@@ -76,7 +76,7 @@ export class RedisClaims implements Claims {
   }
 
   async seize(id: string, token: string, lockMs: number): Promise<TakenFrom | undefined> {
-    const states = ['wait', 'prioritized', 'delayed', 'active', 'events', 'completed', 'failed'];
+    const states = ['wait', 'prioritized', 'delayed', 'active', 'events'];
     const keys = [id, `${id}:lock`, ...states].map((name) => this.#key(name));
     const from = await this.#redis.eval(seize, keys.length, ...keys, id, token, lockMs, Date.now());
     return (from ?? undefined) as TakenFrom | undefined;
@@ -121,8 +121,13 @@ export class RedisClaims implements Claims {
     // BullMQ puts them before all, whatever their priority is.
     for (const id of ids) {
       const priority = Number((await this.#redis.hget(this.#key(id), 'priority')) ?? 0);
-      if (priority > 0) await this.#backend.changePriority(id, priority, true);
+      if (priority > 0) await this.#backend.changePriority(id, priority, true).catch(ignoreIfGone);
     }
     return ids;
   }
+}
+
+/** BullMQ's errors of jobs that are not there any more have numbers. */
+function ignoreIfGone(error: unknown): void {
+  if (typeof (error as { readonly code?: unknown }).code !== 'number') throw error;
 }
