@@ -22,7 +22,7 @@ import {
   nonceOption,
   resultOf,
 } from './job-format.ts';
-import { toJson } from './json.ts';
+import { isUnstorable, notCloneable, toJson } from './json.ts';
 import type { Asked, Link } from './link.ts';
 import type { Orders } from './orders.ts';
 import { pauseAfter } from './pause.ts';
@@ -30,9 +30,6 @@ import { ResultWaits, type TaskEnd } from './result-waits.ts';
 import type { RoomKeeper } from './room-keeper.ts';
 
 const { duplicateId, resultNotReady, taskNotFound } = courierKit;
-
-/** So many dead letters are handled at a time. */
-const lettersAtOnce = 500;
 
 /** A task that is to be added. */
 interface NewTask {
@@ -63,6 +60,9 @@ export class ClientSide implements ClientTaskCourier {
 
   async addTaskToQueue(queue: string, data: unknown, options: AddOptions): Promise<string> {
     const id = options.id ?? makeId();
+    if (`${Number.parseInt(id, 10)}` === id) {
+      throw new TypeError(`the id of a task of BullMQ must not be an integer; got '${id}'`);
+    }
     const task = { id, data: toJson(data, 'ARGUMENT_NOT_CLONEABLE', 'the data of the task') };
     await this.#add(queue, [task], options, options.id !== undefined);
     return id;
@@ -106,10 +106,20 @@ export class ClientSide implements ClientTaskCourier {
       };
       return { name: jobName, data, opts };
     });
-    if (nonce === undefined) return this.#addNew(queue, jobs);
-    await queue.add(jobs);
+    try {
+      if (nonce === undefined) return await this.#addNew(queue, jobs);
+      await queue.add(jobs);
+    } catch (error) {
+      if (isUnstorable(error)) throw notCloneable('ARGUMENT_NOT_CLONEABLE', 'the data of the task', error);
+      throw error;
+    }
     const [{ id }] = tasks as readonly [NewTask];
-    const job = await queue.find(id);
+    let job = await queue.find(id);
+    if (job?.finishedOn !== undefined && job.failedReason === undefined && this.#isExpired(job)) {
+      await queue.backend.remove(id, false); // nobody knows it any more
+      await queue.add(jobs);
+      job = await queue.find(id);
+    }
     // One that is gone already has ended since.
     const own = job === undefined ? nonce : (job.opts as { readonly [nonceOption]?: string })[nonceOption];
     if (own !== nonce) throw duplicateId(queue.name, id);
@@ -234,7 +244,7 @@ export class ClientSide implements ClientTaskCourier {
       async ({ server, queue: bull }) => {
         const status = await bull.backend.isFinished(id);
         if (status === -1) throw taskNotFound(queue, id);
-        if (status === 0) await this.#orders.tell(server, bull, id, order);
+        if (status === 0) await this.#orders.tell(server, bull, id, order).catch(falseIfGone);
       },
       id,
     );
@@ -294,15 +304,13 @@ export class ClientSide implements ClientTaskCourier {
   ): Promise<number> {
     return this.#link.ask(queue, what, async (asked) => {
       let done = 0;
-      for (;;) {
-        const ids = given ?? (await this.#deadIds(asked, 0, lettersAtOnce));
-        const before = done;
-        for (const id of ids) {
-          const isDead = given === undefined || (await asked.queue.backend.isFinished(id)) === 2;
-          if (isDead && (await act(asked, id).catch(falseIfGone))) done += 1;
-        }
-        if (given !== undefined || ids.length < lettersAtOnce || done === before) return done;
+      // Those that there are now: what fails again meanwhile is left.
+      const ids = given ?? (await this.#deadIds(asked, 0, Infinity));
+      for (const id of ids) {
+        const isDead = given === undefined || (await asked.queue.backend.isFinished(id)) === 2;
+        if (isDead && (await act(asked, id).catch(falseIfGone))) done += 1;
       }
+      return done;
     });
   }
 

@@ -76,9 +76,22 @@ const envelopeMark = '\n# taskwarden ';
 /** What BullMQ is to be told of a failure. */
 export function failureOf(error: unknown): Error {
   const envelope = `${envelopeMark}${JSON.stringify(encodeThrown(error, isJson))}`;
-  const failure = new Error(error instanceof Error ? error.message : String(error));
-  failure.stack = `${error instanceof Error ? error.stack : failure.message}${envelope}`;
+  const failure = new Error(storable(error instanceof Error ? error.message : textOf(error)));
+  failure.stack = storable(`${error instanceof Error ? error.stack : failure.message}`) + envelope;
   return failure;
+}
+
+function textOf(value: unknown): string {
+  try {
+    return String(value);
+  } catch {
+    return Object.prototype.toString.call(value); // it has no text
+  }
+}
+
+/** As every server can keep it. */
+function storable(text: string): string {
+  return text.replaceAll('\0', '\uFFFD').replace(/\p{Surrogate}/gu, '\uFFFD');
 }
 
 /** Why a job has failed. */
@@ -102,7 +115,9 @@ function isStalled(reason: string | undefined): boolean {
 const canceledKey = 'taskwarden:canceled';
 
 export function canceledValue(reason: unknown): object {
-  return { [canceledKey]: encodeThrown(reason, isJson) };
+  const thrown = JSON.stringify(encodeThrown(reason, isJson));
+  const kept = JSON.parse(thrown, (_, value) => (typeof value === 'string' ? storable(value) : value));
+  return { [canceledKey]: kept };
 }
 
 /** What a completed job gave. @throws TaskwardenError `TASK_CANCELED`. */

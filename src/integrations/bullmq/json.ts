@@ -4,6 +4,9 @@ import { type ErrorCode, TaskwardenError } from '../../index.ts';
 /** Stands for what a server would take for nothing at all. */
 const boxKey = 'taskwarden:value';
 
+/** What the keys of such objects begin with: data that has one is boxed, so that it is not taken for one. */
+const ownKeys = 'taskwarden:';
+
 /**
  * What is to be stored for a value. Dates become texts, fields that are undefined are left out, and undefined in an array
  * becomes null, as JSON does it.
@@ -14,12 +17,25 @@ export function toJson(value: unknown, code: ErrorCode, what: string): unknown {
   if (problem !== undefined) {
     throw new TaskwardenError(code, `${what} can't be carried as JSON: ${problem}; send plain data, or a path to it`);
   }
-  return value === null || value === undefined ? { [boxKey]: null } : value;
+  if (value === null || value === undefined) return { [boxKey]: null };
+  return typeof value === 'object' && Object.keys(value).some((key) => key.startsWith(ownKeys))
+    ? { [boxKey]: value }
+    : value;
 }
 
 export function fromJson(stored: unknown): unknown {
   const isBox = typeof stored === 'object' && stored !== null && boxKey in stored;
   return isBox ? (stored as Record<string, unknown>)[boxKey] : stored;
+}
+
+/** Whether a PostgreSQL has refused a text: it keeps no U+0000, and no half of a pair of surrogates. */
+export function isUnstorable(error: unknown): boolean {
+  const { name, code } = (error ?? {}) as { readonly name?: unknown; readonly code?: unknown };
+  return name === 'error' && (code === '22P05' || code === '22P02' || code === '22021');
+}
+
+export function notCloneable(code: ErrorCode, what: string, cause: unknown): TaskwardenError {
+  return new TaskwardenError(code, `${what} can't be kept by PostgreSQL: ${(cause as Error).message}`, { cause });
 }
 
 export function isJson(value: unknown): boolean {
@@ -47,11 +63,18 @@ function problemOfObject(value: object, at: string, path: string, above: readonl
   const kind = Object.prototype.toString.call(value).slice('[object '.length, -1);
   const isPlain = kind === 'Object' || kind === 'Array';
   if (!isPlain && (ArrayBuffer.isView(value) || !('toJSON' in value))) return `${at} is of class ${kind}`;
-  if ('toJSON' in value) return undefined;
+  if ('toJSON' in value) {
+    const json = (value as { toJSON?: unknown }).toJSON;
+    return typeof json === 'function' && isNothing(json.call(value, '')) ? `${at} turns into nothing` : undefined;
+  }
   const inside = [...above, value];
   for (const [key, field] of Object.entries(value)) {
     const problem = problemOf(field, Array.isArray(value) ? `${path}[${key}]` : `${path}.${key}`, inside);
     if (problem !== undefined) return problem;
   }
   return undefined;
+}
+
+function isNothing(json: unknown): boolean {
+  return json === undefined || typeof json === 'function' || typeof json === 'symbol' || typeof json === 'bigint';
 }

@@ -14,7 +14,7 @@ import { isUnreachable } from './client-side.ts';
 import { mostEvents } from './event-reader.ts';
 import { Fetcher } from './fetcher.ts';
 import { failureOf, progressValue, taskOf } from './job-format.ts';
-import { toJson } from './json.ts';
+import { isUnstorable, notCloneable, toJson } from './json.ts';
 import { type Lease, Leases } from './leases.ts';
 import type { Asked, Link } from './link.ts';
 import type { Orders } from './orders.ts';
@@ -110,9 +110,13 @@ export class WorkerSide implements WorkerTaskCourier {
   async returnTaskResult(queue: string, task: CourierTask, result: unknown): Promise<void> {
     this.#link.refuseIfClosed();
     const value = jsonOf(result);
-    await this.#settle(queue, task, ({ backend }, job) =>
-      backend.moveToCompleted(job, value, job.opts.removeOnComplete ?? false, task.lease, false),
-    );
+    try {
+      await this.#settle(queue, task, ({ backend }, job) =>
+        backend.moveToCompleted(job, value, job.opts.removeOnComplete ?? false, task.lease, false),
+      );
+    } catch (error) {
+      throw isUnstorable(error) ? notCloneable('RESULT_NOT_CLONEABLE', 'the result', error) : error;
+    }
   }
 
   async returnTaskError(queue: string, task: CourierTask, error: unknown): Promise<void> {
@@ -224,6 +228,7 @@ export class WorkerSide implements WorkerTaskCourier {
       // The start is the first of all, and the next need not wait for its answer.
       await (news.kind === 'started' && this.#sendsInOrder ? tell() : lease.say(tell));
     } catch (error) {
+      if (isUnstorable(error)) throw notCloneable('MESSAGE_NOT_CLONEABLE', 'the progress', error);
       if (!isNotOurs(error)) throw error;
       lease.lose();
       throw leaseLost(queue, [id]);
