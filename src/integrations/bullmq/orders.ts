@@ -8,7 +8,10 @@ import { type EventListener, EventReader, mostEvents, type QueueEvent } from './
 import { isJson } from './json.ts';
 import type { Claims, Server } from './server.ts';
 
-const { callSafely, decodeThrown, encodeThrown } = courierKit;
+const { callSafely, decodeThrown, encodeThrown, Timer } = courierKit;
+
+/** How often orders are looked for, in milliseconds. */
+const lookMs = 10_000;
 
 /** The queue whose stream it is; it has no jobs. */
 const stream = 'taskwarden-orders';
@@ -34,6 +37,7 @@ export class Orders implements EventListener {
   readonly #heeds = new Map<string, Set<Heed>>();
   /** By queue, those whose orders from before are to be asked for together. */
   readonly #fresh = new Map<string, Heed[]>();
+  #timer: courierKit.Timer | undefined;
 
   /** @param order Survives JSON. */
   async tell(server: Server, { name, backend }: QueueSide, id: string, order: CourierOrder): Promise<void> {
@@ -52,6 +56,7 @@ export class Orders implements EventListener {
     const key = keyOf(side.name, id);
     const heeds = this.#heeds.get(key) ?? new Set();
     this.#heeds.set(key, heeds.add(heed));
+    this.#lookLater();
     const leave = () => {
       heed.end();
       heeds.delete(heed);
@@ -65,6 +70,16 @@ export class Orders implements EventListener {
       leave();
       throw error;
     }
+  }
+
+  /** Events can be lost, so all orders are looked for now and then. */
+  #lookLater(): void {
+    this.#timer ??= new Timer(lookMs, () => {
+      this.#timer = undefined;
+      if (this.#heeds.size === 0) return;
+      for (const heeds of this.#heeds.values()) for (const heed of heeds) this.#askLater(heed);
+      this.#lookLater();
+    });
   }
 
   /** Most tasks have none: what begins to be heeded at the same moment is asked for in one call. */
@@ -103,6 +118,7 @@ export class Orders implements EventListener {
 
   close(): void {
     this.#heeds.clear();
+    this.#timer?.cancel();
     this.#reader.close();
   }
 }
