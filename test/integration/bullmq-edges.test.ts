@@ -1,0 +1,173 @@
+/** BullMQTaskCourier at its edges, on a real Redis and a real PostgreSQL: odd names and data, and moments that are hard to hit. */
+import { FlowProducer, Queue } from 'bullmq';
+import { Redis } from 'ioredis';
+import { TaskwardenError } from 'taskwarden';
+import { type BullMQCourierOptions, BullMQTaskCourier } from 'taskwarden/bullmq';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { startPostgres } from '../servers/postgres.ts';
+import { startRedis } from '../servers/redis.ts';
+import type { Server } from '../servers/server.ts';
+
+const kinds = { Redis: startRedis, PostgreSQL: startPostgres };
+
+describe.each(Object.entries(kinds))('BullMQTaskCourier on %s', (kind, start) => {
+  let server: Server;
+
+  beforeAll(async () => {
+    server = await start();
+  });
+
+  afterAll(() => server.stop());
+
+  function create(options: BullMQCourierOptions = {}): BullMQTaskCourier {
+    const courier = new BullMQTaskCourier(server.url, options);
+    onTestFinished(() => courier.close());
+    return courier;
+  }
+
+  async function fail(courier: BullMQTaskCourier, queue: string): Promise<void> {
+    const task = await courier.waitForTask(queue);
+    if (task === undefined) throw new Error('no task');
+    await courier.returnTaskError(queue, task, new Error('failed'));
+  }
+
+  it('refuses ids and queue names that BullMQ does not take, and does not call the server away', async () => {
+    const courier = create();
+    for (const id of ['5', '0', '-1'])
+      await expect(courier.addTaskToQueue('ids', 1, { id })).rejects.toThrow(TypeError);
+    await expect(courier.addTaskToQueue('a:b', 1)).rejects.toThrow(TypeError);
+    await expect(courier.getQueueInfo('')).rejects.toThrow(TypeError);
+    await expect(courier.waitForTaskResult('a:b', 'x')).rejects.toThrow(TypeError);
+    await expect(courier.waitForTask('a:b')).rejects.toThrow(TypeError);
+  });
+
+  it('carries data and results that look like its own', async () => {
+    const courier = create();
+    for (const data of [{ 'taskwarden:value': 1, b: 2 }, { 'taskwarden:canceled': 'x' }]) {
+      const id = await courier.addTaskToQueue('own', data);
+      const task = await courier.waitForTask('own');
+      expect(task?.data).toEqual(data);
+      if (task !== undefined) await courier.returnTaskResult('own', task, data);
+      expect(await courier.waitForTaskResult('own', id)).toEqual(data);
+    }
+  });
+
+  it('refuses data that turns into nothing', async () => {
+    const adding = create().addTaskToQueue('nothing', { toJSON: () => undefined });
+    await expect(adding).rejects.toMatchObject({ code: 'ARGUMENT_NOT_CLONEABLE' });
+  });
+
+  it('tells of errors of which PostgreSQL could not keep the text, or which have none', async () => {
+    const courier = create();
+    for (const error of [new Error('a\0b'), 'a\0b', new Error('\ud800'), Object.create(null)]) {
+      const id = await courier.addTaskToQueue('texts', 1);
+      const task = await courier.waitForTask('texts');
+      if (task !== undefined) await courier.returnTaskError('texts', task, error);
+      const said = await courier.waitForTaskResult('texts', id).catch((thrown: unknown) => thrown);
+      expect(said).not.toBeInstanceOf(TaskwardenError);
+      if (error instanceof Error) expect((said as Error).message).toBe(error.message);
+    }
+    const id = await courier.addTaskToQueue('texts', 1);
+    expect(await courier.cancelTask('texts', id, new Error('a\0b'))).toBe(true);
+  });
+
+  it.runIf(kind === 'PostgreSQL')('says that data and results can not be kept', async () => {
+    const courier = create();
+    await expect(courier.addTaskToQueue('kept', 'a\0b')).rejects.toMatchObject({ code: 'ARGUMENT_NOT_CLONEABLE' });
+    await courier.addTaskToQueue('kept', 1);
+    const task = await courier.waitForTask('kept');
+    if (task === undefined) throw new Error('no task');
+    const returned = courier.returnTaskResult('kept', task, 'a\0b');
+    await expect(returned).rejects.toMatchObject({ code: 'RESULT_NOT_CLONEABLE' });
+    await courier.returnTaskResult('kept', task, 'ab');
+  });
+
+  it('gives all urgent tasks to who wants any number', async () => {
+    const courier = create();
+    await courier.bulkAddTasksToQueue('many', [1, 2, 3], { priority: 'high' });
+    expect(await courier.bulkGetTasks('many', Infinity, { minPriority: 'high' })).toHaveLength(3);
+  });
+
+  it('takes the id of a task again whose result is not known any more', async () => {
+    const courier = create({ resultTtlMs: 10 });
+    await courier.addTaskToQueue('again', 1, { id: 'one' });
+    const task = await courier.waitForTask('again');
+    if (task !== undefined) await courier.returnTaskResult('again', task, 1);
+    await expect.poll(() => courier.checkForDone('again', 'one').catch((error) => error.code)).toBe('TASK_NOT_FOUND');
+    await courier.addTaskToQueue('again', 2, { id: 'one' });
+    expect((await courier.waitForTask('again'))?.data).toBe(2);
+  });
+
+  it('lets who waits for room behind others go when its signal aborts', async () => {
+    const courier = create({ maxQueued: 1 });
+    await courier.addTaskToQueue('room', 1);
+    const first = courier.addTaskToQueue('room', 2, { wait: true }).catch((error) => error.code);
+    const control = new AbortController();
+    const second = courier.addTaskToQueue('room', 3, { wait: true, signal: control.signal });
+    control.abort(new Error('enough'));
+    await expect(second).rejects.toThrow('enough');
+    await courier.close();
+    expect(await first).toBe('COURIER_CLOSED');
+  });
+
+  it('redrives dead letters once, though they fail again meanwhile', async () => {
+    const courier = create();
+    const count = 600;
+    await courier.bulkAddTasksToQueue('dead', new Array(count).fill(1));
+    for (let left = count; left > 0; left -= 1) await fail(courier, 'dead');
+    const control = new AbortController();
+    const failing = (async () => {
+      while (!control.signal.aborted) {
+        const task = await courier.waitForTask('dead', { timeoutMs: 20 });
+        if (task !== undefined) await courier.returnTaskError('dead', task, new Error('again'));
+      }
+    })();
+    expect(await courier.redriveTasks('dead')).toBe(count);
+    control.abort();
+    await failing;
+  });
+
+  it('never waits for ever when it is closed while a wait begins', async () => {
+    for (let steps = 0; steps < 30; steps += 1) {
+      const courier = create();
+      await courier.getTask('closing');
+      const waits = [courier.waitForTask('closing'), courier.waitForTask('closing', { minPriority: 'high' })];
+      for (let n = 0; n < steps; n += 1) await Promise.resolve();
+      const closed = courier.close();
+      for (const wait of waits) await expect(wait).rejects.toMatchObject({ code: 'COURIER_CLOSED' });
+      await closed;
+    }
+  });
+
+  it.runIf(kind === 'Redis')('goes on with a schedule of BullMQ whose jobs are fetched as urgent ones', async () => {
+    const courier = create();
+    const url = new URL(server.url);
+    const queue = new Queue('scheduled', { connection: { host: url.hostname, port: Number(url.port) } });
+    onTestFinished(() => queue.close());
+    await queue.upsertJobScheduler('often', { every: 50 }, { name: 'x', opts: { priority: 1 } });
+    for (let n = 0; n < 3; n += 1) {
+      const task = await courier.waitForTask('scheduled', { minPriority: 'critical', timeoutMs: 5_000 });
+      if (task === undefined) throw new Error(`the schedule ended after ${n}`);
+      await courier.returnTaskResult('scheduled', task, 1);
+    }
+  });
+
+  it.runIf(kind === 'Redis')('does not cancel a job that waits for its children, and leaves it as it was', async () => {
+    const courier = create();
+    const url = new URL(server.url);
+    const connection = { host: url.hostname, port: Number(url.port) };
+    const flows = new FlowProducer({ connection });
+    const queue = new Queue('parents', { connection });
+    onTestFinished(async () => {
+      await flows.close();
+      await queue.close();
+    });
+    const children = [{ name: 'child', queueName: 'children', data: 1 }];
+    const { job } = await flows.add({ name: 'parent', queueName: 'parents', data: 1, children });
+    expect(await courier.cancelTask('parents', job.id as string)).toBe(false);
+    expect(await queue.getJobState(job.id as string)).toBe('waiting-children');
+    const redis = new Redis(server.url);
+    onTestFinished(() => redis.disconnect());
+    expect(await redis.exists(queue.toKey(`${job.id}:lock`))).toBe(0);
+  });
+});
