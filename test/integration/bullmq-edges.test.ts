@@ -1,6 +1,8 @@
 /** BullMQTaskCourier at its edges, on a real Redis and a real PostgreSQL: odd names and data, and moments that are hard to hit. */
+import { setTimeout } from 'node:timers/promises';
 import { FlowProducer, Queue } from 'bullmq';
 import { Redis } from 'ioredis';
+import { Client } from 'pg';
 import { TaskwardenError } from 'taskwarden';
 import { type BullMQCourierOptions, BullMQTaskCourier } from 'taskwarden/bullmq';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
@@ -137,6 +139,23 @@ describe.each(Object.entries(kinds))('BullMQTaskCourier on %s', (kind, start) =>
       for (const wait of waits) await expect(wait).rejects.toMatchObject({ code: 'COURIER_CLOSED' });
       await closed;
     }
+  });
+
+  it.runIf(kind === 'PostgreSQL')('leaves no connection when it is closed while others are made', async () => {
+    for (let ms = 0; ms < 15; ms += 1) {
+      const courier = new BullMQTaskCourier(server.url);
+      await courier.getTask('leaving');
+      const asked = [courier.waitForTaskResult('leaving', 'x'), courier.waitForTask('leaving')];
+      const ended = Promise.allSettled(asked);
+      await setTimeout(ms); // each time a little further
+      await courier.close();
+      await ended;
+    }
+    const client = new Client(server.url);
+    await client.connect();
+    onTestFinished(() => client.end());
+    const others = `SELECT count(*)::int AS n FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`;
+    await expect.poll(async () => (await client.query(others)).rows[0].n, { timeout: 10_000 }).toBe(0);
   });
 
   it.runIf(kind === 'Redis')('goes on with a schedule of BullMQ whose jobs are fetched as urgent ones', async () => {

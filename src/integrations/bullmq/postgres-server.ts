@@ -124,6 +124,7 @@ export class PostgresServer implements Server {
     const timer = new Timer(closeMs, () => this.#sockets.destroy());
     await closed;
     timer.cancel();
+    this.#sockets.destroy(); // of what was about to connect
   }
 }
 
