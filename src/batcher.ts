@@ -3,9 +3,17 @@
  * a millisecond. A lone task goes at once, alone.
  */
 import type { Batch, Lane } from './lanes/lane.ts';
+import type { Need } from './scheduling/openings.ts';
 import { Pace } from './scheduling/pace.ts';
 import type { PriorityPool } from './scheduling/priority-pool.ts';
 import type { Task } from './task/task.ts';
+import type { TaskType } from './task/task-options.ts';
+
+/**
+ * For no more tasks than that is a slot counted on beforehand, though they take next to nothing: should they take long
+ * after all, that many wait. More together gain hardly anything.
+ */
+const mostAhead = 16;
 
 export class Batcher {
   /** By the index of the definition. */
@@ -20,6 +28,12 @@ export class Batcher {
       this.#paces.set(definition.index, pace);
     }
     pace.note(runMs);
+  }
+
+  /** How many tasks that need this one slot can start, as they travel together. */
+  perSlot({ type, definition, transfer }: Need<TaskType>): number {
+    if (type === 'loop' || definition === undefined || transfer !== undefined) return 1;
+    return Math.min(this.#paces.get(definition.index)?.most ?? 1, mostAhead);
   }
 
   /**

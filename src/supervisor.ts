@@ -72,7 +72,10 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
   readonly #shutdown: Shutdown;
   readonly #watch: WaitWatch<Task>;
   readonly #capacity: Capacity;
-  readonly #openings = new Openings((type: TaskType) => this.#places.of(type).pool);
+  readonly #openings = new Openings<TaskType>(
+    (type) => this.#places.of(type).pool,
+    (need) => (this.#options.context === undefined ? this.#dispatcher.slots.batcher.perSlot(need) : 1),
+  );
   readonly #modules = new Modules(this, (bulkhead) => this.#dispatcher.slots.reopen(bulkhead));
   readonly #roster = new Roster(this.#keepAlive);
   readonly #schedules = new Schedules(this, this.#keepAlive, (line) => this.#logger.error(line));

@@ -5,14 +5,14 @@
 import { availableParallelism } from 'node:os';
 import { TaskwardenError } from '../errors.ts';
 import { checkOptions, is, type Rule, show } from '../options.ts';
-import type { Openings } from '../scheduling/openings.ts';
+import type { Need, Openings } from '../scheduling/openings.ts';
 import { type BackgroundTask, backgroundTask, submitterOf } from '../task/background-task.ts';
 import type { TaskFunction } from '../task/definition.ts';
-import { type ResolvedTaskOptions, type TaskSubmitter, type TaskType, taskRules } from '../task/task-options.ts';
+import { type TaskSubmitter, type TaskType, taskRules } from '../task/task-options.ts';
 import { BaseWorker, type BaseWorkerOptions, baseWorkerRules } from './base-worker.ts';
 import type { CourierTask } from './courier.ts';
 import { readCall } from './courier-call.ts';
-import { Pull } from './pull.ts';
+import { needOf, Pull } from './pull.ts';
 import { runSupervised } from './supervised-run.ts';
 import type { CourierTaskContext } from './tasks-in-hand.ts';
 
@@ -58,10 +58,10 @@ export class ClassicWorker extends BaseWorker {
   /** Undefined where nobody knows what could start. */
   #newPull(signal: AbortSignal): Pull | undefined {
     const { courier, queueName, maxTasksPerIteration, maxSimultaneousTasks } = this;
-    const demands = new Map<Openings<TaskType>, ResolvedTaskOptions[]>();
+    const demands = new Map<Openings<TaskType>, Need<TaskType>[]>();
     for (const { spec } of this.#functions.values()) {
       const { openings } = this.#supervisor ?? submitterOf(spec.options);
-      if (openings !== undefined) demands.set(openings, [...(demands.get(openings) ?? []), spec.options]);
+      if (openings !== undefined) demands.set(openings, [...(demands.get(openings) ?? []), needOf(spec)]);
     }
     if (demands.size === 0) return undefined;
     return new Pull({

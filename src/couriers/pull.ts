@@ -1,11 +1,13 @@
 /**
- * Fetches only what can start at once where it is fetched, so that no task waits in a full program while another is idle.
+ * Fetches only what can start at once where it is fetched, so that no task waits in a full program while another is idle;
+ * of tasks that take next to nothing, for each slot as many as travel together.
  * One wait goes on at a time, for all iterations of a worker; when slots are taken or come free meanwhile, it is given up
  * and asked anew, for what fits now. What comes all the same, because the slot was taken meanwhile, is given back at once.
  */
 import { defer } from '../deferred.ts';
 import type { Need, Openings } from '../scheduling/openings.ts';
 import { type Priority, priorities } from '../scheduling/priority-pool.ts';
+import type { TaskSpec } from '../task/call.ts';
 import { onAbort, untilAborted } from '../task/on-abort.ts';
 import type { TaskType } from '../task/task-options.ts';
 import type { CourierTask, WorkerTaskCourier } from './courier.ts';
@@ -14,6 +16,11 @@ import type { CourierTask, WorkerTaskCourier } from './courier.ts';
 export interface Demand {
   readonly openings: Openings<TaskType>;
   readonly needs: readonly Need<TaskType>[];
+}
+
+/** Of the runs of a background task, or a worker. */
+export function needOf({ definition, options: { type, module, transfer } }: TaskSpec): Need<TaskType> {
+  return { type, module, definition, transfer };
 }
 
 export interface PullOptions {
@@ -91,7 +98,9 @@ export class Pull {
   async #ask(): Promise<void> {
     this.#isAsking = true;
     try {
-      while (this.#waiting.size > 0) {
+      for (;;) {
+        await undefined; // those that are through at the same time ask together
+        if (this.#waiting.size === 0) return;
         const terms = this.#terms();
         if (terms === undefined) await this.#change();
         else await this.#share(await this.#fetch(terms));

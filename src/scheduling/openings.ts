@@ -15,27 +15,38 @@ interface Places {
   readonly running: number;
 }
 
-/** What a task needs to start: a slot where it runs, and a place in its module. */
+/** What a task needs to start: a slot where it runs, or a share of one, and a place in its module. */
 export interface Need<K> {
   readonly type: K;
+  /** Of tasks that may share a slot. */
+  readonly definition?: { readonly index: number };
+  readonly transfer?: unknown;
   readonly module?: { readonly bulkhead: Places } | undefined;
 }
 
+/** Shares of slots that were promised and are not any more do not add up to 0 exactly. */
+const rounding = 1e-6;
+
 export class Openings<K> {
   readonly #slotsOf: (type: K) => Slots;
+  readonly #perSlot: (need: Need<K>) => number;
   readonly #promised = new Map<Slots | Places, number>();
   readonly #watchers = new Set<() => void>();
 
-  constructor(slotsOf: (type: K) => Slots) {
+  /** @param perSlot How many tasks one slot is given together, at least 1. */
+  constructor(slotsOf: (type: K) => Slots, perSlot: (need: Need<K>) => number = () => 1) {
     this.#slotsOf = slotsOf;
+    this.#perSlot = perSlot;
   }
 
   /** How many tasks of that priority could start at once, whichever of those needs each of them has. */
   count(priority: Priority, needs: readonly Need<K>[]): number {
     let count = Infinity;
-    for (const { type, module } of needs) {
+    for (const need of needs) {
+      const { type, module } = need;
       const slots = this.#slotsOf(type);
-      count = Math.min(count, slots.room(priority) - this.#promisedOf(slots));
+      const free = slots.room(priority) - this.#promisedOf(slots);
+      count = Math.min(count, Math.floor(free * this.#perSlot(need) + rounding));
       if (module === undefined) continue;
       const { bulkhead } = module;
       count = Math.min(count, bulkhead.cap - bulkhead.running - this.#promisedOf(bulkhead));
@@ -49,13 +60,14 @@ export class Openings<K> {
 
   /** Keeps what one task needs, whichever of those it is. Gives what is to be called when it is submitted, or will not be. */
   promise(needs: readonly Need<K>[]): () => void {
-    const kept = new Set<Slots | Places>();
-    for (const { type, module } of needs) {
-      kept.add(this.#slotsOf(type));
-      if (module !== undefined) kept.add(module.bulkhead);
+    const kept = new Map<Slots | Places, number>();
+    for (const need of needs) {
+      const slots = this.#slotsOf(need.type);
+      kept.set(slots, Math.max(kept.get(slots) ?? 0, 1 / this.#perSlot(need)));
+      if (need.module !== undefined) kept.set(need.module.bulkhead, 1);
     }
-    const add = (by: 1 | -1) => {
-      for (const each of kept) this.#promised.set(each, this.#promisedOf(each) + by);
+    const add = (sign: 1 | -1) => {
+      for (const [each, share] of kept) this.#promised.set(each, this.#promisedOf(each) + sign * share);
       this.changed();
     };
     add(1);

@@ -21,6 +21,11 @@ export class Pace {
     this.#averageMs += (runMs - this.#averageMs) * weight;
   }
 
+  /** How many tasks may go together at most, at least 1. */
+  get most(): number {
+    return this.#averageMs === undefined ? 1 : Math.max(Math.floor(batchMs / Math.max(this.#averageMs, 1e-6)), 1);
+  }
+
   /**
    * How many tasks go together, at least 1. One that has never run goes alone.
    * @param waiting How many more wait beside the one that goes.

@@ -61,7 +61,8 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
   readonly name: string;
   readonly #target: WorkerTarget;
   readonly #options: WorkerOptions;
-  readonly #spec: TaskSpec;
+  /** @internal What a run is. */
+  protected readonly spec: TaskSpec;
   #state: WorkerState = 'stopped';
   #args: unknown[] = [];
   #lastExecuted: number | undefined;
@@ -87,8 +88,8 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
     checkOptions(target.options, { ...workerRules, ...this.ownRules() }, target.owner);
     this.#target = target;
     this.#options = target.options;
-    this.#spec = target.define((...args) => this.run(...args));
-    this.name = this.#spec.options.worker as string;
+    this.spec = target.define((...args) => this.run(...args));
+    this.name = this.spec.options.worker as string;
     if (!isHost()) exposeObject(target.objectName, this);
   }
 
@@ -235,11 +236,11 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
   }
 
   get priority(): Priority {
-    return this.#spec.options.priority;
+    return this.spec.options.priority;
   }
 
   get type(): TaskType {
-    return this.#spec.options.type;
+    return this.spec.options.type;
   }
 
   get supervisor(): WorkerSupervisor {
@@ -283,7 +284,7 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
   protected async tryRun(signal: AbortSignal, request: RunRequest = {}): Promise<RunOutcome> {
     const { args = [], taskId, priority, unwanted, begun } = request;
     const { supervisor } = this;
-    const spec = taskId === undefined && priority === undefined ? this.#spec : runSpec(this.#spec, request);
+    const spec = taskId === undefined && priority === undefined ? this.spec : runSpec(this.spec, request);
     while (!signal.aborted && !supervisor.hasRoom(spec.options)) {
       await untilAborted(supervisor.capacity(spec.options.priority), signal);
     }

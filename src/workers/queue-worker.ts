@@ -6,7 +6,7 @@ import { Timer } from '../clock.ts';
 import { BaseWorker } from '../couriers/base-worker.ts';
 import type { AddOptions, ClientWorkerTaskCourier, CourierTask } from '../couriers/courier.ts';
 import { MemoryTaskCourier } from '../couriers/memory-courier.ts';
-import { type Demand, Pull } from '../couriers/pull.ts';
+import { type Demand, needOf, Pull } from '../couriers/pull.ts';
 import { errorIn, type TaskAndResult } from '../couriers/task-results.ts';
 import type { CourierTaskContext } from '../couriers/tasks-in-hand.ts';
 import { type Deferred, defer } from '../deferred.ts';
@@ -119,8 +119,7 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
   #demand(): Demand | undefined {
     const { openings } = this.supervisor;
     if (this.#isOwnQueue || openings === undefined) return undefined;
-    const { module } = this.given as QueueWorkerOptions;
-    return { openings, needs: [{ type: this.type, module }] };
+    return { openings, needs: [needOf(this.spec)] };
   }
 
   async #perform(

@@ -216,6 +216,31 @@ describe('a machine', () => {
   });
 });
 
+describe('a machine with one thread', () => {
+  /** The most that it has asked for at once, of any priority. */
+  async function mostAsked(run: (item: unknown) => void, count: number): Promise<number> {
+    const threads = { poolSize: 1, reserveNormal: 0, reserveHigh: 0 };
+    const supervisor = new TaskSupervisor({ logger: false, threads });
+    const worker = new BackgroundQueueWorker(run, { name: 'items', supervisor, queue: { courier, concurrency: 10 } });
+    const ids: string[] = [];
+    for (let n = 0; n < count; n += 1) ids.push(await add(n));
+    worker.start();
+    await Promise.all(ids.map((id) => courier.waitForTaskResult('items', id)));
+    await supervisor.stop();
+    const all = courier.asked.map((each) => each.split(' ') as [string, Priority]);
+    return Math.max(...all.filter(([, minPriority]) => minPriority === 'low').map(([max]) => Number(max)));
+  }
+
+  it('fetches as many items that take next to nothing as travel together', async () => {
+    expect(await mostAsked(() => {}, 500)).toBeGreaterThan(1);
+  });
+
+  it('fetches one item at a time of those that take longer', async () => {
+    const run = () => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3);
+    expect(await mostAsked(run, 5)).toBe(1);
+  });
+});
+
 describe('several machines', () => {
   it('leave urgent work to the one that can start it at once', async () => {
     const [full, idle] = [new Machine({ poolSize: 1 }), new Machine({ poolSize: 1 })];

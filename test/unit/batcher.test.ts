@@ -169,3 +169,24 @@ it.each<Priority>(['critical', 'high', 'normal', 'low'])('%s tasks travel togeth
   const tasks = scene.wait(4, scene.spec({ priority }));
   expect(scene.gather()).toEqual(tasks);
 });
+
+describe('perSlot()', () => {
+  const need = { type: 'thread', definition: add } as const;
+
+  it('is one where nobody knows how long the tasks run, or they run long', () => {
+    expect(new Scene().batcher.perSlot(need)).toBe(1);
+    expect(new Scene().makeFast(5).batcher.perSlot(need)).toBe(1);
+  });
+
+  it('is as many as run in a millisecond, and few of those that take nothing', () => {
+    expect(new Scene().makeFast(0.25).batcher.perSlot(need)).toBe(4);
+    expect(new Scene().makeFast(0).batcher.perSlot(need)).toBe(16);
+  });
+
+  it('is one on the event loop, for what is handed over, and where it may be anything', () => {
+    const { batcher } = new Scene().makeFast();
+    expect(batcher.perSlot({ ...need, type: 'loop' })).toBe(1);
+    expect(batcher.perSlot({ ...need, transfer: () => [] })).toBe(1);
+    expect(batcher.perSlot({ type: 'thread' })).toBe(1);
+  });
+});

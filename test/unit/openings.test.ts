@@ -44,6 +44,33 @@ function run(lane: Lane, priority: Priority, bulkhead?: Bulkhead<Item>): void {
 const counts = (needs: readonly Need<Lane>[]) => priorities.map((priority) => openings.count(priority, needs));
 
 describe('what could start', () => {
+  it('is as many for each slot as are given it together, as far as the module has places', () => {
+    const shared = new Openings<Lane>(
+      (lane) => pools[lane],
+      ({ type }) => (type === 'wide' ? 3 : 5),
+    );
+    const countShared = (needs: readonly Need<Lane>[]) => priorities.map((priority) => shared.count(priority, needs));
+    expect(countShared(wide)).toEqual([Infinity, 12, 9, 6]);
+    expect(countShared([...wide, { type: 'narrow' }])).toEqual([Infinity, 5, 5, 5]);
+    expect(countShared([{ type: 'wide', module: { bulkhead: new Bulkhead<Item>(4) } }])).toEqual([4, 4, 4, 4]);
+    for (let n = 0; n < 2; n += 1) run('wide', 'low');
+    expect(countShared(wide)).toEqual([Infinity, 6, 3, 0]);
+  });
+
+  it('is less by the shares of slots that are promised, and by no more when they are not any more', () => {
+    let perSlot = 3;
+    const shared = new Openings<Lane>(
+      (lane) => pools[lane],
+      () => perSlot,
+    );
+    const ends = Array.from({ length: 4 }, () => shared.promise(wide));
+    expect(shared.count('low', wide)).toBe(2);
+    perSlot = 1; // they are found to take longer
+    expect(shared.count('low', wide)).toBe(0);
+    for (const end of ends) end();
+    expect(shared.count('low', wide)).toBe(2);
+  });
+
   it('is what the reserves leave to each priority, and any critical task', () => {
     expect(counts(wide)).toEqual([Infinity, 4, 3, 2]);
     run('wide', 'low');
