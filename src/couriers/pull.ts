@@ -106,8 +106,8 @@ export class Pull {
         else await this.#share(await this.#fetch(terms));
       }
     } catch (error) {
-      const [first] = this.#waiting;
-      first?.reject(error); // and those that wait beside it go on when it asks again
+      // The last is the one that has just paused, if one has: so the pauses grow. The others go on when it asks again.
+      [...this.#waiting].at(-1)?.reject(error);
     } finally {
       this.#isAsking = false;
     }

@@ -4,6 +4,7 @@ import {
   BackgroundQueueWorker,
   BaseWorker,
   backgroundTask,
+  ClassicWorker,
   type ClientWorkerTaskCourier,
   type CourierTask,
   type CourierTaskContext,
@@ -140,6 +141,23 @@ describe('while the server is away', () => {
     expect(server.missed).toHaveLength(9);
     worker.stop();
     await performed;
+    vi.restoreAllMocks();
+  });
+
+  it('those that fetch side by side ask no more often than one', async () => {
+    vi.useFakeTimers();
+    vi.spyOn(Math, 'random').mockReturnValue(1);
+    const server = new Server();
+    server.goAway();
+    const supervisor = new TaskSupervisor({ logger: false });
+    const options = { queueName, courier: server.courier, functions: { idle: () => {} }, onError: () => {} };
+    const worker = new ClassicWorker({ ...options, supervisor, maxSimultaneousTasks: 10 });
+    const performed = worker.perform();
+    await vi.advanceTimersByTimeAsync(100 + 200 + 400 + 800 + 1_600 + 3_200);
+    expect(server.missed).toHaveLength(7);
+    worker.stop();
+    await performed;
+    await supervisor.stop();
     vi.restoreAllMocks();
   });
 
