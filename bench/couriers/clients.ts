@@ -39,8 +39,11 @@ const opts = { removeOnComplete: { age: 3_600 } };
 
 async function plainClient(port: number, queueName: string): Promise<BenchClient> {
   const connection = { host: '127.0.0.1', port };
-  const queue = new Queue<BenchData>(queueName, { connection });
+  // With fewer events kept, some who wait for a bulk this large never hear of its end.
+  const streams = { events: { maxLen: 50_000 } };
+  const queue = new Queue<BenchData>(queueName, { connection, streams });
   const events = new QueueEvents(queueName, { connection: { ...connection, maxRetriesPerRequest: null } });
+  queue.setMaxListeners(0);
   events.setMaxListeners(0);
   await Promise.all([queue.waitUntilReady(), events.waitUntilReady()]);
   return {

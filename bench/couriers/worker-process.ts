@@ -24,7 +24,12 @@ class BenchWorker extends BaseWorker<Parameters<typeof perform>[0], number> {
 if (library === 'taskwarden') {
   const courier = new BullMQTaskCourier(`redis://127.0.0.1:${port}`);
   const maxSimultaneousTasks = Number(concurrency);
-  void new BenchWorker({ queueName, courier, maxSimultaneousTasks, maxTasksPerIteration: Math.ceil(maxSimultaneousTasks / 2) }).perform();
+  void new BenchWorker({
+    queueName,
+    courier,
+    maxSimultaneousTasks,
+    maxTasksPerIteration: Math.ceil(maxSimultaneousTasks / 2),
+  }).perform();
 } else {
   const worker = new Worker(queueName, async ({ data }) => perform(data), {
     connection: { host: '127.0.0.1', port: Number(port), maxRetriesPerRequest: null },

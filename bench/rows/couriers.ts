@@ -4,7 +4,7 @@ import { type Run, withContestants } from '../couriers/contestants.ts';
 import { iterationsPerMs } from '../cpu-work.ts';
 import { atLeast, compare, formatNumber, type Measurement, medianOf, type Row } from '../measure.ts';
 
-const bulk = 20_000;
+const bulk = 8_000;
 const oneByOne = 500;
 const cpuTasks = 500;
 
