@@ -61,7 +61,7 @@ export interface FetchOptions {
   readonly minPriority?: Priority;
 }
 
-/** What a worker says of a task that it has. */
+/** What a worker says of a task that it has. Of one that ends at once, a courier may leave out that it has started. */
 export type CourierNews =
   | { readonly kind: 'started'; readonly attempt: number }
   | { readonly kind: 'progress'; readonly progress: Progress }

@@ -65,7 +65,7 @@ export class BullMQTaskCourier extends courierKit.CheckedCourier {
     const orders = new Orders();
     super(
       new ClientSide(link, orders, new RoomKeeper(link, maxQueued), resultTtlMs),
-      new WorkerSide(link, orders, stalledIntervalMs, /^rediss?:/.test(url)),
+      new WorkerSide(link, orders, stalledIntervalMs),
     );
   }
 }

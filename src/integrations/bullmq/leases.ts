@@ -18,6 +18,7 @@ export class Lease {
   #state: 'held' | 'lost' | 'over' = 'held';
   #extending = 0;
   #said: Promise<unknown> = Promise.resolve();
+  #unsaid: { readonly tell: () => Promise<unknown>; readonly timer: courierKit.Timer } | undefined;
 
   constructor(job: Job, token: string, leaseMs: number) {
     this.job = job;
@@ -60,8 +61,33 @@ export class Lease {
     return this.isHeld;
   }
 
+  /** Says it after so many milliseconds, or before what is said next; not at all if the task ends before. */
+  sayLater(tell: () => Promise<unknown>, ms: number): void {
+    this.#sayUnsaid();
+    this.#unsaid = { tell, timer: new Timer(ms, () => this.#sayUnsaid()) };
+  }
+
+  #sayUnsaid(): void {
+    const tell = this.#dropUnsaid();
+    if (tell !== undefined && this.isHeld) this.say(tell).catch(() => {}); // nobody waits for it
+  }
+
+  #dropUnsaid(): (() => Promise<unknown>) | undefined {
+    const unsaid = this.#unsaid;
+    this.#unsaid = undefined;
+    unsaid?.timer.cancel();
+    return unsaid?.tell;
+  }
+
+  /** The last that is said: what the task came to. */
+  sayLast<R>(tell: () => Promise<R>): Promise<R> {
+    this.#dropUnsaid();
+    return this.say(tell);
+  }
+
   /** One after the other: what is said of a task arrives in order, and before its end. */
   say<R>(tell: () => Promise<R>): Promise<R> {
+    this.#sayUnsaid();
     const told = this.#said.then(tell, tell);
     this.#said = told.catch(() => {});
     return told;
@@ -87,6 +113,7 @@ export class Lease {
   #close(state: 'lost' | 'over', callbacks: readonly (() => void)[]): void {
     this.#state = state;
     this.#timer?.cancel();
+    this.#dropUnsaid();
     this.#onLost.clear();
     this.#onOver.clear();
     for (const callback of callbacks) callback();

@@ -31,6 +31,9 @@ export interface QueueSide {
 
 type Hear = (order: CourierOrder) => void;
 
+/** How long tasks are gathered whose orders from before are asked for, in milliseconds. */
+const gatherMs = 20;
+
 export class Orders implements EventListener {
   readonly #reader = new EventReader(stream, this);
   /** Who heeds a task, by its queue and id. */
@@ -82,7 +85,7 @@ export class Orders implements EventListener {
     });
   }
 
-  /** Most tasks have none: what begins to be heeded at the same moment is asked for in one call. */
+  /** Most tasks have none, and many end soon: of those that have not, it is asked in one call. */
   #askLater(heed: Heed): void {
     const { name, claims } = heed.side;
     const fresh = this.#fresh.get(name);
@@ -92,15 +95,19 @@ export class Orders implements EventListener {
     }
     const together = [heed];
     this.#fresh.set(name, together);
-    setImmediate(async () => {
-      this.#fresh.delete(name);
-      try {
-        const ids = new Set(await claims.withLogs(together.map(({ id }) => id)));
-        for (const each of together) if (ids.has(each.id)) each.readOn();
-      } catch {
-        for (const each of together) each.readOn();
-      }
-    });
+    new Timer(gatherMs, () => void this.#ask(name, claims, together));
+  }
+
+  async #ask(name: string, claims: Claims, together: readonly Heed[]): Promise<void> {
+    this.#fresh.delete(name);
+    const left = together.filter(({ isOver }) => !isOver);
+    if (left.length === 0) return;
+    try {
+      const ids = new Set(await claims.withLogs(left.map(({ id }) => id)));
+      for (const each of left) if (ids.has(each.id)) each.readOn();
+    } catch {
+      for (const each of left) each.readOn();
+    }
   }
 
   hear({ event, queue = '', jobId = '', reason }: QueueEvent): void {
@@ -130,7 +137,7 @@ class Heed {
   readonly #hear: Hear;
   #next = 0;
   #reading: Promise<void> = Promise.resolve();
-  #isOver = false;
+  isOver = false;
 
   constructor(side: QueueSide, id: string, hear: Hear) {
     this.side = side;
@@ -144,7 +151,7 @@ class Heed {
   }
 
   async #read(): Promise<void> {
-    if (this.#isOver) return;
+    if (this.isOver) return;
     const { logs } = await this.side.backend.getJobLogs(this.id, this.#next, -1, true);
     this.#next += logs.length;
     for (const line of logs) {
@@ -157,12 +164,12 @@ class Heed {
   }
 
   #say(order: CourierOrder): void {
-    if (this.#isOver) return;
+    if (this.isOver) return;
     callSafely(this.#hear, order, (problem) => console.error('BullMQTaskCourier: a listener failed:', problem));
   }
 
   end(): void {
-    this.#isOver = true;
+    this.isOver = true;
   }
 }
 

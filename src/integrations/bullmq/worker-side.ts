@@ -23,19 +23,19 @@ import { newsEvent } from './result-waits.ts';
 
 const { callSafely, leaseLost } = courierKit;
 
+/** Of a task that takes less than so many milliseconds, its end says enough. */
+const shortMs = 20;
+
 export class WorkerSide implements WorkerTaskCourier {
   readonly leaseMs: number;
   readonly #link: Link;
   readonly #orders: Orders;
   readonly #stalledIntervalMs: number;
-  readonly #sendsInOrder: boolean;
   readonly #leases: Leases;
   readonly #fetchers = new Map<string, Fetcher>();
   #timeAnswered: number | undefined;
 
-  /** @param sendsInOrder What is sent first is done first, though its answer was not waited for. */
-  constructor(link: Link, orders: Orders, stalledIntervalMs: number, sendsInOrder: boolean) {
-    this.#sendsInOrder = sendsInOrder;
+  constructor(link: Link, orders: Orders, stalledIntervalMs: number) {
     this.leaseMs = link.limits.leaseMs;
     this.#link = link;
     this.#orders = orders;
@@ -157,7 +157,7 @@ export class WorkerSide implements WorkerTaskCourier {
             },
             id,
           );
-        await (lease === undefined ? ask() : lease.say(ask));
+        await (lease === undefined ? ask() : lease.sayLast(ask));
         if (lease !== undefined) this.#leases.end(lease);
         return;
       } catch (error) {
@@ -225,8 +225,8 @@ export class WorkerSide implements WorkerTaskCourier {
         id,
       );
     try {
-      // The start is the first of all, and the next need not wait for its answer.
-      await (news.kind === 'started' && this.#sendsInOrder ? tell() : lease.say(tell));
+      if (news.kind === 'started') lease.sayLater(tell, shortMs);
+      else await lease.say(tell);
     } catch (error) {
       if (isUnstorable(error)) throw notCloneable('MESSAGE_NOT_CLONEABLE', 'the progress', error);
       if (!isNotOurs(error)) throw error;
