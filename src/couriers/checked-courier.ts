@@ -207,7 +207,8 @@ export abstract class CheckedCourier implements ClientWorkerTaskCourier {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#asClient((client) => client.close()), this.#asWorker((worker) => worker.close())]);
+    const sides = new Set([this.#client, this.#worker]);
+    await Promise.all([...sides].map((side) => ask(side, (each: { close(): Promise<void> }) => each.close())));
   }
 }
 
