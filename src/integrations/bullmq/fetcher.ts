@@ -36,6 +36,8 @@ export class Fetcher {
   readonly #end = new AbortController();
   #waiting: IQueueBackend | undefined;
   #isInLine = false;
+  /** The last fetch left nothing, so it is time to wait: a job that came since has left a signal, and so has each that was taken. */
+  #isDrained = false;
   #isLooking = false;
 
   /** @param onAnswer The server has answered a fetch. */
@@ -102,11 +104,14 @@ export class Fetcher {
     await this.#repeat(
       () => this.#first(true),
       async () => {
-        const found = await this.fetch(this.#wanted, 'low');
-        if (found.length > 0) {
+        if (!this.#isDrained) {
+          const wanted = this.#wanted;
+          const found = await this.fetch(wanted, 'low');
+          this.#isDrained = found.length < wanted;
           this.#deliver(found);
-          return;
+          if (found.length > 0) return;
         }
+        this.#isDrained = false; // as far as is known, when the wait is over
         if (this.#waiting === undefined) {
           this.#waiting = await this.#server.waiting(this.#queue.name);
           await this.#waiting.waitForJob(0.001); // only now it listens: what came meanwhile is to be looked for
