@@ -16,6 +16,8 @@ export interface QueueEvent {
 
 /** How long a read waits for an event, in milliseconds. */
 const readMs = 5_000;
+/** The same on PostgreSQL, where BullMQ leaves out the signal for some that come side by side. */
+const shortReadMs = 500;
 
 /** The event by which a reader finds its place; it means nothing to others. */
 const startEvent = 'taskwarden:reader';
@@ -69,7 +71,7 @@ export class EventReader {
     const { signal } = this.#end;
     while (!signal.aborted) {
       try {
-        const events = eventsIn(await backend.readEvents(place, readMs));
+        const events = eventsIn(await backend.readEvents(place, late === undefined ? readMs : shortReadMs));
         if (failures > 0) this.#listener.lookAgain();
         failures = 0;
         place = events.at(-1)?.[0] ?? place;
