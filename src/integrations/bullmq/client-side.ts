@@ -90,10 +90,7 @@ export class ClientSide implements ClientTaskCourier {
         return await this.#room.fill(queue, tasks, { wait, ...(signal !== undefined && { signal }) }, put);
       } catch (error) {
         if (!wait || !isUnreachable(error)) throw error;
-        await pauseAfter(
-          failures,
-          signal === undefined ? this.#link.signal : AbortSignal.any([signal, this.#link.signal]),
-        );
+        await pauseAfter(failures, this.#link.endOr(signal));
       }
     }
   }

@@ -32,6 +32,11 @@ export class Link {
     return this.#end.signal;
   }
 
+  /** Aborts then, or with that signal. */
+  endOr(signal: AbortSignal | undefined): AbortSignal {
+    return signal === undefined ? this.signal : AbortSignal.any([signal, this.signal]);
+  }
+
   refuseIfClosed(): void {
     if (this.#end.signal.aborted) throw courierClosed();
   }

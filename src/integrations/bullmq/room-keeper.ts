@@ -42,7 +42,7 @@ export class RoomKeeper {
     let hasBegun = false;
     const turn = turnsOf(this.#waiters, queue).take(async () => {
       hasBegun = true;
-      const either = signal === undefined ? this.#link.signal : AbortSignal.any([signal, this.#link.signal]);
+      const either = this.#link.endOr(signal);
       for (let left = tasks.length; left > 0; ) {
         signal?.throwIfAborted();
         this.#link.refuseIfClosed();

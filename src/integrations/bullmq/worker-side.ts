@@ -81,10 +81,7 @@ export class WorkerSide implements WorkerTaskCourier {
       } catch (error) {
         if (!isUnreachable(error)) throw error;
         const { signal } = options;
-        await pauseAfter(
-          failures,
-          signal === undefined ? this.#link.signal : AbortSignal.any([signal, this.#link.signal]),
-        );
+        await pauseAfter(failures, this.#link.endOr(signal));
       }
     }
   }
