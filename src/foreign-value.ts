@@ -1,0 +1,44 @@
+/**
+ * Values that are not ours: what user code has thrown, returned or passed, and what came over a wire. A proxy or a getter
+ * may throw at every touch, so they are looked at here, where none of that gets out.
+ */
+import { types } from 'node:util';
+
+/** Whether it is an error, also one of another vm context. Never throws. */
+export function isError(value: unknown): value is Error {
+  if (types.isNativeError(value)) return true;
+  try {
+    return value instanceof Error;
+  } catch {
+    return false; // a proxy that does not let itself be asked
+  }
+}
+
+/** Whether it is a promise, whoever made it. Never throws. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false;
+  return typeof fieldOf(value, 'then') === 'function';
+}
+
+/** `String(value)`, or what stands for it where that throws. */
+export function textOf(value: unknown): string {
+  try {
+    return String(value);
+  } catch {
+    return '[no text]';
+  }
+}
+
+/** What to say of something that was thrown: the message of an error, else its text. Never throws. */
+export function messageOf(thrown: unknown): string {
+  return textOf(isError(thrown) ? fieldOf(thrown, 'message') : thrown);
+}
+
+/** What a property holds; where reading it throws, undefined. */
+export function fieldOf(value: unknown, key: PropertyKey): unknown {
+  try {
+    return (value as Record<PropertyKey, unknown> | null | undefined)?.[key];
+  } catch {
+    return undefined;
+  }
+}
