@@ -17,7 +17,7 @@ import { HostRuntime } from './host-runtime.ts';
 export type GuardMessage = Uint8Array | null;
 
 function run(): void {
-  process.disconnect(); // the lane has pipes of its own
+  leaveChannel();
   process.on('SIGINT', () => {}); // Ctrl-C is sent to the whole group of processes; what it means is the lane's to say
   becomeHost();
   const control = new ChildControl();
@@ -56,6 +56,12 @@ function run(): void {
     port.on('message', receive);
     write(frame('up'));
   });
+}
+
+/** The lane has pipes of its own; and programs take a `process.send` for someone who listens, so there is none. */
+function leaveChannel(): void {
+  process.disconnect();
+  for (const property of ['send', 'disconnect', 'channel'] as const) Reflect.deleteProperty(process, property);
 }
 
 /** The memory that the child shares with its guard. The lane, which can't see it, is told what is written there. */

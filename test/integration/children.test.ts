@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { type TaskHandle, type TaskOptions, TaskSupervisor, TaskwardenError } from 'taskwarden';
+import { type TaskHandle, type TaskOptions, TaskSupervisor, TaskwardenError, tasksFrom } from 'taskwarden';
 import { describe, expect, it } from 'vitest';
 import { add, echo } from '../fixtures/tasks/echo.ts';
 import {
@@ -119,6 +119,13 @@ describe('a child', () => {
   it('runs the next task, too', async () => {
     await using supervisor = superviseOne();
     expect(await pidOf(supervisor)).toBe(await pidOf(supervisor));
+  });
+
+  it('has no channel to its parent, and is not ended by a module that would use one', async () => {
+    await using supervisor = superviseOne();
+    const module = new URL('../fixtures/tasks/greets-its-parent.js', import.meta.url);
+    const { greetsItsParent } = tasksFrom<{ greetsItsParent(): unknown }>(module, { supervisor, type });
+    expect(await greetsItsParent()).toEqual({ connected: false, left: [] });
   });
 
   it('is used by every way to submit: with(), callbacks, putTask(), map()', async () => {
