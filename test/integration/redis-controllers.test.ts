@@ -218,6 +218,36 @@ describe('redisBrpop', () => {
     expect(await result).toEqual(['a', 'b']);
   });
 
+  it('lets the event loop turn while ioredis still calls a connection ready that is lost', async () => {
+    const supervisor = supervise();
+    let refused = 0;
+    let refusedInOneTurn = 0;
+    const client = new Redis(server.url, { lazyConnect: true });
+    client.duplicate = (options) => {
+      const lost = new Redis(server.url, options ?? {});
+      const { sendCommand } = lost;
+      // As between the `end` of its socket and its `close`. What never lets the loop turn ends after so many tries.
+      lost.sendCommand = (command, stream) => {
+        const isLost = refusedInOneTurn === 0 && refused < 1_000 && (refused > 0 || command.name === 'blmove');
+        if (!isLost) return sendCommand.call(lost, command, stream);
+        refused += 1;
+        if (refused === 1) {
+          setImmediate(() => {
+            refusedInOneTurn = refused;
+          });
+        }
+        command.reject(new Error('Connection is closed.'));
+        return command.promise;
+      };
+      return lost;
+    };
+    const result = controller(redisBrpop('list', { connection: client }), takes, { type: 'loop', supervisor })(1);
+    await redis.lpush('list', 'a');
+    expect(await result).toEqual(['a']);
+    expect(refusedInOneTurn).toBeGreaterThan(0);
+    expect(refusedInOneTurn).toBeLessThan(1_000);
+  });
+
   it('gets an item that was popped when the answer was lost', async () => {
     const supervisor = supervise();
     await using proxy = await startProxy(server.port);

@@ -93,7 +93,10 @@ export class Client {
     });
   }
 
-  /** Waits until it is connected. Rejects with what Redis answers, or ConnectionLost. */
+  /**
+   * Waits until it is connected. Rejects with what Redis answers, or ConnectionLost: never before the next turn of the event
+   * loop, for ioredis says `ready` until it has heard that its socket was closed, and who asks again at once would hinder that.
+   */
   async call<T>(command: (redis: Redis) => Promise<T>): Promise<T> {
     await this.ready();
     const redis = this.#redis;
@@ -106,7 +109,7 @@ export class Client {
       return await Promise.race([command(redis), lost]);
     } catch (error) {
       if (error instanceof TypeError || (isAnswer(error) && !isPassing(error))) throw error;
-      if (isAnswer(error)) await setTimeout(passingMs);
+      await (isAnswer(error) ? setTimeout(passingMs) : nextTurn());
       throw new ConnectionLost('the connection to Redis was lost', { cause: error });
     } finally {
       redis.off('close', lose);
@@ -120,7 +123,6 @@ export class Client {
         return await this.call(command);
       } catch (error) {
         if (!(error instanceof ConnectionLost)) throw error;
-        await nextTurn(); // its state may lag behind
       }
     }
   }
