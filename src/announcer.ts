@@ -1,5 +1,6 @@
 /** Tells what becomes of tasks: events for those who listen, callbacks, and a log line for what nobody would see. */
 import { callSafely } from './call-safely.ts';
+import { shownMs } from './clock.ts';
 import type { SupervisorEmitter, SupervisorEvents } from './events.ts';
 import { type Exit, howItEnded } from './exit.ts';
 import type { HostKind, HostWatcher } from './lanes/lane.ts';
@@ -102,7 +103,7 @@ export class Announcer implements HostWatcher {
         `${levelMs} ms; the first is ${priority} task "${name}" (${id}). ${pool.running} ${type} tasks run, and the ` +
         `limit for ${priority} is ${pool.limit(priority)}`,
     );
-    for (const task of tasks) this.emit(event, task, { waitMs: task.waitMs });
+    for (const task of tasks) this.emit(event, task, { waitMs: shownMs(task.waitMs) });
   }
 
   broken(cause: unknown): void {

@@ -46,6 +46,11 @@ export function timeOf(at: number, moment: Moment): number {
   return Math.floor(moment.time - Math.max(moment.at - at, 0));
 }
 
+/** A duration in whole microseconds, rounded up: what a clock gives beyond them means nothing. */
+export function shownMs(durationMs: number): number {
+  return Math.ceil(durationMs * 1_000) / 1_000;
+}
+
 const longestTimeoutMs = 2 ** 31 - 1;
 
 /** A timer that can be longer than `setTimeout` allows (2^31 - 1 ms, about 24.8 days). */

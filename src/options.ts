@@ -3,8 +3,14 @@
  * A bad value is a TypeError or RangeError that names the option, what was expected and what came; so is an unknown key.
  */
 
+import { likelyName } from './likely-name.ts';
+
 /** Throws if the value is not what the option takes. `undefined` never reaches a rule: it means the default. */
-export type Rule = (value: unknown, option: string) => void;
+export interface Rule {
+  (value: unknown, option: string): void;
+  /** Of what takes an object of options: their names. */
+  readonly keys?: readonly string[] | undefined;
+}
 
 /** Checks each option against the rule of its name; what is not an object, or not in the table, is refused. */
 export function checkOptions(options: unknown, rules: Readonly<Record<string, Rule>>, owner: string): void {
@@ -14,10 +20,32 @@ export function checkOptions(options: unknown, rules: Readonly<Record<string, Ru
   for (const [key, value] of Object.entries(options)) {
     const rule = Object.hasOwn(rules, key) ? rules[key] : undefined;
     if (rule === undefined) {
-      throw new TypeError(`${owner} has no option "${key}"; it takes ${Object.keys(rules).join(', ')}`);
+      throw new TypeError(
+        `${owner} has no option "${key}"${meantBy(key, rules)} takes ${Object.keys(rules).join(', ')}`,
+      );
     }
     if (value !== undefined) rule(value, `option "${key}" of ${owner}`);
   }
+}
+
+/** Names that are near to an unknown one, or those of it one level deeper. */
+function meantBy(key: string, rules: Readonly<Record<string, Rule>>): string {
+  const names: string[] = [];
+  const near = likelyName(key, Object.keys(rules));
+  if (near !== undefined) names.push(near);
+  else {
+    for (const [outer, { keys = [] }] of Object.entries(rules)) {
+      const inner = likelyName(key, keys);
+      if (inner !== undefined) names.push(`${outer}.${inner}`);
+    }
+  }
+  if (names.length === 0) return '; it';
+  return `: did you mean ${names.map((name) => `"${name}"`).join(' or ')}? It`;
+}
+
+/** A rule for an option that is an object of options. */
+export function optionsBy(rules: Readonly<Record<string, Rule>>, owner: string): Rule {
+  return Object.assign((value: unknown) => checkOptions(value, rules, owner), { keys: Object.keys(rules) });
 }
 
 type RuleName =
@@ -72,7 +100,7 @@ export function arrayOf(what: string, test: (value: unknown) => boolean): Rule {
 }
 
 export function either(...alternatives: readonly Rule[]): Rule {
-  return (value, option) => {
+  const check: Rule = (value, option) => {
     const failures: Error[] = [];
     for (const rule of alternatives) {
       try {
@@ -85,6 +113,7 @@ export function either(...alternatives: readonly Rule[]): Rule {
     // The alternative that knew the type knows best what is wrong with the value.
     throw failures.find((error) => error instanceof RangeError) ?? failures[0];
   };
+  return Object.assign(check, { keys: alternatives.find(({ keys }) => keys !== undefined)?.keys });
 }
 
 interface NumberBounds {

@@ -4,7 +4,7 @@ import type { ResourceLimits } from 'node:worker_threads';
 import type { RecycleOptions } from './lanes/renewal.ts';
 import type { StaffOptions } from './lanes/staff.ts';
 import type { Logger } from './logger.ts';
-import { arrayOf, checkOptions, either, is, oneOf, type Rule, rules } from './options.ts';
+import { arrayOf, checkOptions, either, is, oneOf, optionsBy, type Rule, rules } from './options.ts';
 import type { PoolLimits } from './scheduling/priority-pool.ts';
 import type { ContextCarrier } from './task/context-carrier.ts';
 
@@ -104,8 +104,8 @@ const threadRules: Readonly<Record<keyof ThreadOptions, Rule>> = {
   minSize: either(rules.count, oneOf(['max'])),
   maxSize: rules.positiveCount,
   idleTimeoutMs: rules.durationMsOrInfinity,
-  resourceLimits: (value) => checkOptions(value, limitRules, 'resourceLimits'),
-  recycle: (value) => checkOptions(value, recycleRules, 'recycle'),
+  resourceLimits: optionsBy(limitRules, 'resourceLimits'),
+  recycle: optionsBy(recycleRules, 'recycle'),
   env: rules.object,
   execArgv: arrayOf('an array of strings', (value) => typeof value === 'string'),
 };
@@ -113,9 +113,9 @@ const threadRules: Readonly<Record<keyof ThreadOptions, Rule>> = {
 const supervisorRules: Readonly<Record<keyof SupervisorOptions, Rule>> = {
   id: rules.string,
   name: rules.string,
-  threads: (value) => checkOptions(value, threadRules, 'threads'),
-  processes: (value) => checkOptions(value, threadRules, 'processes'),
-  loop: (value) => checkOptions(value, poolRules, 'loop'),
+  threads: optionsBy(threadRules, 'threads'),
+  processes: optionsBy(threadRules, 'processes'),
+  loop: optionsBy(poolRules, 'loop'),
   keepFinished: rules.count,
   maxQueued: rules.positiveCountOrInfinity,
   timeoutWarningMs: rules.durationMsOrInfinity,

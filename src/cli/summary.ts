@@ -8,11 +8,16 @@ export function summarize(tally: Tally, wasStopped: boolean): string {
   const count = wasStopped && total !== undefined ? `${done} of ${total}` : `${done}`;
   const lines = [
     `${wasStopped ? 'stopped: ' : ''}${count} done` +
-      `${failed > 0 ? `, ${failed} of them failed,` : ''} in ${showDuration(elapsedMs)} (${showRate(perSecond)})`,
+      `${failed > 0 ? `, ${failedOf(done, failed)},` : ''} in ${showDuration(elapsedMs)} (${showRate(perSecond)})`,
     ...failures.map(describeFailure),
   ];
   if (failed > failures.length) lines.push(`  and ${failed - failures.length} more`);
   return `${lines.join('\n')}\n`;
+}
+
+function failedOf(done: number, failed: number): string {
+  if (failed < done) return `${failed} of them failed`;
+  return done === 1 ? 'and it failed' : 'all of them failed';
 }
 
 function describeFailure({ index, input, error }: Failure): string {

@@ -1,4 +1,5 @@
 /** TaskInfo: what can be seen of a task from outside, as plain frozen data of one moment. */
+import { shownMs } from '../clock.ts';
 import { checkOptions, oneOf, type Rule, rules } from '../options.ts';
 import { type Priority, priorities } from '../scheduling/priority-pool.ts';
 import type { Progress } from './context.ts';
@@ -56,8 +57,8 @@ export function infoOf(task: TaskInfo): TaskInfo {
     timeQueued: task.timeQueued,
     timeStarted: task.timeStarted,
     timeFinished: task.timeFinished,
-    waitMs: task.waitMs,
-    runMs: task.runMs,
+    waitMs: shownMs(task.waitMs),
+    runMs: task.runMs && shownMs(task.runMs),
     threadId: task.threadId,
     pid: task.pid,
     progress: task.progress,

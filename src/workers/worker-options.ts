@@ -1,6 +1,6 @@
 /** The options of background workers, and how they are told from each other. */
 import type { ClientWorkerTaskCourier } from '../couriers/courier.ts';
-import { checkOptions, either, is, type Rule, rules } from '../options.ts';
+import { either, is, optionsBy, type Rule, rules } from '../options.ts';
 import type { TaskFunction } from '../task/definition.ts';
 import type { TaskInfo } from '../task/info.ts';
 import { type TaskOptions, taskRules } from '../task/task-options.ts';
@@ -110,7 +110,7 @@ const queueOptionRules: Readonly<Record<keyof QueueOptions, Rule>> = {
 const isTrue = is('true', (value) => value === true);
 
 export const queueRule: { readonly queue: Rule } = {
-  queue: either((value) => checkOptions(value, queueOptionRules, 'queue'), isTrue),
+  queue: either(optionsBy(queueOptionRules, 'queue'), isTrue),
 };
 
 export const eventRule: { readonly event: Rule } = { event: isTrue };

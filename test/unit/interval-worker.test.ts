@@ -239,7 +239,7 @@ describe('options of interval workers', () => {
     [{ intervalMs: '1' }, /option "intervalMs" of .* must be a number of milliseconds above 0; got '1'/],
     [{ cron: 'often' }, /option "cron" of .* must be a cron pattern such as/],
     [{ cron: '* * * * *', timezone: 'Atlantis' }, /option "timezone" of .* must be a time zone/],
-    [{ intervalMs: 1, intervallMs: 2 }, /has no option "intervallMs"; it takes/],
+    [{ intervalMs: 1, intervallMs: 2 }, /has no option "intervallMs": did you mean "intervalMs"\? It takes/],
     [{ intervalMs: 1, taskId: 'mine' }, /has no option "taskId"/],
     [{ intervalMs: 1, queue: true }, /options "queue" and "intervalMs" of backgroundWorker\(\) exclude each other/],
     [{ event: true, cron: '* * * * *' }, /options "event" and "cron" of backgroundWorker\(\) exclude each other/],

@@ -1,6 +1,6 @@
 /** How options are checked: every rule with good and bad values, and what a bad one says. */
 import { expect, it } from 'vitest';
-import { arrayOf, checkOptions, either, is, oneOf, type Rule, rules, show } from '../../src/options.ts';
+import { arrayOf, checkOptions, either, is, oneOf, optionsBy, type Rule, rules, show } from '../../src/options.ts';
 
 const signal = new AbortController().signal;
 const anyFunction = () => {};
@@ -242,7 +242,7 @@ it('takes undefined for any option: it means the default', () => {
   expect(checkOptions({ size: undefined, name: undefined }, table, 'make()')).toBeUndefined();
 });
 
-it.each(['Size', 'sizes', 'toString', 'constructor', '__proto__'])(
+it.each(['dimension', 'toString', 'constructor', '__proto__'])(
   'refuses the unknown option %s, and names those there are',
   (key) => {
     for (const value of [1, undefined]) {
@@ -253,6 +253,37 @@ it.each(['Size', 'sizes', 'toString', 'constructor', '__proto__'])(
     }
   },
 );
+
+it.each([
+  ['Size', '"size"'],
+  ['sizes', '"size"'],
+  ['szie', '"size"'],
+  ['timeout', '"timeoutMs"'],
+  ['delay', '"delayMs"'],
+  ['heap', '"heapMb"'],
+  ['timoutMs', '"timeoutMs"'],
+  ['batchSize', '"queue.batchSize"'],
+  ['maxItems', '"queue.maxItems" or "stack.maxItems"'],
+  ['maxitem', '"queue.maxItems" or "stack.maxItems"'],
+])('asks for the unknown option %s whether it meant %s', (key, meant) => {
+  const inner = { batchSize: rules.count, maxItems: rules.count };
+  const deep: Record<string, Rule> = {
+    size: rules.count,
+    timeoutMs: rules.positiveMs,
+    delayMs: rules.durationMs,
+    heapMb: rules.positiveMb,
+    queue: either(
+      optionsBy(inner, 'queue'),
+      is('true', (value) => value === true),
+    ),
+    stack: optionsBy({ maxItems: rules.count }, 'stack'),
+  };
+  expect(() => checkOptions({ [key]: 1 }, deep, 'make()')).toThrow(
+    new TypeError(
+      `make() has no option "${key}": did you mean ${meant}? It takes size, timeoutMs, delayMs, heapMb, queue, stack`,
+    ),
+  );
+});
 
 it.each([
   [undefined, 'undefined'],

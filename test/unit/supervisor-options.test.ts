@@ -147,7 +147,7 @@ describe('checks', () => {
     [{ logger: { warn() {} } }, `option "logger" of TaskSupervisor ${logger}; got an object`],
     [
       { poolSize: 4 },
-      'TaskSupervisor has no option "poolSize"; it takes id, name, threads, processes, loop, keepFinished, maxQueued, timeoutWarningMs, timeoutCriticalMs, context, logger',
+      'TaskSupervisor has no option "poolSize": did you mean "threads.poolSize" or "processes.poolSize" or "loop.poolSize"? It takes id, name, threads, processes, loop, keepFinished, maxQueued, timeoutWarningMs, timeoutCriticalMs, context, logger',
     ],
     [[], 'TaskSupervisor takes an object of options; got an array'],
   ])('refuses %o', (options, message) => {

@@ -123,6 +123,8 @@ it('does not see what the caller changes in its object later', () => {
 
 it('refuses an unknown option', () => {
   expect(() => resolveTaskOptions({ prority: 'high' } as TaskOptions, 'resize.with()')).toThrow(
-    new TypeError(`resize.with() has no option "prority"; it takes ${Object.keys(taskRules).join(', ')}`),
+    new TypeError(
+      `resize.with() has no option "prority": did you mean "priority"? It takes ${Object.keys(taskRules).join(', ')}`,
+    ),
   );
 });

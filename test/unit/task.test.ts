@@ -371,6 +371,16 @@ describe('info', () => {
     expect(info.status).toBe('delayed');
   });
 
+  it('tells durations in whole microseconds', () => {
+    const task = newTask();
+    task.enqueue();
+    vi.advanceTimersByTime(12.345678);
+    task.start(3);
+    task.runMs = 0.123456789;
+    expect(`${task.info.waitMs}`).toMatch(/^\d+(\.\d{1,3})?$/);
+    expect(task.info.runMs).toBe(0.124);
+  });
+
   it('tells the times of its way, which stand still once it has ended', () => {
     const task = newTask();
     task.enqueue();
