@@ -2,7 +2,7 @@
 import { now, thisMoment } from '../clock.ts';
 import { TaskwardenError } from '../errors.ts';
 import type { Progress } from '../task/context.ts';
-import { loadFunction } from '../task/load-function.ts';
+import { loadFunctionInTime } from '../task/load-function.ts';
 import { Run } from '../task/run.ts';
 import type { TaskSubmitter } from '../task/task-options.ts';
 import { unwrapTransferred } from '../task/transferred.ts';
@@ -97,7 +97,7 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
     let outcome: LaneOutcome;
     try {
       const { fn, receiver } = task.definition;
-      const loaded = fn === undefined ? await loadFunction(task.definition) : { fn, receiver };
+      const loaded = fn === undefined ? await loadFunctionInTime(task.definition) : { fn, receiver };
       kind = 'thrown';
       const value = unwrapTransferred(await task.runInScope(() => loopRun.call(loaded.fn, loaded.receiver)));
       const endedAt = now();

@@ -9,6 +9,7 @@ import { TaskwardenError } from '../errors.ts';
 import { show } from '../options.ts';
 import { currentRun, currentTask } from './context.ts';
 import { tsxMark } from './import-module.ts';
+import { noteModule } from './inert.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: a task takes and returns what its author likes.
 export type TaskFunction = (...args: any[]) => unknown;
@@ -77,6 +78,7 @@ export function defineInModule(moduleUrl: string, name: string, fn: TaskFunction
   }
   const definition: Definition = { index: nextIndex(), name, moduleUrl, fn };
   registry.registrations.set(key, { definition, place });
+  noteModule(moduleUrl);
   registry.waiting.get(key)?.(definition);
   return definition;
 }

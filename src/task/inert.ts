@@ -1,22 +1,37 @@
 /**
  * Calls that do nothing. A thread imports the file that defines a task, and that file may also be the program: what it
- * submits, starts, blocks on or stops while it loads there must not happen twice. Such calls never settle, and the
- * thread is told when the module begins to wait for one, because the module then comes no further.
+ * submits, starts, blocks on or stops while it loads there must not happen twice. Such calls never settle, and it is
+ * noted which module begins to wait for one, because that module then comes no further.
  */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { isInTask } from './context.ts';
+
+/** What happens while a module is imported, with all that it imports. */
+interface Load {
+  /** It waits for an inert call. */
+  waits: boolean;
+  readonly listeners: (() => void)[];
+}
 
 interface Side {
   /** This thread runs tasks for a supervisor elsewhere. */
   isHost: boolean;
-  waits: boolean;
-  readonly listeners: (() => void)[];
+  /** Of any module. */
+  readonly any: Load;
+  /** By the URL of each module that is imported, or that defines tasks meanwhile. */
+  readonly loads: Map<string, Load>;
+  readonly current: AsyncLocalStorage<Load>;
 }
 
 // One for all copies of the package in a thread.
 const sideSymbol = Symbol.for('taskwarden.side');
 const holder = globalThis as { [sideSymbol]?: Side };
-holder[sideSymbol] ??= { isHost: false, waits: false, listeners: [] };
+holder[sideSymbol] ??= { isHost: false, any: newLoad(), loads: new Map(), current: new AsyncLocalStorage() };
 const side: Side = holder[sideSymbol];
+
+function newLoad(): Load {
+  return { waits: false, listeners: [] };
+}
 
 /** Makes this thread one that runs tasks for a supervisor elsewhere. */
 export function becomeHost(): void {
@@ -32,23 +47,44 @@ export function isInert(): boolean {
   return isHost() && !isInTask();
 }
 
-/** Says that the module waits for an inert call. */
-export function noteInertWait(): void {
-  if (!side.isHost || side.waits) return;
-  side.waits = true;
-  for (const listener of side.listeners.splice(0)) listener();
+/** Imports a module: what it waits for, however late, is noted as its own. */
+export function whileLoading<R>(moduleUrl: string, load: () => R): R {
+  return side.current.run(loadOf(moduleUrl), load);
 }
 
-/** Calls back when a module of this thread has begun to wait for an inert call. */
-export function whenInertWait(callback: () => void): void {
-  if (side.waits) callback();
-  else if (side.isHost) side.listeners.push(callback);
+/** Takes note that a module is evaluated, by whoever imports it. */
+export function noteModule(moduleUrl: string): void {
+  const load = side.current.getStore();
+  if (load !== undefined && !side.loads.has(moduleUrl)) side.loads.set(moduleUrl, load);
+}
+
+function loadOf(moduleUrl: string): Load {
+  const load = side.loads.get(moduleUrl) ?? newLoad();
+  side.loads.set(moduleUrl, load);
+  return load;
+}
+
+/** Says that a module waits for an inert call: the one that loads here, or any, where that can't be told. */
+export function noteInertWait(): void {
+  if (!side.isHost) return;
+  const load = side.current.getStore();
+  for (const each of [side.any, ...(load === undefined ? side.loads.values() : [load])]) {
+    each.waits = true;
+    for (const listener of each.listeners.splice(0)) listener();
+  }
+}
+
+/** Calls back when that module, or any, of this thread has begun to wait for an inert call. */
+export function whenInertWait(callback: () => void, moduleUrl?: string): void {
+  const { waits, listeners } = moduleUrl === undefined ? side.any : loadOf(moduleUrl);
+  if (waits) callback();
+  else if (side.isHost) listeners.push(callback);
 }
 
 /** What a task threw; with a hint, if it missed what its module would define after a wait that never ends here. */
 export function explainInertWait(error: unknown): unknown {
   const isEarly = error instanceof ReferenceError && /before initialization$/.test(error.message);
-  if (isEarly && side.waits) {
+  if (isEarly && side.any.waits) {
     error.message +=
       ': in a thread, the module of this task stops at the first task, or call of the supervisor, that it awaits; ' +
       'define what tasks need above that line';

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { TaskwardenError } from '../errors.ts';
+import { messageOf } from '../foreign-value.ts';
 import {
   type Definition,
   findDefinition,
@@ -13,21 +14,23 @@ import {
   withSurroundings,
 } from './definition.ts';
 import { importModule } from './import-module.ts';
-import { whenInertWait } from './inert.ts';
+import { whenInertWait, whileLoading } from './inert.ts';
 
 export interface LoadedFunction {
   readonly fn: TaskFunction;
   readonly receiver: unknown;
 }
 
-/** How long a module may go on loading that has registered the task, and how long it may register it when loaded. */
+/** How long after its module was loaded a task may still be defined, in milliseconds. */
 const restOfModuleMs = 100;
-/** How long after a module began to wait for an inert call a task may still be defined. */
+/** How long after its module began to wait for an inert call. */
 const lastChanceMs = 1_000;
-/** How long a module may load before its tasks fail. */
-const longestLoadMs = 60_000;
+/** How long a module may go on loading, if another one waits for an inert call: it may import that one. */
+const longestBehindMs = 5_000;
+/** How long a module may load before its tasks fail, in milliseconds. */
+export const longestLoadMs = 60_000;
 
-/** Rejects with `MODULE_LOAD_FAILED`, `TASK_NOT_DEFINED` or `TASK_UNREACHABLE`. */
+/** Rejects with `MODULE_LOAD_FAILED`, `TASK_NOT_DEFINED` or `TASK_UNREACHABLE`. It may take for ever. */
 export async function loadFunction(wire: WireDefinition): Promise<LoadedFunction> {
   const loaded = await find(wire);
   if (wire.passesContext) return { ...loaded, fn: withContext(loaded.fn) };
@@ -37,7 +40,8 @@ export async function loadFunction(wire: WireDefinition): Promise<LoadedFunction
 async function find(wire: WireDefinition): Promise<LoadedFunction> {
   if (wire.source !== undefined) return fromSource(wire.name, wire.source);
   if (wire.moduleUrl === undefined) throw new TypeError(`task "${wire.name}" has neither module nor source`);
-  return withinTime(wire.moduleUrl, fromModule(wire.moduleUrl, wire));
+  const { moduleUrl } = wire;
+  return whileLoading(moduleUrl, () => fromModule(moduleUrl, wire));
 }
 
 function fromSource(name: string, source: string): LoadedFunction {
@@ -95,45 +99,48 @@ async function fromVite(specifier: string): Promise<string> {
   return pathToFileURL(join(process.cwd(), specifier)).href;
 }
 
-/** A module that awaits what never comes must not hold its tasks for ever. */
-async function withinTime<T>(moduleUrl: string, loading: Promise<T>): Promise<T> {
+/** The same where nobody else sees to it that a module which awaits what never comes does not hold its tasks for ever. */
+export async function loadFunctionInTime(wire: WireDefinition): Promise<LoadedFunction> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(unfinished(moduleUrl)), longestLoadMs).unref();
+    timer = setTimeout(() => reject(unfinished(wire.moduleUrl)), longestLoadMs).unref();
   });
   try {
-    return await Promise.race([loading, late]);
+    return await Promise.race([loadFunction(wire), late]);
   } finally {
     clearTimeout(timer);
   }
 }
 
-/** What the module registers under the name, or exports under it. */
+/**
+ * What the module registers under the name, or exports under it, when it is loaded: all of it, with what it awaits at its
+ * top level. Only one that waits for an inert call comes no further, and gives what it has by then.
+ */
 function fromModule(moduleUrl: string, { name, exportName }: WireDefinition): Promise<LoadedFunction> {
   return new Promise((resolve, reject) => {
     const take = (definition: Definition) => resolve(loaded(definition));
-    const settle = (problem: unknown) => {
+    const takeOr = (otherwise: () => void) => {
       const definition = findDefinition(moduleUrl, name);
-      if (definition === undefined) reject(problem);
+      if (definition === undefined) otherwise();
       else take(definition);
     };
-    whenDefined(moduleUrl, name, (definition) => {
-      whenInertWait(() => take(definition));
-      setTimeout(take, restOfModuleMs, definition).unref();
-    });
-    whenInertWait(() => {
-      const definition = findDefinition(moduleUrl, name);
-      if (definition === undefined) setTimeout(settle, lastChanceMs, unreachable(moduleUrl, name)).unref();
-      else take(definition);
-    });
+    /** What is defined by now, or as soon as it is; if that takes too long, it is not. */
+    const takeWithin = (ms: number, problem: unknown) => {
+      takeOr(() => {
+        whenDefined(moduleUrl, name, take);
+        setTimeout(takeOr, ms, () => reject(problem)).unref();
+      });
+    };
+    whenInertWait(() => takeWithin(lastChanceMs, unreachable(moduleUrl, name)), moduleUrl);
+    if (exportName === undefined) {
+      whenInertWait(() => setTimeout(takeWithin, longestBehindMs, 0, unreachable(moduleUrl, name)).unref());
+    }
     load(moduleUrl).then((module) => {
       const found = exportName === undefined ? undefined : exported(module, exportName);
       // CommonJS that could not require() this package imports it, and defines its tasks a moment after it was loaded.
       if (found !== undefined) resolve(found);
-      else if (findDefinition(moduleUrl, name) !== undefined) settle(undefined);
-      else
-        setTimeout(settle, restOfModuleMs, notDefined(moduleUrl, name, exportName === undefined ? undefined : module));
-    }, settle);
+      else takeWithin(restOfModuleMs, notDefined(moduleUrl, name, exportName === undefined ? undefined : module));
+    }, reject);
   });
 }
 
@@ -158,10 +165,8 @@ async function load(moduleUrl: string): Promise<Record<string, unknown>> {
   try {
     return await importModule(moduleUrl);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new TaskwardenError('MODULE_LOAD_FAILED', `${moduleUrl} could not be imported in a thread: ${reason}`, {
-      cause,
-    });
+    const message = `${moduleUrl} could not be imported in a thread: ${messageOf(cause)}`;
+    throw new TaskwardenError('MODULE_LOAD_FAILED', message, { cause });
   }
 }
 
@@ -181,10 +186,11 @@ function notDefined(moduleUrl: string, name: string, module?: Record<string, unk
   );
 }
 
-function unfinished(moduleUrl: string): TaskwardenError {
+function unfinished(moduleUrl: string | undefined): TaskwardenError {
+  const seconds = longestLoadMs / 1_000;
   return new TaskwardenError(
     'MODULE_LOAD_FAILED',
-    `${moduleUrl} is still loading after ${longestLoadMs / 1_000} s: what it awaits at its top level may never come`,
+    `${moduleUrl} is still loading after ${seconds} s: what it awaits at its top level may never come`,
   );
 }
 

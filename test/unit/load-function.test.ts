@@ -1,6 +1,6 @@
 /** How long a function is looked for; how it is found is tested on real threads. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { loadFunction } from '../../src/task/load-function.ts';
+import { loadFunctionInTime } from '../../src/task/load-function.ts';
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
@@ -13,7 +13,7 @@ afterEach(() => {
 it('gives a module a minute to load, and then fails', async () => {
   const moduleUrl = 'data:text/javascript,await new Promise(() => {})';
   const loading = vi.fn();
-  const failure = loadFunction({ index: 1, name: 'never', exportName: 'never', moduleUrl }).then(
+  const failure = loadFunctionInTime({ index: 1, name: 'never', exportName: 'never', moduleUrl }).then(
     loading,
     (error) => error,
   );
@@ -26,7 +26,7 @@ it('gives a module a minute to load, and then fails', async () => {
 
 it('leaves no timer when it has found the function', async () => {
   const moduleUrl = 'data:text/javascript,export const one = () => 1';
-  const { fn } = await loadFunction({ index: 2, name: 'one', exportName: 'one', moduleUrl });
+  const { fn } = await loadFunctionInTime({ index: 2, name: 'one', exportName: 'one', moduleUrl });
   expect(fn()).toBe(1);
   expect(vi.getTimerCount()).toBe(0);
 });
