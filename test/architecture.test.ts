@@ -149,8 +149,8 @@ describe('packages', () => {
     expect(importersOf('eventemitter3')).toEqual(['src/events.ts']);
   });
 
-  it('only timetable imports croner, and not before it is needed', () => {
-    expect(importersOf('croner')).toEqual(['src/scheduling/timetable.ts']);
+  it('only cron-pattern imports croner, and not before it is needed', () => {
+    expect(importersOf('croner')).toEqual(['src/scheduling/cron-pattern.ts']);
     for (const { path, text } of all) expect(text, path).not.toMatch(/^(import (?!type )|export ).*['"]croner/m);
   });
 

@@ -2,9 +2,11 @@
  * When the next run is due: once, on a grid of equal intervals, after a pause, or by a cron pattern. A timetable never
  * changes, keeps no timer and runs nothing. Intervals are multiples of their start, so they never drift.
  */
-import { createRequire } from 'node:module';
-import type { Cron } from 'croner';
+import { messageOf } from '../foreign-value.ts';
 import { show } from '../options.ts';
+import { CronPattern } from './cron-pattern.ts';
+import { firstSecond } from './first-second.ts';
+import { TimeZone, twoDaysMs } from './time-zone.ts';
 
 /** Times are on the clock of `now()`; on the wall clock they are epoch milliseconds. */
 export interface Timetable {
@@ -98,11 +100,14 @@ export function pause(delayMs: number, { atStart = false }: RepeatOptions = {}):
  * @throws TypeError for a bad pattern or time zone, RangeError for a pattern whose time never comes.
  */
 export function cron(pattern: string, timezone: string | undefined, owner: string): Timetable {
-  const dates = parse(pattern, timezone, owner);
-  const next = (_start: number, after: number) => dates.nextRun(new Date(after))?.getTime();
-  const never = () =>
-    new RangeError(`option "cron" of ${owner} must be a pattern whose time will come; ${show(pattern)} never does`);
-  if (next(0, Date.now()) === undefined) throw never();
+  const dates = patternOf(pattern, owner);
+  const zone = zoneOf(timezone, owner);
+  const next = (_start: number, after: number) => nextOf(dates, zone, after);
+  if (next(0, Date.now()) === undefined) {
+    throw new RangeError(
+      `option "cron" of ${owner} must be a pattern whose time will come; ${show(pattern)} never does`,
+    );
+  }
   return Object.freeze({
     kind: 'cron',
     clock: 'wall',
@@ -115,34 +120,47 @@ export function cron(pattern: string, timezone: string | undefined, owner: strin
         if (following === undefined || following > until) return { latest, count };
         latest = following;
       }
-      const [last] = dates.previousRuns(1, new Date(until + 1)); // that it gives comes before what it is given
-      return { latest: last?.getTime() ?? latest, count: mostCounted };
+      const nothingLeft = firstSecond(latest, until, (at) => (next(start, at) ?? Infinity) > until) as number;
+      return { latest: next(start, nothingLeft - 1_000) as number, count: mostCounted };
     },
   } satisfies Timetable);
 }
 
-/** Given no function, croner has no timers. */
-function parse(pattern: string, timezone: string | undefined, owner: string): Cron {
-  const { Cron } = createRequire(import.meta.url)('croner') as typeof import('croner');
-  // The rule of cron, where a list of hours is as exact as one hour.
-  const options = { paused: true, fixedTimeRule: 'no-wildcard' } as const;
+/** Goes from one change of the clocks to the next; between them, what they show and the time go alike. */
+function nextOf(dates: CronPattern, zone: TimeZone, after: number): number | undefined {
+  let at = after;
+  let wanted = dates.after(dates.namesTimes ? zone.latestShown(at) : at + zone.aheadAt(at));
+  for (;;) {
+    const due = wanted - zone.aheadAt(at);
+    const change = zone.changeAfter(at);
+    if (change !== undefined && change <= due) {
+      at = change;
+      if (!dates.namesTimes) wanted = dates.after(at - 1 + zone.aheadAt(at));
+      else if (wanted - zone.aheadAt(at) <= at) return at; // it was left out
+    } else if (due === Infinity) {
+      return undefined;
+    } else if (due <= at + twoDaysMs) {
+      return due;
+    } else {
+      at = due - twoDaysMs; // nothing is due before that, but the clocks may have been changed
+    }
+  }
+}
+
+function patternOf(pattern: string, owner: string): CronPattern {
   try {
-    const dates = new Cron(pattern, options);
-    if (dates.getPattern() === undefined) throw new TypeError('it is a date');
-    if (timezone === undefined) return dates;
+    return new CronPattern(pattern);
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
     throw new TypeError(
-      `option "cron" of ${owner} must be a cron pattern such as '*/5 * * * *'; got ${show(pattern)}: ${why}`,
-      {
-        cause,
-      },
+      `option "cron" of ${owner} must be a cron pattern such as '*/5 * * * *'; got ${show(pattern)}: ${messageOf(cause)}`,
+      { cause },
     );
   }
+}
+
+function zoneOf(timezone: string | undefined, owner: string): TimeZone {
   try {
-    const dates = new Cron(pattern, { ...options, timezone });
-    dates.nextRun(new Date(0));
-    return dates;
+    return new TimeZone(timezone);
   } catch (cause) {
     throw new TypeError(
       `option "timezone" of ${owner} must be a time zone such as 'Europe/Lisbon' or 'UTC'; got ${show(timezone)}`,

@@ -24,3 +24,9 @@ it('does not fill a thread with copies of a function that is put again and again
   expect(code).toBe(0);
   expect(Number(lines[0])).toBeLessThan(4 * mb);
 });
+
+it('keeps no more than a few kilobytes for a cron schedule', async () => {
+  const { code, lines } = await runProgram('schedule-heap.mjs', { nodeArgs: ['--expose-gc'], args: ['1000'] });
+  expect(code).toBe(0);
+  expect(Number(lines[0])).toBeLessThan(8 * 1024);
+});

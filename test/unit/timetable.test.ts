@@ -103,6 +103,9 @@ describe('cron', () => {
     const last = cron('0 0 0 1 1 * 2099', 'UTC', 'a test');
     expect(last.next(0, at('2026-01-01T00:00Z'))).toBe(at('2099-01-01T00:00Z'));
     expect(last.next(0, at('2099-01-01T00:00Z'))).toBeUndefined();
+    const twice = cron('0 */30 1 26 10 * 2098', 'Europe/Lisbon', 'a test');
+    expect(twice.next(0, at('2098-10-26T00:30Z'))).toBe(at('2098-10-26T01:00Z'));
+    expect(twice.next(0, at('2098-10-26T01:30Z'))).toBeUndefined();
   });
 
   it('knows leap days', () => {
@@ -187,6 +190,25 @@ describe('when the clock jumps forward, a time that does not exist', () => {
       '2026-09-05T04:00',
       '2026-09-06T04:00',
       '2026-09-07T03:00',
+    ]);
+  });
+
+  it.each(['America/Nuuk', 'America/Scoresbysund'])('can be the last hour of a day, as in %s', (timezone) => {
+    // Both, 2025-03-29: after 22:59:59 comes 00:00 of the day after, at 01:00 UTC.
+    expect(runs('30 23 * * *', timezone, '2025-03-28T12:00Z', 3)).toEqual([
+      '2025-03-29T01:30',
+      '2025-03-30T01:00',
+      '2025-03-31T00:30',
+    ]);
+    expect(runs('0 0 * * *', timezone, '2025-03-29T12:00Z', 2)).toEqual(['2025-03-30T01:00', '2025-03-31T01:00']);
+  });
+
+  it('can be a whole day', () => {
+    // Apia, 2011-12-30: after 23:59:59 of the 29th comes the 31st, at 10:00 UTC.
+    expect(runs('0 9 * * *', 'Pacific/Apia', '2011-12-29T12:00Z', 3)).toEqual([
+      '2011-12-29T19:00',
+      '2011-12-30T10:00',
+      '2011-12-30T19:00',
     ]);
   });
 
