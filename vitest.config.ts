@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: 'test/servers/install.ts',
+    setupFiles: 'test/follow-globals.ts',
     // Threads, children and heaps are counted in tests: each file has a process of its own.
     pool: 'forks',
     maxWorkers: 2,

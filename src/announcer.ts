@@ -3,6 +3,7 @@ import { callSafely } from './call-safely.ts';
 import { shownMs } from './clock.ts';
 import type { SupervisorEmitter, SupervisorEvents } from './events.ts';
 import { type Exit, howItEnded } from './exit.ts';
+import { setImmediate } from './globals.ts';
 import type { HostKind, HostWatcher } from './lanes/lane.ts';
 import { describe, type Logger } from './logger.ts';
 import type { PriorityPool } from './scheduling/priority-pool.ts';

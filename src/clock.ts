@@ -1,4 +1,5 @@
 /** The clocks: one that only goes forward, and the time of day; and a timer. */
+import { clearTimeout, elapsed, setTimeout, timeOfDay } from './globals.ts';
 
 /** `performance.now()` begins anew in each thread; `hrtime` does not, and both tick alike. */
 const origin = originOf(5);
@@ -7,9 +8,9 @@ const origin = originOf(5);
 function originOf(tries: number): number {
   let best = { ms: Infinity, origin: 0 };
   for (let n = 0; n < tries; n += 1) {
-    const before = performance.now();
+    const before = elapsed();
     const at = Number(process.hrtime.bigint()) / 1e6;
-    const ms = performance.now() - before;
+    const ms = elapsed() - before;
     if (ms < best.ms) best = { ms, origin: at - before - ms / 2 };
   }
   return best.origin;
@@ -17,7 +18,7 @@ function originOf(tries: number): number {
 
 /** In milliseconds, on a clock that is the same in all threads and children, and that nobody sets. */
 export function now(): number {
-  return performance.now() + origin;
+  return elapsed() + origin;
 }
 
 /** One moment on both clocks. */
@@ -37,7 +38,7 @@ let latest: Moment = { at: -Infinity, time: 0 };
 export function thisMoment(): Moment {
   const at = now();
   const sinceMs = at - latest.at;
-  if (sinceMs >= resolutionMs || sinceMs < 0) latest = Object.freeze({ at, time: Date.now() });
+  if (sinceMs >= resolutionMs || sinceMs < 0) latest = Object.freeze({ at, time: timeOfDay() });
   return latest;
 }
 

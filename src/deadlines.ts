@@ -1,5 +1,6 @@
 /** How long a task may wait, and how long an attempt of it may run. */
 import { expired, timedOut } from './endings.ts';
+import { setImmediate } from './globals.ts';
 import type { TaskReach } from './lanes/lane.ts';
 import type { Ending, Task } from './task/task.ts';
 

@@ -4,6 +4,7 @@
  * lends its slot, and has it back at once when the last of them has ended, if need be above the limit for a while.
  */
 import { TaskwardenError } from './errors.ts';
+import { setImmediate } from './globals.ts';
 import type { Task } from './task/task.ts';
 import type { Order, Submit, Talk, TaskNews } from './task/word.ts';
 

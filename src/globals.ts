@@ -5,28 +5,20 @@
  */
 import { setTimeout as sleepFor, setImmediate as turn } from 'node:timers/promises';
 
-export let setTimeout: typeof globalThis.setTimeout;
-export let clearTimeout: typeof globalThis.clearTimeout;
-export let setInterval: typeof globalThis.setInterval;
-export let clearInterval: typeof globalThis.clearInterval;
-export let setImmediate: typeof globalThis.setImmediate;
-export let clearImmediate: typeof globalThis.clearImmediate;
-export let queueMicrotask: typeof globalThis.queueMicrotask;
+export const setTimeout: typeof globalThis.setTimeout = globalThis.setTimeout;
+export const clearTimeout: typeof globalThis.clearTimeout = globalThis.clearTimeout;
+export const setInterval: typeof globalThis.setInterval = globalThis.setInterval;
+export const clearInterval: typeof globalThis.clearInterval = globalThis.clearInterval;
+export const setImmediate: typeof globalThis.setImmediate = globalThis.setImmediate;
+export const clearImmediate: typeof globalThis.clearImmediate = globalThis.clearImmediate;
+export const queueMicrotask: typeof globalThis.queueMicrotask = globalThis.queueMicrotask;
+
 /** `Date.now()`: epoch milliseconds. */
-export let timeOfDay: () => number;
+export const timeOfDay: () => number = Date.now.bind(Date);
 /** `performance.now()`: milliseconds since this thread began. */
-export let elapsed: () => number;
+export const elapsed: () => number = performance.now.bind(performance);
 
 /** Of `node:timers/promises`: resolves in the next turn of the event loop. */
 export const nextTurn: typeof turn = turn;
 /** Of `node:timers/promises`: resolves after so many milliseconds. */
 export const sleep: typeof sleepFor = sleepFor;
-
-/** Takes them as they are now. For tests of the library itself, which move its time. */
-export function takeGlobals(): void {
-  ({ setTimeout, clearTimeout, setInterval, clearInterval, setImmediate, clearImmediate, queueMicrotask } = globalThis);
-  timeOfDay = Date.now.bind(Date);
-  elapsed = performance.now.bind(performance);
-}
-
-takeGlobals();

@@ -1,4 +1,5 @@
 /** Keeps the process alive while something is held, and not a moment longer: an idle supervisor must not. */
+import { clearInterval, setInterval } from './globals.ts';
 
 export class KeepAlive {
   #holds = 0;

@@ -3,6 +3,7 @@
  * What has a slot is handed to its lane a moment later: whoever submits has the handle before anything starts.
  */
 import { Batcher } from './batcher.ts';
+import { queueMicrotask } from './globals.ts';
 import type { Places } from './places.ts';
 import type { Bulkhead } from './scheduling/bulkhead.ts';
 import { type PriorityPool, priorities } from './scheduling/priority-pool.ts';

@@ -232,9 +232,9 @@ describe('layers', () => {
     expect(broken(others, ({ target }) => target === 'src/index.ts')).toEqual([]);
   });
 
-  it('workers import the protocol, its columns, frames and words, the shared memory, the error codec, errors, the clock and tasks, and nothing else', () => {
+  it('workers import the protocol, its columns, frames and words, the shared memory, the error codec, errors, the clock, globals, foreign values and tasks, and nothing else', () => {
     const allowed =
-      /^(workers\/.+|src\/lanes\/(protocol|columns|control-block|error-codec|buffers|frames|words)\.ts|src\/(errors|clock|foreign-value)\.ts|src\/task\/.+)$/;
+      /^(workers\/.+|src\/lanes\/(protocol|columns|control-block|error-codec|buffers|frames|words)\.ts|src\/(errors|clock|globals|foreign-value)\.ts|src\/task\/.+)$/;
     expect(broken(workers, ({ target }) => !isPackage(target) && !allowed.test(target))).toEqual([]);
   });
 
@@ -244,7 +244,7 @@ describe('layers', () => {
       const seen = reachable(all, `workers/${name}.ts`);
       expect(seen).toContain('workers/host-runtime.ts');
       const allowed =
-        /^(node:.+|tsx|workers\/.+|src\/(errors|options|likely-name|clock|cloneable|foreign-value)\.ts|src\/lanes\/(columns|control-block|error-codec|buffers|frames|words)\.ts|src\/task\/.+)$/;
+        /^(node:.+|tsx|workers\/.+|src\/(errors|options|likely-name|clock|cloneable|globals|foreign-value)\.ts|src\/lanes\/(columns|control-block|error-codec|buffers|frames|words)\.ts|src\/task\/.+)$/;
       expect(seen.filter((target) => !allowed.test(target))).toEqual([]);
     },
   );
@@ -308,6 +308,26 @@ describe('every file', () => {
       ({ path }) => !path.split('/').every((part) => /^[a-z0-9]+(-[a-z0-9]+)*(\.[a-z]+)?$/.test(part)),
     );
     expect(odd.map(({ path }) => path)).toEqual([]);
+  });
+
+  it('takes timers and clocks from src/globals.ts, so that nobody who fakes them stops the library', () => {
+    const faked = /^(set|clear)(Timeout|Interval|Immediate)$|^queueMicrotask$/;
+    const clocks = /^(Date|performance)\.now$|^process\.nextTick$/;
+    const found: string[] = [];
+    for (const { path, text, imports } of all) {
+      if (path === 'src/globals.ts' || path.startsWith('src/integrations/')) continue; // their clients live on what is global
+      const hasOwn = imports.some(({ target }) => target === 'src/globals.ts');
+      const visit = (node: ts.Node): void => {
+        if (ts.isCallExpression(node)) {
+          const called = node.expression.getText();
+          if (clocks.test(called) || (faked.test(called) && !hasOwn)) found.push(`${path}: ${called}`);
+        }
+        ts.forEachChild(node, visit);
+      };
+      visit(ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true));
+      if (imports.some(({ target }) => /^node:timers/.test(target))) found.push(`${path}: node:timers`);
+    }
+    expect(found).toEqual([]);
   });
 
   it('exports by name', () => {

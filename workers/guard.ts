@@ -5,6 +5,7 @@
  */
 import { Socket } from 'node:net';
 import type { MessagePort } from 'node:worker_threads';
+import { setTimeout } from '../src/globals.ts';
 import { ControlBlock } from '../src/lanes/control-block.ts';
 import { type Frame, FrameReader, frame, guardPipe, type Recalled, serialize } from '../src/lanes/frames.ts';
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The command line: finds the command, and turns what becomes of it into an exit code. */
 import { createRequire } from 'node:module';
+import { setTimeout } from '../globals.ts';
 import { help } from './help.ts';
 import { map } from './map.ts';
 import { run } from './run.ts';

@@ -1,4 +1,5 @@
 /** How far a run over many inputs has come, in numbers. It counts, and knows nothing of tasks or terminals. */
+import { elapsed } from '../globals.ts';
 
 export interface Failure {
   readonly index: number;
@@ -11,7 +12,7 @@ const failuresKept = 5;
 export class Tally {
   /** Unknown while inputs may still come. */
   total: number | undefined;
-  readonly #startedAt = performance.now();
+  readonly #startedAt = elapsed();
   readonly #failures: Failure[] = [];
   #succeeded = 0;
   #failed = 0;
@@ -40,7 +41,7 @@ export class Tally {
   }
 
   get elapsedMs(): number {
-    return performance.now() - this.#startedAt;
+    return elapsed() - this.#startedAt;
   }
 
   /** Of inputs done, over the whole run. */

@@ -7,9 +7,9 @@
  *                 ▲          one iteration            │
  *                 └───────────────────────────────────┘
  */
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { callSafely } from '../call-safely.ts';
 import { TaskwardenError } from '../errors.ts';
+import { nextTurn, timeOfDay } from '../globals.ts';
 import { KeepAlive } from '../keep-alive.ts';
 import { describe } from '../logger.ts';
 import { checkOptions, is, type Rule, rules } from '../options.ts';
@@ -271,7 +271,7 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
   async #waitForTasks(signal: AbortSignal): Promise<readonly CourierTask<D>[] | undefined> {
     const waiting = this.waitForTasks({ signal });
     const tasks = await untilAborted(waiting, signal);
-    if (tasks !== undefined) this.#timeFetched = Date.now();
+    if (tasks !== undefined) this.#timeFetched = timeOfDay();
     else void waiting.then((late) => this.#giveBack(late)).catch(() => {});
     return tasks;
   }

@@ -4,6 +4,7 @@
  * the event loop turns once more, so that who renews an item in time is heard, however busy the loop was.
  */
 import { now, Timer } from '../clock.ts';
+import { clearImmediate, setImmediate } from '../globals.ts';
 import { Fifo, type FifoItem } from '../scheduling/fifo.ts';
 
 export interface DueItem<T> extends FifoItem<T> {

@@ -3,6 +3,7 @@
  * and O(1) but for bulks. All that happens ends in `#flow`, which lets tasks in that wait for room, and serves workers.
  */
 import { Timer } from '../clock.ts';
+import { timeOfDay } from '../globals.ts';
 import { backoffMs } from '../scheduling/backoff.ts';
 import { Fifo } from '../scheduling/fifo.ts';
 import { type Priority, priorities } from '../scheduling/priority-pool.ts';
@@ -268,7 +269,7 @@ export class MemoryQueue {
     task.isKept = true;
     task.orders.length = 0;
     if (state === 'failed') {
-      task.timeFailed = Date.now();
+      task.timeFailed = timeOfDay();
       const gone = this.#dead.add(task);
       if (gone?.isKept === false) this.#tasks.delete(gone.id);
     } else {

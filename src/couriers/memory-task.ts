@@ -7,6 +7,7 @@
  *   failed   ─▶ waiting (redriven)
  */
 import type { Timer } from '../clock.ts';
+import { timeOfDay } from '../globals.ts';
 import { Fifo } from '../scheduling/fifo.ts';
 import type { Priority } from '../scheduling/priority-pool.ts';
 import type { AddOptions, CourierOrder } from './courier.ts';
@@ -26,7 +27,7 @@ export class MemoryTask implements DueItem<MemoryTask> {
   readonly delayMs: number;
   readonly retries: number;
   readonly retryDelayMs: number;
-  readonly timeQueued: number = Date.now();
+  readonly timeQueued: number = timeOfDay();
 
   state: MemoryTaskState = 'waiting';
   /** In the order of those that wait; it keeps it while a worker has it. */

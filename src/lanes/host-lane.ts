@@ -4,6 +4,7 @@
  * It holds no queue: what it is handed may start now.
  */
 import { now, thisMoment } from '../clock.ts';
+import { clearTimeout, setTimeout } from '../globals.ts';
 import { batchMs } from '../scheduling/pace.ts';
 import type { TaskWord } from '../task/word.ts';
 import { ControlBlock } from './control-block.ts';

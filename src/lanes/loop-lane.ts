@@ -1,6 +1,7 @@
 /** The main event loop as a lane: functions are called here, closures and all. Nothing here can be ended by force. */
 import { now, thisMoment } from '../clock.ts';
 import { TaskwardenError } from '../errors.ts';
+import { queueMicrotask } from '../globals.ts';
 import type { Progress } from '../task/context.ts';
 import { loadFunctionInTime } from '../task/load-function.ts';
 import { Run } from '../task/run.ts';

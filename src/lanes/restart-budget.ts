@@ -5,6 +5,7 @@
  */
 
 import { TaskwardenError } from '../errors.ts';
+import { elapsed } from '../globals.ts';
 import type { HostKind } from './lane.ts';
 
 const failures = 3;
@@ -22,12 +23,12 @@ export class RestartBudget {
   }
 
   get isSpent(): boolean {
-    return this.#isExceeded && performance.now() - (this.#failedAt.at(-1) ?? 0) < withinMs;
+    return this.#isExceeded && elapsed() - (this.#failedAt.at(-1) ?? 0) < withinMs;
   }
 
   spend(cause: unknown): void {
     this.#cause = cause;
-    this.#failedAt = [...this.#failedAt, performance.now()].slice(-failures);
+    this.#failedAt = [...this.#failedAt, elapsed()].slice(-failures);
     const [first = 0, last = 0] = [this.#failedAt[0], this.#failedAt.at(-1)];
     this.#isExceeded ||= this.#failedAt.length === failures && last - first <= withinMs;
   }

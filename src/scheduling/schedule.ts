@@ -5,6 +5,7 @@
  *      └────────────────────────── cancel(), the last trigger() ───────────────────────▲
  */
 import { now, Timer } from '../clock.ts';
+import { queueMicrotask, timeOfDay } from '../globals.ts';
 import type { Timetable } from './timetable.ts';
 
 export type ScheduleState = 'active' | 'paused' | 'ended';
@@ -93,7 +94,7 @@ export class Schedule<R = unknown> {
     this.name = spec.name;
     this.#spec = spec;
     this.#timetable = spec.timetable;
-    this.#clock = spec.timetable.clock === 'wall' ? () => Date.now() : now;
+    this.#clock = spec.timetable.clock === 'wall' ? () => timeOfDay() : now;
   }
 
   get id(): string {
@@ -112,7 +113,7 @@ export class Schedule<R = unknown> {
    */
   get nextRun(): number | undefined {
     if (this.#state !== 'active' || this.#planned === Infinity) return undefined;
-    return Math.round(this.#timetable.clock === 'wall' ? this.#planned : Date.now() + this.#planned - now());
+    return Math.round(this.#timetable.clock === 'wall' ? this.#planned : timeOfDay() + this.#planned - now());
   }
 
   /** When the last run began, in epoch milliseconds. */
@@ -320,7 +321,7 @@ export class Schedule<R = unknown> {
   #begin<T>(run: (ended: () => void) => T): T {
     this.#runs += 1;
     this.#running += 1;
-    this.#lastRun = Date.now();
+    this.#lastRun = timeOfDay();
     if (this.#runs >= (this.#spec.maxRuns ?? Infinity)) this.cancel();
     let isOver = false;
     const ended = () => {

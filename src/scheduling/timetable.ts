@@ -3,6 +3,7 @@
  * changes, keeps no timer and runs nothing. Intervals are multiples of their start, so they never drift.
  */
 import { messageOf } from '../foreign-value.ts';
+import { timeOfDay } from '../globals.ts';
 import { show } from '../options.ts';
 import { CronPattern } from './cron-pattern.ts';
 import { firstSecond } from './first-second.ts';
@@ -103,7 +104,7 @@ export function cron(pattern: string, timezone: string | undefined, owner: strin
   const dates = patternOf(pattern, owner);
   const zone = zoneOf(timezone, owner);
   const next = (_start: number, after: number) => nextOf(dates, zone, after);
-  if (next(0, Date.now()) === undefined) {
+  if (next(0, timeOfDay()) === undefined) {
     throw new RangeError(
       `option "cron" of ${owner} must be a pattern whose time will come; ${show(pattern)} never does`,
     );

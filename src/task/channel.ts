@@ -3,6 +3,7 @@
  * receives in order. A sender that is far ahead waits until the other side has taken enough; one that does not wait is
  * never refused. It knows nothing of how words travel.
  */
+import { clearTimeout, setTimeout } from '../globals.ts';
 
 /** What one end says to the other. */
 export type Word =

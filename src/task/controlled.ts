@@ -2,7 +2,7 @@
  * Tasks that are controlled while they run: `Task`, `controller()` and `chain()`. Their functions get what they see of
  * themselves, the TaskContext, as first argument. The ideas are those of task.py, https://github.com/abhinavsingh/task.py.
  */
-import { setImmediate as nextTurn, setTimeout } from 'node:timers/promises';
+import { nextTurn, sleep } from '../globals.ts';
 import { rules, show } from '../options.ts';
 import { type BackgroundTask, backgroundTask } from './background-task.ts';
 import type { TaskContext } from './context.ts';
@@ -202,7 +202,7 @@ export function chain(feed: Iterable<unknown> | AsyncIterable<unknown>, ...targe
       if (to.done || !(await goesOn)) break;
     }
     // One that is still asked for its next value may never give it.
-    if (to.done) await Promise.race([values.return?.(), setTimeout(closingMs, undefined, { ref: false })]);
+    if (to.done) await Promise.race([values.return?.(), sleep(closingMs, undefined, { ref: false })]);
     const former = handles[place - 1];
     await former?.stop();
     // The end of one that has failed is no end of the feed: who takes it for that would finish half of the work.

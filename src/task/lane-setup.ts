@@ -1,5 +1,6 @@
 /** What a module does once in each thread or child before its tasks run there, and what it cleans up at the end. */
 import { TaskwardenError } from '../errors.ts';
+import { clearTimeout, setTimeout } from '../globals.ts';
 import { rules } from '../options.ts';
 import { callSite, toModuleUrl } from './definition.ts';
 

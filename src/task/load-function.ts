@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { TaskwardenError } from '../errors.ts';
 import { messageOf } from '../foreign-value.ts';
+import { clearTimeout, setTimeout } from '../globals.ts';
 import {
   type Definition,
   findDefinition,

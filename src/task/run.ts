@@ -4,6 +4,7 @@
  */
 import { now } from '../clock.ts';
 import { TaskwardenError } from '../errors.ts';
+import { clearTimeout, elapsed, setTimeout } from '../globals.ts';
 import { checkOptions, rules } from '../options.ts';
 import { Channel } from './channel.ts';
 import { type Progress, type ReceiveOptions, type RunningTask, runInTask } from './context.ts';
@@ -72,7 +73,7 @@ export abstract class Run implements RunningTask {
     if (this.#ended) return;
     this.#progress ??= { reportedAt: -Infinity };
     this.#progress.unreported = note === undefined ? { fraction } : { fraction, note };
-    const sinceMs = performance.now() - this.#progress.reportedAt;
+    const sinceMs = elapsed() - this.#progress.reportedAt;
     if (sinceMs >= progressEveryMs) this.#report();
     else this.#progress.timer ??= setTimeout(() => this.#report(), progressEveryMs - sinceMs).unref();
   }
@@ -83,7 +84,7 @@ export abstract class Run implements RunningTask {
     clearTimeout(timer);
     this.#progress.timer = undefined;
     if (unreported === undefined) return;
-    this.#progress.reportedAt = performance.now();
+    this.#progress.reportedAt = elapsed();
     this.#progress.unreported = undefined;
     this.report(unreported);
   }

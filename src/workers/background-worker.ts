@@ -4,10 +4,10 @@
  *
  *   stopped ── start() ──▶ starting ── beforeStart, afterStart ──▶ started ── stop(), or a run gives false ──▶ stopping ──▶ stopped
  */
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Timer } from '../clock.ts';
 import { type Deferred, defer } from '../deferred.ts';
 import { TaskwardenError } from '../errors.ts';
+import { nextTurn, timeOfDay } from '../globals.ts';
 import { checkOptions, either, type Rule, rules } from '../options.ts';
 import { pause } from '../pause.ts';
 import type { Priority } from '../scheduling/priority-pool.ts';
@@ -289,7 +289,7 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
       await untilAborted(supervisor.capacity(spec.options.priority), signal);
     }
     if (signal.aborted) return { error: signal.reason, wasEnded: true };
-    this.#lastExecuted = Date.now();
+    this.#lastExecuted = timeOfDay();
     const all = [...args, ...this.#args];
     const handle = supervisor.submit<unknown, unknown>(spec, [...this.#target.prefix, ...all]);
     const unlisten = unwanted && onAbort(unwanted, () => handle.cancel(unwanted.reason));
