@@ -34,7 +34,8 @@ export const errorCodes = {
   COURIER_UNREACHABLE: "The courier's server can't be reached; `cause` says why.",
   ALREADY_PERFORMING: 'The courier worker performs already: `perform()` runs once at a time.',
   RESULT_MISSING: '`performTasks()` of a courier worker gave no result for the task.',
-  TASK_MALFORMED: 'The data of a task from a courier is not what a `ClassicWorker` takes: `{ function: name, args }`.',
+  TASK_MALFORMED:
+    'A task from a courier can not be read, or its data is not what a `ClassicWorker` takes: `{ function: name, args }`.',
   FUNCTION_NOT_ALLOWED: 'A task from a courier asks for a function that is not in the allow-list of the worker.',
   DUPLICATE_MODULE_NAME: 'The supervisor has a module of that name already.',
   OBJECT_NOT_FOUND:

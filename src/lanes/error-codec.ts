@@ -91,10 +91,14 @@ function encode(thrown: unknown, canCross: CanCross): WireThrown {
   return { thrown: reference(thrown), errors };
 }
 
+/** @throws TypeError for what `encodeThrown` did not give. */
 export function decodeThrown({ thrown, errors }: WireThrown): unknown {
   const decoded = errors.map(bare);
-  const resolve = (reference: Reference): unknown =>
-    'value' in reference ? reference.value : decoded[reference.error];
+  const resolve = (reference: Reference): unknown => {
+    if ('value' in reference) return reference.value;
+    if (!Object.hasOwn(decoded, reference.error)) throw new TypeError('what was thrown was not encoded here');
+    return decoded[reference.error];
+  };
   errors.forEach((wire, index) => {
     const error = decoded[index] as Error;
     for (const [key, reference] of wire.fields) {
@@ -158,7 +162,7 @@ function construct(type: string, name: string, message: string, fields: WireErro
     return new TaskwardenError((code !== undefined && 'value' in code ? code.value : '') as ErrorCode, message);
   }
   if (type === 'AggregateError') return new AggregateError([], message);
-  return new classes[type as Exclude<ClassName, 'AggregateError'>](message);
+  return new (Object.hasOwn(classes, type) ? classes[type as Exclude<ClassName, 'AggregateError'>] : Error)(message);
 }
 
 function define(error: Error, key: string, value: unknown, enumerable = false): void {

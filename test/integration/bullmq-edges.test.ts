@@ -54,6 +54,44 @@ describe.each(Object.entries(kinds))('BullMQTaskCourier on %s', (kind, start) =>
     }
   });
 
+  it('carries results that look like its own also in bulk', async () => {
+    const courier = create();
+    const result = { 'taskwarden:x': 1 };
+    const id = await courier.addTaskToQueue('bulk', 1);
+    const [task] = await courier.bulkWaitForTasks('bulk', 1);
+    if (task !== undefined) await courier.bulkReturnTaskResults('bulk', [[task, result]]);
+    expect(await courier.waitForTaskResult('bulk', id)).toEqual(result);
+  });
+
+  it('heeds the global rate limit and concurrency of a queue of BullMQ', async () => {
+    const courier = create();
+    await courier.addTaskToQueue('limited', 0); // its backend is there then
+    const queue = kind === 'Redis' ? new Queue('limited', { connection: { url: server.url } }) : undefined;
+    if (queue === undefined) {
+      const sql = new Client({ connectionString: server.url });
+      await sql.connect();
+      await sql.query(`INSERT INTO bullmq.meta VALUES ('limited', 'max', '1'), ('limited', 'duration', '300')`);
+      await sql.end();
+    } else {
+      await queue.setGlobalRateLimit(1, 300);
+      await queue.close();
+    }
+    await courier.bulkAddTasksToQueue('limited', [1, 2, 3, 4]);
+    await courier.bulkAddTasksToQueue('limited', [5, 6], { priority: 'critical' });
+    const start = performance.now();
+    const times: number[] = [];
+    for (const minPriority of ['critical', 'critical', 'low', 'low'] as const) {
+      const tasks = await courier.bulkWaitForTasks('limited', 2, { minPriority });
+      expect(tasks).toHaveLength(1);
+      const [task] = tasks;
+      times.push(performance.now() - start);
+      if (task !== undefined) await courier.returnTaskResult('limited', task, 1);
+    }
+    const last = times.at(-1) ?? 0;
+    expect(last).toBeGreaterThan(2 * 300); // it is held to the limit
+    expect(last).toBeLessThan(5_000); // and not to the pauses of who waits for a signal
+  });
+
   it('refuses data that turns into nothing', async () => {
     const adding = create().addTaskToQueue('nothing', { toJSON: () => undefined });
     await expect(adding).rejects.toMatchObject({ code: 'ARGUMENT_NOT_CLONEABLE' });

@@ -1,12 +1,13 @@
 /** One queue of BullMQ: jobs are fetched from it, each with a lease, and brought back to it. It waits for nothing. */
 import type { IQueueBackend, Job, Queue } from 'bullmq';
-import { courierKit, type Priority } from '../../index.ts';
+import { courierKit, type Priority, type TaskwardenError } from '../../index.ts';
 import { mostEvents } from './event-reader.ts';
 import { failureOf, priorityNumbers } from './job-format.ts';
+import { isTaskMalformed, readJob, saysMalformed, taskMalformed } from './job-reader.ts';
 import { loadBullMq } from './peers.ts';
-import type { Claims, Server } from './server.ts';
+import { type Claims, isAway, type Server } from './server.ts';
 
-const { taskStalled } = courierKit;
+const { fieldOf, taskStalled } = courierKit;
 
 /** A job that was fetched. */
 export interface Fetched {
@@ -34,6 +35,8 @@ export class BullQueue {
   readonly #limits: QueueLimits;
   /** When the next delayed job is due, as far as the last fetch told, in epoch milliseconds; or 0. */
   nextDelayed = 0;
+  /** For how long BullMQ's global rate limit lets no job be taken, as far as the last fetch told, in milliseconds. */
+  limitedMs = 0;
   /** The last fetch gave as many as it was asked for. */
   #wasFull = false;
 
@@ -52,13 +55,22 @@ export class BullQueue {
     await this.backend.setQueueMeta({ 'opts.maxLenEvents': mostEvents });
   }
 
+  /**
+   * Undefined if there is none.
+   * @throws TaskwardenError `TASK_MALFORMED`.
+   */
   async find(id: string): Promise<Job | undefined> {
-    const json = await this.backend.getJobData(id);
-    return json && this.#jobOf(json, id);
+    try {
+      const json = await this.backend.getJobData(id);
+      return json && readJob(this.#queue, json, id);
+    } catch (error) {
+      throw saysMalformed(error) ? this.#malformed(id) : error;
+    }
   }
 
-  #jobOf(json: Parameters<typeof Job.fromJSON>[1], id: string): Job {
-    return loadBullMq().Job.fromJSON(this.#queue, json, id);
+  /** The same of a job that is to be worked on: one that can't be read is buried, and undefined. */
+  findHeld(id: string): Promise<Job | undefined> {
+    return this.find(id).catch((error: unknown) => this.#buryUnread(id, error));
   }
 
   async add(jobs: Parameters<Queue['addBulk']>[0]): Promise<void> {
@@ -96,11 +108,33 @@ export class BullQueue {
   }
 
   async #next(): Promise<Fetched | undefined> {
-    const token = crypto.randomUUID();
-    const [json, id, , delayedUntil] = await this.backend.moveToActive(token);
-    this.nextDelayed = Math.max(delayedUntil ?? 0, 0);
-    if (!json) return undefined;
-    return (await this.#begun({ job: this.#jobOf(json, id), token })) ?? this.#next();
+    for (;;) {
+      const token = crypto.randomUUID();
+      try {
+        const [json, id, limitedMs = 0, delayedUntil = 0] = await this.backend.moveToActive(token);
+        this.nextDelayed = Math.max(delayedUntil, 0);
+        this.limitedMs = Math.max(limitedMs, 0);
+        if (!json) return undefined;
+        const fetched = await this.#begun({ job: readJob(this.#queue, json, id), token });
+        if (fetched !== undefined) return fetched;
+      } catch (error) {
+        if (!isTaskMalformed(error) && !saysMalformed(error)) throw error;
+        // What can't be read has no name here: it is the one that is held by the token.
+        const id = await this.claims.heldBy(token);
+        if (id === undefined) throw error;
+        await this.#buryUnread(id, isTaskMalformed(error) ? error : this.#malformed(id));
+      }
+    }
+  }
+
+  #malformed(id: string): TaskwardenError {
+    return taskMalformed(this.name, id, 'its fields are not those of a job');
+  }
+
+  /** Ends what can't be read as a dead letter, by its id alone. @throws any other error. */
+  async #buryUnread(id: string, error: unknown): Promise<undefined> {
+    if (!isTaskMalformed(error)) throw error;
+    await this.claims.bury(id, error.message);
   }
 
   /** Undefined if it is to fail before it begins. */
@@ -118,36 +152,43 @@ export class BullQueue {
     const scheduler = new JobScheduler(this.name, { connection: {} }, () => this.backend);
     scheduler.on('error', () => {});
     const { repeatJobKey = '', name, data, opts, id } = job;
-    await scheduler.upsertJobScheduler(
-      repeatJobKey,
-      (opts as { readonly repeat?: object }).repeat ?? {},
-      name,
-      data,
-      opts,
-      {
-        override: false,
-        ...(id !== undefined && { producerId: id }),
-      },
-    );
+    const repeat = (opts as { readonly repeat?: object }).repeat ?? {};
+    const producer = { override: false, ...(id !== undefined && { producerId: id }) };
+    try {
+      await scheduler.upsertJobScheduler(repeatJobKey, repeat, name, data, opts, producer);
+    } catch (error) {
+      if (isOfServer(error)) throw error;
+      throw taskMalformed(this.name, id as string, 'the scheduler that has made it can not go on');
+    }
   }
 
   async #claim(max: number, maxPriority: number): Promise<Fetched[]> {
     const tokens = Array.from({ length: Math.min(max, mostClaims) }, () => crypto.randomUUID());
     const ids = await this.claims.claim(maxPriority, tokens, this.#limits.leaseMs);
-    const jobs = await Promise.all(ids.map((id) => this.find(id)));
-    const found = jobs.flatMap((job, n) => (job === undefined ? [] : [{ job, token: tokens[n] as string }]));
-    const begun = await Promise.all(found.map((each) => this.#begun(each)));
+    const begun = await Promise.all(ids.map((id, n) => this.#claimed(id, tokens[n] as string)));
     return begun.filter((each) => each !== undefined);
   }
 
-  /** Gives back those whose lease has run out; what has lost too many has failed. */
-  async recover(): Promise<void> {
-    for (const id of await this.claims.giveBackStalled()) {
+  async #claimed(id: string, token: string): Promise<Fetched | undefined> {
+    try {
       const job = await this.find(id);
-      if (job === undefined || job.stalledCounter < this.#limits.maxStalls) continue;
-      const token = crypto.randomUUID();
-      if ((await this.claims.seize(id, token, endingMs)) !== undefined) await this.#bury({ job, token });
+      return job && (await this.#begun({ job, token }));
+    } catch (error) {
+      return this.#buryUnread(id, error);
     }
+  }
+
+  /** Gives back those whose lease has run out; what has lost too many has failed, and so has what can't be read. */
+  async recover(): Promise<void> {
+    for (const id of await this.claims.unsound()) await this.#buryUnread(id, this.#malformed(id));
+    for (const id of await this.claims.giveBackStalled()) await this.#recoverOne(id);
+  }
+
+  async #recoverOne(id: string): Promise<void> {
+    const job = await this.findHeld(id);
+    if (job === undefined || job.stalledCounter < this.#limits.maxStalls) return;
+    const token = crypto.randomUUID();
+    if ((await this.claims.seize(id, token, endingMs)) !== undefined) await this.#bury({ job, token });
   }
 
   async #bury({ job, token }: Fetched): Promise<void> {
@@ -155,6 +196,16 @@ export class BullQueue {
     const stalled = failureOf(taskStalled(this.name, job.id as string, job.stalledCounter));
     const failure = new UnrecoverableError(stalled.message);
     if (stalled.stack !== undefined) failure.stack = stalled.stack;
-    await job.moveToFailed(failure, token, false);
+    try {
+      await job.moveToFailed(failure, token, false);
+    } catch (error) {
+      if (!saysMalformed(error)) throw error;
+      await this.claims.bury(job.id as string, failure.message);
+    }
   }
+}
+
+/** Errors of the servers and of the ways to them have a code, or the name that ioredis gives them. */
+function isOfServer(error: unknown): boolean {
+  return isAway(error) || fieldOf(error, 'name') === 'ReplyError' || fieldOf(error, 'code') !== undefined;
 }

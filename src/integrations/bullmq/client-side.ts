@@ -1,4 +1,5 @@
 /** The client side of the courier: adds tasks, cancels them, talks with their workers, and waits for their results. */
+import type { Job } from 'bullmq';
 import {
   type AddOptions,
   type BulkAddOptions,
@@ -21,9 +22,12 @@ import {
   makeId,
   nonceOption,
   resultOf,
+  unreadLetter,
 } from './job-format.ts';
-import { isUnstorable, notCloneable, toJson } from './json.ts';
+import { isTaskMalformed } from './job-reader.ts';
+import { isUnstorable, notCloneable, parseJson, toJson } from './json.ts';
 import type { Asked, Link } from './link.ts';
+import { checkId, isReserved } from './names.ts';
 import type { Orders } from './orders.ts';
 import { pauseAfter } from './pause.ts';
 import { ResultWaits, type TaskEnd } from './result-waits.ts';
@@ -60,9 +64,7 @@ export class ClientSide implements ClientTaskCourier {
 
   async addTaskToQueue(queue: string, data: unknown, options: AddOptions): Promise<string> {
     const id = options.id ?? makeId();
-    if (`${Number.parseInt(id, 10)}` === id) {
-      throw new TypeError(`the id of a task of BullMQ must not be an integer; got '${id}'`);
-    }
+    checkId(id);
     const task = { id, data: toJson(data, 'ARGUMENT_NOT_CLONEABLE', 'the data of the task') };
     await this.#add(queue, [task], options, options.id !== undefined);
     return id;
@@ -111,7 +113,9 @@ export class ClientSide implements ClientTaskCourier {
       throw error;
     }
     const [{ id }] = tasks as readonly [NewTask];
-    let job = await queue.find(id);
+    let job = await queue.find(id).catch((error: unknown) => {
+      throw isTaskMalformed(error) ? duplicateId(queue.name, id) : error; // it is somebody else's
+    });
     if (job?.finishedOn !== undefined && job.failedReason === undefined && this.#isExpired(job)) {
       await queue.backend.remove(id, false); // nobody knows it any more
       await queue.add(jobs);
@@ -163,9 +167,15 @@ export class ClientSide implements ClientTaskCourier {
       queue,
       `whether task '${id}' has ended is not known`,
       async (asked) => {
-        const status = await asked.queue.backend.isFinished(id);
+        const status = isReserved(id) ? -1 : await asked.queue.backend.isFinished(id);
         if (status === 0) return undefined;
-        const job = status === -1 ? undefined : await asked.queue.find(id);
+        let job: Job | undefined;
+        try {
+          job = status === -1 ? undefined : await asked.queue.find(id);
+        } catch (error) {
+          if (!isTaskMalformed(error)) throw error;
+          return { isKnown: true, value: () => raise(error) };
+        }
         if (job === undefined || (status === 1 && this.#isExpired(job))) {
           return { isKnown: false, value: () => raise(taskNotFound(queue, id)) };
         }
@@ -189,7 +199,8 @@ export class ClientSide implements ClientTaskCourier {
       const look = (id: string) => this.#endOf(queue, id);
       const waits = new ResultWaits(queue, look, ({ event, returnvalue }, id) => {
         if (event !== 'completed') return undefined;
-        return { value: () => resultOf(JSON.parse(returnvalue ?? 'null'), queue, id) };
+        const result = parseJson(returnvalue);
+        return result === undefined ? undefined : { value: () => resultOf(result, queue, id) };
       });
       listening = { waits, reader: new EventReader(queue, waits) };
       this.#listening.set(queue, listening);
@@ -222,7 +233,7 @@ export class ClientSide implements ClientTaskCourier {
         const { backend, claims } = asked.queue;
         const token = crypto.randomUUID();
         const from = await claims.seize(id, token, endingMs);
-        const job = from && (await asked.queue.find(id));
+        const job = from && (await asked.queue.findHeld(id));
         if (job === undefined) return false;
         const { removeOnComplete = false } = job.opts;
         await backend.moveToCompleted(job, canceledValue(reason), removeOnComplete, token, false);
@@ -239,7 +250,7 @@ export class ClientSide implements ClientTaskCourier {
       queue,
       `what was said to task '${id}' may not be kept`,
       async ({ server, queue: bull }) => {
-        const status = await bull.backend.isFinished(id);
+        const status = isReserved(id) ? -1 : await bull.backend.isFinished(id);
         if (status === -1) throw taskNotFound(queue, id);
         if (status === 0) await this.#orders.tell(server, bull, id, order).catch(falseIfGone);
       },
@@ -265,19 +276,30 @@ export class ClientSide implements ClientTaskCourier {
   ): Promise<DeadLetter[]> {
     return this.#link.ask(queue, 'its dead letters are not known', async (asked) => {
       const ids = await this.#deadIds(asked, offset, max);
-      const jobs = await Promise.all(ids.map((id) => asked.queue.find(id)));
-      return jobs.filter((job) => job !== undefined).map((job) => deadLetterOf(job, queue));
+      const letters = await Promise.all(ids.map((id) => this.#deadLetter(asked, id)));
+      return letters.filter((letter) => letter !== undefined);
     });
+  }
+
+  async #deadLetter({ queue }: Asked, id: string): Promise<DeadLetter | undefined> {
+    try {
+      const job = await queue.find(id);
+      return job && deadLetterOf(job, queue.name);
+    } catch (error) {
+      if (!isTaskMalformed(error)) throw error;
+      return unreadLetter(id, error, await queue.claims.timeFailed(id));
+    }
   }
 
   async #deadIds({ queue }: Asked, offset: number, max: number): Promise<string[]> {
     const last = max === Infinity ? -1 : offset + max - 1;
-    return (await queue.backend.getRanges(['failed'], offset, last, true)).flat();
+    const ids = (await queue.backend.getRanges(['failed'], offset, last, true)).flat();
+    return ids.filter((id) => !isReserved(id));
   }
 
   redriveTasks(queue: string, ids?: readonly string[]): Promise<number> {
     return this.#forDeadLetters(queue, ids, 'dead letters may not have been redriven', async ({ queue: bull }, id) => {
-      const job = await bull.find(id);
+      const job = await bull.find(id).catch(nothingIfMalformed);
       if (job === undefined) return false;
       await bull.claims.forgetStalls(id);
       await bull.backend.clearLogs(id);
@@ -304,7 +326,7 @@ export class ClientSide implements ClientTaskCourier {
       // Those that there are now: what fails again meanwhile is left.
       const ids = given ?? (await this.#deadIds(asked, 0, Infinity));
       for (const id of ids) {
-        const isDead = given === undefined || (await asked.queue.backend.isFinished(id)) === 2;
+        const isDead = given === undefined || (!isReserved(id) && (await asked.queue.backend.isFinished(id)) === 2);
         if (isDead && (await act(asked, id).catch(falseIfGone))) done += 1;
       }
       return done;
@@ -342,6 +364,11 @@ function raise(error: unknown): never {
 
 export function isUnreachable(error: unknown): boolean {
   return (error as { readonly code?: unknown } | undefined)?.code === 'COURIER_UNREACHABLE';
+}
+
+/** What can't be read is no use to whom it would come back; it stays a dead letter until it is removed. */
+function nothingIfMalformed(error: unknown): undefined {
+  if (!isTaskMalformed(error)) throw error;
 }
 
 /** BullMQ's errors of jobs that are not where they were have numbers. */

@@ -23,6 +23,7 @@ const shortReadMs = 500;
 const startEvent = 'taskwarden:reader';
 
 export interface EventListener {
+  /** Whoever can write to the server can write its fields. */
   hear(event: QueueEvent): void;
   /** Events may have been missed. */
   lookAgain(): void;
@@ -84,8 +85,14 @@ export class EventReader {
     }
   }
 
+  /** Anybody can write events: one that can't be read is left out, and those after it are heard. */
   #hear(fields: readonly string[]): void {
-    if (!this.#end.signal.aborted) this.#listener.hear(eventOf(fields));
+    if (this.#end.signal.aborted) return;
+    try {
+      this.#listener.hear(eventOf(fields));
+    } catch (problem) {
+      console.error('BullMQTaskCourier: an event could not be heard:', problem);
+    }
   }
 
   /** Its connection ends with that of the server. */

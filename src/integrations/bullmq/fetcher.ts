@@ -111,6 +111,11 @@ export class Fetcher {
           this.#deliver(found);
           if (found.length > 0) return;
         }
+        if (this.#queue.limitedMs > 0) {
+          await pause(Math.min(this.#queue.limitedMs, blockMs), this.#end.signal); // jobs may wait, so no signal would come
+          this.#isDrained = false;
+          return;
+        }
         this.#isDrained = false; // as far as is known, when the wait is over
         if (this.#waiting === undefined) {
           this.#waiting = await this.#server.waiting(this.#queue.name);

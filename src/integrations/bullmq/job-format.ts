@@ -8,9 +8,9 @@ import {
   type Priority,
   type Progress,
 } from '../../index.ts';
-import { fromJson, isJson } from './json.ts';
+import { fromJson, isJson, parseJson } from './json.ts';
 
-const { decodeThrown, encodeThrown, taskCanceled, taskStalled } = courierKit;
+const { decodeThrown, encodeThrown, fieldOf, messageOf, isError, taskCanceled, taskStalled, textOf } = courierKit;
 type WireThrown = courierKit.WireThrown;
 
 /** In BullMQ small numbers are urgent, and 0, which means none, is before all. */
@@ -56,6 +56,11 @@ export function taskOf(job: Job, queue: string, lease: string): CourierTask {
   };
 }
 
+/** Of a task that can't be read. */
+export function unreadLetter(id: string, error: unknown, timeFailed = 0): DeadLetter {
+  return { id, data: undefined, priority: 'normal', attempts: 0, error, timeFailed };
+}
+
 export function deadLetterOf(job: Job, queue: string): DeadLetter {
   const error = errorOf(job, queue);
   const wasStalled = (error as { readonly code?: unknown } | undefined)?.code === 'TASK_STALLED';
@@ -76,17 +81,9 @@ const envelopeMark = '\n# taskwarden ';
 /** What BullMQ is to be told of a failure. */
 export function failureOf(error: unknown): Error {
   const envelope = `${envelopeMark}${JSON.stringify(encodeThrown(error, isJson))}`;
-  const failure = new Error(storable(error instanceof Error ? error.message : textOf(error)));
-  failure.stack = storable(`${error instanceof Error ? error.stack : failure.message}`) + envelope;
+  const failure = new Error(storable(messageOf(error)));
+  failure.stack = storable(isError(error) ? textOf(fieldOf(error, 'stack')) : failure.message) + envelope;
   return failure;
-}
-
-function textOf(value: unknown): string {
-  try {
-    return String(value);
-  } catch {
-    return Object.prototype.toString.call(value); // it has no text
-  }
 }
 
 /** As every server can keep it. */
@@ -98,11 +95,21 @@ function storable(text: string): string {
 export function errorOf(job: Job, queue: string): unknown {
   const stack = job.stacktrace?.at(-1) ?? '';
   const mark = stack.lastIndexOf(envelopeMark);
-  if (mark >= 0) return decodeThrown(JSON.parse(stack.slice(mark + envelopeMark.length)) as WireThrown);
+  const carried = mark >= 0 ? thrownOf(parseJson(stack.slice(mark + envelopeMark.length))) : undefined;
+  if (carried !== undefined) return carried.thrown;
   if (isStalled(job.failedReason)) return taskStalled(queue, job.id as string, job.stalledCounter);
-  const error = new Error(job.failedReason); // of a plain worker
+  const error = new Error(job.failedReason); // of a plain worker, or of nobody knows whom
   if (stack !== '') error.stack = stack;
   return error;
+}
+
+/** What was thrown, of what `encodeThrown` gave; undefined if it is not that. */
+export function thrownOf(wire: unknown): { readonly thrown: unknown } | undefined {
+  try {
+    return { thrown: decodeThrown(wire as WireThrown) };
+  } catch {
+    return undefined;
+  }
 }
 
 /** What BullMQ says of a job that has lost too many leases. */
@@ -123,7 +130,7 @@ export function canceledValue(reason: unknown): object {
 /** What a completed job gave. @throws TaskwardenError `TASK_CANCELED`. */
 export function resultOf(returnvalue: unknown, queue: string, id: string): unknown {
   if (typeof returnvalue === 'object' && returnvalue !== null && canceledKey in returnvalue) {
-    throw taskCanceled(queue, id, decodeThrown(returnvalue[canceledKey] as WireThrown));
+    throw taskCanceled(queue, id, thrownOf(returnvalue[canceledKey])?.thrown);
   }
   return fromJson(returnvalue);
 }
@@ -135,9 +142,10 @@ export function progressValue({ fraction, note }: Progress): number | object {
 }
 
 export function progressOf(value: unknown): Progress | undefined {
-  if (typeof value === 'number') return { fraction: Math.min(Math.max(value / 100, 0), 1) };
-  const { fraction, note } = (value ?? {}) as Partial<Progress>;
-  return fraction === undefined ? undefined : { fraction, ...(note !== undefined && { note }) };
+  const [fraction, note] =
+    typeof value === 'number' ? [value / 100, undefined] : [fieldOf(value, 'fraction'), fieldOf(value, 'note')];
+  if (typeof fraction !== 'number' || !Number.isFinite(fraction)) return undefined;
+  return { fraction: Math.min(Math.max(fraction, 0), 1), ...(typeof note === 'string' && { note }) };
 }
 
 let latest = 0;

@@ -28,6 +28,15 @@ export function fromJson(stored: unknown): unknown {
   return isBox ? (stored as Record<string, unknown>)[boxKey] : stored;
 }
 
+/** What a text stands for; undefined if it is no JSON, or there is none. */
+export function parseJson(text: string | undefined): unknown {
+  try {
+    return text === undefined ? undefined : JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Whether a PostgreSQL has refused a text: it keeps no U+0000, and no half of a pair of surrogates. */
 export function isUnstorable(error: unknown): boolean {
   const { name, code } = (error ?? {}) as { readonly name?: unknown; readonly code?: unknown };

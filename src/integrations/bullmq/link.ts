@@ -4,6 +4,7 @@
  */
 import { courierKit } from '../../index.ts';
 import { BullQueue, type QueueLimits } from './bull-queue.ts';
+import { checkQueueName } from './names.ts';
 import { isAway, type Server } from './server.ts';
 
 const { courierClosed, courierUnreachable, onAbort } = courierKit;
@@ -47,7 +48,7 @@ export class Link {
    */
   async ask<R>(queue: string, what: string, call: (asked: Asked) => Promise<R>, taskId?: string): Promise<R> {
     this.refuseIfClosed();
-    checkName(queue);
+    checkQueueName(queue);
     let server: Server | undefined;
     try {
       server = await this.#connect();
@@ -98,9 +99,4 @@ export class Link {
     const server = await this.#server?.catch(() => undefined);
     await server?.close();
   }
-}
-
-function checkName(queue: string): void {
-  if (typeof queue === 'string' && queue !== '' && !queue.includes(':')) return;
-  throw new TypeError(`the name of a queue of BullMQ must be a string that is not empty, without ":"; got '${queue}'`);
 }

@@ -5,10 +5,11 @@
 import type { IQueueBackend } from 'bullmq';
 import { type CourierOrder, courierKit } from '../../index.ts';
 import { type EventListener, EventReader, mostEvents, type QueueEvent } from './event-reader.ts';
-import { isJson } from './json.ts';
+import { thrownOf } from './job-format.ts';
+import { isJson, parseJson } from './json.ts';
 import type { Claims, Server } from './server.ts';
 
-const { callSafely, decodeThrown, encodeThrown, Timer } = courierKit;
+const { callSafely, encodeThrown, fieldOf, Timer } = courierKit;
 
 /** How often orders are looked for, in milliseconds. */
 const lookMs = 10_000;
@@ -115,7 +116,7 @@ export class Orders implements EventListener {
     if (heeds === undefined) return;
     for (const heed of [...heeds]) {
       if (event === orderEvent) heed.readOn();
-      else if (event === cancelEvent) heed.cancel(decodeThrown(JSON.parse(reason ?? 'null')));
+      else if (event === cancelEvent) heed.cancel(thrownOf(parseJson(reason))?.thrown);
     }
   }
 
@@ -155,7 +156,8 @@ class Heed {
     const { logs } = await this.side.backend.getJobLogs(this.id, this.#next, -1, true);
     this.#next += logs.length;
     for (const line of logs) {
-      if (line.startsWith(mark)) this.#say(JSON.parse(line.slice(mark.length)) as CourierOrder);
+      const order = line.startsWith(mark) ? orderOf(parseJson(line.slice(mark.length))) : undefined;
+      if (order !== undefined) this.#say(order);
     }
   }
 
@@ -170,6 +172,18 @@ class Heed {
 
   end(): void {
     this.isOver = true;
+  }
+}
+
+/** What a client said; undefined if it was somebody else. */
+function orderOf(value: unknown): CourierOrder | undefined {
+  switch (fieldOf(value, 'kind')) {
+    case 'stop':
+      return { kind: 'stop' };
+    case 'message':
+      return { kind: 'message', data: fieldOf(value, 'data') };
+    default:
+      return undefined;
   }
 }
 

@@ -12,13 +12,25 @@ WITH before AS (
 )
 SELECT CASE WHEN state = 'active' THEN 'active' ELSE 'waiting' END AS taken_from FROM taken`;
 
+/** What BullMQ's global limits leave: under a rate limit one at a time. */
 const claim = `
-WITH next AS (
+WITH limits AS (
+  SELECT max(value::bigint) FILTER (WHERE field = 'concurrency') AS concurrency,
+         max(value::bigint) FILTER (WHERE field = 'max') AS most,
+         max(value::bigint) FILTER (WHERE field = 'duration') AS duration
+    FROM meta WHERE queue = $1 AND field IN ('concurrency', 'max', 'duration')
+), room AS (
+  SELECT greatest(0, least(
+    cardinality($4::text[]),
+    concurrency - (SELECT count(*) FROM job WHERE queue = $1 AND state = 'active' AND concurrency IS NOT NULL),
+    CASE WHEN most IS NULL THEN NULL WHEN rate_limit_effective($1, NULL, $6::bigint) > 0 THEN 0 ELSE 1 END
+  )) AS room FROM limits
+), next AS (
   SELECT id, priority, seq FROM job
    WHERE queue = $1 AND (state = 'waiting' OR (state = 'delayed' AND process_at_ms <= $6::bigint))
      AND priority <= $2 AND (priority > 0 OR $2 >= $3)
      AND NOT EXISTS (SELECT 1 FROM meta WHERE queue = $1 AND field = 'paused' AND value = '1')
-   ORDER BY priority, seq LIMIT cardinality($4::text[]) FOR UPDATE SKIP LOCKED
+   ORDER BY priority, seq LIMIT (SELECT room FROM room) FOR UPDATE SKIP LOCKED
 ), numbered AS (
   SELECT id, row_number() OVER (ORDER BY priority, seq) AS place FROM next
 ), taken AS (
@@ -26,7 +38,17 @@ WITH next AS (
                  processed_at_ms = $6::bigint, attempts_started = attempts_started + 1
     FROM numbered WHERE job.queue = $1 AND job.id = numbered.id RETURNING job.id, place
 )
-SELECT id, publish_event($1, 'active', jsonb_build_object('jobId', id, 'prev', 'waiting')) FROM taken ORDER BY place`;
+SELECT id, publish_event($1, 'active', jsonb_build_object('jobId', id, 'prev', 'waiting')),
+       CASE WHEN most IS NOT NULL AND duration IS NOT NULL THEN rate_limit_consume($1, duration, $6::bigint) END
+  FROM taken, limits ORDER BY place`;
+
+const bury = `
+WITH buried AS (
+  UPDATE job SET state = 'failed', failed_reason = $3, stacktrace = jsonb_build_array($3::text), finished_at_ms = $4::bigint,
+                 lock_token = NULL, locked_until_ms = NULL, deferred_failure = NULL
+   WHERE queue = $1 AND id = $2 AND state IN ('waiting', 'delayed', 'active') RETURNING id
+)
+SELECT publish_event($1, 'failed', jsonb_build_object('jobId', id, 'failedReason', $3::text, 'prev', 'active')) FROM buried`;
 
 const keepPlace = 'UPDATE job SET seq = $3 WHERE queue = $1 AND id = $2';
 
@@ -84,6 +106,28 @@ export class PostgresClaims implements Claims {
       await client.query(keepPlace, [this.#queue, id, rows[0].seq]);
       return true;
     });
+  }
+
+  async heldBy(token: string): Promise<string | undefined> {
+    const text = `SELECT id FROM job WHERE queue = $1 AND state = 'active' AND lock_token = $2`;
+    const { rows } = await this.#pool.query(text, [this.#queue, token]);
+    return rows[0]?.id;
+  }
+
+  async bury(id: string, reason: string): Promise<void> {
+    await this.#pool.query(bury, [this.#queue, id, reason, Date.now()]);
+  }
+
+  /** Its columns have their types. */
+  async unsound(): Promise<string[]> {
+    return [];
+  }
+
+  async timeFailed(id: string): Promise<number | undefined> {
+    const text = 'SELECT finished_at_ms FROM job WHERE queue = $1 AND id = $2';
+    const { rows } = await this.#pool.query(text, [this.#queue, id]);
+    const time = rows[0]?.finished_at_ms;
+    return time === undefined || time === null ? undefined : Number(time);
   }
 
   giveBackStalled(): Promise<string[]> {

@@ -1,6 +1,7 @@
 /** Claims on Redis: scripts over BullMQ's keys. Each is atomic, and leaves a queue as BullMQ's own scripts would. */
 import type { IQueueBackend } from 'bullmq';
 import type { Redis } from 'ioredis';
+import { isReserved } from './names.ts';
 import type { Claims, TakenFrom } from './server.ts';
 
 /** KEYS: job, lock, wait, prioritized, delayed, active, events. ARGV: id, token, lockMs, now. */
@@ -10,7 +11,7 @@ local from = 'active'
 if redis.call('LREM', KEYS[3], -1, ARGV[1]) + redis.call('ZREM', KEYS[4], ARGV[1]) + redis.call('ZREM', KEYS[5], ARGV[1]) > 0 then
   from = 'waiting'
   redis.call('LPUSH', KEYS[6], ARGV[1])
-  redis.call('HSET', KEYS[1], 'processedOn', ARGV[4])
+  redis.pcall('HSET', KEYS[1], 'processedOn', ARGV[4]) -- what is no hash is found out when it is read
   redis.call('XADD', KEYS[7], '*', 'event', 'active', 'jobId', ARGV[1], 'prev', 'waiting')
 elseif not redis.call('LPOS', KEYS[6], ARGV[1]) then -- it has ended, or waits for its children
   return nil
@@ -19,23 +20,28 @@ redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
 return from`;
 
 /**
- * KEYS: wait, prioritized, delayed, active, events, meta. ARGV: prefix of jobs, maxPriority, lowest priority that is as
+ * KEYS: wait, prioritized, delayed, active, events, meta, limiter. ARGV: prefix of jobs, maxPriority, lowest priority that is as
  * urgent as none, lockMs, now, tokens...
  * A score of `prioritized` is priority x 2^32 + a counter; one of `delayed` is the time x 2^12 + a counter.
  */
 const claim = `
-if redis.call('HEXISTS', KEYS[6], 'paused') == 1 then return {} end
+local meta = redis.call('HMGET', KEYS[6], 'paused', 'concurrency', 'max', 'duration')
+if meta[1] then return {} end
+local most, limit = #ARGV - 5, tonumber(meta[3])
+if meta[2] then most = math.min(most, tonumber(meta[2]) - redis.call('LLEN', KEYS[4])) end
+if limit then most = math.min(most, limit - tonumber(redis.call('GET', KEYS[7]) or 0)) end
 local found = {}
 local function take(id)
   local job = ARGV[1] .. id
   found[#found + 1] = id
+  if limit and redis.call('INCR', KEYS[7]) == 1 then redis.call('PEXPIRE', KEYS[7], tonumber(meta[4]) or 1) end
   redis.call('LPUSH', KEYS[4], id)
   redis.call('SET', job .. ':lock', ARGV[5 + #found], 'PX', ARGV[4])
-  redis.call('HSET', job, 'processedOn', ARGV[5])
-  redis.call('HINCRBY', job, 'ats', 1)
+  redis.pcall('HSET', job, 'processedOn', ARGV[5]) -- what is no job is found out when it is read
+  redis.pcall('HINCRBY', job, 'ats', 1)
   redis.call('XADD', KEYS[5], '*', 'event', 'active', 'jobId', id, 'prev', 'waiting')
 end
-local function left() return #ARGV - 5 - #found end
+local function left() return most - #found end
 local max = tonumber(ARGV[2])
 while max >= tonumber(ARGV[3]) and left() > 0 do
   local id = redis.call('RPOP', KEYS[1])
@@ -50,7 +56,8 @@ if left() > 0 then
 end
 if left() > 0 then
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], 0, string.format('%.0f', (tonumber(ARGV[5]) + 1) * 4096 - 1), 'LIMIT', 0, 1000)) do
-    local priority = tonumber(redis.call('HGET', ARGV[1] .. id, 'priority')) or 0
+    local text = redis.pcall('HGET', ARGV[1] .. id, 'priority')
+    local priority = type(text) == 'string' and tonumber(text) or 0
     if left() > 0 and priority > 0 and priority <= max then
       redis.call('ZREM', KEYS[3], id)
       take(id)
@@ -58,6 +65,59 @@ if left() > 0 then
   end
 end
 return found`;
+
+/** Whether BullMQ's scripts can count in a job, or would fail at it and at all that they do with it. */
+const isSound = `
+local function isSound(job)
+  local kind = redis.call('TYPE', job).ok
+  if kind == 'none' then return true end
+  if kind ~= 'hash' then return false end
+  for _, count in ipairs(redis.call('HMGET', job, 'ats', 'atm', 'stc')) do
+    if count and not string.match(count, '^-?%d+$') then return false end
+  end
+  return true
+end`;
+
+/** KEYS: active. ARGV: prefix of jobs, token. One that is no job may have none: BullMQ's scripts fail before they lock it. */
+const heldBy = `${isSound}
+local unsound
+for _, id in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
+  local lock = redis.pcall('GET', ARGV[1] .. id .. ':lock')
+  if lock == ARGV[2] then return id end
+  if not lock and not isSound(ARGV[1] .. id) then unsound = id end
+end
+return unsound`;
+
+/** KEYS: stalled, stalled-check. ARGV: prefix of jobs. */
+const unsound = `${isSound}
+local found = {}
+if redis.call('EXISTS', KEYS[2]) == 1 then return found end
+for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+  if redis.call('EXISTS', ARGV[1] .. id .. ':lock') == 0 and not isSound(ARGV[1] .. id) then found[#found + 1] = id end
+end
+return found`;
+
+/**
+ * KEYS: job, lock, wait, active, stalled, prioritized, delayed, failed, events. ARGV: id, now, reason, stacktrace, and whether
+ * it is one of BullMQ's own keys, which is left as it is. What else has the place of a job and is none makes room for the reason.
+ */
+const bury = `
+local kind = redis.call('TYPE', KEYS[1]).ok
+if ARGV[5] == '1' and kind == 'hash' then redis.call('HDEL', KEYS[1], 'processedOn', 'ats', 'pb') end -- set as it was taken
+redis.call('LREM', KEYS[3], 0, ARGV[1])
+redis.call('LREM', KEYS[4], 0, ARGV[1])
+redis.call('SREM', KEYS[5], ARGV[1])
+redis.call('ZREM', KEYS[6], ARGV[1])
+redis.call('ZREM', KEYS[7], ARGV[1])
+redis.call('DEL', KEYS[2])
+if ARGV[5] == '1' then return end
+if kind ~= 'hash' then redis.call('DEL', KEYS[1]) end
+redis.call('HSET', KEYS[1], 'failedReason', ARGV[3], 'stacktrace', ARGV[4], 'finishedOn', ARGV[2])
+redis.call('ZADD', KEYS[8], ARGV[2], ARGV[1])
+redis.call('XADD', KEYS[9], '*', 'event', 'failed', 'jobId', ARGV[1], 'failedReason', ARGV[3], 'prev', 'active')`;
+
+/** Where a job can be that has not ended. */
+const places = ['wait', 'active', 'stalled', 'prioritized', 'delayed'];
 
 export class RedisClaims implements Claims {
   readonly #redis: Redis;
@@ -83,7 +143,9 @@ export class RedisClaims implements Claims {
   }
 
   async claim(maxPriority: number, tokens: readonly string[], lockMs: number): Promise<string[]> {
-    const keys = ['wait', 'prioritized', 'delayed', 'active', 'events', 'meta'].map((name) => this.#key(name));
+    const keys = ['wait', 'prioritized', 'delayed', 'active', 'events', 'meta', 'limiter'].map((name) =>
+      this.#key(name),
+    );
     const args = [this.#key(''), maxPriority, this.#normal, lockMs, Date.now(), ...tokens];
     return (await this.#redis.eval(claim, keys.length, ...keys, ...args)) as string[];
   }
@@ -114,6 +176,27 @@ export class RedisClaims implements Claims {
     }
     await this.#redis.zadd(this.#key('marker'), 0, '0'); // wakes a worker, which BullMQ does not do here
     return true;
+  }
+
+  async heldBy(token: string): Promise<string | undefined> {
+    const id = await this.#redis.eval(heldBy, 1, this.#key('active'), this.#key(''), token);
+    return (id ?? undefined) as string | undefined;
+  }
+
+  async bury(id: string, reason: string): Promise<void> {
+    const keys = [id, `${id}:lock`, ...places, 'failed', 'events'].map((name) => this.#key(name));
+    const isKey = isReserved(id) ? 1 : 0;
+    await this.#redis.eval(bury, keys.length, ...keys, id, Date.now(), reason, JSON.stringify([reason]), isKey);
+  }
+
+  async unsound(): Promise<string[]> {
+    const keys = ['stalled', 'stalled-check'].map((name) => this.#key(name));
+    return (await this.#redis.eval(unsound, keys.length, ...keys, this.#key(''))) as string[];
+  }
+
+  async timeFailed(id: string): Promise<number | undefined> {
+    const score = await this.#redis.zscore(this.#key('failed'), id);
+    return score === null ? undefined : Number(score);
   }
 
   async giveBackStalled(): Promise<string[]> {

@@ -5,8 +5,9 @@
 import { type CourierNews, courierKit, type WaitOptions } from '../../index.ts';
 import type { EventListener, QueueEvent } from './event-reader.ts';
 import { progressOf } from './job-format.ts';
+import { parseJson } from './json.ts';
 
-const { callSafely, courierClosed, onAbort, resultTimeout, Timer } = courierKit;
+const { callSafely, courierClosed, fieldOf, onAbort, resultTimeout, Timer } = courierKit;
 
 /** News that BullMQ has no event for. */
 export const newsEvent = 'taskwarden:news';
@@ -130,7 +131,7 @@ export class ResultWaits implements EventListener {
         this.#tell(followers, newsOfProgress(event['data']));
         break;
       case newsEvent:
-        this.#tell(followers, JSON.parse(event['news'] ?? 'null') as CourierNews);
+        this.#tell(followers, newsOf(parseJson(event['news'])));
         break;
     }
   }
@@ -217,6 +218,24 @@ export class ResultWaits implements EventListener {
 }
 
 function newsOfProgress(data: string | undefined): CourierNews | undefined {
-  const progress = progressOf(JSON.parse(data ?? 'null'));
+  const progress = progressOf(parseJson(data));
   return progress && { kind: 'progress', progress };
+}
+
+/** What a worker said; undefined if it was somebody else. */
+function newsOf(value: unknown): CourierNews | undefined {
+  switch (fieldOf(value, 'kind')) {
+    case 'started': {
+      const attempt = fieldOf(value, 'attempt');
+      return typeof attempt === 'number' ? { kind: 'started', attempt } : undefined;
+    }
+    case 'message':
+      return { kind: 'message', data: fieldOf(value, 'data') };
+    case 'progress': {
+      const progress = progressOf(fieldOf(value, 'progress'));
+      return progress && { kind: 'progress', progress };
+    }
+    default:
+      return undefined;
+  }
 }

@@ -24,6 +24,14 @@ export interface Claims {
   forgetStalls(id: string): Promise<void>;
   /** Gives a job back, before those that wait. False if it was not held with that token. */
   giveBack(id: string, token: string): Promise<boolean>;
+  /** The job that is held with that token, if it is. */
+  heldBy(token: string): Promise<string | undefined>;
+  /** Ends a job as one that has failed, wherever it is, and without reading it. */
+  bury(id: string, reason: string): Promise<void>;
+  /** Jobs whose lock has run out that are none: they are to be buried before others can be given back. */
+  unsound(): Promise<string[]>;
+  /** When a job has failed, in epoch milliseconds. */
+  timeFailed(id: string): Promise<number | undefined>;
   /** Gives back the jobs whose lock has run out, before those that wait. Gives their ids. */
   giveBackStalled(): Promise<string[]>;
 }
