@@ -106,7 +106,10 @@ export class WorkerSide implements WorkerTaskCourier {
 
   async returnTaskResult(queue: string, task: CourierTask, result: unknown): Promise<void> {
     this.#link.refuseIfClosed();
-    const value = jsonOf(result);
+    await this.#returnJson(queue, task, jsonOf(result));
+  }
+
+  async #returnJson(queue: string, task: CourierTask, value: unknown): Promise<void> {
     try {
       await this.#settle(queue, task, ({ backend }, job) =>
         backend.moveToCompleted(job, value, job.opts.removeOnComplete ?? false, task.lease, false),
@@ -125,7 +128,7 @@ export class WorkerSide implements WorkerTaskCourier {
   async bulkReturnTaskResults(queue: string, results: readonly (readonly [CourierTask, unknown])[]): Promise<void> {
     this.#link.refuseIfClosed();
     const values = results.map(([task, result]) => [task, jsonOf(result)] as const);
-    const settled = await Promise.allSettled(values.map(([task, value]) => this.returnTaskResult(queue, task, value)));
+    const settled = await Promise.allSettled(values.map(([task, value]) => this.#returnJson(queue, task, value)));
     const problems = settled.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []));
     const other = problems.find((problem) => !isLeaseLost(problem));
     if (other !== undefined) throw other;
