@@ -36,7 +36,8 @@ export class Channel {
   #sent = 0;
   #taken = 0;
   readonly #kept: Map<number, unknown> | undefined;
-  #senders: { readonly number: number; readonly resolve: (wasTaken: boolean) => void }[] = [];
+  /** Who waits until there is room after the value that they sent, by its number. */
+  readonly #senders = new Map<number, (wasTaken: boolean) => void>();
   /** Who waits until a value is taken, by its number. */
   #givers: Map<number, (wasTaken: boolean) => void> | undefined;
 
@@ -88,7 +89,7 @@ export class Channel {
     this.#isEnded = true;
     this.#isOpen = false;
     this.#kept?.clear();
-    for (const { resolve } of this.#senders.splice(0)) resolve(false);
+    this.#release(false);
     for (const resolve of this.#givers?.values() ?? []) resolve(false);
     this.#givers?.clear();
     this.halt();
@@ -97,7 +98,12 @@ export class Channel {
   /** Senders are not held up any more. */
   #free(): void {
     this.#isFree = true;
-    for (const { resolve } of this.#senders.splice(0)) resolve(true);
+    this.#release(true);
+  }
+
+  #release(wasTaken: boolean): void {
+    for (const resolve of this.#senders.values()) resolve(wasTaken);
+    this.#senders.clear();
   }
 
   /** Whether the next sender has to wait. */
@@ -132,7 +138,7 @@ export class Channel {
     }
     if (!this.isFull) return Promise.resolve(true);
     return new Promise((resolve) => {
-      this.#senders.push({ number: this.#sent, resolve });
+      this.#senders.set(this.#sent, resolve);
     });
   }
 
@@ -165,9 +171,9 @@ export class Channel {
       this.#kept?.delete(this.#taken);
       this.#givers?.get(this.#taken)?.(true);
       this.#givers?.delete(this.#taken);
-    }
-    while (this.#senders[0] !== undefined && this.#senders[0].number - this.#taken < windowSize) {
-      this.#senders.shift()?.resolve(true);
+      const next = this.#taken + windowSize - 1; // behind it there is room now
+      this.#senders.get(next)?.(true);
+      this.#senders.delete(next);
     }
   }
 
@@ -207,7 +213,8 @@ export class Channel {
     const value = this.#received[this.#first];
     this.#received[this.#first] = undefined;
     this.#first += 1;
-    if (this.#first === this.#received.length || this.#first >= 1_024) {
+    // Not for each: that would copy all that is left each time.
+    if (this.#first === this.#received.length || (this.#first >= 1_024 && this.#first > this.#unread)) {
       this.#received = this.#received.slice(this.#first);
       this.#first = 0;
     }

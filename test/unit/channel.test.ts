@@ -36,6 +36,20 @@ async function stateOf(promises: readonly Promise<boolean>[]): Promise<(boolean 
 }
 
 describe('a sender', () => {
+  it('that waits for none of very many is held up by none of them', async () => {
+    const { channel } = speaking();
+    const count = 100_000;
+    let free = 0;
+    const sent = numbersBelow(count).map((n) =>
+      channel.send(n).then((wasTaken) => {
+        free += Number(wasTaken);
+      }),
+    );
+    for (let taken = 0; taken < count; taken += 16) channel.hear({ kind: 'taken', count: 16 });
+    await Promise.all(sent);
+    expect(free).toBe(count);
+  });
+
   it('waits when the window is full, until enough was taken', async () => {
     const { channel } = speaking();
     const sent = numbersBelow(windowSize + 2).map((n) => channel.send(n));
