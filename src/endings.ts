@@ -1,7 +1,9 @@
 /** What ends a task before its function does, or instead of it, each with the error that says so. */
 import { TaskwardenError } from './errors.ts';
 import { type Exit, howItEnded } from './exit.ts';
+import { isError, messageOf } from './foreign-value.ts';
 import type { LaneOutcome } from './lanes/lane.ts';
+import { withoutStack } from './stack-traces.ts';
 import type { Ending, Task } from './task/task.ts';
 
 /** By its caller or its signal; the reason is the cause. */
@@ -26,7 +28,7 @@ export function expired(task: Task, timeoutMs: number): Ending {
 export function crashed(task: Task, exit: Exit): Ending {
   const { exitCode, signal, cause } = exit;
   const host = task.type === 'process' ? 'child' : 'thread';
-  const how = cause instanceof Error ? cause.message : howItEnded(exit);
+  const how = isError(cause) ? messageOf(cause) : howItEnded(exit);
   const error = new TaskwardenError('TASK_CRASHED', `the ${host} of task "${task.name}" died under it: ${how}`, {
     taskId: task.id,
     ...(exitCode !== undefined && { exitCode }),
@@ -37,11 +39,9 @@ export function crashed(task: Task, exit: Exit): Ending {
 }
 
 export function shutDown(task: Task): Ending {
-  const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = 0; // there may be a hundred thousand, and all come from the same place
   const message = `task "${task.name}" was canceled, because its supervisor stops`;
-  const error = new TaskwardenError('TASK_CANCELED', message, { taskId: task.id });
-  Error.stackTraceLimit = limit;
+  // There may be a hundred thousand, and all come from the same place.
+  const error = withoutStack(() => new TaskwardenError('TASK_CANCELED', message, { taskId: task.id }));
   return { reason: 'shutdown', error };
 }
 

@@ -3,6 +3,8 @@
  * (TypeError, RangeError). `code` is stable; messages may change.
  */
 
+import { fieldOf } from './foreign-value.ts';
+
 /** Every code with what it says; the README's table is tested against it. */
 export const errorCodes = {
   TASK_CANCELED: 'The task was canceled: by `cancel()`, by its `signal`, or by the stop of its supervisor.',
@@ -73,7 +75,7 @@ export class TaskwardenError extends Error {
     Object.defineProperty(TaskwardenError, Symbol.hasInstance, {
       value(this: unknown, value: unknown): boolean {
         if (this !== TaskwardenError) return Function.prototype[Symbol.hasInstance].call(this, value); // it is extended
-        return typeof value === 'object' && value !== null && errorSymbol in value;
+        return fieldOf(value, errorSymbol) === true;
       },
     });
   }

@@ -2,6 +2,7 @@
  * How options are checked and completed: a table of key and rule for each kind of options.
  * A bad value is a TypeError or RangeError that names the option, what was expected and what came; so is an unknown key.
  */
+import { fieldOf, isArray, textOf } from './foreign-value.ts';
 
 import { likelyName } from './likely-name.ts';
 
@@ -144,8 +145,7 @@ function number({ what, min, max, above, finite, whole, wholeOrInfinity }: Numbe
 /** A value as an error message shows it: short, and never throwing. */
 export function show(value: unknown): string {
   if (typeof value === 'string') return `'${value.length > 60 ? `${value.slice(0, 60)}…` : value}'`;
-  if (typeof value === 'function') return `function ${String(value.name) || '(anonymous)'}`;
-  if (Array.isArray(value)) return 'an array';
-  if (typeof value === 'object' && value !== null) return 'an object';
-  return String(value);
+  if (typeof value === 'function') return `function ${textOf(fieldOf(value, 'name')) || '(anonymous)'}`;
+  if (typeof value !== 'object' || value === null) return String(value);
+  return isArray(value) ? 'an array' : 'an object';
 }

@@ -2,9 +2,11 @@
 import { constants } from 'node:os';
 import { arrayOf, type Rule } from './options.ts';
 
+const catchable = new Set(Object.keys(constants.signals).filter((name) => name !== 'SIGKILL' && name !== 'SIGSTOP'));
+
 export const catchableSignals: Rule = arrayOf(
   "an array of signals that can be caught, such as 'SIGTERM'",
-  (signal) => typeof signal === 'string' && signal in constants.signals && signal !== 'SIGKILL' && signal !== 'SIGSTOP',
+  (signal) => typeof signal === 'string' && catchable.has(signal),
 );
 
 export class StopSignals {

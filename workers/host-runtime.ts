@@ -5,6 +5,7 @@
 import { getHeapStatistics } from 'node:v8';
 import { now } from '../src/clock.ts';
 import { TaskwardenError } from '../src/errors.ts';
+import { isThenable, messageOf, textOf } from '../src/foreign-value.ts';
 import { restoreBuffers } from '../src/lanes/buffers.ts';
 import { unpackArgs, unpackId } from '../src/lanes/columns.ts';
 import type { ControlBlock } from '../src/lanes/control-block.ts';
@@ -119,7 +120,7 @@ export class HostRuntime {
   unread(error: unknown): void {
     const failure = new Failure('unread', error);
     if (this.#coming !== undefined) this.#arrive(failure);
-    else if (this.#isBusy) process.emitWarning(`a message to a running task can't be read: ${error}`);
+    else if (this.#isBusy) process.emitWarning(`a message to a running task can't be read: ${textOf(error)}`);
     else this.#fail(failure);
   }
 
@@ -348,7 +349,7 @@ class ItemRun extends Run {
     try {
       this.#host.post({ kind: 'word', item: this.item, word: packWord(word) });
     } catch (cause) {
-      const message = `what was sent can't be copied: ${(cause as Error).message}; send plain data`;
+      const message = `what was sent can't be copied: ${messageOf(cause)}; send plain data`;
       throw new TaskwardenError('MESSAGE_NOT_CLONEABLE', message, { cause });
     }
     this.hasSpoken = true;
@@ -371,12 +372,8 @@ function isPrinting(stream: NodeJS.WriteStream): boolean {
 function uncloneable(cause: unknown): TaskwardenError {
   return new TaskwardenError(
     'RESULT_NOT_CLONEABLE',
-    `the result can't be copied back from the thread: ${(cause as Error).message}; ` +
+    `the result can't be copied back from the thread: ${messageOf(cause)}; ` +
       'return plain data, without functions, sockets or other live things',
     { cause },
   );
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function';
 }

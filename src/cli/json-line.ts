@@ -3,7 +3,8 @@
  * a Map its entries, a Set and a typed array their elements, an Error its name, message and code, a RegExp its source,
  * a circle the text "[Circular]".
  */
-import { inspect } from 'node:util';
+import { fieldOf, isError, messageOf, textOf } from '../foreign-value.ts';
+import { describe } from '../logger.ts';
 
 /** @throws an error if the value is too big or too deep. */
 export function jsonLine(value: object): string {
@@ -28,7 +29,7 @@ function replacer(): (this: unknown, key: string, value: unknown) => unknown {
 function replace(value: object): unknown {
   if (value instanceof Map || value instanceof Set) return [...value];
   if (value instanceof ArrayBuffer || value instanceof SharedArrayBuffer) return [...new Uint8Array(value)];
-  if (value instanceof Error) return errorFields(value);
+  if (isError(value)) return errorFields(value);
   if (value instanceof RegExp) return String(value);
   return value;
 }
@@ -46,10 +47,8 @@ export interface ErrorFields {
 
 /** What a function threw, which need not be an Error. */
 export function errorFields(thrown: unknown): ErrorFields {
-  if (!(thrown instanceof Error)) {
-    return { name: 'Error', message: typeof thrown === 'string' ? thrown : inspect(thrown) };
-  }
-  const { name, message, code } = thrown as Error & { code?: unknown };
+  if (!isError(thrown)) return { name: 'Error', message: describe(thrown) };
+  const code = fieldOf(thrown, 'code');
   const isCode = typeof code === 'string' || typeof code === 'number';
-  return { name, message, ...(isCode && { code }) };
+  return { name: textOf(fieldOf(thrown, 'name')), message: messageOf(thrown), ...(isCode && { code }) };
 }

@@ -3,7 +3,7 @@
  * Nothing in it keeps the process alive. In a thread or child it stands in for that of the program.
  */
 import { checkOptions, type Rule, rules } from '../options.ts';
-import { callSite } from '../task/definition.ts';
+import { callSite } from '../stack-traces.ts';
 import { isHost, isInert } from '../task/inert.ts';
 import { concealObject, exposeObject, type ObjectName } from '../task/program-object.ts';
 import { CheckedCourier } from './checked-courier.ts';

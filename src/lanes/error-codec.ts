@@ -1,14 +1,20 @@
 /**
  * What a task threw, as plain data that crosses to another thread or process, and back.
  * Kept: the built-in class, name, message, stack, cause, errors of an AggregateError, and all own fields that can be
- * cloned; a field that can't is replaced by a text. Not kept: own classes (their instances arrive as the built-in
- * class that they extend, under their own name).
+ * cloned, with the errors in their arrays and plain objects; a field that can't, or is nested deeper than `mostLevels`,
+ * is replaced by a text. Not kept: own classes (their instances arrive as the built-in class that they extend, under
+ * their own name).
  */
+import { types } from 'node:util';
 import { isCloneable } from '../cloneable.ts';
 import { type ErrorCode, TaskwardenError } from '../errors.ts';
+import { fieldOf, isArray, isError, textOf } from '../foreign-value.ts';
 import { show } from '../options.ts';
+import { withoutStack } from '../stack-traces.ts';
 
-type Reference = { readonly value: unknown } | { readonly error: number };
+/** A value, and the errors that belong at places in it; or an error. */
+type Reference = { readonly value: unknown; readonly holds?: readonly Held[] } | { readonly error: number };
+type Held = readonly [path: readonly string[], error: number];
 
 interface WireError {
   readonly type: string;
@@ -26,8 +32,7 @@ export interface WireThrown {
   readonly errors: readonly WireError[];
 }
 
-const classes = {
-  AggregateError,
+const classes: Readonly<Record<string, ErrorConstructor>> = {
   EvalError,
   RangeError,
   ReferenceError,
@@ -35,124 +40,231 @@ const classes = {
   TypeError,
   URIError,
   Error,
-} satisfies Record<string, ErrorConstructor | AggregateErrorConstructor>;
-type ClassName = keyof typeof classes;
+};
 
-/** A chain of causes is followed so far. */
+/** Errors refer to so many others, directly or not. */
 const mostErrors = 1_000;
+/** What is nested so deep can be read on the other side, however small the stack is there. */
+const mostLevels = 200;
 
-const ownParts = new Set(['name', 'message', 'stack', 'cause', 'errors']);
+const ownParts = new Set(['name', 'message', 'stack', 'cause']);
 
 type CanCross = (value: unknown) => boolean;
 
 /** Never throws. `canCross` says what arrives on the other side. */
 export function encodeThrown(thrown: unknown, canCross: CanCross = isCloneable): WireThrown {
   try {
-    return encode(thrown, canCross);
+    return new Encoder(canCross).encode(thrown);
   } catch (problem) {
-    return encode(new Error(`what was thrown can't be read: ${text(problem)}`), canCross);
+    return new Encoder(canCross).encode(unreadable(problem));
   }
 }
 
-function encode(thrown: unknown, canCross: CanCross): WireThrown {
-  const indexes = new Map<unknown, number>();
-  const errors: WireError[] = [];
+class Encoder {
+  readonly #canCross: CanCross;
+  /** In the order of their indexes. */
+  readonly #found = new Map<unknown, number>();
 
-  function reference(value: unknown): Reference {
-    if (!isError(value)) return { value: copyable(value, canCross) };
-    let index = indexes.get(value);
-    if (index === undefined && errors.length === mostErrors) return { value: '[more errors]' };
-    if (index === undefined) {
-      index = errors.length;
-      indexes.set(value, index);
-      errors.push(undefined as never); // takes the place before the causes take theirs
-      errors[index] = encodeError(value);
-    }
-    return { error: index };
+  constructor(canCross: CanCross) {
+    this.#canCross = canCross;
   }
 
-  function encodeError(error: Error): WireError {
+  encode(value: unknown): WireThrown {
+    const thrown = this.#reference(value);
+    const errors: WireError[] = [];
+    for (const error of this.#found.keys()) errors.push(this.#encodeError(error as Error)); // which may find others
+    return { thrown, errors };
+  }
+
+  #reference(value: unknown): Reference {
+    if (isError(value)) {
+      const error = this.#indexOf(value);
+      return error === undefined ? { value: moreErrors } : { error };
+    }
+    const contents = contentsOf(value);
+    if (contents.levels > mostLevels) return { value: instead(value, 'is nested too deep') };
+    if (!contents.hasErrors) return { value: this.#copyable(value) };
+    const holds: Held[] = [];
+    return { value: this.#withoutErrors(value as object, holds), holds };
+  }
+
+  /** Undefined: there are too many. */
+  #indexOf(error: Error): number | undefined {
+    let index = this.#found.get(error);
+    if (index === undefined && this.#found.size < mostErrors) {
+      index = this.#found.size;
+      this.#found.set(error, index);
+    }
+    return index;
+  }
+
+  #encodeError(error: Error): WireError {
+    const type = typeOf(error);
+    const nested = read(error, 'errors');
+    const isAggregate = type === 'AggregateError' && isArray(nested);
     const fields: [string, Reference][] = [];
     for (const key of Object.getOwnPropertyNames(error)) {
-      if (!ownParts.has(key)) fields.push([key, reference(read(error, key))]);
+      if (ownParts.has(key) || (key === 'errors' && isAggregate)) continue;
+      fields.push([key, this.#reference(read(error, key))]);
     }
-    const nested = read(error, 'errors');
     return {
-      type: typeOf(error),
-      name: text(read(error, 'name')),
-      message: text(read(error, 'message')),
+      type,
+      name: textOf(read(error, 'name')),
+      message: textOf(read(error, 'message')),
       stack: stringOrNothing(read(error, 'stack')),
       fields,
-      ...('cause' in error && { cause: reference(read(error, 'cause')) }),
-      ...(Array.isArray(nested) && { errors: nested.map(reference) }),
+      ...('cause' in error && { cause: this.#reference(read(error, 'cause')) }),
+      ...(isAggregate && { errors: nested.map((each) => this.#reference(each)) }),
     };
   }
 
-  return { thrown: reference(thrown), errors };
-}
-
-/** @throws TypeError for what `encodeThrown` did not give. */
-export function decodeThrown({ thrown, errors }: WireThrown): unknown {
-  const decoded = errors.map(bare);
-  const resolve = (reference: Reference): unknown => {
-    if ('value' in reference) return reference.value;
-    if (!Object.hasOwn(decoded, reference.error)) throw new TypeError('what was thrown was not encoded here');
-    return decoded[reference.error];
-  };
-  errors.forEach((wire, index) => {
-    const error = decoded[index] as Error;
-    for (const [key, reference] of wire.fields) {
-      if (!Object.hasOwn(error, key)) define(error, key, resolve(reference), true);
+  /** The value, or as much of it as can be cloned: of a plain object, the fields that can. */
+  #copyable(value: unknown): unknown {
+    if (this.#canCross(value)) return value;
+    if (!isPlain(value)) return instead(value);
+    try {
+      return Object.fromEntries(Object.entries(value).map(([key, field]) => [key, this.#orText(field)]));
+    } catch {
+      return instead(value); // a getter, or a proxy, throws
     }
-    if (wire.cause !== undefined) define(error, 'cause', resolve(wire.cause));
-    if (wire.errors !== undefined) define(error, 'errors', wire.errors.map(resolve));
-  });
-  return resolve(thrown);
-}
+  }
 
-/** The value, or as much of it as can be cloned: of a plain object, the fields that can. */
-function copyable(value: unknown, canCross: CanCross): unknown {
-  if (canCross(value)) return value;
-  try {
-    const isPlain = typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
-    if (!isPlain) return instead(value);
-    const fields = Object.entries(value).map(([key, field]) => [key, canCross(field) ? field : instead(field)]);
-    return Object.fromEntries(fields);
-  } catch {
-    return instead(value); // a getter, or a proxy, throws
+  #orText(value: unknown): unknown {
+    return this.#canCross(value) ? value : instead(value);
+  }
+
+  /** A copy of an array or plain object, without the errors in it: notes where each belongs. */
+  #withoutErrors(
+    value: object,
+    holds: Held[],
+    path: readonly string[] = [],
+    copies = new Map<unknown, object>(),
+  ): object {
+    const copy: object = isArray(value) ? new Array(value.length) : {};
+    copies.set(value, copy);
+    for (const [key, field] of Object.entries(value)) {
+      const at = [...path, key];
+      const index = isError(field) ? this.#indexOf(field) : undefined;
+      if (index !== undefined) holds.push([at, index]);
+      const known = copies.get(field);
+      if (known !== undefined) put(copy, key, known);
+      else if (isError(field)) put(copy, key, index === undefined ? moreErrors : null);
+      else if (contentsOf(field).hasErrors) put(copy, key, this.#withoutErrors(field as object, holds, at, copies));
+      else put(copy, key, this.#orText(field));
+    }
+    return copy;
   }
 }
 
-function instead(value: unknown): string {
-  return `[${show(value)}: can't be cloned]`;
+const moreErrors = '[more errors]';
+
+interface Contents {
+  /** In arrays and plain objects, which are copied for that. */
+  readonly hasErrors: boolean;
+  /** How deep objects are nested in it; no more than one above `mostLevels`. */
+  readonly levels: number;
 }
 
-function isError(value: unknown): value is Error {
-  try {
-    return value instanceof Error;
-  } catch {
-    return false; // a proxy that does not let itself be asked
+const noContents: Contents = { hasErrors: false, levels: 0 };
+
+/** Level by level, and not by recursion: it may be too deep for that. */
+function contentsOf(value: unknown): Contents {
+  if (typeof value !== 'object' || value === null) return noContents;
+  const seen = new Set<unknown>();
+  let levels = 0;
+  let hasErrors = false;
+  for (let level = [value]; level.length > 0 && levels <= mostLevels; levels += 1) {
+    const next: object[] = [];
+    for (const each of level) {
+      if (seen.has(each)) continue;
+      seen.add(each);
+      for (const part of partsOf(each)) {
+        if (typeof part !== 'object' || part === null) continue;
+        if (!isError(part)) next.push(part);
+        else if (isArray(each) || isPlain(each)) hasErrors = true;
+      }
+    }
+    level = next;
   }
+  return { hasErrors, levels };
+}
+
+function partsOf(value: object): readonly unknown[] {
+  if (types.isMap(value)) return [...value.keys(), ...value.values()];
+  if (types.isSet(value)) return [...value];
+  try {
+    return isArray(value) ? value : ArrayBuffer.isView(value) ? [] : Object.values(value);
+  } catch {
+    return []; // a getter, or a proxy, throws; then it does not cross either
+  }
+}
+
+function isPlain(value: unknown): value is object {
+  try {
+    return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+  } catch {
+    return false;
+  }
+}
+
+function instead(value: unknown, why = "can't be cloned"): string {
+  return `[${show(value)}: ${why}]`;
+}
+
+function unreadable(problem: unknown): Error {
+  return new Error(`what was thrown can't be read: ${textOf(problem)}`);
 }
 
 function typeOf(error: Error): string {
   if (read(error, 'name') === 'TaskwardenError' && typeof read(error, 'code') === 'string') return 'TaskwardenError';
   if (error instanceof DOMException) return 'DOMException';
-  return Object.entries(classes).find(([, type]) => error instanceof type)?.[0] ?? 'Error';
+  if (error instanceof AggregateError) return 'AggregateError';
+  return (
+    Object.keys(classes).find((name) => error instanceof (classes[name] as ErrorConstructor)) ?? otherTypeOf(error)
+  );
+}
+
+/** Of another vm context: its built-in classes are others, and have the same names. */
+function otherTypeOf(error: Error): string {
+  for (let proto: unknown = error; proto !== null; proto = Object.getPrototypeOf(proto)) {
+    const name = textOf(fieldOf(fieldOf(proto, 'constructor'), 'name'));
+    if (name === 'AggregateError' || Object.hasOwn(classes, name)) return name;
+  }
+  return 'Error';
+}
+
+/** @throws TypeError for what `encodeThrown` did not give. */
+export function decodeThrown({ thrown, errors }: WireThrown): unknown {
+  const decoded = withoutStack(() => errors.map(bare)); // each comes with its stack
+  const errorAt = (index: number): Error => {
+    const error = typeof index === 'number' ? decoded[index] : undefined;
+    if (error === undefined) throw new TypeError('what was thrown was not encoded here');
+    return error;
+  };
+  const resolve = (reference: Reference): unknown => {
+    if ('error' in reference) return errorAt(reference.error);
+    for (const [path, error] of reference.holds ?? []) putAt(reference.value, path, errorAt(error));
+    return reference.value;
+  };
+  for (const [index, wire] of errors.entries()) {
+    const error = errorAt(index);
+    for (const [key, reference] of wire.fields) put(error, key, resolve(reference));
+    if (wire.cause !== undefined) put(error, 'cause', resolve(wire.cause), false);
+    if (wire.errors !== undefined) put(error, 'errors', wire.errors.map(resolve), false);
+  }
+  return resolve(thrown);
 }
 
 /** The error without what it refers to. */
 function bare({ type, name, message, stack, fields }: WireError): Error {
-  const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = 0; // its stack comes with it
+  const error = construct(type, name, message, fields);
+  if (error.name !== name) put(error, 'name', name, false);
   try {
-    const error = construct(type, name, message, fields);
-    if (error.name !== name) define(error, 'name', name);
-    define(error, 'stack', stack);
-    return error;
-  } finally {
-    Error.stackTraceLimit = limit;
+    put(error, 'stack', stack, false);
+  } catch {
+    // a formatter of the program's is asked for the one that it has, and fails
   }
+  return error;
 }
 
 function construct(type: string, name: string, message: string, fields: WireError['fields']): Error {
@@ -162,11 +274,19 @@ function construct(type: string, name: string, message: string, fields: WireErro
     return new TaskwardenError((code !== undefined && 'value' in code ? code.value : '') as ErrorCode, message);
   }
   if (type === 'AggregateError') return new AggregateError([], message);
-  return new (Object.hasOwn(classes, type) ? classes[type as Exclude<ClassName, 'AggregateError'>] : Error)(message);
+  const known = Object.hasOwn(classes, type) ? classes[type] : undefined;
+  return new (known ?? Error)(message);
 }
 
-function define(error: Error, key: string, value: unknown, enumerable = false): void {
-  Object.defineProperty(error, key, { value, enumerable, configurable: true, writable: true });
+/** Nothing but what is there, and its own, is changed. */
+function putAt(value: unknown, path: readonly string[], error: Error): void {
+  let holder = value;
+  for (const key of path.slice(0, -1)) holder = Object.hasOwn(holder as object, key) ? fieldOf(holder, key) : undefined;
+  put(holder as object, path.at(-1) as string, error);
+}
+
+function put(holder: object, key: string, value: unknown, enumerable = true): void {
+  Object.defineProperty(holder, key, { value, enumerable, configurable: true, writable: true });
 }
 
 /** A property, even if its getter throws. */
@@ -174,15 +294,7 @@ function read(error: Error, key: string): unknown {
   try {
     return error[key as keyof Error];
   } catch (problem) {
-    return `[unreadable: ${text(problem)}]`;
-  }
-}
-
-function text(value: unknown): string {
-  try {
-    return String(value);
-  } catch {
-    return '[no text]';
+    return `[unreadable: ${textOf(problem)}]`;
   }
 }
 

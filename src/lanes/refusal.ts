@@ -1,6 +1,7 @@
 /** What of a task can't cross to its thread or child, or back, and what of it is handed over instead of copied. */
 import { isCloneable } from '../cloneable.ts';
 import { TaskwardenError } from '../errors.ts';
+import { messageOf } from '../foreign-value.ts';
 import type { TaskType } from '../task/task-options.ts';
 import type { Transferable } from '../task/transferred.ts';
 import { isSerializable } from './frames.ts';
@@ -20,7 +21,7 @@ export function isTransferring({ options }: LaneTask): boolean {
 /** What of the arguments is handed over. Throws if something was handed over before. */
 export function transfersOf(task: LaneTask): readonly Transferable[] {
   if (!isTransferring(task)) return [];
-  const transfers = task.options.transfer?.(task.args as never) ?? [];
+  const transfers = task.runInScope(() => task.options.transfer?.(task.args as never)) ?? [];
   if (transfers.some(isDetached)) throw new TypeError('a buffer to transfer was handed over before');
   return transfers;
 }
@@ -47,7 +48,7 @@ export function unsendable(task: LaneTask, cause: unknown): TaskwardenError {
         : task.carried !== undefined && !canCross(task.carried.value)
           ? 'what its context carrier has captured'
           : 'its arguments';
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const reason = messageOf(cause);
   return new TaskwardenError(
     'ARGUMENT_NOT_CLONEABLE',
     `task "${task.name}" can't be sent to a ${hostOf(task.options.type)}: ${which} can't be copied (${reason}); pass plain data, without ` +
@@ -72,7 +73,7 @@ export function unreadable(cause: unknown): TaskwardenError {
 
 /** Why a message could not be sent to a task. */
 export function unsayable(task: LaneTask, cause: unknown): TaskwardenError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const reason = messageOf(cause);
   return new TaskwardenError(
     'MESSAGE_NOT_CLONEABLE',
     `the message can't be sent to task "${task.name}": it can't be copied (${reason}); send plain data`,

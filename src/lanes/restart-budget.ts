@@ -5,6 +5,7 @@
  */
 
 import { TaskwardenError } from '../errors.ts';
+import { messageOf } from '../foreign-value.ts';
 import { elapsed } from '../globals.ts';
 import type { HostKind } from './lane.ts';
 
@@ -45,7 +46,7 @@ export class RestartBudget {
     const [hosts, pool] = kind === 'thread' ? ['threads', 'threads'] : ['children', 'processes'];
     return new TaskwardenError(
       'LANE_BROKEN',
-      `${hosts} die as they start, and are not started for ever: ${cause instanceof Error ? cause.message : cause}; ` +
+      `${hosts} die as they start, and are not started for ever: ${messageOf(cause)}; ` +
         `see to the cause, then configure() the ${pool}, or try again in a few seconds`,
       { cause },
     );

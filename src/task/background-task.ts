@@ -4,10 +4,10 @@ import { isAbsolute, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { TaskwardenError } from '../errors.ts';
 import { checkOptions, rules, show } from '../options.ts';
+import { callSite } from '../stack-traces.ts';
 import type { TaskSpec } from './call.ts';
 import { currentRun } from './context.ts';
 import {
-  callSite,
   type Definition,
   defineBySource,
   defineExport,
@@ -117,11 +117,11 @@ export function tasksFrom<M>(module: string | URL, options: TaskOptions<never> =
   const resolved = resolveTaskOptions(options as TaskOptions, 'tasksFrom()');
   if (resolved.name !== undefined) throw new TypeError('tasksFrom() takes no option "name": it has many tasks');
   const tasks = new Map<string, BackgroundTask<TaskFunction>>();
-  return new Proxy(Object.freeze({}), {
+  const shown = Object.freeze({ [Symbol.toPrimitive]: () => `tasks of ${moduleUrl}` });
+  return new Proxy(shown, {
     get: (target, key) => {
       // It is no promise, and can be shown: these never name a task.
-      if (typeof key !== 'string' || key === 'then' || key === 'toJSON' || key in target)
-        return Reflect.get(target, key);
+      if (typeof key !== 'string' || key === 'then' || key === 'toJSON') return Reflect.get(target, key);
       let task = tasks.get(key);
       if (task === undefined) {
         task = wrap(defineExport(moduleUrl, key), resolved);

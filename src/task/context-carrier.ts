@@ -3,7 +3,8 @@
  * says how it is taken up, and how it is put on again in a thread or child.
  */
 import { checkOptions, rules } from '../options.ts';
-import { callSite, type Definition, defineInModule, toModuleUrl, type WireDefinition } from './definition.ts';
+import { callSite } from '../stack-traces.ts';
+import { type Definition, defineInModule, toModuleUrl, type WireDefinition } from './definition.ts';
 
 export interface ContextHooks<V> {
   /** Called where a background task is called. undefined: nothing goes along. What it gives has to be cloneable. */

@@ -242,12 +242,3 @@ function nextIndex(): number {
   registry.definitions += 1;
   return registry.definitions;
 }
-
-/** Where `callee` was called, or made an instance, as `at file:line:column`. */
-export function callSite(
-  callee: ((...args: never[]) => unknown) | (abstract new (...args: never[]) => unknown),
-): string {
-  const site: { stack?: string } = {};
-  Error.captureStackTrace(site, callee);
-  return site.stack?.split('\n')[1]?.trim() ?? 'at an unknown place';
-}

@@ -4,6 +4,7 @@
  * noted which module begins to wait for one, because that module then comes no further.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { isReferenceError, messageOf, sayInstead } from '../foreign-value.ts';
 import { isInTask } from './context.ts';
 
 /** What happens while a module is imported, with all that it imports. */
@@ -83,11 +84,11 @@ export function whenInertWait(callback: () => void, moduleUrl?: string): void {
 
 /** What a task threw; with a hint, if it missed what its module would define after a wait that never ends here. */
 export function explainInertWait(error: unknown): unknown {
-  const isEarly = error instanceof ReferenceError && /before initialization$/.test(error.message);
-  if (isEarly && side.any.waits) {
-    error.message +=
-      ': in a thread, the module of this task stops at the first task, or call of the supervisor, that it awaits; ' +
+  if (side.any.waits && isReferenceError(error) && /before initialization$/.test(messageOf(error))) {
+    const hint =
+      'in a thread, the module of this task stops at the first task, or call of the supervisor, that it awaits; ' +
       'define what tasks need above that line';
+    sayInstead(error, `${messageOf(error)}: ${hint}`);
   }
   return error;
 }

@@ -1,8 +1,10 @@
 /** What a module does once in each thread or child before its tasks run there, and what it cleans up at the end. */
 import { TaskwardenError } from '../errors.ts';
+import { messageOf } from '../foreign-value.ts';
 import { clearTimeout, setTimeout } from '../globals.ts';
 import { rules } from '../options.ts';
-import { callSite, toModuleUrl } from './definition.ts';
+import { callSite } from '../stack-traces.ts';
+import { toModuleUrl } from './definition.ts';
 
 /** Called when the thread or child ends; awaited, but not for ever. */
 export type LaneTeardown = () => unknown;
@@ -55,7 +57,7 @@ export async function setUpLane(moduleUrl: string | undefined): Promise<void> {
       await registered.done;
     } catch (cause) {
       registered.done = undefined;
-      const reason = cause instanceof Error ? cause.message : String(cause);
+      const reason = messageOf(cause);
       const message = `what ${moduleUrl} gives laneSetup() to do before its tasks has failed: ${reason}`;
       throw new TaskwardenError('LANE_SETUP_FAILED', message, { cause });
     }

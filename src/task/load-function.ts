@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { TaskwardenError } from '../errors.ts';
-import { messageOf } from '../foreign-value.ts';
+import { isReferenceError, isThenable, memberOf, messageOf, sayInstead } from '../foreign-value.ts';
 import { clearTimeout, setTimeout } from '../globals.ts';
 import {
   type Definition,
@@ -51,12 +51,20 @@ function fromSource(name: string, source: string): LoadedFunction {
   const hinted: TaskFunction = (...args) => {
     try {
       const value = fn(...args);
-      return value instanceof Promise ? value.catch((error) => explain(error, name)) : value;
+      return isThenable(value) ? explained(value, name) : value;
     } catch (error) {
       return explain(error, name);
     }
   };
   return { fn: hinted, receiver: undefined };
+}
+
+async function explained(value: PromiseLike<unknown>, name: string): Promise<unknown> {
+  try {
+    return await value;
+  } catch (error) {
+    return explain(error, name);
+  }
 }
 
 /** Vite gives imports names of its own. */
@@ -74,12 +82,15 @@ function evaluate(source: string, name: string): TaskFunction {
 
 /** Rethrows. What the function's source can't see is a common mistake, and the error says the ways out. */
 function explain(error: unknown, name: string): never {
-  const variable = error instanceof ReferenceError ? /^(.+) is not defined$/.exec(error.message)?.[1] : undefined;
+  if (!isReferenceError(error)) throw error;
+  const variable = /^(.+) is not defined$/.exec(messageOf(error))?.[1];
   if (variable !== undefined) {
-    (error as Error).message =
+    sayInstead(
+      error,
       `${variable} is not defined: task "${name}" was sent to its thread by its source, which can't see ${nameOf(variable)} ` +
-      'around it. Either give its module, backgroundTask(import.meta.url, ...), so that the thread imports it; or run ' +
-      `it on the event loop, { type: 'loop' }, where closures work`;
+        'around it. Either give its module, backgroundTask(import.meta.url, ...), so that the thread imports it; or run ' +
+        `it on the event loop, { type: 'loop' }, where closures work`,
+    );
   }
   throw error;
 }
@@ -149,7 +160,7 @@ function fromModule(moduleUrl: string, { name, exportName }: WireDefinition): Pr
 function exported(module: Record<string, unknown>, name: string): LoadedFunction | undefined {
   const commonjs = module['default'] as Record<string, unknown> | null | undefined;
   for (const exports of [module, commonjs]) {
-    const value = exports?.[name];
+    const value = memberOf(exports, name);
     if (typeof value !== 'function') continue;
     const definition = (value as { spec?: { definition?: Definition } }).spec?.definition;
     if (definition?.fn !== undefined) return loaded(definition);

@@ -24,7 +24,7 @@ export function untilAborted<T>(promise: PromiseLike<T>, signal: AbortSignal): P
   return new Promise((resolve, reject) => {
     const unlisten = onAbort(signal, () => resolve(undefined));
     if (signal.aborted) resolve(undefined);
-    promise.then(resolve, reject).then(unlisten);
+    void Promise.resolve(promise).then(resolve, reject).then(unlisten);
   });
 }
 

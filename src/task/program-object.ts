@@ -4,6 +4,7 @@
  * A caller that waits lends its slot; a wait whose outcome is for nobody else ends with the caller at the latest.
  */
 import { TaskwardenError } from '../errors.ts';
+import { messageOf } from '../foreign-value.ts';
 import { currentRun, type RunningTask } from './context.ts';
 import { type Definition, defineInModule, type TaskFunction, wireDefinition } from './definition.ts';
 import { inertPromise } from './inert.ts';
@@ -191,7 +192,7 @@ function submit(
       args: [keyOf(name), method, ...args],
     });
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new TaskwardenError('ARGUMENT_NOT_CLONEABLE', `what is given to ${label}() can't be copied: ${why}`, {
       cause,
     });

@@ -1,5 +1,6 @@
 /** Handing buffers over instead of copying them. */
 import type { TransferListItem } from 'node:worker_threads';
+import { fieldOf, isArray } from '../foreign-value.ts';
 
 /** What can be handed over to a thread, or back: after that, the side that gave it can't use it any more. */
 export type Transferable = TransferListItem;
@@ -32,5 +33,5 @@ export function takeTransfers(value: unknown): readonly Transferable[] {
 }
 
 function isTransferred(value: unknown): value is Transferred {
-  return typeof value === 'object' && value !== null && transfersSymbol in value;
+  return isArray(fieldOf(value, transfersSymbol));
 }

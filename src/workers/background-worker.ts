@@ -7,6 +7,7 @@
 import { Timer } from '../clock.ts';
 import { type Deferred, defer } from '../deferred.ts';
 import { TaskwardenError } from '../errors.ts';
+import { isThenable } from '../foreign-value.ts';
 import { nextTurn, timeOfDay } from '../globals.ts';
 import { checkOptions, either, type Rule, rules } from '../options.ts';
 import { pause } from '../pause.ts';
@@ -359,7 +360,7 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
     };
     try {
       const before = this.beforeStart();
-      if (!(before instanceof Promise)) return true;
+      if (!isThenable(before)) return true;
       return untilAborted(before, this.#haste.signal).then(() => this.#state === 'starting', problem);
     } catch (error) {
       return problem(error);
@@ -393,8 +394,4 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
       this.#post?.log('onError failed', problem);
     }
   }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function';
 }

@@ -1,9 +1,9 @@
 /** What a background worker runs, from what its constructor was given: a function, or the method `run()` of a class. */
 import { show } from '../options.ts';
+import { callSite } from '../stack-traces.ts';
 import { defaultSubmitter, specOf } from '../task/background-task.ts';
 import type { TaskSpec } from '../task/call.ts';
 import {
-  callSite,
   type Definition,
   defineBySource,
   defineInModule,

@@ -1,6 +1,7 @@
 /** `backgroundWorker()`: a worker of a function, of the kind that its options ask for. */
 import { show } from '../options.ts';
-import { callSite, type TaskFunction } from '../task/definition.ts';
+import { callSite } from '../stack-traces.ts';
+import type { TaskFunction } from '../task/definition.ts';
 import { BackgroundWorker } from './background-worker.ts';
 import { BackgroundEventWorker } from './event-worker.ts';
 import { BackgroundIntervalWorker } from './interval-worker.ts';

@@ -38,6 +38,13 @@ describe('the function', () => {
     expect(end.code).toBe(0);
   });
 
+  it.each(['toString', 'constructor', '__proto__', 'then'])('is none that all objects have: %s', async (name) => {
+    const end = await taskwarden(['map', `./legacy.cjs#${name}`, 'x']);
+    expect(end.results).toEqual([]);
+    expect(end.stderr).toContain(name);
+    expect(end.code).toBe(2);
+  });
+
   it('runs in children with --type process, as many at a time as it is told', async () => {
     const flags = ['--type', 'process', '--concurrency', '1'];
     const end = await taskwarden(['map', './processes.mjs#whereIs', ...flags, 'a', 'b', 'c']);

@@ -226,6 +226,27 @@ describe('tasksFrom', () => {
     expect(() => tasksFrom('a-package-that-is-not-there')).toThrow(Error);
   });
 
+  const members = ['toString', 'valueOf', 'hasOwnProperty', 'constructor', '__proto__'];
+
+  it('gives functions with names that all objects know', async () => {
+    const named = new URL('../fixtures/tasks/named-like-members.js', import.meta.url);
+    const tasks = tasksFrom<Record<string, (value: number) => unknown>>(named, { supervisor });
+    for (const name of members) expect(await tasks[name]?.(7)).toBe(`${name} 7`);
+  });
+
+  it.each(['legacy.js', 'legacy.cjs'])('takes nothing that all objects have for a function of %s', async (file) => {
+    const tasks = tasksFrom<Record<string, () => unknown>>(new URL(`../fixtures/tasks/${file}`, import.meta.url), {
+      supervisor,
+    });
+    for (const name of members) {
+      expect(await failure(tasks[name]?.() as PromiseLike<unknown>)).toMatchObject({ code: 'TASK_NOT_DEFINED' });
+    }
+  });
+
+  it('can be shown', () => {
+    expect(`${tasksFrom<Legacy>(url, { supervisor })}`).toBe(`tasks of ${url.href}`);
+  });
+
   it('can be awaited by mistake', async () => {
     const legacy = await Promise.resolve(tasksFrom<Legacy>(url, { supervisor }));
     expect(await legacy.join('x', 'y')).toBe('x-y');

@@ -423,6 +423,26 @@ describe('transfer', () => {
     expect(await next).toBe(2);
   });
 
+  it('fails a task whose transfer option throws, or whose argument does, what has no text', async () => {
+    await using supervisor = superviseOne();
+    const refuse = () => {
+      throw Object.create(null);
+    };
+    const message = Object.defineProperty(new Error('m'), 'message', { get: refuse });
+    const failures = [
+      countsBytes.with({ supervisor, transfer: refuse })(new ArrayBuffer(8)),
+      echo.with({ supervisor })(Object.defineProperty({}, 'total', { enumerable: true, get: refuse })),
+      echo.with({ supervisor })({
+        get total() {
+          throw message;
+        },
+      }),
+    ];
+    const next = add.with({ supervisor })(1, 1);
+    for (const handle of failures) expect(await failure(handle)).toMatchObject({ code: 'ARGUMENT_NOT_CLONEABLE' });
+    expect(await next).toBe(2);
+  });
+
   it('shares memory that is meant to be shared', async () => {
     await using supervisor = superviseOne();
     const words = new Int32Array(new SharedArrayBuffer(4));

@@ -3,7 +3,6 @@ import { pathToFileURL } from 'node:url';
 import { describe, expect, it, vi } from 'vitest';
 import { TaskwardenError } from '../../src/errors.ts';
 import {
-  callSite,
   defineBySource,
   defineExport,
   defineInModule,
@@ -112,16 +111,6 @@ describe('the registry', () => {
     const define = (place: string) => defineInModule('file:///registry/places.js', 'places', noop, place);
     define('at a.js:1:1');
     expect(() => define('at b.js:2:2')).toThrow('one registered at a.js:1:1, another at b.js:2:2; ');
-  });
-
-  it('tells where a function was called', () => {
-    function callee(): string {
-      return callSite(callee);
-    }
-    function caller(): string {
-      return callee();
-    }
-    expect(caller()).toMatch(/^at caller \(.*definition\.test\.ts:\d+:\d+\)$/);
   });
 
   it('calls back as soon as a function is registered', () => {

@@ -1,6 +1,7 @@
 /** What is thrown in a thread arrives as it was: a table of all kinds, through encode, clone and decode. */
 import { AssertionError, deepStrictEqual } from 'node:assert';
 import { readFileSync } from 'node:fs';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { isCloneable } from '../../src/cloneable.ts';
 import { TaskwardenError } from '../../src/errors.ts';
@@ -318,6 +319,132 @@ describe('own fields', () => {
     const arrived = crossError(error);
     expect(Object.getPrototypeOf(arrived)).toBe(Error.prototype);
     expect(Object.getOwnPropertyDescriptor(arrived, '__proto__')?.value).toEqual({ evil: true });
+  });
+});
+
+describe('errors in fields', () => {
+  class ValidationError extends Error {
+    override name = 'ValidationError';
+    errors: Record<string, unknown> = {};
+  }
+
+  it.each([[{ email: ['is taken'] }], ['text'], [undefined], [new Map([['email', 'is taken']])], [[1, 'two']]])(
+    'errors that is no list of an AggregateError is a field: %o',
+    (errors) => {
+      const arrived = crossError(Object.assign(new Error('m'), { errors }));
+      expect(arrived.errors).toEqual(errors);
+      expect(Object.keys(arrived)).toEqual(['errors']);
+    },
+  );
+
+  it('arrive with their classes and fields in plain objects and arrays, each once', () => {
+    const taken = Object.assign(new TypeError('taken'), { path: 'email' });
+    const error = new ValidationError('invalid');
+    error.errors = { email: taken, list: [{ at: 0, why: [taken] }], run() {} };
+    const arrived = crossError(error);
+    const { email } = arrived.errors as { email: TypeError };
+    expect([Object.getPrototypeOf(email), email.message, email.stack]).toEqual([
+      TypeError.prototype,
+      'taken',
+      taken.stack,
+    ]);
+    expect(email).toHaveProperty('path', 'email');
+    expect(arrived.errors).toEqual({
+      email,
+      list: [{ at: 0, why: [email] }],
+      run: "[function run: can't be cloned]",
+    });
+    expect((arrived.errors as unknown as { list: { why: unknown[] }[] }).list[0]?.why[0]).toBe(email);
+    expect(error.errors['email']).toBe(taken);
+  });
+
+  it('arrive in what is thrown, and in a circle', () => {
+    const failure: Record<string, unknown> = { error: new RangeError('far') };
+    failure['self'] = failure;
+    failure['again'] = [failure];
+    const arrived = cross(failure) as { error: Error; self: unknown; again: unknown[] };
+    expect(arrived.error).toBeInstanceOf(RangeError);
+    expect([arrived.self, arrived.again[0]]).toEqual([arrived, arrived]);
+    expect(arrived.self).toBe(arrived);
+  });
+
+  it('a field named __proto__ in them changes no prototype', () => {
+    const arrived = cross({ inner: JSON.parse('{"__proto__":{"evil":true}}'), error: new Error('m') });
+    expect(Object.getOwnPropertyDescriptor((arrived as { inner: object }).inner, '__proto__')?.value).toEqual({
+      evil: true,
+    });
+    expect({}).not.toHaveProperty('evil');
+  });
+});
+
+describe('an error of another vm context', () => {
+  it.each(['Error', 'TypeError', 'AggregateError'])('keeps class and fields: %s', (name) => {
+    const make = name === 'AggregateError' ? 'new AggregateError([new TypeError("one")], "m")' : `new ${name}("m")`;
+    const error = runInNewContext(`Object.assign(${make}, { code: 'E_MINE', detail: { a: 1 } })`);
+    const arrived = crossError(error as NodeJS.ErrnoException);
+    expect(arrived.constructor).toBe((globalThis as Record<string, unknown>)[name]);
+    expect(arrived).toMatchObject({ name, message: 'm', code: 'E_MINE', detail: { a: 1 }, stack: error.stack });
+    if (arrived instanceof AggregateError) expect(arrived.errors[0]).toBeInstanceOf(TypeError);
+  });
+
+  it('keeps the built-in class that its own extends', () => {
+    const error = runInNewContext('class Own extends RangeError {}; new Own("m")');
+    expect(Object.getPrototypeOf(crossError(error))).toBe(RangeError.prototype);
+  });
+});
+
+describe('what is nested deep', () => {
+  function nested(levels: number): object {
+    let value: object = {};
+    for (let level = 1; level < levels; level += 1) value = level % 2 === 0 ? { value } : [value];
+    return value;
+  }
+
+  it('arrives if it is no deeper than any stack can read', () => {
+    expect(crossError(Object.assign(new Error('m'), { deep: nested(200) })).deep).toEqual(nested(200));
+  });
+
+  it.each([201, 3_000, 100_000])('is replaced by a text, and the others arrive: %i levels', (levels) => {
+    const arrived = crossError(Object.assign(new TypeError('m'), { deep: nested(levels), status: 1 }));
+    expect(arrived).toMatchObject({
+      deep: expect.stringMatching(/^\[an (object|array): is nested too deep\]$/),
+      status: 1,
+    });
+  });
+
+  it('may be a map, or the thrown value itself', () => {
+    const levels = Array.from({ length: 300 });
+    const map = levels.reduce<unknown>((inner) => new Map([['inner', inner]]), 'end');
+    expect(cross(map)).toBe('[an object: is nested too deep]');
+  });
+});
+
+describe('what came over a wire', () => {
+  it.each([
+    [null],
+    [{}],
+    [{ thrown: null, errors: [] }],
+    [{ thrown: { error: 5 }, errors: [] }],
+    [{ thrown: { error: 0 }, errors: [null] }],
+    [{ thrown: { error: 0 }, errors: [{ type: 'Error', name: 'Error', message: 'm' }] }],
+  ])('and is no thrown value is refused: %j', (wire) => {
+    expect(() => decodeThrown(wire as never)).toThrow(TypeError);
+  });
+
+  it.each(['constructor', '__proto__', 'toString', 'Object'])('may be of no class that is known: %s', (type) => {
+    const wire = { type, name: 'Error', message: 'm', stack: 'here', fields: [] };
+    const arrived = decodeThrown({ thrown: { error: 0 }, errors: [wire] });
+    expect(Object.getPrototypeOf(arrived)).toBe(Error.prototype);
+    expect(arrived).toMatchObject({ message: 'm', stack: 'here' });
+  });
+
+  it('may point to places that are not there, or not its own', () => {
+    const error = { type: 'Error', name: 'Error', message: 'm', stack: '', fields: [] };
+    for (const path of [['__proto__', 'evil'], ['constructor', 'evil'], []]) {
+      decodeThrown({ thrown: { value: {}, holds: [[path, 0]] }, errors: [error] });
+    }
+    expect(Object).not.toHaveProperty('evil');
+    expect({}).not.toHaveProperty('evil');
   });
 });
 
