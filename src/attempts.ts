@@ -1,4 +1,5 @@
 /** Whether a task that failed is tried again: what is left of its retries, and whether it wants them. */
+import { isThenable } from './foreign-value.ts';
 import type { Task } from './task/task.ts';
 
 export function mayRetry({ attempt, crashes, options, isToStop }: Task): boolean {
@@ -10,10 +11,25 @@ export function mayRetryCrash({ crashes, options, isToStop }: Task): boolean {
   return crashes < (options.crashRetries ?? 0) && !isToStop;
 }
 
-/** What `retryIf` says; `onProblem` hears what it throws, which is a no. */
-export function wantsRetry({ options, attempt }: Task, error: unknown, onProblem: (problem: unknown) => void): boolean {
+/** What `retryIf` says, or promises; `onProblem` hears what it throws, or rejects with, which is a no. */
+export function wantsRetry(
+  task: Task,
+  error: unknown,
+  onProblem: (problem: unknown) => void,
+): boolean | Promise<boolean> {
+  const { options, attempt } = task;
   try {
-    return options.retryIf?.(error, attempt) !== false;
+    const answer: unknown = task.runInScope(() => options.retryIf?.(error, attempt));
+    return isThenable(answer) ? promised(answer, onProblem) : answer !== false;
+  } catch (problem) {
+    onProblem(problem);
+    return false;
+  }
+}
+
+async function promised(answer: PromiseLike<unknown>, onProblem: (problem: unknown) => void): Promise<boolean> {
+  try {
+    return (await answer) !== false;
   } catch (problem) {
     onProblem(problem);
     return false;

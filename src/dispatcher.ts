@@ -36,6 +36,7 @@ export class Dispatcher implements LaneListener<Task> {
   readonly #ledger: Ledger;
   readonly #waiting: WaitingListener;
 
+  /** Those whose delay runs, and those that have failed and whose `retryIf` has not answered yet. */
   readonly #delayed = new Set<Task>();
   readonly slots: Slots;
   readonly families: Families;
@@ -215,9 +216,8 @@ export class Dispatcher implements LaneListener<Task> {
     const ending = task.ending ?? overtime(task, outcome);
     if (ending !== undefined && !isInTime(task, ending, outcome)) {
       if (outcome.kind === 'died' && ending.reason === 'shutdown') this.#ledger.terminate();
-      if (ending.reason !== 'timeout' || !this.#retry(task, ending.error)) {
-        this.#settle(task, ending.reason, ending.error, heard);
-      }
+      if (ending.reason === 'timeout') this.#retry(task, ending, heard);
+      else this.#settle(task, ending.reason, ending.error, heard);
       return;
     }
     switch (outcome.kind) {
@@ -225,7 +225,7 @@ export class Dispatcher implements LaneListener<Task> {
         this.#settle(task, 'completed', outcome.value, heard);
         break;
       case 'thrown':
-        if (!this.#retry(task, outcome.error)) this.#settle(task, 'failed', outcome.error, heard);
+        this.#retry(task, { reason: 'failed', error: outcome.error }, heard);
         break;
       case 'unloadable':
       case 'uncloneable':
@@ -251,15 +251,29 @@ export class Dispatcher implements LaneListener<Task> {
     }
   }
 
-  /** False if the task has no retry left, or does not want one. */
-  #retry(task: Task, error: unknown): boolean {
+  /** Unless the task has a retry left, and wants it, that is its end. */
+  #retry(task: Task, ending: Ending, heard: Moment): void {
+    if (!this.#hasRetry(task)) {
+      this.#settle(task, ending.reason, ending.error, heard);
+      return;
+    }
+    if (task.ending !== undefined) task.ending = undefined; // it has come to that, and whoever cancels it now ends it
+    const wants = wantsRetry(task, ending.error, (problem) => this.#announcer.log(task, 'retryIf failed', problem));
+    if (typeof wants === 'boolean') {
+      this.#decide(task, ending, wants);
+      return;
+    }
+    this.#delayed.add(task);
+    void wants.then((answer) => {
+      if (this.#delayed.delete(task)) this.#decide(task, ending, answer);
+    });
+  }
+
+  #decide(task: Task, { reason, error }: Ending, wants: boolean): void {
     const { retryDelayMs = 100 } = task.options;
-    if (!this.#hasRetry(task)) return false;
-    if (!wantsRetry(task, error, (problem) => this.#announcer.log(task, 'retryIf threw', problem))) return false;
-    if (task.isSettled) return true; // retryIf has canceled it
-    if (this.#isFinal) return false;
-    this.#runAgain(task, error, backoffMs(retryDelayMs, task.attempt - task.crashes));
-    return true;
+    if (task.isSettled) return; // retryIf has canceled it
+    if (!wants || !this.#hasRetry(task)) this.#settle(task, reason, error);
+    else this.#runAgain(task, error, backoffMs(retryDelayMs, task.attempt - task.crashes));
   }
 
   #hasRetry(task: Task): boolean {

@@ -55,7 +55,7 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
   }
 
   stop(task: T, reason: unknown): void {
-    this.#runs.get(task)?.stop(reason);
+    task.runInScope(() => this.#runs.get(task)?.stop(reason));
   }
 
   lend(task: T): boolean {

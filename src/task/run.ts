@@ -4,6 +4,7 @@
  */
 import { now } from '../clock.ts';
 import { TaskwardenError } from '../errors.ts';
+import { fieldOf } from '../foreign-value.ts';
 import { clearTimeout, elapsed, setTimeout } from '../globals.ts';
 import { checkOptions, rules } from '../options.ts';
 import { Channel } from './channel.ts';
@@ -181,7 +182,8 @@ export abstract class Run implements RunningTask {
   stop(reason: unknown): void {
     this.#reason = reason;
     for (const channel of Object.values(this.#channels ?? {})) channel.halt();
-    this.#abort?.abort(reason);
+    const abort = this.#abort;
+    if (abort !== undefined) runInTask(this, () => abort.abort(reason)); // who listens is the task
     this.onStop?.(reason);
   }
 
@@ -196,6 +198,6 @@ export abstract class Run implements RunningTask {
 
 function isYielding(value: unknown): value is Yielding {
   if (typeof value !== 'object' || value === null) return false;
-  const tag = (value as { [Symbol.toStringTag]?: unknown })[Symbol.toStringTag];
+  const tag = fieldOf(value, Symbol.toStringTag);
   return tag === 'AsyncGenerator' || tag === 'Generator';
 }

@@ -5,6 +5,7 @@
 import { callSafely } from '../call-safely.ts';
 import { isCloneable } from '../cloneable.ts';
 import { TaskwardenError } from '../errors.ts';
+import { messageOf } from '../foreign-value.ts';
 import type { TaskSpec } from './call.ts';
 import type { RunningTask } from './context.ts';
 import { currentRun } from './context.ts';
@@ -145,7 +146,11 @@ function follow(task: Task, news: TaskNews): void {
 function callBack(task: Task, result: unknown): void {
   const { callback = [] } = task.options;
   for (const call of typeof callback === 'function' ? [callback] : callback) {
-    callSafely(call, result, (problem) => complain(task, 'a callback failed', problem));
+    callSafely(
+      (value: unknown) => task.runInScope(() => call(value)),
+      result,
+      (problem) => complain(task, 'a callback failed', problem),
+    );
   }
 }
 
@@ -160,7 +165,7 @@ function plainOptions(options: TaskOptions): TaskOptions {
 }
 
 function uncloneable(task: Task, cause: unknown, carried?: Carried): TaskwardenError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const reason = messageOf(cause);
   const which = isCloneable(carried?.value) ? 'its arguments' : 'what its context carrier has captured';
   const message = `task "${task.name}" can't be called from inside a task: ${which} can't be copied (${reason})`;
   return new TaskwardenError('ARGUMENT_NOT_CLONEABLE', message, { cause, taskId: task.id });

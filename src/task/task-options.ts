@@ -55,8 +55,11 @@ export interface TaskOptions<F extends TaskFunction = TaskFunction> {
    * (full jitter, https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). Default: 100.
    */
   readonly retryDelayMs?: number;
-  /** Whether a failure deserves a retry; `attempt` counts from 1. Default: all do. */
-  readonly retryIf?: (error: unknown, attempt: number) => boolean;
+  /**
+   * Whether a failure deserves a retry; `attempt` counts from 1. The task waits for a promise; what it throws, or rejects
+   * with, is logged, and is a no. Default: all do.
+   */
+  readonly retryIf?: (error: unknown, attempt: number) => boolean | PromiseLike<boolean>;
   /** How often a task is run again when the thread or child died under it. Default: 0. */
   readonly crashRetries?: number;
   /** Called with the result when the task completes. */

@@ -69,9 +69,11 @@ export class Task extends Call {
     super(spec, sequence);
     this.args = args;
     this.#owner = owner;
-    const { type, callback } = spec.options;
+    const { type, callback, retryIf, transfer } = spec.options;
     // What is called here, and not in a thread, sees the AsyncLocalStorage of who submitted it, not of who freed a slot.
-    if (type === 'loop' || callback !== undefined) this.#more.scope = new AsyncResource('taskwarden.Task');
+    if (type === 'loop' || callback !== undefined || retryIf !== undefined || transfer !== undefined) {
+      this.#more.scope = new AsyncResource('taskwarden.Task');
+    }
   }
 
   get #more(): Extras {
@@ -358,7 +360,7 @@ export class Task extends Call {
     if (this.isSettled) return;
     const more = this.#more;
     more.progressListeners ??= [];
-    more.progressListeners.push(listener);
+    more.progressListeners.push(AsyncResource.bind(listener)); // it hears in the context of who listens
   }
 
   /** Calls the listeners; `onProblem` hears what they throw, or reject with. */

@@ -1,11 +1,13 @@
 /** What holds for tasks wherever they run. Every lane runs this suite. */
 import { getEventListeners } from 'node:events';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
   currentTask,
   type PoolOptions,
   type Priority,
   type Progress,
   type SupervisorOptions,
+  type TaskHandle,
   type TaskInfo,
   TaskSupervisor,
   type TaskType,
@@ -127,6 +129,24 @@ export function testLane({ type, pool }: LaneUnderTest): void {
       const handle = throws.with({ type, supervisor })(kind);
       expect(await failure(handle)).toEqual(thrown);
       expect(handle.info).toMatchObject({ status: 'failed', endReason: 'failed' });
+    });
+
+    it.each([
+      ['validation', { message: 'invalid', errors: { email: ['is taken'] } }],
+      ['foreign', { name: 'RangeError', message: 'far', code: 'E_FAR' }],
+      ['frozen', { name: 'ReferenceError', message: 'x is not defined' }],
+    ])('keeps what an error is and has: %s', async (kind, facts) => {
+      await using supervisor = supervise();
+      expect(await failure(throws.with({ type, supervisor })(kind))).toMatchObject(facts);
+    });
+
+    it('outlives a task that throws what can not be looked at', async () => {
+      await using supervisor = supervise(one);
+      const handle = throws.with({ type, supervisor })('revoked');
+      const next = add.with({ type, supervisor })(1, 1);
+      await handle.then(undefined, () => {}); // to give what was thrown on would touch it
+      expect(handle.info).toMatchObject({ endReason: 'failed', attempt: 1 });
+      expect(await next).toBe(2);
     });
 
     it('keeps a cause that is the error itself', async () => {
@@ -491,6 +511,64 @@ export function testLane({ type, pool }: LaneUnderTest): void {
       };
       const handle = failsBefore.with({ type, supervisor, retries: 5, retryDelayMs: 0, retryIf })(9);
       expect(await failure(handle)).toEqual(new Error('attempt 1 failed'));
+    });
+
+    it('waits for a retryIf that gives a promise', async () => {
+      await using supervisor = supervise();
+      const asked: number[] = [];
+      const retryIf = async (_error: unknown, attempt: number) => {
+        asked.push(attempt);
+        await nextTurn();
+        return attempt < 2;
+      };
+      const handle = failsBefore.with({ type, supervisor, retries: 5, retryDelayMs: 0, retryIf })(9);
+      expect(await failure(handle)).toEqual(new Error('attempt 2 failed'));
+      expect(asked).toEqual([1, 2]);
+    });
+
+    it('fails the task with its own error where retryIf rejects', async () => {
+      await using supervisor = supervise();
+      const retryIf = () => Promise.reject(Object.create(null));
+      const handle = failsBefore.with({ type, supervisor, retries: 5, retryDelayMs: 0, retryIf })(9);
+      expect(await failure(handle)).toEqual(new Error('attempt 1 failed'));
+    });
+
+    it.each(['cancel', 'stop'])('can be told to %s while its retryIf takes its time', async (how) => {
+      await using supervisor = supervise();
+      let answer = (_wants: boolean) => {};
+      let handle!: TaskHandle<unknown>;
+      const asked = new Promise<void>((resolve) => {
+        const retryIf = () => {
+          resolve();
+          return new Promise<boolean>((settle) => {
+            answer = settle;
+          });
+        };
+        handle = failsBefore.with({ type, supervisor, retries: 5, retryDelayMs: 0, retryIf })(9);
+      });
+      await asked;
+      if (how === 'cancel') handle.cancel('enough');
+      else void handle.stop();
+      answer(true);
+      const error = how === 'cancel' ? { code: 'TASK_CANCELED', cause: 'enough' } : { message: 'attempt 1 failed' };
+      expect(await failure(handle)).toMatchObject(error);
+      expect(handle.info.attempt).toBe(1);
+      expect(supervisor.getInfo()).toMatchObject({ pending: 0, delayed: 0 });
+    });
+
+    it('keeps no supervisor from stopping at once while its retryIf takes its time', async () => {
+      const supervisor = supervise();
+      let handle!: TaskHandle<unknown>;
+      await new Promise<void>((resolve) => {
+        const retryIf = () => {
+          resolve();
+          return new Promise<boolean>(() => {});
+        };
+        handle = failsBefore.with({ type, supervisor, retries: 5, retryDelayMs: 0, retryIf })(9);
+      });
+      const ended = failure(handle);
+      await supervisor.stop({ wait: false });
+      expect(await ended).toMatchObject({ code: 'TASK_CANCELED' });
     });
 
     it('runs a task again that ran out of time', async () => {

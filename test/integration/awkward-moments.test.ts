@@ -2,11 +2,12 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { inspect } from 'node:util';
-import { backgroundTask, type TaskHandle, TaskSupervisor } from 'taskwarden';
+import { backgroundTask, currentTask, type TaskHandle, TaskSupervisor } from 'taskwarden';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { add, echo } from '../fixtures/tasks/echo.ts';
 import { cleansUp, Gate, holds } from '../fixtures/tasks/holds.ts';
 import { asksWhatWasLeft, counts, diesAfterwards, leavesItsContext } from '../fixtures/tasks/lingers.ts';
+import { tellsItsId } from '../fixtures/tasks/sees-itself.ts';
 import { spinsOn } from '../fixtures/tasks/spins.ts';
 import { throwsAtOnce } from '../fixtures/tasks/throws.ts';
 import { begun, failure, heard } from './listening.ts';
@@ -445,6 +446,71 @@ describe('the AsyncLocalStorage of who submitted a task', () => {
     gate.open();
     await Promise.all(handles);
     expect(seen).toEqual(names.map((name) => [name, name]));
+  });
+});
+
+describe('the AsyncLocalStorage of a caller', () => {
+  const names = ['alice', 'bob', 'carol'];
+
+  it('is seen by its retryIf', async () => {
+    await using supervisor = superviseOne();
+    const storage = new AsyncLocalStorage<string>();
+    const seen: unknown[] = [];
+    const retryIf = (error: unknown) => {
+      seen.push([(error as Error).message, storage.getStore()]);
+      return false;
+    };
+    const task = throwsAtOnce.with({ supervisor, retries: 1, retryIf });
+    await Promise.all(names.map((name) => storage.run(name, () => failure(task(name)))));
+    expect(seen).toEqual(names.map((name) => [name, name]));
+  });
+
+  it('is seen by its transfer', async () => {
+    await using supervisor = superviseOne();
+    const storage = new AsyncLocalStorage<string>();
+    const seen: unknown[] = [];
+    const transfer = ([value]: readonly [unknown]) => {
+      seen.push([value, storage.getStore()]);
+      return [];
+    };
+    const task = echo.with({ supervisor, transfer });
+    await Promise.all(names.map((name) => storage.run(name, () => task(name))));
+    expect(seen).toEqual(names.map((name) => [name, name]));
+  });
+
+  it.each(types)('is seen by who listens for the progress of a task (%s)', async (type) => {
+    await using supervisor = superviseOne();
+    const storage = new AsyncLocalStorage<string>();
+    const seen: unknown[] = [];
+    const task = tellsItsId.with({ supervisor, type });
+    const handles = names.map((name) =>
+      storage.run(`who calls for ${name}`, () => {
+        const handle = task.with({ taskId: name })();
+        return storage.run(name, () => handle.onProgress(({ note }) => seen.push([note, storage.getStore()])));
+      }),
+    );
+    await Promise.all(handles);
+    expect(seen).toEqual(names.map((name) => [name, name]));
+  });
+
+  it('is seen by who listens in a task for its end, and so is the task', async () => {
+    await using supervisor = superviseOne();
+    const storage = new AsyncLocalStorage<string>();
+    const seen: unknown[] = [];
+    const waits = () =>
+      new Promise<void>((resolve) => {
+        const { signal } = currentTask();
+        signal.addEventListener('abort', () => {
+          seen.push([storage.getStore(), currentTask().name]);
+          resolve();
+        });
+        currentTask().progress(0, 'begun');
+      });
+    const handle = storage.run('alice', () => backgroundTask(waits, { name: 'waits', type: 'loop', supervisor })());
+    await begun(handle);
+    storage.run('bob', () => handle.cancel());
+    await failure(handle);
+    expect(seen).toEqual([['alice', 'waits']]);
   });
 });
 
