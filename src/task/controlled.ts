@@ -59,8 +59,8 @@ export class ControlledTask<A extends unknown[] = unknown[], R = unknown> {
   /** Sends something to the task's `recv()`, as `TaskHandle.send`; before the start it is kept until then. */
   send(data: unknown, options?: SendOptions): Promise<boolean> {
     if (this.#handle !== undefined) return this.#handle.send(data, options);
-    const copy = copyOf(data, { name: this.#name });
     return new Promise((resolve) => {
+      const copy = copyOf(data, { name: this.#name });
       this.#early.push((handle) => resolve(handle.send(copy, options)));
     });
   }
@@ -195,11 +195,11 @@ export function chain(feed: Iterable<unknown> | AsyncIterable<unknown>, ...targe
         leave = () => resolve(undefined); // the next value may never come
         Promise.resolve(values.next()).then(resolve, reject);
       });
-      if (next === undefined || next.done) break;
+      if (next === undefined || next.done || to.done) break;
       const room = to.send(next.value);
       // One that has no slot yet may have it only when all is sent: it is waited for no longer than a turn.
       const goesOn = to.status === 'started' ? room : Promise.race([room, nextTurn(true)]);
-      if (to.done || !(await goesOn)) break;
+      if (!(await goesOn)) break;
     }
     // One that is still asked for its next value may never give it.
     if (to.done) await Promise.race([values.return?.(), sleep(closingMs, undefined, { ref: false })]);

@@ -162,10 +162,15 @@ export class TaskHandle<T, Y = unknown> extends Promise<T> implements AsyncItera
   /**
    * Sends something to the task, which gets it from `currentTask().recv()`; one that waits gets it when it has begun.
    * Resolves when there is room for more, so that a sender who awaits it does not outrun the task; or with false, if the
-   * task ended without taking it. Throws `MESSAGE_NOT_CLONEABLE`. Another attempt gets what the one before has not taken.
+   * task ended without taking it. Rejects with `MESSAGE_NOT_CLONEABLE`. Another attempt gets what the one before has not taken.
    */
   send(data: unknown, options?: SendOptions): Promise<boolean> {
-    return this.#task.send(data, untilTakenOf(options));
+    const untilTaken = untilTakenOf(options);
+    try {
+      return this.#task.send(data, untilTaken);
+    } catch (problem) {
+      return Promise.reject(problem);
+    }
   }
 
   /**

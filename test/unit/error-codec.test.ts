@@ -438,10 +438,14 @@ describe('what came over a wire', () => {
     expect(arrived).toMatchObject({ message: 'm', stack: 'here' });
   });
 
-  it('may point to places that are not there, or not its own', () => {
+  it('is refused where it points to places that are not there, or not its own', () => {
     const error = { type: 'Error', name: 'Error', message: 'm', stack: '', fields: [] };
-    for (const path of [['__proto__', 'evil'], ['constructor', 'evil'], []]) {
-      decodeThrown({ thrown: { value: {}, holds: [[path, 0]] }, errors: [error] });
+    for (const path of [
+      ['__proto__', 'evil'],
+      ['constructor', 'evil'],
+    ]) {
+      const wire = { thrown: { value: {}, holds: [[path, 0]] }, errors: [error] } as never;
+      expect(() => decodeThrown(wire)).toThrow(TypeError);
     }
     expect(Object).not.toHaveProperty('evil');
     expect({}).not.toHaveProperty('evil');
