@@ -244,7 +244,7 @@ describe('layers', () => {
       const seen = reachable(all, `workers/${name}.ts`);
       expect(seen).toContain('workers/host-runtime.ts');
       const allowed =
-        /^(node:.+|tsx|workers\/.+|src\/(errors|options|likely-name|clock|cloneable|globals|foreign-value|stack-traces)\.ts|src\/lanes\/(columns|control-block|error-codec|buffers|frames|words)\.ts|src\/task\/.+)$/;
+        /^(node:.+|tsx|workers\/.+|src\/(errors|options|likely-name|clock|turn|cloneable|globals|foreign-value|stack-traces)\.ts|src\/lanes\/(columns|control-block|error-codec|buffers|frames|words)\.ts|src\/task\/.+)$/;
       expect(seen.filter((target) => !allowed.test(target))).toEqual([]);
     },
   );

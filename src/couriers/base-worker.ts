@@ -15,6 +15,7 @@ import { describe } from '../logger.ts';
 import { checkOptions, is, type Rule, rules } from '../options.ts';
 import { inertPromise, isInert } from '../task/inert.ts';
 import { onAbort, untilAborted } from '../task/on-abort.ts';
+import { turn } from '../turn.ts';
 import type { CourierTask, WorkerTaskCourier } from './courier.ts';
 import { isUnreachable, Outage } from './outage.ts';
 import { errorIn, failureOf, pairResults, settleResults, type TaskAndResult } from './task-results.ts';
@@ -248,6 +249,7 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
   async #iterate(signal: AbortSignal): Promise<void> {
     while (this.#iterationsLeft > 0 && !signal.aborted) {
       this.#iterationsLeft -= 1;
+      await turn(); // a courier in memory never lets the event loop turn by itself
       const tasks = await this.#fetch(signal);
       if (tasks.length > 0) {
         await this.#performBulk(tasks);
@@ -305,12 +307,11 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
 
   async #performEach(tasks: readonly CourierTask<D>[]): Promise<(R | Error)[]> {
     const results: (R | Error)[] = [];
-    let next = 0;
+    const entries = tasks.entries();
     const performNext = async () => {
-      while (next < tasks.length) {
-        const place = next;
-        next += 1;
-        results[place] = await this.#performOne(tasks[place] as CourierTask<D>);
+      for (const [place, task] of entries) {
+        await turn();
+        results[place] = await this.#performOne(task);
       }
     };
     await Promise.all(Array.from({ length: Math.min(this.maxSimultaneousTasks, tasks.length) }, performNext));

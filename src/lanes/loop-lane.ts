@@ -1,19 +1,36 @@
-/** The main event loop as a lane: functions are called here, closures and all. Nothing here can be ended by force. */
-import { now, thisMoment } from '../clock.ts';
+/**
+ * The main event loop as a lane: functions are called here, closures and all. Nothing here can be ended by force. Tasks
+ * begin one after the other, the most urgent first; those for which this turn of the loop has no time begin in a later one.
+ */
+import { type Moment, now, thisMoment } from '../clock.ts';
 import { TaskwardenError } from '../errors.ts';
 import { queueMicrotask } from '../globals.ts';
+import { Fifo, type FifoItem } from '../scheduling/fifo.ts';
+import { type Priority, priorities } from '../scheduling/priority-pool.ts';
 import type { Progress } from '../task/context.ts';
 import { loadFunctionInTime } from '../task/load-function.ts';
 import { Run } from '../task/run.ts';
 import type { TaskSubmitter } from '../task/task-options.ts';
 import { unwrapTransferred } from '../task/transferred.ts';
 import type { TaskWord } from '../task/word.ts';
+import { inTurn, isSpent } from '../turn.ts';
 import type { Lane, LaneListener, LaneOutcome, LaneTask, TaskReach } from './lane.ts';
 import type { FailureKind } from './protocol.ts';
 
+/** How many tasks begin one right after the other: results that come together cost less. */
+const mostAtOnce = 16;
+
 export class LoopLane<T extends LaneTask> implements Lane<T> {
   readonly #listener: LaneListener<T>;
-  readonly #runs = new Map<T, LoopRun>();
+  readonly #runs = new Map<T, LoopRun<T>>();
+  /** Those that have not begun. */
+  readonly #waiting: Readonly<Record<Priority, Fifo<LoopRun<T>>>> = {
+    critical: new Fifo(),
+    high: new Fifo(),
+    normal: new Fifo(),
+    low: new Fifo(),
+  };
+  #isBeginDue = false;
 
   constructor(listener: LaneListener<T>) {
     this.#listener = listener;
@@ -38,7 +55,36 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
       (word) => whileItRuns(() => this.#listener.said(task, word)),
     );
     this.#runs.set(task, loopRun);
-    queueMicrotask(() => void this.#call(task, loopRun));
+    this.#waiting[task.options.priority].push(loopRun);
+    this.#beginSoon();
+  }
+
+  #beginSoon(): void {
+    if (this.#isBeginDue || this.#nextPriority() === undefined) return;
+    this.#isBeginDue = true;
+    queueMicrotask(this.#begin);
+  }
+
+  readonly #begin = (): void => inTurn(this.#beginSome);
+
+  /** The next begin after what these leave to be done at once, which counts for the turn. */
+  readonly #beginSome = (moment: Moment): void => {
+    this.#isBeginDue = false;
+    let priority = this.#nextPriority();
+    for (let begun = 1; priority !== undefined; begun += 1) {
+      const loopRun = this.#waiting[priority].shift() as LoopRun<T>;
+      void this.#call(loopRun.task, loopRun, moment);
+      priority = this.#nextPriority();
+      if (begun === mostAtOnce || priority === undefined) break;
+      moment = thisMoment();
+      if (isSpent(moment.at)) break;
+    }
+    this.#beginSoon();
+  };
+
+  #nextPriority(): Priority | undefined {
+    for (const priority of priorities) if (this.#waiting[priority].size > 0) return priority;
+    return undefined;
   }
 
   look(task: T): TaskReach {
@@ -87,10 +133,8 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
 
   async close(): Promise<void> {}
 
-  async #call(task: T, loopRun: LoopRun): Promise<void> {
-    if (this.#runs.get(task) !== loopRun) return; // withdrawn
+  async #call(task: T, loopRun: LoopRun<T>, moment: Moment): Promise<void> {
     loopRun.begun = true;
-    const moment = thisMoment();
     this.#listener.started(task, undefined, moment.at, moment);
     if (this.#runs.get(task) !== loopRun) return; // killed by who heard that
     const startedAt = moment.at;
@@ -111,32 +155,39 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
   }
 
   /** Once for each run: an attempt that was given up does not end the next one. */
-  #end(task: T, loopRun: LoopRun | undefined, outcome: LaneOutcome): void {
+  #end(task: T, loopRun: LoopRun<T> | undefined, outcome: LaneOutcome): void {
     if (loopRun === undefined || this.#runs.get(task) !== loopRun) return;
     this.#runs.delete(task);
+    if (!loopRun.begun) this.#waiting[task.options.priority].remove(loopRun);
     if (!loopRun.isLent) this.#listener.vacated(this);
     this.#listener.ended(task, outcome, thisMoment());
   }
 }
 
 /** One attempt of one task. */
-class LoopRun extends Run {
+class LoopRun<T extends LaneTask> extends Run implements FifoItem<LoopRun<T>> {
+  next: LoopRun<T> | undefined = undefined;
+  previous: LoopRun<T> | undefined = undefined;
   readonly name: string;
   readonly attempt: number;
   begun = false;
   isLent = false;
-  readonly task: LaneTask;
+  readonly task: T;
   readonly #tellProgress: (progress: Progress) => void;
   readonly #tellWord: (word: TaskWord) => void;
   #isStopRequested = false;
 
-  constructor(task: LaneTask, tellProgress: (progress: Progress) => void, tellWord: (word: TaskWord) => void) {
+  constructor(task: T, tellProgress: (progress: Progress) => void, tellWord: (word: TaskWord) => void) {
     super(task.args);
     this.name = task.name;
     this.attempt = task.attempt + 1;
     this.task = task;
     this.#tellProgress = tellProgress;
     this.#tellWord = tellWord;
+  }
+
+  isBefore(other: LoopRun<T>): boolean {
+    return this.task.sequence < other.task.sequence;
   }
 
   get submitter(): TaskSubmitter | undefined {

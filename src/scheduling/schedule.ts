@@ -6,6 +6,7 @@
  */
 import { now, Timer } from '../clock.ts';
 import { queueMicrotask, timeOfDay } from '../globals.ts';
+import { inTurn } from '../turn.ts';
 import type { Timetable } from './timetable.ts';
 
 export type ScheduleState = 'active' | 'paused' | 'ended';
@@ -328,7 +329,7 @@ export class Schedule<R = unknown> {
       if (isOver) return;
       isOver = true;
       this.#running -= 1;
-      this.#goOn();
+      inTurn(() => this.#goOn());
     };
     try {
       return run(ended);

@@ -1,5 +1,6 @@
 /** One task for each of many inputs, a few at a time, their results as they come. */
 import { show } from '../options.ts';
+import { turn } from '../turn.ts';
 import type { TaskHandle } from './handle.ts';
 
 export interface MapOptions {
@@ -35,7 +36,8 @@ export async function* mapTasks<T>(
 
   function fill(): void {
     while (!isReading && !isWaiting && !isExhausted && problem === undefined && handles.size < concurrency) {
-      if (!hasRoom()) void waitForRoom();
+      const later = turn() ?? (hasRoom() ? undefined : untilRoom());
+      if (later !== undefined) void waitUntil(later);
       else if (isAsync) void readLater();
       else readNow();
     }
@@ -49,10 +51,10 @@ export async function* mapTasks<T>(
     }
   }
 
-  /** Nothing is read that can't be submitted. */
-  async function waitForRoom(): Promise<void> {
+  /** For room, as nothing is read that can't be submitted; or for a later turn of the event loop. */
+  async function waitUntil(ready: Promise<void>): Promise<void> {
     isWaiting = true;
-    await untilRoom();
+    await ready;
     isWaiting = false;
     if (!isLeft) fill();
     wake();
@@ -115,6 +117,7 @@ export async function* mapTasks<T>(
       const handle = takeCompleted();
       if (handle !== undefined) {
         handles.delete(handle);
+        await turn();
         yield await handle;
       } else if (isExhausted && handles.size === 0) {
         return;

@@ -7,6 +7,7 @@ import { TaskwardenError } from '../errors.ts';
 import { fieldOf } from '../foreign-value.ts';
 import { clearTimeout, elapsed, setTimeout } from '../globals.ts';
 import { checkOptions, rules } from '../options.ts';
+import { turn } from '../turn.ts';
 import { Channel } from './channel.ts';
 import { type Progress, type ReceiveOptions, type RunningTask, runInTask } from './context.ts';
 import type { Talk, TaskNews, TaskWord } from './word.ts';
@@ -166,6 +167,8 @@ export abstract class Run implements RunningTask {
   async #exhaust(values: Yielding): Promise<unknown> {
     const channel = this.#channel('yield');
     for (;;) {
+      const later = turn();
+      if (later !== undefined) await later;
       const { done, value } = await values.next();
       if (done) return value;
       try {

@@ -19,6 +19,7 @@ import { inertPromise, isHost, isInert } from '../task/inert.ts';
 import { onAbort, untilAborted } from '../task/on-abort.ts';
 import { callProgram, exposeObject, type ProgramCallOptions } from '../task/program-object.ts';
 import type { TaskSubmitter, TaskType } from '../task/task-options.ts';
+import { turn } from '../turn.ts';
 import { type FailedRun, type WorkerOptions, workerRules } from './worker-options.ts';
 import { isRefusedFor, type RunOutcome, type RunRequest, runSpec } from './worker-run.ts';
 import { readTarget, type WorkerTarget } from './worker-target.ts';
@@ -286,6 +287,8 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
     const { args = [], taskId, priority, unwanted, begun } = request;
     const { supervisor } = this;
     const spec = taskId === undefined && priority === undefined ? this.spec : runSpec(this.spec, request);
+    const later = turn();
+    if (later !== undefined) await later; // its hooks, and runs that are refused, go through no lane
     while (!signal.aborted && !supervisor.hasRoom(spec.options)) {
       await untilAborted(supervisor.capacity(spec.options.priority), signal);
     }

@@ -377,6 +377,17 @@ describe('a signal', () => {
     expect(end.stderr).toContain('stopped: 1 of 2 done');
   });
 
+  it('is heard while functions follow each other on the event loop', async () => {
+    const command = new Command(['map', './stops.ts#works', '--type', 'loop']);
+    const inputs = 20_000;
+    command.process.stdin?.on('error', () => {}).end(Array.from({ length: inputs }, (_, n) => `${n}\n`).join(''));
+    await command.says('stderr', 'it has begun');
+    command.process.kill('SIGINT');
+    const end = await command.end();
+    expect(end.code).toBe(130);
+    expect(end.results.length).toBeLessThan(inputs);
+  });
+
   it('stops the reading of a standard input that stays open', async () => {
     const command = new Command(['map', './stops.ts#listens']);
     command.process.stdin?.write('quick\n');
