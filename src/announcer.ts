@@ -75,6 +75,12 @@ export class Announcer implements HostWatcher {
     this.#logger().error(`${kind} ${id}: what laneSetup() gave to clean up failed: ${describe(problem)}`);
   }
 
+  loadsLong(kind: HostKind, id: number, what: string, ms: number): void {
+    this.#logger().warn(
+      `${this.#name()}: ${kind} ${id} has been loading ${what} for ${ms / 1_000} s, and its task waits`,
+    );
+  }
+
   hostStarted(kind: HostKind, id: number): void {
     if (kind === 'thread') this.#tell('thread:started', { threadId: id });
     else this.#tell('child:started', { pid: id });

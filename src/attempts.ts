@@ -1,4 +1,5 @@
 /** Whether a task that failed is tried again: what is left of its retries, and whether it wants them. */
+import { TaskwardenError } from './errors.ts';
 import { isThenable } from './foreign-value.ts';
 import type { Task } from './task/task.ts';
 
@@ -34,4 +35,11 @@ async function promised(answer: PromiseLike<unknown>, onProblem: (problem: unkno
     onProblem(problem);
     return false;
   }
+}
+
+/** Whether what could not be loaded may be there the next time. */
+export function isPassing(error: unknown): boolean {
+  return (
+    error instanceof TaskwardenError && (error.code === 'MODULE_LOAD_FAILED' || error.code === 'LANE_SETUP_FAILED')
+  );
 }

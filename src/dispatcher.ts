@@ -3,7 +3,7 @@
  * and whatever ends it goes through `#settle`, where the first cause wins. Here is no queue code and no thread code.
  */
 import type { Announcer } from './announcer.ts';
-import { mayRetry, mayRetryCrash, wantsRetry } from './attempts.ts';
+import { isPassing, mayRetry, mayRetryCrash, wantsRetry } from './attempts.ts';
 import { type Moment, now, thisMoment } from './clock.ts';
 import { Deadlines } from './deadlines.ts';
 import { canceled, crashed, finish, isInTime, overtime, shutDown } from './endings.ts';
@@ -228,6 +228,9 @@ export class Dispatcher implements LaneListener<Task> {
         this.#retry(task, { reason: 'failed', error: outcome.error }, heard);
         break;
       case 'unloadable':
+        if (isPassing(outcome.error)) this.#retry(task, { reason: 'failed', error: outcome.error }, heard);
+        else this.#settle(task, 'failed', outcome.error, heard);
+        break;
       case 'uncloneable':
         this.#settle(task, 'failed', outcome.error, heard);
         break;

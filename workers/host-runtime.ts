@@ -163,10 +163,10 @@ export class HostRuntime {
   }
 
   async #runItems({ message, args }: Batch): Promise<void> {
-    const loaded = this.#functions.get(message.definition) ?? (await this.#load(message));
-    if (loaded === undefined) return;
-    const carrier = message.carried && (await this.#loadCarrier(message.carried));
-    if (message.carried !== undefined && carrier === undefined) return;
+    const { define, definition, carried } = message;
+    if (define !== undefined && !(await this.#load(define, carried))) return;
+    const loaded = this.#functions.get(definition) as LoadedFunction;
+    const carrier = carried && this.#functions.get(carried.definition.index);
     let at = now();
     const until = at + this.#host.batchMs;
     let isAnswered = false;
@@ -215,39 +215,31 @@ export class HostRuntime {
     }
   }
 
-  /** Loads what the batch runs, which has one item then; or fails that. */
-  async #load({ define, definition }: RunMessage): Promise<LoadedFunction | undefined> {
-    this.#control.beginLoading();
+  /** Loads what the batch runs, which has one item then, and how its context is put on; or fails that. */
+  async #load(define: WireDefinition, carried: Carried | undefined): Promise<boolean> {
     try {
-      if (define === undefined) throw new Error(`definition ${definition} never arrived`);
-      const loaded = await this.#prepare(define);
+      for (const each of carried === undefined ? [define] : [define, carried.definition]) {
+        if (this.#functions.has(each.index)) continue;
+        this.#control.beginLoading();
+        await this.#prepare(each, () => this.#control.beginLoading(true));
+      }
       this.#host.post({ kind: 'begin' });
-      return loaded;
+      return true;
     } catch (error) {
       this.#fail(new Failure('unloadable', error));
-      return undefined;
+      return false;
     }
   }
 
-  /** Loads how the context of an only item is put on; or fails that. */
-  async #loadCarrier({ definition }: Carried): Promise<LoadedFunction | undefined> {
-    try {
-      return this.#functions.get(definition.index) ?? (await this.#prepare(definition));
-    } catch (error) {
-      this.#fail(new Failure('unloadable', error));
-      return undefined;
-    }
-  }
-
-  async #prepare(define: WireDefinition): Promise<LoadedFunction> {
+  async #prepare(define: WireDefinition, settingUp = () => {}): Promise<void> {
     const loaded = await loadFunction(define);
+    settingUp();
     try {
       await setUpLane(define.moduleUrl);
     } finally {
       if (hasTeardowns()) this.#host.post({ kind: 'untidy' }); // also where another setup has failed
     }
     this.#functions.set(define.index, loaded);
-    return loaded;
   }
 
   /** What can't be loaded now is loaded again for its first task, which then fails. */

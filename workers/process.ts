@@ -75,9 +75,9 @@ class ChildControl extends ControlBlock {
     this.#isFirst = true;
   }
 
-  override beginLoading(): void {
-    super.beginLoading();
-    write(frame('loading'));
+  override beginLoading(isSetup = false): void {
+    super.beginLoading(isSetup);
+    write(frame('loading', isSetup ? 1 : 0));
   }
 
   /** That one item has begun, its successor says by ending; the lane needs to hear of the first. */

@@ -26,6 +26,9 @@ const numeric = firstConstant + constants.length;
 /** It was posted, after other messages. */
 const postedLast = numeric + 1;
 
+/** Instead of `begun`, in the word of loading. */
+const settingUp = 2;
+
 const capacity = 512;
 /** Behind the words of the items: whether the definition loads, and how often the bell has rung. */
 const loadingIndex: number = capacity;
@@ -63,13 +66,17 @@ export class ControlBlock {
     this.#words[loadingIndex] = 0;
   }
 
-  /** The definition of the batch begins to be loaded. */
-  beginLoading(): void {
-    Atomics.store(this.#words, loadingIndex, begun);
+  /** The definition of the batch begins to be loaded, or, when its module is, to be set up. */
+  beginLoading(isSetup = false): void {
+    Atomics.store(this.#words, loadingIndex, isSetup ? settingUp : begun);
   }
 
   get hasBegunLoading(): boolean {
-    return Atomics.load(this.#words, loadingIndex) === begun;
+    return Atomics.load(this.#words, loadingIndex) !== 0;
+  }
+
+  get isSettingUp(): boolean {
+    return Atomics.load(this.#words, loadingIndex) === settingUp;
   }
 
   /** False if the item was withdrawn: then it must not run. Times are those of `now()` in `clock.ts`. */

@@ -4,13 +4,16 @@
  * It holds no queue: what it is handed may start now.
  */
 import { now, thisMoment } from '../clock.ts';
+import { TaskwardenError } from '../errors.ts';
 import { clearTimeout, setTimeout } from '../globals.ts';
 import { batchMs } from '../scheduling/pace.ts';
 import type { TaskWord } from '../task/word.ts';
 import { ControlBlock } from './control-block.ts';
 import { decodeThrown } from './error-codec.ts';
 import type { LaneReply, StartHost } from './host.ts';
-import type { HostKind, HostWatcher, Lane, LaneListener, LaneTask, TaskReach, Withdrawal } from './lane.ts';
+import type { Batch, HostKind, HostWatcher, Lane, LaneListener, LaneTask, TaskReach, Withdrawal } from './lane.ts';
+import { isOfModule, LoadFailures } from './load-failures.ts';
+import { type LoadLimits, LoadWatch, loadLimits, loadOf } from './load-watch.ts';
 import { unsendable } from './refusal.ts';
 import { Seat } from './seat.ts';
 import { Staff, type StaffOptions } from './staff.ts';
@@ -26,14 +29,22 @@ interface HostLaneParts<T extends LaneTask> {
   readonly listener: LaneListener<T>;
   readonly watcher: HostWatcher;
   readonly startHost: StartHost;
+  /** Default: `loadLimits`. */
+  readonly limits?: LoadLimits;
 }
 
 export class HostLane<T extends LaneTask> implements Lane<T> {
   readonly #listener: LaneListener<T>;
   readonly #staff: Staff<T>;
+  readonly #failures = new LoadFailures();
+  readonly #loads: LoadWatch<T>;
   #recallTimer: NodeJS.Timeout | undefined;
 
-  constructor(kind: HostKind, options: StaffOptions, { listener, watcher, startHost }: HostLaneParts<T>) {
+  constructor(
+    kind: HostKind,
+    options: StaffOptions,
+    { listener, watcher, startHost, limits = loadLimits }: HostLaneParts<T>,
+  ) {
     this.#listener = listener;
     this.#staff = new Staff<T>(kind, options, {
       watcher,
@@ -46,6 +57,12 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
         if (seat.size > 0) this.#vacate(seat);
         this.#return(seat.die(exit, isFinal));
       },
+    });
+    this.#loads = new LoadWatch<T>({
+      limits,
+      seats: this.#staff,
+      slow: (seat) => watcher.loadsLong(kind, seat.id, whatLoads(seat), limits.warnMs),
+      late: (seat) => this.#abandon(seat, limits.failMs),
     });
   }
 
@@ -69,6 +86,7 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
 
   async close(graceMs: number): Promise<void> {
     clearTimeout(this.#recallTimer);
+    this.#loads.unwatch();
     await this.#staff.close(graceMs);
   }
 
@@ -81,8 +99,19 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
     return this.#staff.nextIdle?.knows(task) ? ControlBlock.capacity : 1;
   }
 
-  run(batch: readonly T[]): void {
-    const idle = this.#staff.takeIdle();
+  run(batch: Batch<T>): void {
+    const [first] = batch;
+    const failure = this.#staff.nextIdle?.knows(first) ? undefined : this.#failures.standing(first);
+    if (failure !== undefined) {
+      this.#listener.vacated(this);
+      const heard = thisMoment();
+      for (const task of batch) {
+        this.#listener.started(task, undefined, heard.at, heard); // it is an attempt
+        this.#listener.ended(task, { kind: 'unloadable', error: failure, runMs: 0 }, heard);
+      }
+      return;
+    }
+    const idle = this.#staff.takeIdle(first);
     if (idle !== undefined) {
       idle.take(batch);
       this.#hand(idle);
@@ -185,6 +214,7 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
       this.#listener.ended(task, { kind: 'uncloneable', error: unsendable(task, problem), runMs: 0 }, thisMoment());
     }
     if (seat.size > 1) this.#armRecall();
+    if (seat.loading) this.#loads.watch();
   }
 
   #armRecall(): void {
@@ -214,13 +244,30 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
     this.#return(tasks);
   }
 
+  /** What the host loads will not end, as far as can be told; it has the host for itself. */
+  #abandon(seat: Seat<T>, ms: number): void {
+    const [task] = seat;
+    const load = loadOf(seat);
+    if (load !== undefined && task !== undefined) {
+      const error = unfinished(load, whatLoads(seat), ms);
+      this.#failures.note(task, error, seat.since);
+      this.#vacate(seat);
+      seat.abandonLoad(error);
+      this.#return(seat.leave());
+    }
+    this.#staff.end(seat);
+  }
+
   #return(tasks: readonly T[]): void {
     if (tasks.length > 0) this.#listener.returned(tasks);
   }
 
   #reply(seat: Seat<T>, reply: LaneReply, onTeardownProblem: (problem: unknown) => void): void {
+    const [task] = seat;
+    if (task === undefined && seat.state === 'ending' && reply.kind !== 'teardown') return; // it was given up
     switch (reply.kind) {
       case 'begin':
+        if (task !== undefined) this.#failures.forget(task);
         seat.begin();
         break;
       case 'progress':
@@ -236,6 +283,7 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
         seat.hasTeardown = true;
         break;
       case 'warm':
+        seat.isSpoiled = reply.missing.length > 0;
         seat.forget(reply.missing);
         this.#staff.welcome(seat);
         break;
@@ -249,9 +297,15 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
         this.#finish(seat);
         break;
       default:
+        if (reply.kind === 'unloadable' && task !== undefined) this.#spoil(seat, task, decodeThrown(reply.error));
         if (reply.item < seat.size - 1) seat.hear(reply);
         else this.#finish(seat, () => seat.hear(reply));
     }
+  }
+
+  #spoil(seat: Seat<T>, task: T, error: unknown): void {
+    seat.isSpoiled ||= isOfModule(error);
+    this.#failures.note(task, error, seat.since);
   }
 
   /** A host that may say more of what is thought to have ended is ended: that would be taken for another task's. */
@@ -271,4 +325,19 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
     this.#staff.worked(seat, size);
     this.#staff.rest(seat);
   }
+}
+
+/** What a host that loads has to load, in words. */
+function whatLoads<T extends LaneTask>([task]: Iterable<T>): string {
+  return task?.definition.moduleUrl ?? task?.carried?.definition.moduleUrl ?? `task "${task?.name}"`;
+}
+
+function unfinished(load: 'module' | 'setup', what: string, ms: number): TaskwardenError {
+  const rest = `after ${ms / 1_000} s: it keeps its thread busy, or what it awaits may never come`;
+  return load === 'setup'
+    ? new TaskwardenError(
+        'LANE_SETUP_FAILED',
+        `what ${what} gives laneSetup() to do before its tasks has not ended ${rest}`,
+      )
+    : new TaskwardenError('MODULE_LOAD_FAILED', `${what} is still loading ${rest}`);
 }

@@ -64,6 +64,8 @@ export interface LaneListener<T extends LaneTask> {
 export interface HostWatcher {
   /** They die as they start, and no more are started for now. */
   broken(cause: unknown): void;
+  /** One has been loading what a task needs for so long, and goes on. */
+  loadsLong(kind: HostKind, id: number, what: string, ms: number): void;
   teardownFailed(kind: HostKind, id: number, problem: unknown): void;
   hostStarted(kind: HostKind, id: number): void;
   /** `wasIdle`: it died of itself, while no task ran in it. */

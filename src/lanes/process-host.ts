@@ -130,7 +130,7 @@ export class ProcessHost implements Host {
         this.#listener.up();
         break;
       case 'loading':
-        this.control.beginLoading();
+        this.control.beginLoading(number === 1);
         break;
       case 'begun':
         this.control.begin(number, timeAt(body, 0));

@@ -30,7 +30,7 @@ export interface RunMessage {
   readonly kind: 'run';
   /** The index of the definition. */
   readonly definition: number;
-  /** The definition itself, the first time that this thread runs it. */
+  /** The definition itself, if this thread is to load it, or what `carried` needs: then a reply says when that is done. */
   readonly define?: WireDefinition;
   /** What the tasks are called. */
   readonly name: string;
@@ -88,7 +88,7 @@ export type HostMessage = RunMessage | ArgsMessage | StopMessage | WordMessage |
 
 /**
  * Why a task failed in a thread: its function threw; it could not be found or loaded; its result can't be cloned.
- * Only what it threw can be cured by a retry.
+ * What it threw may be cured by a retry, and so may a module that could not be loaded or set up.
  */
 export type FailureKind = 'thrown' | 'unloadable' | 'uncloneable';
 

@@ -6,16 +6,16 @@ import { type Moment, now, type Timer, thisMoment } from '../clock.ts';
 import { type Deferred, defer } from '../deferred.ts';
 import type { Exit } from '../exit.ts';
 import type { Progress } from '../task/context.ts';
-import { type Definition, wireDefinition } from '../task/definition.ts';
+import { type WireDefinition, wireDefinition } from '../task/definition.ts';
 import type { TaskWord } from '../task/word.ts';
 import { findBuffers, restoreBuffers } from './buffers.ts';
-import { packArgs, packIds } from './columns.ts';
 import type { ControlBlock } from './control-block.ts';
 import { decodeThrown, encodeThrown } from './error-codec.ts';
 import type { Host } from './host.ts';
 import type { LaneListener, LaneOutcome, LaneTask, TaskReach, Withdrawal } from './lane.ts';
 import type { FailureKind, ItemReply, RunMessage } from './protocol.ts';
 import { isTransferring, type Refusal, transfersOf, unreadable, unsayable, unsendable } from './refusal.ts';
+import { definitionsOf, runMessage } from './run-message.ts';
 import { packWord } from './words.ts';
 
 /**
@@ -35,6 +35,8 @@ export class Seat<T extends LaneTask> {
   since = 0;
   /** Something has come back from it. */
   hasAnswered = false;
+  /** A module could not be loaded in it, and never will be there. */
+  isSpoiled = false;
   /** Its slot is lent: what runs in it waits for other tasks. */
   isLent = false;
   /** When it was asked to give back what it has not begun, if it has not answered that. */
@@ -43,7 +45,7 @@ export class Seat<T extends LaneTask> {
   readonly settled: Deferred = defer();
   readonly gone: Deferred = defer();
   readonly #listener: LaneListener<T>;
-  readonly #definitions = new Map<number, Definition>();
+  readonly #definitions = new Map<number, WireDefinition>();
   /** The one that it is to replace, and has to be as warm as. */
   predecessor: Seat<T> | undefined;
   /** Are called when its successor has died. */
@@ -85,7 +87,8 @@ export class Seat<T extends LaneTask> {
 
   /** Whether the host has what the task runs. */
   knows(task: T): boolean {
-    return this.#definitions.has(task.definition.index);
+    const { definition, carried } = task;
+    return this.#definitions.has(definition.index) && (!carried || this.#definitions.has(carried.definition.index));
   }
 
   /** Lets it load what its predecessor has loaded. False: there is nothing to load. */
@@ -115,20 +118,7 @@ export class Seat<T extends LaneTask> {
     this.since = now();
     this.loading = !this.knows(first);
     this.#control.reset(batch.length);
-    const message: RunMessage = {
-      kind: 'run',
-      definition: first.definition.index,
-      ...(this.loading && { define: wireDefinition(first.definition) }),
-      name: first.name,
-      items: batch.length,
-      ids: packIds(batch),
-      args: packArgs(batch),
-      ...(first.carried && { carried: first.carried }),
-      ...(batch.some(({ attempt }) => attempt > 0) && { attempts: batch.map(({ attempt }) => attempt + 1) }),
-      ...(batch.some(({ options }) => options.idempotencyKey !== undefined) && {
-        keys: batch.map(({ options }) => options.idempotencyKey),
-      }),
-    };
+    const message = runMessage(batch, this.loading);
     return batch.length === 1 ? this.#postOne(message, first) : this.#postMany(message, batch);
   }
 
@@ -139,7 +129,7 @@ export class Seat<T extends LaneTask> {
     } catch (problem) {
       return [{ task, problem }];
     }
-    this.#definitions.set(task.definition.index, task.definition);
+    for (const each of definitionsOf(task)) this.#definitions.set(each.index, each);
     return [];
   }
 
@@ -175,7 +165,7 @@ export class Seat<T extends LaneTask> {
   }
 
   #forgetOwn(): void {
-    this.forget([...this].map(({ definition }) => definition.index));
+    for (const task of this) this.forget(definitionsOf(task).map(({ index }) => index));
   }
 
   // What becomes of it.
@@ -243,6 +233,12 @@ export class Seat<T extends LaneTask> {
     return isLast;
   }
 
+  /** Gives up what the host is loading. */
+  abandonLoad(error: unknown): void {
+    this.loading = false;
+    this.#tellEnd({ kind: 'unloadable', error, runMs: 0 }, thisMoment());
+  }
+
   #tellStart(heard: Moment): void {
     const control = this.#control;
     const item = this.#item;
@@ -265,8 +261,10 @@ export class Seat<T extends LaneTask> {
     return this.#control.endedAt(this.#item) - this.#control.begunAt(this.#item);
   }
 
+  /** What could not be loaded was an attempt all the same, as is one whose host dies of it. */
   #tellEnd(outcome: LaneOutcome, heard: Moment): void {
     const task = this.#batch[this.#item];
+    if (outcome.kind === 'unloadable' && !this.#isStartTold) this.#tellStart(heard);
     this.#pass();
     if (task !== undefined) this.#listener.ended(task, outcome, heard);
   }

@@ -79,7 +79,9 @@ export class Staff<T extends LaneTask> {
     return this.#idle.next;
   }
 
-  takeIdle(): Seat<T> | undefined {
+  /** An idle one for the task. Those that can't load what it needs leave: they keep what could not be loaded. */
+  takeIdle(task: T): Seat<T> | undefined {
+    for (let next = this.#idle.next; next?.isSpoiled && !next.knows(task); next = this.#idle.next) this.#dismiss(next);
     return this.#idle.pop();
   }
 

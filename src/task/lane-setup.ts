@@ -1,7 +1,6 @@
 /** What a module does once in each thread or child before its tasks run there, and what it cleans up at the end. */
 import { TaskwardenError } from '../errors.ts';
 import { messageOf } from '../foreign-value.ts';
-import { clearTimeout, setTimeout } from '../globals.ts';
 import { rules } from '../options.ts';
 import { callSite } from '../stack-traces.ts';
 import { toModuleUrl } from './definition.ts';
@@ -30,9 +29,6 @@ const holder = globalThis as { [setupsSymbol]?: Setups };
 holder[setupsSymbol] ??= { byModule: new Map(), teardowns: [] };
 const setups: Setups = holder[setupsSymbol];
 
-/** How long setting up may take, in milliseconds. */
-const longestSetupMs = 60_000;
-
 /**
  * Registers what each thread or child does once before the first task of the module; call it at the module's top level.
  * What the setup gives is called when that thread or child ends: when it retires, is recycled, or its supervisor stops;
@@ -57,25 +53,15 @@ export async function setUpLane(moduleUrl: string | undefined): Promise<void> {
       await registered.done;
     } catch (cause) {
       registered.done = undefined;
-      const reason = messageOf(cause);
-      const message = `what ${moduleUrl} gives laneSetup() to do before its tasks has failed: ${reason}`;
+      const message = `what ${moduleUrl} gives laneSetup() to do before its tasks has failed: ${messageOf(cause)}`;
       throw new TaskwardenError('LANE_SETUP_FAILED', message, { cause });
     }
   }
 }
 
 async function setUp(setup: LaneSetup): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    const problem = new Error(`it has not ended after ${longestSetupMs / 1_000} s`);
-    timer = setTimeout(reject, longestSetupMs, problem).unref();
-  });
-  try {
-    const teardown = await Promise.race([setup(), late]);
-    if (typeof teardown === 'function') setups.teardowns.push(teardown);
-  } finally {
-    clearTimeout(timer);
-  }
+  const teardown = await setup();
+  if (typeof teardown === 'function') setups.teardowns.push(teardown);
 }
 
 export function hasTeardowns(): boolean {

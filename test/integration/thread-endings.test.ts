@@ -310,7 +310,7 @@ describe('what can not be copied', () => {
 });
 
 describe('a module', () => {
-  it('that throws as it loads fails its task, without a retry, and harms no thread', async () => {
+  it('that throws as it loads fails its task after its retries, and leaves no thread too many', async () => {
     await using supervisor = superviseOne();
     const handle = throwsWhileLoading.with({ supervisor, retries: 3, retryDelayMs: 0 })();
     const error = await failure(handle);
