@@ -41,6 +41,7 @@ export {
   type BackgroundTask,
   type BackgroundTaskDecorator,
   backgroundTask,
+  decoratedTask,
   type TasksFrom,
   tasksFrom,
 } from './task/background-task.ts';

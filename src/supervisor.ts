@@ -283,7 +283,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
 
   /** Submits a background task, or a function, which runs as `backgroundTask(fn)` would. */
   putTask<F extends TaskFunction>(
-    target: F,
+    target: F & TaskFunction,
     ...[options]: [] extends Parameters<F> ? [PutOptions<F>?] : [PutOptions<F>]
   ): TaskHandle<TaskResult<F>, TaskYield<F>> {
     const { spec, args, supervisor = this } = prepareCall(target, options ?? {}, 'putTask()');
@@ -297,7 +297,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
    * `NOT_IN_PROGRAM` in a task that runs in a thread or child.
    */
   scheduleTask<F extends TaskFunction>(
-    target: F,
+    target: F & TaskFunction,
     ...[options]: [] extends Parameters<F> ? [ScheduleOptions<F>?] : [ScheduleOptions<F>]
   ): TaskSchedule<F> {
     return this.#schedules.add(target, options ?? {}) as TaskSchedule<F>;

@@ -85,7 +85,7 @@ export class TaskModule implements TaskCap {
 
   /** As `supervisor.putTask()`, in this module. */
   addTask<F extends TaskFunction>(
-    target: F,
+    target: F & TaskFunction,
     ...[options]: [] extends Parameters<F> ? [PutOptions<F>?] : [PutOptions<F>]
   ): TaskHandle<TaskResult<F>, TaskYield<F>> {
     return this.supervisor.putTask(target, { ...options, module: this } as PutOptions<F>);
@@ -93,7 +93,7 @@ export class TaskModule implements TaskCap {
 
   /** As `supervisor.scheduleTask()`; each run is in this module. */
   scheduleTask<F extends TaskFunction>(
-    target: F,
+    target: F & TaskFunction,
     ...[options]: [] extends Parameters<F> ? [ScheduleOptions<F>?] : [ScheduleOptions<F>]
   ): TaskSchedule<F> {
     return this.supervisor.scheduleTask(target, { ...options, module: this } as ScheduleOptions<F>);

@@ -37,8 +37,8 @@ export interface BackgroundTask<F extends TaskFunction> {
    * Calls the task for each list of arguments, and gives the results as they come. Reads its input no faster than it
    * is used. The first failure is thrown; then, and when the loop is left, what still waits or runs is canceled.
    */
-  map(
-    items: Iterable<Parameters<F>> | AsyncIterable<Parameters<F>>,
+  map<I extends Inputs<unknown> = Inputs<Parameters<F>>>(
+    items: I extends Inputs<Parameters<F>> ? I : ListsOfArguments<Parameters<F>>,
     options?: MapOptions,
   ): AsyncGenerator<TaskResult<F>, void, undefined>;
   /** @internal */
@@ -47,7 +47,14 @@ export interface BackgroundTask<F extends TaskFunction> {
   over(change: (definition: Definition) => Definition): BackgroundTask<TaskFunction>;
 }
 
-/** Makes a background task of a static async method. */
+type Inputs<T> = Iterable<T> | AsyncIterable<T>;
+
+/** What `map()` takes in the place of other inputs: nothing. It says so in the error of the compiler. */
+interface ListsOfArguments<A> {
+  readonly 'each input is the list of arguments of one call': A;
+}
+
+/** Makes a background task of a static async method; `decoratedTask()` gives it with its type. */
 export type BackgroundTaskDecorator = <F extends (this: never, ...args: never[]) => Promise<unknown>>(
   method: F,
   context: ClassMethodDecoratorContext,
@@ -61,14 +68,17 @@ export type BackgroundTaskDecorator = <F extends (this: never, ...args: never[])
  */
 export function backgroundTask<F extends TaskFunction>(
   moduleUrl: string | URL,
-  fn: F,
+  fn: F & TaskFunction,
   options?: TaskOptions<F>,
 ): BackgroundTask<F>;
 /**
  * Makes a background task of a function alone. Its source is sent to the thread, so it sees nothing of what is around
  * it; it may `await import('node:crypto')`. With `type: 'loop'` nothing is sent, and closures are fine.
  */
-export function backgroundTask<F extends TaskFunction>(fn: F, options?: TaskOptions<F>): BackgroundTask<F>;
+export function backgroundTask<F extends TaskFunction>(
+  fn: F & TaskFunction,
+  options?: TaskOptions<F>,
+): BackgroundTask<F>;
 /** As a decorator, on a static async method: `@backgroundTask(import.meta.url)`. */
 export function backgroundTask(moduleUrl: string | URL, options?: TaskOptions<never>): BackgroundTaskDecorator;
 export function backgroundTask(
@@ -96,6 +106,22 @@ export function backgroundTask(
     place,
     resolveTaskOptions((second === undefined ? {} : second) as TaskOptions, 'backgroundTask()'),
   );
+}
+
+/**
+ * The background task that a decorated method is. A decorator can't change the type of its method, which for TypeScript
+ * gives a promise as before; this has `with()` and `map()`, and gives handles: `decoratedTask(Reports.build)(2027).cancel()`.
+ * @throws TypeError for a method without the decorator.
+ */
+export function decoratedTask<F extends TaskFunction>(method: F): BackgroundTask<F> {
+  if (typeof method !== 'function' || !isBackgroundTask(method)) {
+    throw new TypeError(`decoratedTask() takes a method that has the decorator @backgroundTask; got ${show(method)}`);
+  }
+  return method as unknown as BackgroundTask<F>;
+}
+
+export function isBackgroundTask(target: TaskFunction): target is BackgroundTask<TaskFunction> {
+  return 'spec' in target && 'with' in target;
 }
 
 /** The functions of a module as background tasks. */

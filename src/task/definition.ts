@@ -11,8 +11,16 @@ import { currentRun, currentTask } from './context.ts';
 import { tsxMark } from './import-module.ts';
 import { noteModule } from './inert.ts';
 
-// biome-ignore lint/suspicious/noExplicitAny: a task takes and returns what its author likes.
-export type TaskFunction = (...args: any[]) => unknown;
+/**
+ * Any function. There are two signatures, so that TypeScript takes none of them for the types of a function given in place
+ * (as `F & TaskFunction`): it infers no `any`, so that each parameter needs its type, or a default that has one.
+ */
+export interface TaskFunction {
+  // biome-ignore lint/suspicious/noExplicitAny: a task takes and returns what its author likes.
+  (...args: any[]): unknown;
+  // biome-ignore lint/suspicious/noExplicitAny: the same.
+  <_>(...args: any[]): unknown;
+}
 
 /** What crosses to a thread, once, so that it finds the function. */
 export interface WireDefinition {

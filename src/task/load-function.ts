@@ -48,7 +48,7 @@ async function find(wire: WireDefinition): Promise<LoadedFunction> {
 function fromSource(name: string, source: string): LoadedFunction {
   defineCompilerHelpers();
   const fn = evaluate(source, name);
-  const hinted: TaskFunction = (...args) => {
+  const hinted: TaskFunction = (...args: unknown[]) => {
     try {
       const value = fn(...args);
       return isThenable(value) ? explained(value, name) : value;

@@ -1,6 +1,6 @@
 /** What `putTask` and `scheduleTask` are pointed at: a background task, or a function, which is as good; and its arguments. */
 import { arrayOf, checkOptions, rules } from '../options.ts';
-import { type BackgroundTask, backgroundTask } from './background-task.ts';
+import { backgroundTask, isBackgroundTask } from './background-task.ts';
 import type { TaskSpec } from './call.ts';
 import type { TaskFunction } from './definition.ts';
 import { type TaskOptions, type TaskSubmitter, taskRules } from './task-options.ts';
@@ -28,8 +28,4 @@ export function prepareCall(target: TaskFunction, options: object, owner: string
   checkOptions(rest, taskRules, owner);
   const { name, spec } = isBackgroundTask(target) ? target.with(rest) : backgroundTask(target, rest);
   return { name, spec, args: args as unknown[], ...(rest.supervisor && { supervisor: rest.supervisor }) };
-}
-
-function isBackgroundTask(target: TaskFunction): target is BackgroundTask<TaskFunction> {
-  return 'spec' in target && 'with' in target;
 }

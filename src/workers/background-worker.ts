@@ -90,7 +90,7 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
     checkOptions(target.options, { ...workerRules, ...this.ownRules() }, target.owner);
     this.#target = target;
     this.#options = target.options;
-    this.spec = target.define((...args) => this.run(...args));
+    this.spec = target.define((...args: unknown[]) => this.run(...args));
     this.name = this.spec.options.worker as string;
     if (!isHost()) exposeObject(target.objectName, this);
   }

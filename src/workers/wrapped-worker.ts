@@ -51,12 +51,12 @@ type AnyOptions = Batches | Queue | Event | Interval | WorkerOptions;
  */
 export function backgroundWorker<F extends TaskFunction, O extends AnyOptions = WorkerOptions>(
   moduleUrl: string | URL,
-  fn: F,
+  fn: F & TaskFunction,
   options?: O,
 ): WrappedWorker<F, O>;
 /** Of a function alone: its source is sent, unless it runs on the event loop. */
 export function backgroundWorker<F extends TaskFunction, O extends AnyOptions = WorkerOptions>(
-  fn: F,
+  fn: F & TaskFunction,
   options?: O,
 ): WrappedWorker<F, O>;
 export function backgroundWorker(...given: unknown[]): BackgroundWorker {

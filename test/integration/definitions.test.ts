@@ -1,5 +1,5 @@
 import { isMainThread, threadId } from 'node:worker_threads';
-import { backgroundTask, TaskSupervisor, TaskwardenError, tasksFrom } from 'taskwarden';
+import { backgroundTask, decoratedTask, TaskSupervisor, TaskwardenError, tasksFrom } from 'taskwarden';
 import { afterAll, describe, expect, it } from 'vitest';
 import { Reports } from '../fixtures/tasks/decorated.ts';
 import { absent } from '../fixtures/tasks/defined-in-main.ts';
@@ -154,6 +154,16 @@ describe('a static method', () => {
     const handle = supervisor.putTask(Reports.rename);
     expect(handle.name).toBe('renamed');
     expect(await handle).toBe(true);
+  });
+
+  it('is given with its type by decoratedTask(), which refuses all else', async () => {
+    const task = decoratedTask(Reports.build).with({ supervisor, type: 'loop' });
+    expect(task).toBeTypeOf('function');
+    expect(await task(2027)).toEqual({ text: 'Report of 2027', threadId });
+    const words = 'decoratedTask() takes a method that has the decorator @backgroundTask; got';
+    expect(() => decoratedTask(async () => 1)).toThrow(new TypeError(`${words} function (anonymous)`));
+    expect(() => decoratedTask(Promise.resolve() as never)).toThrow(new TypeError(`${words} an object`));
+    expect(() => decoratedTask(undefined as never)).toThrow(new TypeError(`${words} undefined`));
   });
 });
 

@@ -1,5 +1,16 @@
 /** What the compiler knows of background tasks in all their forms. */
-import { type BackgroundTask, backgroundTask, currentTask, type TaskHandle, tasksFrom, transferred } from 'taskwarden';
+import {
+  type BackgroundTask,
+  backgroundTask,
+  backgroundWorker,
+  currentTask,
+  decoratedTask,
+  type TaskFunction,
+  type TaskHandle,
+  taskSupervisor,
+  tasksFrom,
+  transferred,
+} from 'taskwarden';
 import { describe, expectTypeOf, it } from 'vitest';
 
 const url = import.meta.url;
@@ -38,6 +49,47 @@ describe('backgroundTask(fn)', () => {
     const task = backgroundTask((a: number, b?: string) => `${a}${b}`);
     expectTypeOf(task).parameters.toEqualTypeOf<[a: number, b?: string | undefined]>();
     expectTypeOf(task(1)).toEqualTypeOf<TaskHandle<string>>();
+  });
+
+  it('knows a parameter by its default', () => {
+    const task = backgroundTask(url, function add(a: number, b = 2) {
+      return a + b;
+    });
+    expectTypeOf(task).parameters.toEqualTypeOf<[a: number, b?: number | undefined]>();
+    expectTypeOf(task(1)).toEqualTypeOf<TaskHandle<number>>();
+    // @ts-expect-error it takes numbers
+    task(1, 'two');
+    expectTypeOf(taskSupervisor.putTask((a = 1) => a, { args: [2] })).toEqualTypeOf<TaskHandle<number>>();
+    // @ts-expect-error it takes a number
+    taskSupervisor.putTask((a = 1) => a, { args: ['two'] });
+    // @ts-expect-error it takes a number
+    backgroundWorker((a = 1) => a, { name: 'adds' }).start('two');
+  });
+
+  it('infers no any for a parameter without a type', () => {
+    // @ts-expect-error what is a?
+    backgroundTask(url, function add(a) {
+      return a;
+    });
+    // @ts-expect-error what is a?
+    backgroundTask(async (a) => a);
+    // @ts-expect-error what is a?
+    taskSupervisor.putTask((a) => a, { args: [1] });
+    // @ts-expect-error what is a?
+    taskSupervisor.scheduleTask((a) => a, { args: [1] });
+    // @ts-expect-error what is a?
+    taskSupervisor.module('typed').addTask((a) => a, { args: [1] });
+    // @ts-expect-error what is a?
+    backgroundWorker((a) => a);
+  });
+
+  it('takes functions of functions that are generic themselves', () => {
+    function urgent<F extends (...args: number[]) => unknown>(fn: F, ...args: Parameters<F>): BackgroundTask<F> {
+      const task = backgroundTask(fn, { priority: 'high' });
+      task(...args);
+      return task;
+    }
+    expectTypeOf(urgent((a: number) => `${a}`, 1)(1)).toEqualTypeOf<TaskHandle<string>>();
   });
 
   it('takes rest parameters', () => {
@@ -148,6 +200,15 @@ describe('.map()', () => {
     expectTypeOf(task.map(paths.map((path) => [path, 200]))).toEqualTypeOf<Results>();
     async function* read(): AsyncGenerator<[string, number]> {}
     expectTypeOf(task.map(read())).toEqualTypeOf<Results>();
+    expectTypeOf(task.map(new Map([['a.png', 200]]))).toEqualTypeOf<Results>();
+    expectTypeOf(task.map(Array.from({ length: 3 }, (_, n) => ['a.png', n]))).toEqualTypeOf<Results>();
+    expectTypeOf(task.map([])).toEqualTypeOf<Results>();
+    const either = [['a.png', 200]] as Iterable<[string, number]> | AsyncIterable<[string, number]>;
+    expectTypeOf(task.map(either)).toEqualTypeOf<Results>();
+    const crop = backgroundTask((box: { readonly side: 'left' | 'right' }, by?: number) => `${box.side}${by}`);
+    expectTypeOf(crop.map([[{ side: 'left' }], [{ side: 'right' }, 5]])).toExtend<AsyncGenerator<string>>();
+    expectTypeOf(backgroundTask(() => 1).map([[], []])).toExtend<AsyncGenerator<number>>();
+    expectTypeOf((task as BackgroundTask<TaskFunction>).map([[1], ['a', 2]])).toExtend<AsyncGenerator<unknown>>();
   });
 
   it('refuses other inputs and options', () => {
@@ -195,6 +256,14 @@ describe('the decorator', () => {
     }
     expectTypeOf(Reports.build).toEqualTypeOf<(year: number) => Promise<string>>();
     expectTypeOf(Reports.noArguments).toEqualTypeOf<() => Promise<void>>();
+    const build = decoratedTask(Reports.build);
+    expectTypeOf(build).toEqualTypeOf<BackgroundTask<typeof Reports.build>>();
+    expectTypeOf(build.with({ priority: 'high' })(2027)).toEqualTypeOf<TaskHandle<string>>();
+    expectTypeOf(build(2027).cancel()).toEqualTypeOf<boolean>();
+    // @ts-expect-error it takes a year
+    build('2027');
+    // @ts-expect-error it is no method
+    decoratedTask(5);
   });
 
   it('refuses methods that give no promise, and what is no method', () => {
