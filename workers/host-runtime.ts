@@ -27,6 +27,11 @@ type PostReply = (reply: HostReply, transfer?: readonly Transferable[]) => void;
 
 /** What an item came to instead of a result. */
 class Failure {
+  /** A result may be a proxy that throws when it is asked for its prototype; this asks for nothing of it. */
+  static [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === 'object' && value !== null && #mark in value;
+  }
+  readonly #mark = true;
   readonly kind: Failed['kind'];
   readonly error: unknown;
 

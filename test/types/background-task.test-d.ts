@@ -143,6 +143,9 @@ describe('options', () => {
     backgroundTask(resize, { supervisor: 'mine' });
     // @ts-expect-error a supervisor, not any object
     backgroundTask(resize, { supervisor: {} });
+    backgroundTask(resize, { retryIf: async () => true });
+    // @ts-expect-error a promise of true or false
+    backgroundTask(resize, { retryIf: async () => 'yes' });
     // @ts-expect-error retryIf gives true or false
     backgroundTask(resize, { retryIf: () => 'yes' });
   });

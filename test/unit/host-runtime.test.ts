@@ -17,6 +17,10 @@ const define = wireDefinition(
   ),
 );
 
+function refuse(): never {
+  throw Object.create(null);
+}
+
 /** A list of arguments for each item; null where they follow. */
 type Args = readonly (readonly unknown[] | null)[];
 
@@ -148,6 +152,17 @@ describe('a batch', () => {
       { kind: 'thrown', item: 3 },
     ]);
     expect(scene.control.result(2)).toBe(1);
+  });
+
+  it.each([
+    ['for its prototype', { getPrototypeOf: refuse }],
+    ['whether it has something', { has: refuse }],
+    ['for its keys', { ownKeys: refuse }],
+  ])('fails an item alone whose result throws when it is asked %s', async (_, traps) => {
+    const scene = await new Scene((what) => (what === 'proxy' ? new Proxy({}, traps) : what)).warm();
+    await scene.run([['proxy'], [1]]);
+    expect(scene.replies).toMatchObject([{ kind: 'uncloneable', item: 0 }, { kind: 'done' }]);
+    expect(scene.control.result(1)).toBe(1);
   });
 
   it('gives the rest back when its time is over', async () => {
