@@ -3,6 +3,7 @@
  * that nobody sees what others change; an error stays the object that it is. It takes its options to be checked.
  */
 import { type ErrorCode, TaskwardenError } from '../errors.ts';
+import { messageOf } from '../foreign-value.ts';
 import type { Priority } from '../scheduling/priority-pool.ts';
 import { newIdPrefix, taskId } from '../task/task-id.ts';
 import type {
@@ -89,8 +90,7 @@ export class MemoryStore implements ClientWorkerTaskCourier {
     try {
       return copyOf(value);
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw new TaskwardenError(code, `${what} can't be copied: ${why}`, { cause });
+      throw new TaskwardenError(code, `${what} can't be copied: ${messageOf(cause)}`, { cause });
     }
   }
 

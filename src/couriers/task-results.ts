@@ -3,34 +3,40 @@
  * and its result. An Error in place of a result is the failure of that task, and so is a promise that rejects.
  */
 import { TaskwardenError } from '../errors.ts';
+import { fieldOf, isArray, isError, isThenable } from '../foreign-value.ts';
 import { show } from '../options.ts';
 import type { CourierTask } from './courier.ts';
 
-/** A failure that is no Error, such as a string that was thrown. */
-class Failure {
-  readonly error: unknown;
-
-  constructor(error: unknown) {
-    this.error = error;
-  }
-}
+/** What stands for a failure that is no Error, such as a string that was thrown, with that. */
+const failures = new WeakMap<object, unknown>();
 
 export type TaskAndResult<D, R> = readonly [task: CourierTask<D>, result: R | Error];
 
 export function failureOf(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : (new Failure(thrown) as unknown as Error);
+  if (isError(thrown)) return thrown;
+  const failure = {};
+  failures.set(failure, thrown);
+  return failure as Error;
 }
 
 /** What the task failed with, if the result is a failure. */
 export function errorIn(result: unknown): { readonly error: unknown } | undefined {
-  if (result instanceof Failure) return result;
-  return result instanceof Error ? { error: result } : undefined;
+  if (failures.has(result as object)) return { error: failures.get(result as object) };
+  return isError(result) ? { error: result } : undefined;
 }
 
 /** Waits for those that are promises, as `tasks.map(async (task) => ...)` gives them: each fails alone. */
 export async function settleResults(given: unknown): Promise<unknown> {
-  if (!Array.isArray(given) || !given.some((result) => result instanceof Promise)) return given;
-  return Promise.all(given.map((result) => (result instanceof Promise ? result.catch(failureOf) : result)));
+  if (!isArray(given) || !given.some(isThenable)) return given;
+  return Promise.all(given.map((result) => (isThenable(result) ? settled(result) : result)));
+}
+
+async function settled(result: PromiseLike<unknown>): Promise<unknown> {
+  try {
+    return await result;
+  } catch (thrown) {
+    return failureOf(thrown);
+  }
 }
 
 /**
@@ -44,7 +50,7 @@ export function pairResults<D, R>(
   needsResults: boolean,
 ): TaskAndResult<D, R>[] {
   if (given === undefined && !needsResults) return tasks.map((task) => [task, undefined as R]);
-  if (!Array.isArray(given)) return tasks.map((task) => [task, missing(task, `${show(given)}, and no results`)]);
+  if (!isArray(given)) return tasks.map((task) => [task, missing(task, `${show(given)}, and no results`)]);
   const find = resultFinder(tasks, given);
   return tasks.map((task, place) => {
     const found = find(task, place);
@@ -61,7 +67,7 @@ type Finder = (task: CourierTask, place: number) => { readonly value: unknown } 
 function resultFinder(tasks: readonly CourierTask[], given: readonly unknown[]): Finder {
   const known = new Set<unknown>(tasks);
   const isPair = (value: unknown): value is [CourierTask, unknown] =>
-    Array.isArray(value) && value.length === 2 && known.has(value[0]);
+    isArray(value) && fieldOf(value, 'length') === 2 && known.has(fieldOf(value, 0));
   const pairs = new Map(given.filter(isPair));
   if (pairs.size > 0) {
     const isMixed = !given.every(isPair);
