@@ -3,13 +3,19 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem, type } from 'node:os';
 import { type Check, type Figure, formatNumber, type Measurement, type Row } from './measure.ts';
 
-export interface RowResult {
-  readonly row: Row;
+/** What a row has come to: its measurements, or why there are none. */
+export interface Measured {
   readonly measurements: readonly Measurement[];
+  readonly failure?: string;
+}
+
+export interface RowResult extends Measured {
+  readonly row: Row;
 }
 
 /** For the terminal. */
-export function rowText({ measurements }: RowResult): string {
+export function rowText({ measurements, failure }: RowResult): string {
+  if (failure !== undefined) return `  ${notMeasured(failure)}`;
   return measurements
     .flatMap(({ what, unit, better, runs, figures, checks, notes }) => [
       `\n  ${what} (${unit}, ${better} is better; median of ${runs} runs)`,
@@ -106,8 +112,14 @@ ${results.map(rowSection).join('\n\n')}
 `;
 }
 
-function rowSection({ row, measurements }: RowResult): string {
-  return [`## ${row.number}. ${capitalized(row.work)}`, ...measurements.map(measurementSection)].join('\n\n');
+function rowSection({ row, measurements, failure }: RowResult): string {
+  const body = failure === undefined ? measurements.map(measurementSection) : [`${capitalized(notMeasured(failure))}.`];
+  return [`## ${row.number}. ${capitalized(row.work)}`, ...body].join('\n\n');
+}
+
+/** In one line. */
+function notMeasured(failure: string): string {
+  return `not measured: ${failure.split('\n', 1)}`;
 }
 
 function measurementSection({ what, unit, better, runs, figures, notes }: Measurement): string {

@@ -10,7 +10,7 @@ export interface BenchRedis {
   stop(): Promise<unknown>;
 }
 
-/** Resolves when it answers. */
+/** Resolves when it answers; rejects where it can't be started. */
 export async function startRedis(): Promise<BenchRedis> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -18,6 +18,13 @@ export async function startRedis(): Promise<BenchRedis> {
   server.close();
   const args = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', tmpdir(), '--save', '', '--appendonly', 'no'];
   const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  try {
+    await once(child, 'spawn');
+  } catch (cause) {
+    throw new Error(`redis-server, which has to be in the PATH, can't be started (${(cause as Error).message})`, {
+      cause,
+    });
+  }
   process.once('exit', () => child.kill('SIGKILL'));
   const exit = once(child, 'exit');
   for await (const text of child.stdout.setEncoding('utf8').iterator({ destroyOnReturn: false })) {
