@@ -6,6 +6,7 @@ interface Pair {
   readonly client: Socket;
   /** Absent as long as the proxy was frozen when the client came. */
   server?: Socket;
+  isMute?: boolean;
 }
 
 export class TcpProxy implements AsyncDisposable {
@@ -68,10 +69,20 @@ export class TcpProxy implements AsyncDisposable {
     }
   }
 
+  /** The connections that there are fall silent for ever, as where a router forgets them; new ones are taken as before. */
+  mute(): void {
+    for (const pair of this.#pairs) {
+      pair.isMute = true;
+      pair.client.unpipe();
+      pair.server?.unpipe();
+    }
+  }
+
   /** What was held up is passed on. */
   thaw(): void {
     this.#isFrozen = false;
     for (const pair of this.#pairs) {
+      if (pair.isMute) continue;
       if (pair.client.destroyed || pair.server?.destroyed) this.#drop(pair);
       else this.#join(pair);
     }

@@ -8,7 +8,7 @@ import { courierKit, type Priority, type WaitOptions } from '../../index.ts';
 import type { BullQueue, Fetched } from './bull-queue.ts';
 import { priorityNumbers, priorityOf } from './job-format.ts';
 import { pauseAfter } from './pause.ts';
-import { isAway, type Server } from './server.ts';
+import { hasTimedOut, isAway, type Server } from './server.ts';
 
 const { courierClosed, onAbort, pause, Timer } = courierKit;
 
@@ -159,6 +159,7 @@ export class Fetcher {
         await attempt(wait);
         failures = 0;
       } catch (error) {
+        if (hasTimedOut(error)) this.#server.reconnect();
         if (!isAway(error)) {
           wait.reject(error);
         } else {

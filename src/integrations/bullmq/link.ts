@@ -5,7 +5,7 @@
 import { courierKit } from '../../index.ts';
 import { BullQueue, type QueueLimits } from './bull-queue.ts';
 import { checkQueueName } from './names.ts';
-import { isAway, type Server } from './server.ts';
+import { hasTimedOut, isAway, type Server } from './server.ts';
 
 const { courierClosed, courierUnreachable, onAbort } = courierKit;
 
@@ -57,7 +57,7 @@ export class Link {
     } catch (error) {
       this.refuseIfClosed();
       if (!isAway(error)) throw error;
-      if (/timed out|timeout/i.test((error as Error).message)) server?.reconnect();
+      if (hasTimedOut(error)) server?.reconnect();
       throw courierUnreachable(what, error, taskId);
     }
   }

@@ -2,6 +2,7 @@
  * A PostgreSQL. BullMQ's tables are made in a schema of their own, when they are not there. A pool serves the calls that are
  * to be answered at once; what waits or reads has a connection of its own, too.
  */
+import type { Socket } from 'node:net';
 import type { IQueueBackend, PostgresConnectionOptions, QueueBaseOptions } from 'bullmq';
 import type { Client, ClientConfig, Pool } from 'pg';
 import { courierKit } from '../../index.ts';
@@ -15,6 +16,9 @@ const { onAbort, Timer } = courierKit;
 
 /** As BullMQ's own. */
 const defaultSchema = 'bullmq';
+
+/** What connections are called that wait for jobs, in `pg_stat_activity`. */
+const waitingName = 'taskwarden:waiting';
 
 /** Connections for calls that are answered at once. */
 const poolSize = 8;
@@ -71,9 +75,17 @@ export class PostgresServer implements Server {
     this.#shared = this.#build('taskwarden', poolSize);
   }
 
-  #build(queue: string, max: number, withBlockingConnection = false): IQueueBackend {
+  /** @param waiting For what waits for jobs on a connection of its own: gets all sockets that are open. */
+  #build(queue: string, max: number, waiting?: Set<Socket>): IQueueBackend {
+    const stream = () => {
+      const socket = this.#sockets.make();
+      waiting?.add(socket);
+      socket.once('close', () => waiting?.delete(socket));
+      return socket;
+    };
     const connection: PostgresConnectionOptions = {
       ...connectionTo(this.#url, this.#sockets),
+      stream,
       schema: this.#schema,
       max,
     };
@@ -81,7 +93,9 @@ export class PostgresServer implements Server {
       connection,
       lockDuration: this.#settings.leaseMs,
     } as unknown as QueueBaseOptions<PostgresConnectionOptions>;
-    const backend = loadBullMq().createPostgresBackend(queue, options, { withBlockingConnection });
+    const backend = loadBullMq().createPostgresBackend(queue, options, {
+      withBlockingConnection: waiting !== undefined,
+    });
     backend.on('error', () => {});
     this.#backends.push(backend);
     return backend;
@@ -91,8 +105,26 @@ export class PostgresServer implements Server {
     return this.#shared.forQueue(queue);
   }
 
+  /**
+   * A connection that only listens is silent when it is well, and when it is dead: after a wait that nothing has ended it is
+   * asked something, and replaced if it does not answer.
+   */
   async waiting(queue: string): Promise<IQueueBackend> {
-    return this.#ready(this.#build(queue, 1, true));
+    const sockets = new Set<Socket>();
+    const backend = await this.#ready(this.#build(queue, 1, sockets));
+    const wait = backend.waitForJob.bind(backend);
+    backend.waitForJob = async (seconds) => {
+      const signal = await wait(seconds);
+      if (signal !== null) return signal;
+      try {
+        await backend.setName(waitingName);
+      } catch (error) {
+        for (const socket of sockets) socket.destroy();
+        throw error;
+      }
+      return signal;
+    };
+    return backend;
   }
 
   async reading(queue: string): Promise<IQueueBackend> {

@@ -1,5 +1,6 @@
 /** What couriers need of a server beside BullMQ's own calls; Redis and PostgreSQL each have theirs. */
 import type { IQueueBackend } from 'bullmq';
+import { courierKit } from '../../index.ts';
 
 /** Where a job was taken from. */
 export type TakenFrom = 'waiting' | 'active';
@@ -89,4 +90,9 @@ export function isAway(error: unknown): boolean {
   if (typeof syscall === 'string' || error instanceof AggregateError || wireNames.has(name)) return true;
   if (typeof code === 'string' && /^E[A-Z]+$/.test(code)) return true;
   return wireWords.test(message);
+}
+
+/** Whether a call was not answered in time, so that its connection may be dead though nobody has closed it. */
+export function hasTimedOut(error: unknown): boolean {
+  return /timed out|timeout/i.test(courierKit.messageOf(error));
 }

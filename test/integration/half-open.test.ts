@@ -1,0 +1,52 @@
+/** Connections that fall silent without being closed, on a real Redis and a real PostgreSQL: new ones work. */
+import { Client } from 'pg';
+import { BullMQTaskCourier } from 'taskwarden/bullmq';
+import { expect, it, onTestFinished } from 'vitest';
+import { startPostgres } from '../servers/postgres.ts';
+import { startProxy } from '../servers/proxy.ts';
+import { startRedis } from '../servers/redis.ts';
+
+function connect(url: string): BullMQTaskCourier {
+  const courier = new BullMQTaskCourier(url);
+  onTestFinished(() => courier.close());
+  return courier;
+}
+
+it('an idle worker on Redis whose connections fall silent fetches again', { timeout: 120_000 }, async () => {
+  await using server = await startRedis();
+  await using proxy = await startProxy(server.port);
+  const worker = connect(server.url.replace(`${server.port}`, `${proxy.port}`));
+  const client = connect(server.url);
+  const first = worker.waitForTask('q');
+  await client.addTaskToQueue('q', 1);
+  expect(await first).toMatchObject({ data: 1 });
+  const second = worker.waitForTask('q');
+  proxy.mute();
+  await client.addTaskToQueue('q', 2);
+  expect(await second).toMatchObject({ data: 2 });
+});
+
+it('an idle worker on PostgreSQL whose connections fall silent listens again', { timeout: 120_000 }, async () => {
+  await using server = await startPostgres();
+  await using proxy = await startProxy(server.port);
+  const sql = new Client({ connectionString: server.url });
+  await sql.connect();
+  sql.on('error', () => {}); // its server ends first
+  onTestFinished(() => sql.end());
+  const listening = async () => {
+    const text = "SELECT pid FROM pg_stat_activity WHERE application_name = 'taskwarden:waiting'";
+    return (await sql.query(text)).rows.map(({ pid }) => pid as number);
+  };
+  const worker = connect(server.url.replace(`${server.port}`, `${proxy.port}`));
+  const client = connect(server.url);
+  const first = worker.waitForTask('q');
+  await expect.poll(listening, { timeout: 20_000 }).toHaveLength(1);
+  const [dead] = await listening();
+  proxy.mute();
+  await client.addTaskToQueue('q', 1);
+  expect(await first).toMatchObject({ data: 1 });
+  const second = worker.waitForTask('q');
+  await expect.poll(async () => (await listening()).some((pid) => pid !== dead), { timeout: 60_000 }).toBe(true);
+  await client.addTaskToQueue('q', 2);
+  expect(await second).toMatchObject({ data: 2 });
+});
