@@ -1,14 +1,21 @@
 /** What couriers reject with, in the same words whichever it is. */
 import { TaskwardenError } from '../errors.ts';
+import { serverError } from './server-error.ts';
 
 export function courierClosed(): TaskwardenError {
   return new TaskwardenError('COURIER_CLOSED', 'the courier was closed');
 }
 
-/** @param what What was asked, and whether it may have been done. */
+/**
+ * @param what What was asked, and whether it may have been done.
+ * @param cause Is shown as `serverError()` makes it.
+ */
 export function courierUnreachable(what: string, cause: unknown, taskId?: string): TaskwardenError {
   const message = `the courier's server can't be reached: ${what}`;
-  return new TaskwardenError('COURIER_UNREACHABLE', message, { cause, ...(taskId !== undefined && { taskId }) });
+  return new TaskwardenError('COURIER_UNREACHABLE', message, {
+    cause: serverError(cause),
+    ...(taskId !== undefined && { taskId }),
+  });
 }
 
 export function queueFull(queue: string, maxQueued: number): TaskwardenError {

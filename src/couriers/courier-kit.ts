@@ -23,3 +23,4 @@ export {
   taskNotFound,
   taskStalled,
 } from './courier-error.ts';
+export { serverError } from './server-error.ts';

@@ -5,9 +5,9 @@ import { mostEvents } from './event-reader.ts';
 import { failureOf, priorityNumbers } from './job-format.ts';
 import { isTaskMalformed, readJob, saysMalformed, taskMalformed } from './job-reader.ts';
 import { loadBullMq } from './peers.ts';
-import { type Claims, isAway, type Server } from './server.ts';
+import type { Claims, Server } from './server.ts';
 
-const { fieldOf, taskStalled } = courierKit;
+const { fieldOf, messageOf, taskStalled } = courierKit;
 
 /** A job that was fetched. */
 export interface Fetched {
@@ -205,7 +205,8 @@ export class BullQueue {
   }
 }
 
-/** Errors of the servers and of the ways to them have a code, or the name that ioredis gives them. */
+/** Errors of the servers have a code, or the name that ioredis gives them; those of the ways to them speak of that. */
 function isOfServer(error: unknown): boolean {
-  return isAway(error) || fieldOf(error, 'name') === 'ReplyError' || fieldOf(error, 'code') !== undefined;
+  if (fieldOf(error, 'name') === 'ReplyError' || fieldOf(error, 'code') !== undefined) return true;
+  return /\b(connection|closed|timed out|timeout|stream|socket|retries)\b/i.test(messageOf(error));
 }

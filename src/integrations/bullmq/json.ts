@@ -1,5 +1,7 @@
 /** What jobs carry is JSON: data that it would lose or change is refused, and says where it is. */
-import { type ErrorCode, TaskwardenError } from '../../index.ts';
+import { courierKit, type ErrorCode, TaskwardenError } from '../../index.ts';
+
+const { serverError } = courierKit;
 
 /** Stands for what a server would take for nothing at all. */
 const boxKey = 'taskwarden:value';
@@ -44,7 +46,8 @@ export function isUnstorable(error: unknown): boolean {
 }
 
 export function notCloneable(code: ErrorCode, what: string, cause: unknown): TaskwardenError {
-  return new TaskwardenError(code, `${what} can't be kept by PostgreSQL: ${(cause as Error).message}`, { cause });
+  const shown = serverError(cause);
+  return new TaskwardenError(code, `${what} can't be kept by PostgreSQL: ${shown.message}`, { cause: shown });
 }
 
 export function isJson(value: unknown): boolean {

@@ -4,8 +4,10 @@
  */
 import { setImmediate as nextTurn, setTimeout } from 'node:timers/promises';
 import type { Redis, RedisOptions } from 'ioredis';
-import { TaskwardenError } from '../../index.ts';
+import { courierKit, TaskwardenError } from '../../index.ts';
 import { is, type Rule } from '../../options.ts';
+
+const { serverError } = courierKit;
 
 /** A URL, the options of ioredis, or a client of it, which is left alone: what is needed is opened beside it. */
 export type RedisConnection = string | RedisOptions | Redis;
@@ -47,7 +49,7 @@ export class Client {
   private constructor(redis: Redis) {
     this.#redis = redis;
     redis.on('error', (error: Error) => {
-      if (isRefusal(error)) this.#refusal = error;
+      if (isRefusal(error)) this.#refusal = refused(error);
     });
     redis.on('ready', () => {
       this.#refusal = undefined;
@@ -83,7 +85,7 @@ export class Client {
         if (isReached()) resolve();
         else if (this.#refusal !== undefined) reject(this.#refusal);
         else if (redis.status === 'end')
-          reject(new Error('the connection to Redis is closed, and is not opened again'));
+          reject(refused(new Error('the connection to Redis is closed, and is not opened again')));
         else return;
         for (const event of events) redis.off(event, settle);
       };
@@ -108,9 +110,10 @@ export class Client {
     try {
       return await Promise.race([command(redis), lost]);
     } catch (error) {
-      if (error instanceof TypeError || (isAnswer(error) && !isPassing(error))) throw error;
+      if (error instanceof TypeError) throw error;
+      if (isAnswer(error) && !isPassing(error)) throw refused(error);
       await (isAnswer(error) ? setTimeout(passingMs) : nextTurn());
-      throw new ConnectionLost('the connection to Redis was lost', { cause: error });
+      throw new ConnectionLost('the connection to Redis was lost', { cause: serverError(error) });
     } finally {
       redis.off('close', lose);
     }
@@ -150,6 +153,12 @@ async function loadIoredis(): Promise<typeof Redis> {
     const message = 'taskwarden/redis needs the package ioredis: npm install ioredis';
     throw new TaskwardenError('PEER_MISSING', message, { cause });
   }
+}
+
+/** In the words of Redis; not with the command that it was, which has passwords and data. */
+function refused(error: Error): TaskwardenError {
+  const cause = serverError(error);
+  return new TaskwardenError('SERVER_REFUSED', cause.message, { cause });
 }
 
 /** Redis has said it, and the connection is sound. */
