@@ -23,17 +23,29 @@ export class Announcer implements HostWatcher {
   readonly #events: SupervisorEmitter;
   readonly #logger: () => Logger;
   readonly #name: () => string;
+  readonly #allTold: () => void;
   readonly #unawaited: Task[] = [];
+  #isTelling = false;
+  /** What happened while listeners heard of something else: they hear of one event at a time, in their order. */
+  readonly #untold: (() => void)[] = [];
 
-  constructor(events: SupervisorEmitter, logger: () => Logger, name: () => string) {
+  /** @param allTold Is called after the last of those events that were told later than they happened. */
+  constructor(events: SupervisorEmitter, logger: () => Logger, name: () => string, allTold: () => void) {
     this.#events = events;
     this.#logger = logger;
     this.#name = name;
+    this.#allTold = allTold;
+  }
+
+  /** Whether listeners are called just now: what happens meanwhile is told when they have returned. */
+  get isTelling(): boolean {
+    return this.#isTelling;
   }
 
   emit<E extends TaskEventName>(event: E, task: Task, facts?: Omit<SupervisorEvents[E], 'task'>): void {
-    if (this.#events.listenerCount(event) > 0)
-      this.#events.emit(event, { task: task.info, ...facts } as SupervisorEvents[E]);
+    if (this.#events.listenerCount(event) > 0) {
+      this.#tell(event, { task: task.info, ...facts } as SupervisorEvents[E]);
+    }
   }
 
   ended(task: Task, outcome: unknown): void {
@@ -97,7 +109,19 @@ export class Announcer implements HostWatcher {
   }
 
   #tell<E extends keyof SupervisorEvents>(event: E, payload: SupervisorEvents[E]): void {
-    if (this.#events.listenerCount(event) > 0) this.#events.emit(event, payload);
+    if (this.#events.listenerCount(event) === 0) return;
+    if (this.#isTelling) {
+      this.#untold.push(() => this.#events.emit(event, payload));
+      return;
+    }
+    this.#isTelling = true;
+    try {
+      this.#events.emit(event, payload);
+      for (const tell of this.#untold) tell(); // there may be more of them meanwhile
+    } finally {
+      this.#isTelling = false;
+    }
+    if (this.#untold.splice(0).length > 0) this.#allTold();
   }
 
   /** Tasks that wait for too long: an event for each, and a line for all. */

@@ -390,6 +390,6 @@ export class Dispatcher implements LaneListener<Task> {
     this.#ledger.settle(endReason);
     this.#table.keep(task);
     this.#announcer.ended(task, outcome);
-    this.#ledger.balance();
+    if (!this.#announcer.isTelling) this.#ledger.balance(); // else when all is told
   }
 }

@@ -20,7 +20,10 @@ interface TaskEvent {
   readonly task: TaskInfo;
 }
 
-/** Each event with its payload. All are emitted after the state has changed. */
+/**
+ * Each event with its payload. All are emitted after the state has changed; what a listener causes is told when all have
+ * heard of the event before.
+ */
 export interface SupervisorEvents {
   'task:queued': TaskEvent;
   'task:started': TaskEvent;

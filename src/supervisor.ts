@@ -92,6 +92,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
       this,
       () => this.#logger,
       () => this.name,
+      () => this.#ledger.balance(),
     );
     this.#dispatcher = new Dispatcher({
       places: () => this.#places,

@@ -37,9 +37,12 @@ export interface WorkerOptions extends Omit<TaskOptions, 'delayMs' | 'taskId' | 
 }
 
 export interface IntervalOptions {
-  /** The n-th run is due at the start + n x `intervalMs`, the first at the start. What comes due while one runs is left out. */
+  /**
+   * The n-th run is due at the start + n x `intervalMs`, the first at the start. What comes due while one runs is left out.
+   * 1 or more.
+   */
   readonly intervalMs?: number;
-  /** Instead: the pause from the end of a run to the next one. */
+  /** Instead: the pause from the end of a run to the next one. 0, or 1 or more. */
   readonly delayMs?: number;
   /** Instead: when to run, such as `0 3 * * *`. */
   readonly cron?: string;
@@ -91,9 +94,18 @@ export const workerRules: Readonly<Record<keyof WorkerOptions, Rule>> = {
   context: () => {},
 };
 
+/** Also refuses what no timer can keep. */
+function timed(rule: Rule): Rule {
+  return (value, option) => {
+    rule(value, option);
+    const ms = value as number;
+    if (ms > 0 && ms < 1) throw new RangeError(`${option} must be 1 or more, as timers count milliseconds; got ${ms}`);
+  };
+}
+
 export const intervalRules: Readonly<Record<keyof IntervalOptions, Rule>> = {
-  intervalMs: rules.positiveMs,
-  delayMs: rules.durationMs,
+  intervalMs: timed(rules.positiveMs),
+  delayMs: timed(rules.durationMs),
   cron: rules.string,
   timezone: rules.string,
   delayBeforeMs: rules.durationMs,

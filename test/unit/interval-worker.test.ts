@@ -254,6 +254,9 @@ describe('options of interval workers', () => {
 
   it.each([
     [{ intervalMs: 0 }, /option "intervalMs" of .* above 0; got 0/],
+    [{ intervalMs: 0.001 }, /option "intervalMs" of .* must be 1 or more, .*; got 0\.001/],
+    [{ intervalMs: 5e-324 }, /option "intervalMs" of .* must be 1 or more, .*; got 5e-324/],
+    [{ delayMs: 0.5 }, /option "delayMs" of .* must be 1 or more, .*; got 0\.5/],
     [{ intervalMs: Number.NaN }, /option "intervalMs" of .* got NaN/],
     [{ delayMs: -1 }, /option "delayMs" of .* got -1/],
     [{ cron: '0 0 30 2 *' }, /option "cron" of .* must be a pattern whose time will come/],
