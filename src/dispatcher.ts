@@ -67,6 +67,7 @@ export class Dispatcher implements LaneListener<Task> {
       () => this.#waiting.less(),
     );
     this.families = new Families({
+      find: (id) => this.#table.findLive(id),
       cancel: (task, reason) => this.cancel(task, reason),
       stop: (task) => this.stop(task),
       talk: (task, talk) => this.tell(task, talk),

@@ -9,6 +9,8 @@ import type { Task } from './task/task.ts';
 import type { Order, Submit, Talk, TaskNews } from './task/word.ts';
 
 interface FamilyParts {
+  /** The task of that id that has not ended. */
+  find(id: string): Task | undefined;
   /** Cancels a task. */
   cancel(task: Task, reason: unknown): void;
   stop(task: Task): void;
@@ -68,10 +70,10 @@ export class Families {
     return family;
   }
 
-  /** The child of that id that has not ended. */
+  /** The child of that id that has not ended. A parent can have many, and asks for each. */
   #find(parent: Task, id: string): Task | undefined {
-    for (const child of this.#parents.get(parent)?.children ?? []) if (child.id === id) return child;
-    return undefined;
+    const child = this.#parts.find(id);
+    return child !== undefined && this.#parents.get(parent)?.children.has(child) ? child : undefined;
   }
 
   /** The child is about to be queued. Gives the sibling that it goes behind, if that still waits in the same queue. */
