@@ -61,8 +61,12 @@ export class Batcher {
   }
 }
 
-/** Whether one task may go along with another. What is handed over instead of copied travels alone, and so does what has a context of its own. */
+/**
+ * Whether one task may go along with another. What is handed over instead of copied travels alone, and so does what has a
+ * context of its own. A shallower one goes with none: a host that is beyond the ceiling is not for it.
+ */
 function travelsWith(task: Task, other: Task): boolean {
+  if (other.depth < task.depth) return false;
   if (task.options.transfer !== undefined || other.options.transfer !== undefined) return false;
   if (task.carried !== undefined || other.carried !== undefined) return false;
   return task.spec === other.spec || (task.definition.index === other.definition.index && task.name === other.name);

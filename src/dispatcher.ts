@@ -6,7 +6,7 @@ import type { Announcer } from './announcer.ts';
 import { isPassing, mayRetry, mayRetryCrash, wantsRetry } from './attempts.ts';
 import { type Moment, now, thisMoment } from './clock.ts';
 import { Deadlines } from './deadlines.ts';
-import { canceled, crashed, finish, isInTime, overtime, shutDown } from './endings.ts';
+import { canceled, crashed, finish, hopeless, isInTime, overtime, shutDown } from './endings.ts';
 import { Families } from './families.ts';
 import type { Lane, LaneListener, LaneOutcome } from './lanes/lane.ts';
 import type { Ledger } from './ledger.ts';
@@ -61,11 +61,12 @@ export class Dispatcher implements LaneListener<Task> {
     this.#table = parts.table;
     this.#ledger = parts.ledger;
     this.#waiting = parts.waiting;
-    this.slots = new Slots(
-      parts.places,
-      (task) => this.families.heldFor(task),
-      () => this.#waiting.less(),
-    );
+    this.slots = new Slots({
+      places: parts.places,
+      heldFor: (task) => this.families.heldFor(task),
+      onLess: () => this.#waiting.less(),
+      onHopeless: (task, held) => this.#end(task, hopeless(task, held)),
+    });
     this.families = new Families({
       find: (id) => this.#table.findLive(id),
       cancel: (task, reason) => this.cancel(task, reason),
@@ -78,7 +79,7 @@ export class Dispatcher implements LaneListener<Task> {
       },
       lend: (parent) => {
         const { pool, lane } = this.#places().of(parent.type);
-        if (lane.lend(parent)) pool.release();
+        if (lane.lend(parent)) pool.lend();
         this.slots.wake();
       },
       lendTo: (task) => this.slots.lendTo(task),
@@ -201,8 +202,12 @@ export class Dispatcher implements LaneListener<Task> {
     this.#waiting.back();
   }
 
-  vacated(lane: Lane<Task>): void {
-    for (const place of this.#places()) if (place.lane === lane) place.pool.release();
+  vacated(lane: Lane<Task>, wasLent: boolean): void {
+    for (const place of this.#places()) if (place.lane === lane) place.pool.release(wasLent);
+    this.slots.wake();
+  }
+
+  departed(): void {
     this.slots.wake();
   }
 

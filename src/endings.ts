@@ -38,6 +38,15 @@ export function crashed(task: Task, exit: Exit): Ending {
   return { reason: 'crashed', error };
 }
 
+/** Tasks that wait for others hold all hosts that there may be, and it is one of those that they wait for. */
+export function hopeless(task: Task, held: number): Ending {
+  const hosts = task.type === 'process' ? 'children' : 'threads';
+  const message =
+    `task "${task.name}" can't start: tasks that wait for others hold all ${held} ${hosts} that maxSize and maxDepth ` +
+    'allow, and none of them can go on';
+  return { reason: 'failed', error: new TaskwardenError('TASK_TOO_DEEP', message, { taskId: task.id }) };
+}
+
 export function shutDown(task: Task): Ending {
   const message = `task "${task.name}" was canceled, because its supervisor stops`;
   // There may be a hundred thousand, and all come from the same place.

@@ -19,6 +19,7 @@ export const errorCodes = {
   ARGUMENT_NOT_CLONEABLE: 'An argument cannot be copied to a thread or child.',
   RESULT_NOT_CLONEABLE: 'The result cannot be copied back from the thread or child.',
   MESSAGE_NOT_CLONEABLE: 'What was sent to a task, or by it, cannot be copied.',
+  TASK_TOO_DEEP: 'More than `maxDepth` tasks have called one another, down to this one; it never ran.',
   DUPLICATE_TASK_ID: 'A live task has this `taskId` already.',
   DUPLICATE_TASK_NAME: 'Two tasks are registered under one module and name.',
   QUEUE_FULL: 'More than `maxQueued` tasks would wait.',

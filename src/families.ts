@@ -87,6 +87,17 @@ export class Families {
     return waits && youngest.priority === child.priority && youngest.type === child.type ? youngest : undefined;
   }
 
+  /** How many tasks have called one another down to this one, of those that have not ended. */
+  depthOf(task: Task): number {
+    let depth = 0;
+    let parent = this.#children.get(task)?.parent;
+    while (parent !== undefined && !parent.isSettled) {
+      depth += 1;
+      parent = this.#children.get(parent)?.parent;
+    }
+    return depth;
+  }
+
   /** False: nobody is to be told. */
   tell(child: Task, news: TaskNews): boolean {
     const { tell } = this.#children.get(child) ?? {};

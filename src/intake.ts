@@ -23,6 +23,7 @@ interface IntakeParts {
   readonly open: () => void;
   readonly context: () => ContextCarrier | undefined;
   readonly maxQueued: () => number;
+  readonly maxDepth: () => number;
   /** Whether a supervisor that stops still takes runs of workers. */
   readonly takesRuns: () => boolean;
   /** The module of that name, which is made if there is none. */
@@ -111,7 +112,7 @@ export class Intake {
 
   /** What running tasks call, and what workers still have to do, is taken in while these are waited for. */
   #admit(task: Task, isNested: boolean): void {
-    const { supervisor, dispatcher, table, open, maxQueued } = this.#parts;
+    const { supervisor, dispatcher, table, open, maxQueued, maxDepth } = this.#parts;
     open();
     const { taskId } = task.options;
     const isLate = isNested || (task.worker !== undefined && this.#parts.takesRuns());
@@ -121,12 +122,22 @@ export class Intake {
       this.#refuse(task, 'SUPERVISOR_STOPPED', message);
     } else if (taskId !== undefined && table.findLive(taskId) !== undefined) {
       this.#refuse(task, 'DUPLICATE_TASK_ID', `a live task has the id '${taskId}' already`);
+    } else if (this.#isTooDeep(task)) {
+      const message = `task "${task.name}" was called by a task that a task has called, and so on: more than ${maxDepth()}`;
+      this.#refuse(task, 'TASK_TOO_DEEP', `${message} tasks, which maxDepth allows, wait for one another`);
     } else if (!this.hasRoom(task.options)) {
       const message = `task "${task.name}" can't wait: maxQueued is ${maxQueued()}, and as many wait`;
       this.#refuse(task, 'QUEUE_FULL', `${message}; wait for capacity() before you submit`);
     } else {
       dispatcher.submit(task);
     }
+  }
+
+  /** What a thread has called of the program is no task of the user's. */
+  #isTooDeep(task: Task): boolean {
+    const { dispatcher, maxDepth } = this.#parts;
+    if (task.depth <= maxDepth() || task.definition.callKind !== undefined) return false;
+    return dispatcher.families.depthOf(task) > maxDepth();
   }
 
   /** It is counted nowhere. */

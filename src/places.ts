@@ -6,6 +6,7 @@ import { LoopLane } from './lanes/loop-lane.ts';
 import { ProcessHost } from './lanes/process-host.ts';
 import type { StaffOptions } from './lanes/staff.ts';
 import { ThreadHost } from './lanes/thread-host.ts';
+import type { HostSupply } from './scheduling/host-ceiling.ts';
 import { type PoolLimits, PriorityPool } from './scheduling/priority-pool.ts';
 import { hostInfo, poolInfo, type SupervisorInfo } from './supervisor-info.ts';
 import type { ResolvedOptions } from './supervisor-options.ts';
@@ -40,16 +41,16 @@ export class Places {
         watcher,
         startHost: (each, hostListener) => new Host(each, ids, hostListener),
       });
-    const place = (limits: PoolLimits, lane: Lane<Task>): Place => ({
-      pool: new PriorityPool(limits, lateLevels.length),
+    const place = (limits: PoolLimits, lane: Lane<Task>, hosts?: HostSupply): Place => ({
+      pool: new PriorityPool(limits, lateLevels.length, hosts),
       lane,
     });
     this.#options = options;
     this.#threads = lane('thread', options.threads, ThreadHost);
     this.#processes = lane('child', options.processes, ProcessHost);
     this.#byType = {
-      thread: place(options.threads, this.#threads),
-      process: place(options.processes, this.#processes),
+      thread: place(options.threads, this.#threads, this.#threads),
+      process: place(options.processes, this.#processes, this.#processes),
       loop: place(options.loop, new LoopLane(listener)),
     };
   }

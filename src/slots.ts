@@ -13,6 +13,8 @@ export class Slots {
   readonly #places: () => Places;
   /** Hears that fewer may wait, and that slots or places were taken, or came free. */
   readonly #onLess: () => void;
+  /** Ends a task that can never start. */
+  readonly #onHopeless: (task: Task, held: number) => void;
   readonly batcher: Batcher = new Batcher();
   /** Those that have a slot, and are handed over in a moment. */
   readonly #taken = new Set<Task>();
@@ -22,10 +24,16 @@ export class Slots {
   readonly #heldFor: (task: Task) => Iterable<Task>;
   #isPumpDue = false;
 
-  constructor(places: () => Places, heldFor: (task: Task) => Iterable<Task>, onLess: () => void) {
-    this.#places = places;
-    this.#heldFor = heldFor;
-    this.#onLess = onLess;
+  constructor(parts: {
+    readonly places: () => Places;
+    readonly heldFor: (task: Task) => Iterable<Task>;
+    readonly onLess: () => void;
+    readonly onHopeless: (task: Task, held: number) => void;
+  }) {
+    this.#places = parts.places;
+    this.#heldFor = parts.heldFor;
+    this.#onLess = parts.onLess;
+    this.#onHopeless = parts.onHopeless;
   }
 
   /** Those that have a slot, and no lane yet. */
@@ -35,10 +43,25 @@ export class Slots {
 
   /** Gives slots to all that may start now, in the order in which they came. */
   take(pool: PriorityPool<Task>): void {
-    for (let task = pool.take(); task !== undefined; task = pool.take()) {
-      task.hasSlot = true;
-      this.#taken.add(task);
-      this.wake();
+    for (let task = pool.take(); task !== undefined; task = pool.take()) this.#give(task);
+  }
+
+  #give(task: Task): void {
+    task.hasSlot = true;
+    this.#taken.add(task);
+    this.wake();
+  }
+
+  /** Tasks that wait for others hold all hosts, and nothing runs that could free one. */
+  #unlock(): void {
+    const pools = [...this.#places()].map(({ pool }) => pool);
+    if (pools.some(({ running }) => running > 0)) return;
+    for (const pool of pools) {
+      const stuck = pool.stuck();
+      if (stuck === undefined) continue;
+      if ('started' in stuck) this.#give(stuck.started);
+      else this.#onHopeless(stuck.hopeless, pool.held);
+      return;
     }
   }
 
@@ -48,6 +71,7 @@ export class Slots {
     this.#isPumpDue = true;
     queueMicrotask(() => {
       for (const { pool } of this.#places()) this.take(pool);
+      if (this.#taken.size === 0) this.#unlock();
       this.#isPumpDue = false;
       for (const task of this.#taken) {
         this.#taken.delete(task);

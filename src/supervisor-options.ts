@@ -10,7 +10,7 @@ import type { ContextCarrier } from './task/context-carrier.ts';
 
 /**
  * A task may start while fewer than its limit run in its pool: low `poolSize`; normal `poolSize + reserveNormal`; high
- * `poolSize + reserveNormal + reserveHigh`; critical always.
+ * `poolSize + reserveNormal + reserveHigh`; critical `maxSize`, and on the event loop always.
  */
 export interface PoolOptions {
   /** Slots for tasks of any priority; 0: no limit. Default: the number of cores for threads and processes, 0 for the loop. */
@@ -22,11 +22,16 @@ export interface PoolOptions {
 }
 
 export interface ThreadOptions extends PoolOptions {
-  /** Threads that are started at once and kept. Default: 0; `'max'`: `maxSize`. */
+  /**
+   * Threads that are started at once and kept. Default: 0; `'max'`: `maxSize` if that is given, else
+   * `poolSize + reserveNormal + reserveHigh + 1`.
+   */
   readonly minSize?: number | 'max';
   /**
-   * Threads that are kept while there is work. Tasks below critical never run on more; critical tasks start even then,
-   * in extra threads that end when they are idle. Default: `poolSize + reserveNormal + reserveHigh + 1`.
+   * Threads that there are at most, whatever the priority of the tasks: more critical ones wait, before all others. Only
+   * tasks that tasks call may have more, while those wait for them, and at most `maxDepth` more; and while threads are
+   * recycled, each may stand beside its successor. Default: `poolSize + reserveNormal + reserveHigh + 16`; 64 if
+   * `poolSize` is 0.
    */
   readonly maxSize?: number;
   /** How long a thread beyond `minSize` stays without work. Default: 10,000. */
@@ -52,6 +57,11 @@ export interface SupervisorOptions {
   readonly threads?: ThreadOptions;
   readonly processes?: ProcessOptions;
   readonly loop?: PoolOptions;
+  /**
+   * How many tasks may have called one another, down to one: deeper, it fails with `TASK_TOO_DEEP`. Callers that have
+   * ended are not counted. Default: 64.
+   */
+  readonly maxDepth?: number;
   /** How many ended tasks `getTaskInfo` still answers for. Default: 1,000. */
   readonly keepFinished?: number;
   /** How many tasks may wait, delayed ones too; one more fails with `QUEUE_FULL`. Default: Infinity. */
@@ -66,12 +76,16 @@ export interface SupervisorOptions {
   readonly logger?: Logger | false;
 }
 
+/** Of threads, or of children. */
+export type HostPoolOptions = Required<PoolLimits> & StaffOptions;
+
 export interface ResolvedOptions {
   readonly id: string;
   readonly name: string;
-  readonly threads: PoolLimits & StaffOptions;
-  readonly processes: PoolLimits & StaffOptions;
+  readonly threads: HostPoolOptions;
+  readonly processes: HostPoolOptions;
   readonly loop: PoolLimits;
+  readonly maxDepth: number;
   readonly keepFinished: number;
   readonly maxQueued: number;
   /** `timeoutWarningMs` and `timeoutCriticalMs`. */
@@ -116,6 +130,7 @@ const supervisorRules: Readonly<Record<keyof SupervisorOptions, Rule>> = {
   threads: optionsBy(threadRules, 'threads'),
   processes: optionsBy(threadRules, 'processes'),
   loop: optionsBy(poolRules, 'loop'),
+  maxDepth: rules.count,
   keepFinished: rules.count,
   maxQueued: rules.positiveCountOrInfinity,
   timeoutWarningMs: rules.durationMsOrInfinity,
@@ -146,15 +161,17 @@ export function mergeOptions(given: SupervisorOptions, changes: SupervisorOption
 
 export function resolveOptions(given: SupervisorOptions): ResolvedOptions {
   let { id } = given;
+  const { maxDepth = 64 } = given;
   return Object.freeze({
     get id() {
       id ??= crypto.randomUUID(); // when it is asked for: few are, and what makes it takes long to load
       return id;
     },
     name: given.name ?? 'taskwarden',
-    threads: resolveHosts('threads', given.threads ?? {}),
-    processes: resolveHosts('processes', given.processes ?? {}),
+    threads: resolveHosts('threads', given.threads ?? {}, maxDepth),
+    processes: resolveHosts('processes', given.processes ?? {}, maxDepth),
     loop: { poolSize: 0, reserveNormal: 1, reserveHigh: 1, ...given.loop },
+    maxDepth,
     keepFinished: given.keepFinished ?? 1_000,
     maxQueued: given.maxQueued ?? Infinity,
     lateMs: [given.timeoutWarningMs ?? 5_000, given.timeoutCriticalMs ?? 10_000],
@@ -163,11 +180,16 @@ export function resolveOptions(given: SupervisorOptions): ResolvedOptions {
   });
 }
 
-function resolveHosts(pool: string, given: ThreadOptions): PoolLimits & StaffOptions {
+/** Threads or children beyond the slots, for critical tasks, and how many there are where slots have no limit. */
+const extraHosts = 16;
+const hostsWithoutLimit = 64;
+
+function resolveHosts(pool: string, given: ThreadOptions, maxDepth: number): HostPoolOptions {
   const { poolSize = availableParallelism(), reserveNormal = 1, reserveHigh = 1, idleTimeoutMs = 10_000 } = given;
-  const { maxSize = poolSize === 0 ? Infinity : poolSize + reserveNormal + reserveHigh + 1 } = given;
-  const minSize = given.minSize === 'max' ? maxSize : (given.minSize ?? 0);
-  if (minSize === Infinity) {
+  const slots = poolSize + reserveNormal + reserveHigh;
+  const { maxSize = poolSize === 0 ? hostsWithoutLimit : slots + extraHosts } = given;
+  const minSize = given.minSize === 'max' ? (given.maxSize ?? slots + 1) : (given.minSize ?? 0);
+  if (given.minSize === 'max' && given.maxSize === undefined && poolSize === 0) {
     throw new RangeError(`option "minSize" of ${pool} can't be 'max' without a limit: give "poolSize" or "maxSize"`);
   }
   if (minSize > maxSize) {
@@ -178,9 +200,9 @@ function resolveHosts(pool: string, given: ThreadOptions): PoolLimits & StaffOpt
     poolSize,
     reserveNormal,
     reserveHigh,
-    ceiling: maxSize,
     minSize,
     maxSize,
+    maxDepth,
     idleTimeoutMs,
     ...defined({ resourceLimits, recycle, env, execArgv }),
   };

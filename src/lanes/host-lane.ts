@@ -6,6 +6,7 @@
 import { now, thisMoment } from '../clock.ts';
 import { TaskwardenError } from '../errors.ts';
 import { clearTimeout, setTimeout } from '../globals.ts';
+import type { HostSupply } from '../scheduling/host-ceiling.ts';
 import { batchMs } from '../scheduling/pace.ts';
 import type { TaskWord } from '../task/word.ts';
 import { ControlBlock } from './control-block.ts';
@@ -33,7 +34,7 @@ interface HostLaneParts<T extends LaneTask> {
   readonly limits?: LoadLimits;
 }
 
-export class HostLane<T extends LaneTask> implements Lane<T> {
+export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
   readonly #listener: LaneListener<T>;
   readonly #staff: Staff<T>;
   readonly #failures = new LoadFailures();
@@ -55,6 +56,7 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
       unreadable: (seat, problem) => this.#mishear(seat, problem),
       died: (seat, exit, isFinal) => {
         if (seat.size > 0) this.#vacate(seat);
+        else listener.departed();
         this.#return(seat.die(exit, isFinal));
       },
     });
@@ -69,6 +71,14 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
   /** How many hosts there are, and how many of them are idle. */
   get size(): { readonly total: number; readonly idle: number } {
     return this.#staff.size;
+  }
+
+  get leaving(): number {
+    return this.#staff.leaving;
+  }
+
+  hasHostFor(held: number, most: number): boolean {
+    return this.#staff.hasHostFor(held, most);
   }
 
   /** Starts the hosts that are always kept, and ends those that are too many. Options of hosts hold for new ones. */
@@ -103,7 +113,7 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
     const [first] = batch;
     const failure = this.#staff.nextIdle?.knows(first) ? undefined : this.#failures.standing(first);
     if (failure !== undefined) {
-      this.#listener.vacated(this);
+      this.#listener.vacated(this, false);
       const heard = thisMoment();
       for (const task of batch) {
         this.#listener.started(task, undefined, heard.at, heard); // it is an attempt
@@ -126,7 +136,7 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
       this.#staff.open(batch);
       return;
     }
-    this.#listener.vacated(this);
+    this.#listener.vacated(this, false);
     const cause = this.#staff.brokenError();
     for (const task of batch) this.#listener.ended(task, { kind: 'broken', cause }, thisMoment());
   }
@@ -141,7 +151,7 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
     const seat = this.#seatOf(task);
     if (seat?.state !== 'starting') return seat?.withdraw(task) ?? false;
     seat.take([]);
-    this.#listener.vacated(this);
+    this.#listener.vacated(this, false);
     this.#listener.ended(task, { kind: 'withdrawn' }, thisMoment());
     return true;
   }
@@ -174,9 +184,9 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
     return true;
   }
 
-  /** The seat's slot is free, if it was not lent. */
+  /** The seat is free, and its slot, if it was not lent. */
   #vacate(seat: Seat<T>): void {
-    if (!this.#takeBack(seat)) this.#listener.vacated(this);
+    this.#listener.vacated(this, this.#takeBack(seat));
   }
 
   tell(task: T, word: TaskWord): void {
@@ -204,7 +214,7 @@ export class HostLane<T extends LaneTask> implements Lane<T> {
     const refusals = seat.post();
     if (refusals.length > 0 && seat.size === 1) {
       // nothing was sent
-      this.#listener.vacated(this);
+      this.#listener.vacated(this, false);
       seat.take([]);
       this.#staff.rest(seat);
     } else if (!seat.loading) {

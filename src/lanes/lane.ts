@@ -56,8 +56,10 @@ export interface LaneListener<T extends LaneTask> {
   ended(task: T, outcome: LaneOutcome, heard: Moment): void;
   /** Instead of `ended`: they did not begin, through no fault of their own, and may be handed over again. */
   returned(tasks: readonly T[]): void;
-  /** Once for each batch whose slot is not lent, before what is left to tell of it: nothing of it runs any more. */
-  vacated(lane: Lane<T>): void;
+  /** Once for each batch, before what is left to tell of it: nothing of it runs any more. `wasLent`: its slot was. */
+  vacated(lane: Lane<T>, wasLent: boolean): void;
+  /** A host in which nothing ran has exited: another may be started. */
+  departed(): void;
 }
 
 /** What a lane tells of its hosts. */

@@ -21,7 +21,7 @@ const dismissalMs = 1_000;
 export interface StaffOptions extends HostOptions {
   /** Hosts that are always kept. */
   readonly minSize: number;
-  /** Hosts beyond these are ended as soon as they are idle. */
+  /** Hosts beyond these are ended as soon as they are idle, if no slot is lent. */
   readonly maxSize: number;
   readonly idleTimeoutMs: number;
   readonly recycle?: RecycleOptions;
@@ -70,6 +70,21 @@ export class Staff<T extends LaneTask> {
     return { total: this.#size, idle: this.#idle.size };
   }
 
+  /** How many are ending that run nothing: what holds no slot any more is still there. */
+  get leaving(): number {
+    if (this.#seats.size === this.#size) return 0;
+    let leaving = 0;
+    for (const { state, size } of this.#seats) if (state === 'ending' && size === 0) leaving += 1;
+    return leaving;
+  }
+
+  /** A successor stands beside the host that it is to replace, and is not counted. */
+  hasHostFor(held: number, most: number): boolean {
+    const { leaving } = this;
+    if (leaving === 0 || held < this.#seats.size - leaving) return true;
+    return held + leaving - this.#renewal.doubles < most;
+  }
+
   [Symbol.iterator](): Iterator<Seat<T>> {
     return this.#seats.values();
   }
@@ -107,8 +122,9 @@ export class Staff<T extends LaneTask> {
     this.#fill();
     for (;;) {
       const starting = [...this.#seats].filter(({ state }) => state === 'starting');
-      if (starting.length === 0) break;
-      await Promise.all(starting.map((seat) => seat.settled.promise));
+      if (starting.length > 0) await Promise.all(starting.map((seat) => seat.settled.promise));
+      else if (this.#lacksSome && this.leaving > 0) await this.#departure();
+      else break;
     }
     if (this.#size < this.#options.minSize && !this.#isClosed) throw this.brokenError();
   }
@@ -139,10 +155,20 @@ export class Staff<T extends LaneTask> {
     await Promise.all(seats.map((seat) => seat.gone.promise));
   }
 
+  /** Until one exits of those that are ending. */
+  async #departure(): Promise<void> {
+    const ending = [...this.#seats].filter(({ state }) => state === 'ending');
+    await Promise.race(ending.map((seat) => seat.gone.promise));
+  }
+
   // Hosts come.
 
+  get #lacksSome(): boolean {
+    return this.#size < this.#options.minSize && this.#canOpen;
+  }
+
   #fill(): void {
-    while (this.#size < this.#options.minSize && this.#canOpen) this.open([]);
+    while (this.#lacksSome && this.#seats.size - this.#renewal.doubles < this.#options.maxSize) this.open([]);
   }
 
   /** Starts a host that runs the batch, or is to replace an old one. */

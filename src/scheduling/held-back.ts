@@ -6,6 +6,8 @@ import type { Priority } from './priority-pool.ts';
 export interface HeldItem<T extends BulkheadItem<T>> extends FifoItem<T>, BulkheadItem<T> {
   readonly priority: Priority;
   readonly bulkhead: Bulkhead<T> | undefined;
+  /** How many tasks have called it, one the other; 0: the program has. */
+  readonly depth: number;
   /** It is here, and not in the queue of its priority. */
   isHeld: boolean;
 }

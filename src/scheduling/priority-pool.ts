@@ -6,15 +6,20 @@
  *   low       poolSize
  *   normal    poolSize + reserveNormal
  *   high      poolSize + reserveNormal + reserveHigh
- *   critical  always
+ *   critical  no limit of its own
  *
- * While a task of a higher priority waits, no lower one starts; inside one priority, first in, first out. A task whose
- * module is full is held back: it blocks none, and has its old place again as soon as its module has one for it.
+ * and all that hold a host have a ceiling: see host-ceiling.ts.
+ *
+ * While a task of a higher priority waits, no lower one starts, but for deep ones while shallow ones can't; inside one
+ * priority, first in, first out. A task whose module is full is held back: it blocks none, and has its old place again
+ * as soon as its module has one for it.
  * The rule is atasker's, https://github.com/alttch/atasker.
  */
 import type { Bulkhead } from './bulkhead.ts';
+import { ByDepth } from './by-depth.ts';
 import { Fifo } from './fifo.ts';
 import { HeldBack, type HeldItem } from './held-back.ts';
+import { HostCeiling, type HostSupply } from './host-ceiling.ts';
 
 /** From the most urgent to the least. */
 export const priorities = ['critical', 'high', 'normal', 'low'] as const;
@@ -29,18 +34,28 @@ export interface PoolLimits {
   readonly reserveNormal: number;
   /** More slots, for high and critical tasks. */
   readonly reserveHigh: number;
-  /** At most this many tasks below critical run, whatever the sum above. */
-  readonly ceiling?: number;
+  /** At most this many hosts are held by tasks of the program, whatever the sum above. Default: Infinity. */
+  readonly maxSize?: number;
+  /** How many more may be held by tasks that tasks have called. Default: 0. */
+  readonly maxDepth?: number;
 }
 
 export class PriorityPool<T extends HeldItem<T>> {
+  readonly #hosts: HostSupply | undefined;
+  readonly #ceiling: HostCeiling;
+  readonly #byDepth = new ByDepth<T>();
   readonly #queues: Readonly<Record<Priority, Fifo<T>>>;
   readonly #held: HeldBack<T>;
   #limits: Readonly<Record<Priority, number>>;
   #running = 0;
+  /** How many have lent their slot, and hold a host all the same. */
+  #lent = 0;
   #waiting = 0;
 
-  constructor(limits: PoolLimits, bookmarks = 0) {
+  /** @param hosts Where the tasks run, if that is in hosts. */
+  constructor(limits: PoolLimits, bookmarks = 0, hosts?: HostSupply) {
+    this.#hosts = hosts;
+    this.#ceiling = new HostCeiling(limits.maxSize ?? Infinity, limits.maxDepth ?? 0);
     const queue = () => new Fifo<T>(bookmarks);
     const queues = () => ({ critical: queue(), high: queue(), normal: queue(), low: queue() });
     this.#queues = queues();
@@ -51,6 +66,12 @@ export class PriorityPool<T extends HeldItem<T>> {
   /** Takes effect at the next `take`; what runs above a smaller limit is left to finish. */
   configure(limits: PoolLimits): void {
     this.#limits = limitsOf(limits);
+    this.#ceiling.configure(limits.maxSize ?? Infinity, limits.maxDepth ?? 0, this.held);
+  }
+
+  /** How many tasks hold a host. */
+  get held(): number {
+    return this.#running + this.#lent;
   }
 
   get running(): number {
@@ -77,6 +98,7 @@ export class PriorityPool<T extends HeldItem<T>> {
 
   put(item: T): void {
     this.#queues[item.priority].push(item);
+    this.#byDepth.add(item);
     this.#count(item, 1);
   }
 
@@ -88,6 +110,7 @@ export class PriorityPool<T extends HeldItem<T>> {
   /** Puts a task before all others of its priority, but for `elder`, which it goes behind. */
   putFirst(item: T, elder?: T): void {
     this.#queues[item.priority].insert(item, elder?.isHeld ? undefined : elder);
+    this.#byDepth.add(item);
     this.#count(item, 1);
   }
 
@@ -97,6 +120,7 @@ export class PriorityPool<T extends HeldItem<T>> {
    */
   putBack(item: T): void {
     this.#queues[item.priority].putBack(item);
+    this.#byDepth.add(item);
     this.#count(item, 1);
   }
 
@@ -111,6 +135,7 @@ export class PriorityPool<T extends HeldItem<T>> {
   #leaveQueue(item: T): void {
     const { bulkhead, priority } = item;
     this.#queues[priority].remove(item);
+    this.#byDepth.delete(item);
     const next = bulkhead && this.#held.first(bulkhead, priority);
     if (next !== undefined && bulkhead?.mayEnter(next)) this.letGo(next);
   }
@@ -124,20 +149,21 @@ export class PriorityPool<T extends HeldItem<T>> {
   letGo(item: T): void {
     this.#held.remove(item);
     this.#queues[item.priority].putBack(item);
+    this.#byDepth.add(item);
   }
 
-  /** Whether a task of this priority that came now would start at once. */
+  /** Whether a task of this priority that came now would start at once, if no task has called it. */
   hasRoom(priority: Priority): boolean {
     for (const other of priorities) {
-      if (other === priority) return this.#running < this.#limits[priority] && this.#queues[priority].size === 0;
       if (this.#queues[other].size > 0) return false;
+      if (other === priority) break;
     }
-    return false;
+    return this.room(priority) > 0;
   }
 
-  /** How many tasks of this priority that came now would start at once. */
+  /** How many tasks of this priority that came now would start at once, if no task has called them. */
   room(priority: Priority): number {
-    let room = this.#limits[priority] - this.#running;
+    let room = Math.min(this.#limits[priority] - this.#running, this.#ceiling.room(this.held));
     for (const other of priorities) {
       room -= this.#queues[other].size;
       if (other === priority) break;
@@ -148,13 +174,11 @@ export class PriorityPool<T extends HeldItem<T>> {
   /** The next task that may start, with a slot taken for it, or undefined. Give the slot back with `release`. */
   take(): T | undefined {
     if (this.#waiting === 0) return undefined;
+    const isBelow = this.#ceiling.room(this.held) > 0;
     for (const priority of priorities) {
-      const item = this.#next(priority);
+      const item = isBelow ? this.#next(priority) : this.#nextDeep(priority);
       if (item === undefined) continue;
-      if (this.#running >= this.#limits[priority]) return undefined;
-      this.#running += 1;
-      this.#start(item);
-      return item;
+      return this.#running < this.#limits[priority] && this.#hasHostFor(item) ? this.#start(item) : undefined;
     }
     return undefined;
   }
@@ -164,14 +188,59 @@ export class PriorityPool<T extends HeldItem<T>> {
     const queue = this.#queues[priority];
     let item = queue.first;
     while (item?.bulkhead && !item.bulkhead.mayEnter(item)) {
-      queue.remove(item);
-      this.#held.hold(item);
+      this.#hold(item);
       item = queue.first;
     }
     return item;
   }
 
-  #start(item: T): void {
+  /** The first of the deepest whose module has a place, if it is deep enough to start beyond the ceiling. */
+  #nextDeep(priority: Priority): T | undefined {
+    const item = this.#deepest(priority);
+    return item !== undefined && this.held < this.#ceiling.most(item.depth) ? item : undefined;
+  }
+
+  #deepest(priority: Priority): T | undefined {
+    let item = this.#byDepth.deepest(priority);
+    while (item?.bulkhead && !item.bulkhead.mayEnter(item)) {
+      this.#hold(item);
+      item = this.#byDepth.deepest(priority);
+    }
+    return item;
+  }
+
+  #hold(item: T): void {
+    this.#queues[item.priority].remove(item);
+    this.#byDepth.delete(item);
+    this.#held.hold(item);
+  }
+
+  #hasHostFor({ depth }: T): boolean {
+    return this.#hosts === undefined || this.#hosts.hasHostFor(this.held, this.#ceiling.most(depth));
+  }
+
+  /**
+   * For when nothing runs in any pool: the next of those that tasks have called, if too many hosts are held for it. It
+   * may start all the same, or never: then it is given as `hopeless`, and left where it is.
+   */
+  stuck(): { readonly started: T } | { readonly hopeless: T } | undefined {
+    if (this.#waiting === 0 || this.#ceiling.room(this.held) > 0 || (this.#hosts?.leaving ?? 0) > 0) return undefined;
+    for (const priority of priorities) {
+      const item = this.#deepest(priority);
+      if (item === undefined) continue;
+      return this.held < this.#ceiling.most(Infinity) ? { started: this.#start(item) } : { hopeless: item };
+    }
+    return undefined;
+  }
+
+  /** It has a slot from now on. */
+  #start(item: T): T {
+    this.#running += 1;
+    this.#enter(item);
+    return item;
+  }
+
+  #enter(item: T): void {
     item.bulkhead?.enter(item);
     this.remove(item);
   }
@@ -191,17 +260,27 @@ export class PriorityPool<T extends HeldItem<T>> {
     const next = this.#queues[priority].first;
     if (next === undefined || !fits(next)) return undefined;
     if (next.bulkhead && !next.bulkhead.mayEnter(next)) return undefined;
-    this.#start(next);
+    this.#enter(next);
     return next;
   }
 
-  release(): void {
+  /** A task that held a host does so no more. */
+  release(wasLent = false): void {
+    if (wasLent) this.#lent -= 1;
+    else this.#running -= 1;
+    this.#ceiling.fell(this.held);
+  }
+
+  /** The slot of a task is for others, though its host is not. */
+  lend(): void {
     this.#running -= 1;
+    this.#lent += 1;
   }
 
   /** Takes a slot that was lent back, if need be above the limit. */
   reclaim(): void {
     this.#running += 1;
+    this.#lent -= 1;
   }
 
   *[Symbol.iterator](): Generator<T> {
@@ -209,12 +288,12 @@ export class PriorityPool<T extends HeldItem<T>> {
   }
 }
 
-function limitsOf({ poolSize, reserveNormal, reserveHigh, ceiling = Infinity }: PoolLimits): Record<Priority, number> {
+function limitsOf({ poolSize, reserveNormal, reserveHigh, maxSize = Infinity }: PoolLimits): Record<Priority, number> {
   const low = poolSize === 0 ? Infinity : poolSize;
   return {
-    critical: Infinity,
-    high: Math.min(low + reserveNormal + reserveHigh, ceiling),
-    normal: Math.min(low + reserveNormal, ceiling),
-    low: Math.min(low, ceiling),
+    critical: maxSize,
+    high: Math.min(low + reserveNormal + reserveHigh, maxSize),
+    normal: Math.min(low + reserveNormal, maxSize),
+    low: Math.min(low, maxSize),
   };
 }

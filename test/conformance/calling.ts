@@ -353,6 +353,40 @@ export function testCalling({ type, pool }: LaneUnderTest): void {
       await expectFree(supervisor);
     });
 
+    it('sorts no deeper than maxDepth allows', async () => {
+      await using supervisor = supervise(one, { maxDepth: 3 });
+      const sort = mergeSort.with({ type, supervisor });
+      const error = await failure(
+        sort(
+          type,
+          Array.from({ length: 16 }, (_, n) => n),
+        ),
+      );
+      expect(error).toMatchObject({ code: 'TASK_TOO_DEEP', name: 'TaskwardenError' });
+      expect(await sort(type, [3, 1, 8, 5, 2, 7, 4, 6])).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+    });
+
+    it('holds no more than maxSize and its depth, on pools that are full of tasks that wait', async () => {
+      await using supervisor = supervise({ ...roomFor(2), ...(pool !== 'loop' && { maxSize: 2 }) }, { maxDepth: 4 });
+      let [size, most] = [0, 0];
+      const count = (by: number) => () => {
+        size += by;
+        most = Math.max(most, size);
+      };
+      supervisor.on('thread:started', count(1)).on('child:started', count(1));
+      supervisor.on('thread:exited', count(-1)).on('child:exited', count(-1));
+      const priorities = ['low', 'critical', 'normal', 'high'] as const;
+      const sorts = Array.from({ length: 8 }, (_, n) =>
+        mergeSort.with({ type, supervisor, priority: priorities[n % 4] as (typeof priorities)[0] })(
+          type,
+          [4, 2, 3, 1, 8, 7, 6, 5],
+        ),
+      );
+      for (const sorted of await Promise.all(sorts)) expect(sorted).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+      expect(most).toBeLessThanOrEqual(2 + 3);
+      await expectFree(supervisor);
+    });
+
     it('lends the slot of a task that waits for a child', async () => {
       await using supervisor = supervise(one);
       await using gate = await Gate.create();

@@ -52,7 +52,7 @@ describe('start and ready', () => {
     supervisor.on('thread:started', ({ threadId }) => ids.push(threadId));
     expect(await supervisor.ready()).toBe(supervisor);
     expect(new Set(ids).size).toBe(size);
-    expect(supervisor.getInfo().threads).toMatchObject({ size, idle: size, maxSize: 4 });
+    expect(supervisor.getInfo().threads).toMatchObject({ size, idle: size, maxSize: 19 });
   });
 });
 
@@ -78,26 +78,53 @@ describe('threads that are not needed', () => {
     expect(exits).toBe(2);
   });
 
-  it('and stand beyond maxSize, for critical tasks, are retired as soon as they are idle', async () => {
-    await using supervisor = new TaskSupervisor({ threads: { ...narrow, maxSize: 1 } });
+  it('are for critical tasks as far as maxSize; more of them wait, before all others', async () => {
+    await using supervisor = new TaskSupervisor({ threads: { ...narrow, maxSize: 2 } });
     await using gate = await Gate.create();
-    let exits = 0;
-    const twoExits = heard(supervisor, 'thread:exited', () => {
-      exits += 1;
-      return exits === 2;
-    });
-    const normal = holds.with({ supervisor })(gate.port, 'normal');
+    const started: string[] = [];
+    supervisor.on('task:started', ({ task }) => started.push(task.id));
+    const normal = ['first', 'second'].map((taskId) => holds.with({ supervisor, taskId })(gate.port, taskId));
     await gate.arrived(1);
-    const critical = ['a', 'b'].map((label) => holds.with({ supervisor, priority: 'critical' })(gate.port, label));
+    const critical = ['a', 'b', 'c'].map((taskId) =>
+      holds.with({ supervisor, taskId, priority: 'critical' })(gate.port, taskId),
+    );
+    await gate.arrived(2);
+    expect([...normal, ...critical].map(({ status }) => status)).toEqual([
+      'started',
+      'queued',
+      'started',
+      'queued',
+      'queued',
+    ]);
+    expect(supervisor.getInfo().threads).toMatchObject({ size: 2, maxSize: 2, running: 2 });
+    gate.pass('first');
     await gate.arrived(3);
     gate.pass('a');
-    gate.pass('b');
-    await Promise.all(critical);
-    await twoExits;
-    expect(supervisor.getInfo().threads.size).toBe(1);
+    await gate.arrived(4);
     gate.open();
-    expect(await normal).toBe('normal');
+    await Promise.all([...normal, ...critical]);
+    expect(started).toEqual(['first', 'a', 'b', 'c', 'second']);
+    expect(supervisor.getInfo().threads.size).toBe(2);
   });
+
+  it.each(['critical', 'low'] as const)(
+    'are never more than maxSize, however many %s tasks come at once',
+    async (priority) => {
+      await using supervisor = new TaskSupervisor({ threads: { poolSize: 0, maxSize: 3 }, logger: false });
+      let [size, most] = [0, 0];
+      supervisor.on('thread:started', () => {
+        size += 1;
+        most = Math.max(most, size);
+      });
+      supervisor.on('thread:exited', () => {
+        size -= 1;
+      });
+      const sums = Array.from({ length: 300 }, (_, n) => add.with({ supervisor, priority })(n, 1));
+      expect(await Promise.all(sums)).toEqual(Array.from({ length: 300 }, (_, n) => n + 1));
+      expect(most).toBe(3);
+      expect(supervisor.getInfo().threads.running).toBe(0);
+    },
+  );
 });
 
 describe('configure', () => {
@@ -119,7 +146,7 @@ describe('configure', () => {
     const labels = ['a', 'b', 'c', 'd', 'e'];
     const handles = labels.map((label) => holds.with({ supervisor })(gate.port, label));
     await gate.arrived(3);
-    supervisor.configure({ threads: { poolSize: 1 } });
+    supervisor.configure({ threads: { poolSize: 1, maxSize: 2 } });
     gate.pass('a');
     gate.pass('b');
     await Promise.all(handles.slice(0, 2));
@@ -138,7 +165,7 @@ describe('configure', () => {
     supervisor.configure({ threads: { reserveNormal: 2 } });
     supervisor.configure({ loop: { poolSize: 4 } });
     expect(supervisor.getInfo()).toMatchObject({
-      threads: { poolSize: 7, reserveNormal: 2, reserveHigh: 3, maxSize: 13 },
+      threads: { poolSize: 7, reserveNormal: 2, reserveHigh: 3, maxSize: 28 },
       loop: { poolSize: 4, reserveNormal: 1, reserveHigh: 1 },
     });
     expect(supervisor.state).toBe('idle');

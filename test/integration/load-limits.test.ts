@@ -67,6 +67,8 @@ class Scene implements LaneListener<LaneTask> {
     this.lane.run([task as LaneTask]);
   }
 
+  departed(): void {}
+
   vacated(): void {
     this.told.push('vacated');
   }

@@ -93,11 +93,7 @@ function harness(limits: PoolLimits, caps: readonly number[]) {
   );
   const all = Object.values(byType);
   const places = { of: (type: TaskType) => byType[type], [Symbol.iterator]: () => all.values() } as unknown as Places;
-  const slots = new Slots(
-    () => places,
-    () => [],
-    () => {},
-  );
+  const slots = new Slots({ places: () => places, heldFor: () => [], onLess: () => {}, onHopeless: () => {} });
   let sequence = 0;
   const poolOf = ({ type }: Task) => places.of(type).pool;
   const free = (task: Task) => {

@@ -10,6 +10,7 @@ class Item {
   readonly priority: Priority;
   readonly bulkhead: Bulkhead<Item> | undefined;
   readonly lender = undefined;
+  readonly depth = 0;
   isHeld = false;
 
   constructor(priority: Priority, bulkhead?: Bulkhead<Item>) {

@@ -8,10 +8,12 @@ class Item {
   previous: Item | undefined;
   readonly priority: Priority;
   readonly id: number;
+  readonly depth: number;
 
-  constructor(priority: Priority, id = 0) {
+  constructor(priority: Priority, id = 0, depth = 0) {
     this.priority = priority;
     this.id = id;
+    this.depth = depth;
   }
 
   readonly bulkhead = undefined;
@@ -76,18 +78,18 @@ describe('limits', () => {
     ['low', 7],
     ['normal', 7],
     ['high', 7],
-    ['critical', 40],
+    ['critical', 7],
   ] as const)('a ceiling of 7 lets %s tasks come to %d', (priority, count) => {
     for (const poolSize of [0, 20]) {
-      const pool = new PriorityPool<Item>({ ...seed, poolSize, ceiling: 7 });
+      const pool = new PriorityPool<Item>({ ...seed, poolSize, maxSize: 7 });
       putMany(pool, priority, 40);
       expect(takeAll(pool)).toHaveLength(count);
     }
   });
 
-  it('a ceiling above a limit changes nothing', () => {
-    const pool = new PriorityPool<Item>({ ...seed, ceiling: 26 });
-    expect(priorities.map((priority) => pool.limit(priority))).toEqual([Infinity, 26, 25, 20]);
+  it('a ceiling above a limit changes it not', () => {
+    const pool = new PriorityPool<Item>({ ...seed, maxSize: 26 });
+    expect(priorities.map((priority) => pool.limit(priority))).toEqual([26, 26, 25, 20]);
   });
 
   it('a slot that is given back is for the next one', () => {
@@ -220,9 +222,9 @@ class Model {
   }
 
   mayStart(priority: Priority): boolean {
-    const { poolSize, reserveNormal, reserveHigh, ceiling } = this.limits;
+    const { poolSize, reserveNormal, reserveHigh, maxSize } = this.limits;
+    if (maxSize !== undefined && this.running.length >= maxSize) return false;
     if (priority === 'critical') return true;
-    if (ceiling !== undefined && this.running.length >= ceiling) return false;
     if (poolSize === 0) return true;
     let slots = poolSize;
     if (priority !== 'low') slots += reserveNormal;
@@ -255,7 +257,7 @@ class Model {
 it('behaves as the naive model under any order of operations', () => {
   const size = fc.integer({ min: 0, max: 4 });
   const limits: fc.Arbitrary<PoolLimits> = fc.record(
-    { poolSize: size, reserveNormal: size, reserveHigh: size, ceiling: fc.integer({ min: 1, max: 10 }) },
+    { poolSize: size, reserveNormal: size, reserveHigh: size, maxSize: fc.integer({ min: 1, max: 10 }) },
     { requiredKeys: ['poolSize', 'reserveNormal', 'reserveHigh'] },
   );
   const operation = fc.oneof(

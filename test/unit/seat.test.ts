@@ -79,6 +79,7 @@ class Scene implements LaneListener<LaneTask> {
 
   returned(): void {}
   vacated(_: Lane<LaneTask>): void {}
+  departed(): void {}
   said(): void {}
 }
 

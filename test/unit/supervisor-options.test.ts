@@ -21,8 +21,8 @@ describe('defaults', () => {
       reserveNormal: 1,
       reserveHigh: 1,
       minSize: 0,
-      maxSize: cores + 3,
-      ceiling: cores + 3,
+      maxSize: cores + 18,
+      maxDepth: 64,
       idleTimeoutMs: 10_000,
     };
     expect(rest).toEqual({
@@ -30,6 +30,7 @@ describe('defaults', () => {
       threads: hosts,
       processes: hosts,
       loop: { poolSize: 0, reserveNormal: 1, reserveHigh: 1 },
+      maxDepth: 64,
       keepFinished: 1_000,
       maxQueued: Infinity,
       lateMs: [5_000, 10_000],
@@ -54,27 +55,22 @@ describe('defaults', () => {
     expect(resolve({ id: 'mine' }).id).toBe('mine');
   });
 
-  it('maxSize is the sum of slots and reserves, and one for critical tasks', () => {
+  it('maxSize is the sum of slots and reserves, and 16 for critical tasks', () => {
     expect(resolve({ threads: { poolSize: 20, reserveNormal: 5, reserveHigh: 5 } }).threads).toMatchObject({
-      maxSize: 31,
-      ceiling: 31,
+      maxSize: 46,
       minSize: 0,
     });
   });
 
-  it('there is no maxSize without a limit of tasks', () => {
-    expect(resolve({ threads: { poolSize: 0 } }).threads).toMatchObject({ maxSize: Infinity, ceiling: Infinity });
+  it('maxSize is 64 without a limit of tasks', () => {
+    expect(resolve({ threads: { poolSize: 0 } }).threads.maxSize).toBe(64);
   });
 });
 
 describe('sizes', () => {
-  it(`minSize 'max' is maxSize, given or by default`, () => {
+  it(`minSize 'max' is maxSize if that is given, else the slots, and one for a critical task`, () => {
     expect(resolve({ threads: { minSize: 'max', maxSize: 3 } }).threads.minSize).toBe(3);
     expect(resolve({ threads: { minSize: 'max', poolSize: 4, reserveHigh: 0 } }).threads.minSize).toBe(6);
-  });
-
-  it('tasks below critical never run on more than maxSize', () => {
-    expect(resolve({ threads: { poolSize: 8, maxSize: 2 } }).threads).toMatchObject({ maxSize: 2, ceiling: 2 });
   });
 
   it('refuses a minSize above maxSize', () => {
@@ -147,7 +143,7 @@ describe('checks', () => {
     [{ logger: { warn() {} } }, `option "logger" of TaskSupervisor ${logger}; got an object`],
     [
       { poolSize: 4 },
-      'TaskSupervisor has no option "poolSize": did you mean "threads.poolSize" or "processes.poolSize" or "loop.poolSize"? It takes id, name, threads, processes, loop, keepFinished, maxQueued, timeoutWarningMs, timeoutCriticalMs, context, logger',
+      'TaskSupervisor has no option "poolSize": did you mean "threads.poolSize" or "processes.poolSize" or "loop.poolSize"? It takes id, name, threads, processes, loop, maxDepth, keepFinished, maxQueued, timeoutWarningMs, timeoutCriticalMs, context, logger',
     ],
     [[], 'TaskSupervisor takes an object of options; got an array'],
   ])('refuses %o', (options, message) => {
@@ -178,7 +174,14 @@ describe('checks', () => {
         },
       },
     },
-    { keepFinished: 0, maxQueued: Infinity, timeoutWarningMs: Infinity, timeoutCriticalMs: 0, logger: false },
+    {
+      maxDepth: 0,
+      keepFinished: 0,
+      maxQueued: Infinity,
+      timeoutWarningMs: Infinity,
+      timeoutCriticalMs: 0,
+      logger: false,
+    },
     { logger: { warn() {}, error() {} } },
   ])('takes %o', (options) => {
     expect(merge(options)).toEqual(options);
@@ -211,7 +214,7 @@ describe('joining', () => {
   it('a derived default follows what it is derived from', () => {
     const given = merge({ threads: { poolSize: 4 } });
     const joined = mergeOptions(given, { threads: { poolSize: 10 } }, 'configure()');
-    expect(resolveOptions(joined).threads.maxSize).toBe(13);
+    expect(resolveOptions(joined).threads.maxSize).toBe(28);
   });
 
   it('changes neither side', () => {
