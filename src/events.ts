@@ -1,8 +1,8 @@
 /** What a supervisor tells, and the emitter that tells it: one listener that throws does not keep the others from hearing. */
-import { createRequire } from 'node:module';
 import type { EventEmitter } from 'eventemitter3';
 import { callSafely } from './call-safely.ts';
 import { rules } from './options.ts';
+import { requireLate } from './package-files.ts';
 import type { Progress } from './task/context.ts';
 import type { TaskInfo } from './task/info.ts';
 
@@ -109,7 +109,7 @@ export abstract class SupervisorEmitter {
   }
 
   #open(): EventEmitter<Record<EventName, AnyListener>> {
-    const { EventEmitter } = createRequire(import.meta.url)('eventemitter3') as typeof import('eventemitter3');
+    const { EventEmitter } = requireLate('eventemitter3') as typeof import('eventemitter3');
     this.#emitter ??= new EventEmitter();
     return this.#emitter;
   }

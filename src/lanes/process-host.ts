@@ -6,10 +6,10 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import type { Duplex, Readable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
 import type { ResourceLimits } from 'node:worker_threads';
 import { now } from '../clock.ts';
 import { clearTimeout, setTimeout } from '../globals.ts';
+import { isSingleExecutable, programOf } from '../package-files.ts';
 import { batchMs } from '../scheduling/pace.ts';
 import { ControlBlock } from './control-block.ts';
 import { decodeThrown, encodeThrown } from './error-codec.ts';
@@ -28,12 +28,6 @@ import {
 } from './frames.ts';
 import type { Host, HostListener, HostOptions } from './host.ts';
 import type { HostMessage, HostReply, HostStart } from './protocol.ts';
-
-/** What a child runs. The package is built into one file, `dist/src/index.js`; its tests also run from the sources. */
-const isBuilt: boolean = import.meta.url.endsWith('.js');
-const program: string = fileURLToPath(
-  new URL(isBuilt ? '../workers/process.cjs' : '../../workers/from-sources.cjs', import.meta.url),
-);
 
 /** Between SIGTERM and SIGKILL, in milliseconds. */
 const killAfterMs = 500;
@@ -60,8 +54,13 @@ export class ProcessHost implements Host {
     listener: HostListener,
   ) {
     this.#listener = listener;
+    if (isSingleExecutable()) {
+      throw new Error(
+        "a single executable can't start children: each would be the program once more; run it in threads, { type: 'thread' }",
+      );
+    }
     // A task module may be the program, and read its arguments as it loads.
-    const child = fork(program, process.argv.slice(2), {
+    const child = fork(programOf('process'), process.argv.slice(2), {
       execArgv: [...(execArgv ?? flagsForChildren(process.execArgv)), ...limitFlags(resourceLimits)],
       ...(env && { env }),
       stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe', 'ipc'],

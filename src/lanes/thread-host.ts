@@ -3,25 +3,15 @@
  * so that the thread's fate is the pool's fate. Tasks don't go through Piscina's `run`, but over a port of ours, where
  * everything keeps its order: progress, results, and what the thread says last.
  */
-import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
 import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads';
 import type { Piscina } from 'piscina';
+import { programOf, requireLate } from '../package-files.ts';
 import { batchMs } from '../scheduling/pace.ts';
 import type { Transferable } from '../task/transferred.ts';
 import { ControlBlock } from './control-block.ts';
 import { decodeThrown } from './error-codec.ts';
 import type { Host, HostListener, HostOptions } from './host.ts';
 import type { HostMessage, HostReply, ThreadStart } from './protocol.ts';
-
-/** Piscina is loaded for the first thread: who only imports the package need not wait for it. */
-const require = createRequire(import.meta.url);
-
-/** What a thread runs. The package is built into one file, `dist/src/index.js`; its tests also run from the sources. */
-const isBuilt: boolean = import.meta.url.endsWith('.js');
-const program: string = fileURLToPath(
-  new URL(isBuilt ? '../workers/thread.cjs' : '../../workers/from-sources.cjs', import.meta.url),
-);
 
 export class ThreadHost implements Host {
   readonly id: number;
@@ -33,9 +23,10 @@ export class ThreadHost implements Host {
   /** `ids` is asked when the thread is on its way: what makes the first prefix takes long to load. */
   constructor(options: HostOptions, ids: { readonly idPrefix: string }, listener: HostListener) {
     const { env, execArgv, resourceLimits, recycle: { maxHeapMb = Infinity } = {} } = options;
+    const program = programOf('thread');
+    const { Piscina } = requireLate('piscina') as typeof import('piscina');
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
-    const { Piscina } = require('piscina') as typeof import('piscina');
     this.#pool = new Piscina({
       ...(env && { env }),
       ...(execArgv && { execArgv }),

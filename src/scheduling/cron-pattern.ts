@@ -1,6 +1,6 @@
 /** What a cron pattern says, whatever the time zone: which times a clock has to show. Parsed and searched by croner. */
-import { createRequire } from 'node:module';
 import type { Cron } from 'croner';
+import { requireLate } from '../package-files.ts';
 
 /** Croner keeps 80 KB for each pattern, and takes 0.1 ms to make it anew: only those are kept that were asked of late. */
 const mostKept = 50;
@@ -34,7 +34,7 @@ function searchFor(pattern: string): Cron {
   let search = kept.get(pattern);
   kept.delete(pattern);
   if (search === undefined) {
-    const { Cron } = createRequire(import.meta.url)('croner') as typeof import('croner');
+    const { Cron } = requireLate('croner') as typeof import('croner');
     // Given no function, it has no timers.
     search = new Cron(pattern, { paused: true, utcOffset: 0 });
     for (const [oldest] of kept) {

@@ -48,7 +48,10 @@ let registered: Promise<void> | undefined;
 /** Once in a thread: tsx put in the command line reaches only the main thread, on Node 20. */
 function registerTsx(url: string): Promise<void> {
   registered ??= (async () => {
-    const [esm, cjs] = await Promise.all([import('tsx/esm/api'), import('tsx/cjs/api')]).catch((cause) => {
+    const [esm, cjs] = await Promise.all([
+      importUnseen<typeof import('tsx/esm/api')>('tsx/esm/api'),
+      importUnseen<typeof import('tsx/cjs/api')>('tsx/cjs/api'),
+    ]).catch((cause) => {
       throw new Error(
         `${fileURLToPath(url)} is TypeScript, which Node ${process.version} does not run: ` +
           'install tsx (npm install tsx), use Node 22.18 or later, or compile it first',
@@ -59,4 +62,9 @@ function registerTsx(url: string): Promise<void> {
     cjs.register();
   })();
   return registered;
+}
+
+/** Bundlers take along whatever they see imported, and tsx brings a compiler. */
+function importUnseen<M>(specifier: string): Promise<M> {
+  return import(specifier);
 }
