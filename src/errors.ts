@@ -36,7 +36,7 @@ export const errorCodes = {
   COURIER_CLOSED: 'The courier was closed.',
   COURIER_UNREACHABLE: "The courier's server can't be reached; `cause` says why.",
   SERVER_REFUSED:
-    'The server of a controller refuses what it is asked, or its connection is not opened again; the message says why.',
+    'The server of a courier or controller refuses what it is asked, or is not asked again; the message says why.',
   ALREADY_PERFORMING: 'The courier worker performs already: `perform()` runs once at a time.',
   RESULT_MISSING: '`performTasks()` of a courier worker gave no result for the task.',
   TASK_MALFORMED:

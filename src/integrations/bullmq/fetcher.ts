@@ -8,7 +8,7 @@ import { courierKit, type Priority, type WaitOptions } from '../../index.ts';
 import type { BullQueue, Fetched } from './bull-queue.ts';
 import { priorityNumbers, priorityOf } from './job-format.ts';
 import { pauseAfter } from './pause.ts';
-import { hasTimedOut, isAway, type Server } from './server.ts';
+import { hasTimedOut, isAway, type Server, shownError } from './server.ts';
 
 const { courierClosed, onAbort, pause, Timer } = courierKit;
 
@@ -161,7 +161,7 @@ export class Fetcher {
       } catch (error) {
         if (hasTimedOut(error)) this.#server.reconnect();
         if (!isAway(error)) {
-          wait.reject(error);
+          wait.reject(shownError(error));
         } else {
           failures += 1;
           await pauseAfter(failures, this.#end.signal);

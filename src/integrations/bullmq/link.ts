@@ -5,7 +5,7 @@
 import { courierKit } from '../../index.ts';
 import { BullQueue, type QueueLimits } from './bull-queue.ts';
 import { checkQueueName } from './names.ts';
-import { hasTimedOut, isAway, type Server } from './server.ts';
+import { hasTimedOut, isAway, type Server, shownError } from './server.ts';
 
 const { courierClosed, courierUnreachable, onAbort } = courierKit;
 
@@ -56,7 +56,7 @@ export class Link {
       return await this.#untilClosed(call({ server, queue: this.#queueOf(server, queue) }));
     } catch (error) {
       this.refuseIfClosed();
-      if (!isAway(error)) throw error;
+      if (!isAway(error)) throw shownError(error);
       if (hasTimedOut(error)) server?.reconnect();
       throw courierUnreachable(what, error, taskId);
     }

@@ -1,6 +1,9 @@
 /** What couriers need of a server beside BullMQ's own calls; Redis and PostgreSQL each have theirs. */
 import type { IQueueBackend } from 'bullmq';
-import { courierKit } from '../../index.ts';
+import { courierKit, TaskwardenError } from '../../index.ts';
+import { isUnstorable } from './json.ts';
+
+const { fieldOf, messageOf, serverError } = courierKit;
 
 /** Where a job was taken from. */
 export type TakenFrom = 'waiting' | 'active';
@@ -94,5 +97,13 @@ export function isAway(error: unknown): boolean {
 
 /** Whether a call was not answered in time, so that its connection may be dead though nobody has closed it. */
 export function hasTimedOut(error: unknown): boolean {
-  return /timed out|timeout/i.test(courierKit.messageOf(error));
+  return /timed out|timeout/i.test(messageOf(error));
+}
+
+/** What a call failed with that is no outage, as it can be shown. What is no server's, or says which value it can't keep, stays. */
+export function shownError(error: unknown): unknown {
+  const name = fieldOf(error, 'name');
+  if (name !== 'ReplyError' && (name !== 'error' || isUnstorable(error))) return error;
+  const cause = serverError(error);
+  return new TaskwardenError('SERVER_REFUSED', cause.message, { cause });
 }
