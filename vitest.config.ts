@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    exclude: ['test/soak/**'],
     globalSetup: 'test/servers/install.ts',
     setupFiles: 'test/follow-globals.ts',
     // Threads, children and heaps are counted in tests: each file has a process of its own.

@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config';
+import config from './vitest.config.ts';
+
+/** What takes minutes: run by itself, with `npm run test:soak`. */
+export default defineConfig({
+  test: {
+    ...config.test,
+    include: ['test/soak/**/*.test.ts'],
+    exclude: [],
+    testTimeout: 30 * 60_000,
+    maxWorkers: 1,
+    typecheck: { enabled: false },
+  },
+});
