@@ -110,6 +110,12 @@ export class Dispatcher implements LaneListener<Task> {
     for (const { lane } of this.#places()) yield* lane;
   }
 
+  /** Whether anything can be found that has not ended. */
+  get hasPending(): boolean {
+    for (const { isSettled } of this) if (!isSettled) return true;
+    return false;
+  }
+
   /** All that have not ended, from those that run to those that wait longest. */
   *[Symbol.iterator](): Generator<Task> {
     for (const task of this.#handed()) if (!task.isSettled) yield task;
@@ -383,6 +389,14 @@ export class Dispatcher implements LaneListener<Task> {
     for (const task of [...this.slots, ...this.#handed()]) {
       this.#end(task, shutDown(task));
       if (task.hasSlot) this.#places().of(task.type).lane.kill(task);
+    }
+  }
+
+  /** Settles all that can be found, wherever it is and whatever runs: nothing more is heard of it. */
+  abandon(): void {
+    for (const task of [...this]) {
+      const { reason, error } = task.ending ?? shutDown(task);
+      this.#settle(task, reason, error);
     }
   }
 

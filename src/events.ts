@@ -14,6 +14,8 @@ export interface StopReport {
   readonly canceled: number;
   /** Did not stop when they were asked, and lost their thread or child. */
   readonly terminated: number;
+  /** Lost by the supervisor itself, and waited for no longer: present only if there are any. */
+  readonly missing?: number;
 }
 
 interface TaskEvent {

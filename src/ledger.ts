@@ -24,6 +24,7 @@ export class Ledger {
   #retried = 0;
   #settled = 0;
   #terminated = 0;
+  #missing = 0;
   #holds = false;
   #drained: Deferred | undefined;
 
@@ -36,7 +37,12 @@ export class Ledger {
   }
 
   get pending(): number {
-    return this.#submitted - this.#settled;
+    return Math.max(this.#submitted - this.#settled - this.#missing, 0);
+  }
+
+  /** Those that were given up: nobody knows where they are. */
+  get missing(): number {
+    return this.#missing;
   }
 
   get settled(): number {
@@ -81,6 +87,12 @@ export class Ledger {
     this.#holds = isPending;
     if (isPending) this.#keepAlive.hold();
     else this.#keepAlive.release();
+  }
+
+  /** Nothing will settle what is pending: nobody is to wait for it any more. */
+  giveUp(): void {
+    this.#missing += this.pending;
+    this.balance();
   }
 
   /** Resolves when nothing is pending. */

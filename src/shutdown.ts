@@ -16,7 +16,8 @@ export interface StopOptions {
   /**
    * `true`: waits until all that was submitted has ended; what is delayed, and has never begun, is canceled.
    * A number: the same for at most so many milliseconds, then all that is left is canceled; resolves within them.
-   * `false`: cancels all at once, and ends the threads of what runs. Default: `true`.
+   * `false`: cancels all at once, and ends the threads of what runs; resolves within some seconds, though one of them
+   * can't be ended. Default: `true`.
    */
   readonly wait?: boolean | number;
   /** Cancels what waits, and asks what runs to stop. Default: `false`. */
@@ -40,6 +41,12 @@ const dismissalMs = 1_000;
 /** How many waiting tasks can be canceled in a millisecond, at the least. */
 const settledPerMs = 200;
 
+/** How long what is ended by force may take to end, in milliseconds; then it is given up. */
+const forceMs = 5_000;
+
+/** How often it is looked whether what is pending is anywhere at all, in milliseconds. */
+const searchMs = 1_000;
+
 interface EndCounts {
   readonly settled: number;
   readonly shutdown: number;
@@ -54,8 +61,10 @@ export class Shutdown {
   #takesRuns = false;
   /** Nothing runs any more. */
   readonly #quiet = defer();
-  /** On the clock of `now()`. */
+  /** On the clock of `now()`: when all is to have ended, and when the end is to be told. */
   #deadlineAt = Infinity;
+  #resolvesBy = Infinity;
+  #search: Timer | undefined;
   #before: EndCounts = { settled: 0, shutdown: 0 };
 
   constructor(dispatcher: Dispatcher, ledger: Ledger, places: Places, roster: Roster, schedules: Schedules) {
@@ -85,20 +94,52 @@ export class Shutdown {
       await this.#roster.emptied();
       this.#takesRuns = false;
     }
+    this.#lookForLost(0);
     await this.#ledger.drained();
+    this.#search?.cancel();
     this.#roster.stop(false);
     this.#quiet.resolve();
+    await this.#close();
+    const { settled, shutdown } = this.#counts();
+    const { terminated, missing } = this.#ledger;
+    const canceled = shutdown - this.#before.shutdown - terminated;
+    const finished = settled - this.#before.settled - canceled - terminated;
+    return Object.freeze({ finished, canceled, terminated, ...(missing > 0 && { missing }) });
+  }
+
+  /** Ends all threads and children; one that can't be ended is not waited for longer than that. */
+  async #close(): Promise<void> {
     const closingMs = Math.min(dismissalMs, Math.max(this.#deadlineAt - now(), 0));
     const tooLate = new Timer(closingMs, () => {
       this.#roster.giveUp();
       this.#schedules.giveUp();
     });
-    await Promise.all([this.#places.close(closingMs), this.#roster.emptied(), this.#schedules.left()]);
+    const closed = Promise.all([this.#places.close(closingMs), this.#roster.emptied(), this.#schedules.left()]);
+    const longest = defer();
+    const force = new Timer(closingMs + forceMs, () => longest.resolve());
+    await Promise.race([closed, longest.promise]);
+    force.cancel();
     tooLate.cancel();
-    const { settled, shutdown } = this.#counts();
-    const { terminated } = this.#ledger;
-    const canceled = shutdown - this.#before.shutdown - terminated;
-    return Object.freeze({ finished: settled - this.#before.settled - canceled - terminated, canceled, terminated });
+  }
+
+  /** What is pending, and is found nowhere twice in a row, was lost by an error of the bookkeeping: it will never end. */
+  #lookForLost(times: number): void {
+    this.#search = new Timer(searchMs, () => {
+      if (this.#ledger.pending === 0) return;
+      const isLost = !this.#dispatcher.hasPending;
+      if (isLost && times > 0) this.#giveUp();
+      else this.#lookForLost(isLost ? times + 1 : 0);
+    });
+  }
+
+  /** The last resort: the end does not depend on what any book says. */
+  #giveUp(): void {
+    try {
+      this.#dispatcher.abandon();
+    } finally {
+      this.#roster.giveUp();
+      this.#ledger.giveUp();
+    }
   }
 
   #counts(): EndCounts {
@@ -116,9 +157,21 @@ export class Shutdown {
   }
 
   #endAll(): void {
-    this.#dispatcher.killStarted();
-    this.#roster.stop(false);
-    this.#roster.giveUp();
+    try {
+      this.#dispatcher.killStarted();
+    } finally {
+      this.#roster.stop(false);
+      this.#roster.giveUp();
+      this.#whileNotQuiet(Math.min(Math.max(this.#resolvesBy - now(), 0), forceMs), () => {
+        if (this.#dispatcher.hasPending) this.#whileNotQuiet(forceMs, () => this.#giveUp());
+        else this.#giveUp();
+      });
+    }
+  }
+
+  #whileNotQuiet(delayMs: number, call: () => void): void {
+    const timer = new Timer(delayMs, call);
+    void this.#quiet.promise.then(() => timer.cancel());
   }
 
   #askAll(): void {
@@ -131,11 +184,8 @@ export class Shutdown {
   #setDeadline(waitMs: number): void {
     this.#deadlineAt = Math.min(this.#deadlineAt, now() + waitMs * 0.95);
     const settlingMs = this.#ledger.pending / settledPerMs;
-    const ask = new Timer(Math.max(waitMs - Math.min(waitMs * 0.25, 2_000) - settlingMs, 0), () => this.#askAll());
-    const end = new Timer(waitMs - Math.min(waitMs * 0.1, 500), () => this.#endAll());
-    void this.#quiet.promise.then(() => {
-      ask.cancel();
-      end.cancel();
-    });
+    this.#resolvesBy = Math.min(this.#resolvesBy, now() + waitMs);
+    this.#whileNotQuiet(Math.max(waitMs - Math.min(waitMs * 0.25, 2_000) - settlingMs, 0), () => this.#askAll());
+    this.#whileNotQuiet(waitMs - Math.min(waitMs * 0.1, 500), () => this.#endAll());
   }
 }

@@ -70,9 +70,12 @@ export class Slots {
     if (this.#isPumpDue) return;
     this.#isPumpDue = true;
     queueMicrotask(() => {
-      for (const { pool } of this.#places()) this.take(pool);
-      if (this.#taken.size === 0) this.#unlock();
-      this.#isPumpDue = false;
+      try {
+        for (const { pool } of this.#places()) this.take(pool);
+        if (this.#taken.size === 0) this.#unlock();
+      } finally {
+        this.#isPumpDue = false;
+      }
       for (const task of this.#taken) {
         this.#taken.delete(task);
         const { pool, lane } = this.#places().of(task.type);

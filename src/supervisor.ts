@@ -269,7 +269,10 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     this.#state = 'stopped';
     this.#report = report;
     this.#keepAlive.close();
-    const { canceled, terminated } = report;
+    const { canceled, terminated, missing = 0 } = report;
+    if (missing > 0) {
+      this.#logger.error(`${this.name}: stopped without ${missing} tasks that it has lost: they will never end`);
+    }
     if (canceled + terminated > 0) {
       this.#logger.warn(`${this.name}: stopped with ${canceled} tasks canceled and ${terminated} terminated`);
     }
