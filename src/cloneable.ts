@@ -11,3 +11,36 @@ export function isCloneable(value: unknown): boolean {
     return false;
   }
 }
+
+/**
+ * Whether a value may be nested too deeply for the stack of whoever reads it: deeper than so many levels, in the order in
+ * which it is copied. What throws as it is looked at counts as that, and so does what no other process can read.
+ */
+export function isDeeperThan(levels: number, value: unknown): boolean {
+  const seen = new Set<object>();
+  const open = [[value].values() as Iterator<unknown>];
+  try {
+    for (let last = open.at(-1); last !== undefined; last = open.at(-1)) {
+      const { done, value: next } = last.next();
+      if (done) open.pop();
+      else if (typeof next === 'object' && next !== null && !seen.has(next)) {
+        if (open.length > levels || isModule(next)) return true;
+        seen.add(next);
+        open.push(partsOf(next));
+      }
+    }
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+function partsOf(value: object): Iterator<unknown> {
+  if (ArrayBuffer.isView(value)) return [].values();
+  if (value instanceof Map) return [...value.keys(), ...value.values()].values();
+  return (value instanceof Set ? [...value] : Object.values(value)).values();
+}
+
+function isModule(value: object): boolean {
+  return Object.prototype.toString.call(value) === '[object WebAssembly.Module]';
+}

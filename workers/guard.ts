@@ -21,8 +21,7 @@ export class Guard {
   readonly #port: MessagePort;
   readonly #control: ControlBlock;
   readonly #socket = new Socket({ fd: guardPipe });
-  /** The batch that came last, and how many items it has. */
-  #batch = 0;
+  /** How many items the batch has that came last. */
   #items = 0;
 
   constructor({ port, control }: GuardStart) {
@@ -42,12 +41,11 @@ export class Guard {
     });
   }
 
-  #receive({ kind, number, body }: Frame): void {
+  #receive({ kind, number, batch, body }: Frame): void {
     switch (kind) {
       case 'run':
-        this.#batch += 1;
         this.#items = number;
-        this.#control.reset(number);
+        this.#control.reset(number, batch);
         break;
       case 'recall':
         this.#recall(number);
@@ -81,10 +79,9 @@ export class Guard {
       (item) => this.#control.state(item) === 'running',
     );
     const answer: Recalled = {
-      batch: this.#batch,
       items,
       ...(running !== undefined && { running: { item: running, at: this.#control.begunAt(running) } }),
     };
-    for (const part of frame('recalled', 0, serialize(answer))) this.#socket.write(part);
+    for (const part of frame('recalled', 0, serialize(answer), this.#control.batch)) this.#socket.write(part);
   }
 }

@@ -71,6 +71,8 @@ export class HostRuntime {
   #isBusy = false;
   /** What was said to items of the batch that have not begun. */
   #early: { readonly item: number; readonly word: TaskWord }[] = [];
+  /** What the next message says if it can't be read. */
+  #standIn: (HostMessage & { readonly kind: 'stand-in' }) | undefined;
   /** Those of them that are to stop as soon as they begin, and why. */
   readonly #toStop = new Map<number, unknown>();
 
@@ -80,6 +82,7 @@ export class HostRuntime {
   }
 
   receive(message: HostMessage): void {
+    this.#standIn = undefined;
     switch (message.kind) {
       case 'run':
         if (message.buffers !== undefined) restoreBuffers(unpackArgs(message.args, 0) as unknown[], message.buffers);
@@ -101,6 +104,9 @@ export class HostRuntime {
       case 'word':
         this.#tell(message.item, unpackWord(message.word));
         break;
+      case 'stand-in':
+        this.#standIn = message;
+        break;
       case 'stop':
         this.#stop(message.item, decodeThrown(message.reason));
         break;
@@ -121,8 +127,12 @@ export class HostRuntime {
     else if (this.#control.state(item) === 'waiting') this.#early.push({ item, word });
   }
 
-  /** A message came that can't be read: the arguments of an item, or the batch of an only task. */
+  /** A message came that can't be read: one with a stand-in, the arguments of an item, or the batch of an only task. */
   unread(error: unknown): void {
+    if (this.#standIn !== undefined) {
+      this.receive({ ...this.#standIn, kind: 'word' });
+      return;
+    }
     const failure = new Failure('unread', error);
     if (this.#coming !== undefined) this.#arrive(failure);
     else if (this.#isBusy) process.emitWarning(`a message to a running task can't be read: ${textOf(error)}`);

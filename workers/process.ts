@@ -3,7 +3,7 @@
  * so that a function that keeps its thread busy can still be asked to stop. What the child says is written before
  * anything else happens: no death of it takes that along.
  */
-import { writevSync } from 'node:fs';
+import { writeSync } from 'node:fs';
 import { isMainThread, MessageChannel, receiveMessageOnPort, Worker, workerData } from 'node:worker_threads';
 import { ControlBlock } from '../src/lanes/control-block.ts';
 import { decodeThrown, encodeThrown } from '../src/lanes/error-codec.ts';
@@ -12,6 +12,7 @@ import type { HostMessage, HostReply, HostStart } from '../src/lanes/protocol.ts
 import { becomeHost } from '../src/task/inert.ts';
 import { Guard, type GuardStart } from './guard.ts';
 import { HostRuntime } from './host-runtime.ts';
+import { writeAll } from './write-all.ts';
 
 /** What the guard passes on; null: the lane is gone. */
 export type GuardMessage = Uint8Array | null;
@@ -50,7 +51,6 @@ function run(): void {
         runtime.unread(error);
         return;
       }
-      if (readable.kind === 'run') control.expect();
       runtime.receive(readable);
     };
     port.on('message', receive);
@@ -66,26 +66,22 @@ function leaveChannel(): void {
 
 /** The memory that the child shares with its guard. The lane, which can't see it, is told what is written there. */
 class ChildControl extends ControlBlock {
-  #isFirst = true;
+  /** Of which batch the lane was told that its first item has begun. */
+  #begun = 0;
   /** Is written with the reply that follows. */
   #ended: readonly Buffer[] = [];
 
-  /** A new batch comes; the guard has reset the memory. */
-  expect(): void {
-    this.#isFirst = true;
-  }
-
   override beginLoading(isSetup = false): void {
     super.beginLoading(isSetup);
-    write(frame('loading', isSetup ? 1 : 0));
+    write(frame('loading', isSetup ? 1 : 0, undefined, this.batch));
   }
 
   /** That one item has begun, its successor says by ending; the lane needs to hear of the first. */
   override begin(item: number, at: number): boolean {
     const begins = super.begin(item, at);
-    if (begins && this.#isFirst) {
-      this.#isFirst = false;
-      write(frame('begun', item, times(at)));
+    if (begins && this.#begun !== this.batch) {
+      this.#begun = this.batch;
+      write(frame('begun', item, times(at), this.batch));
     }
     return begins;
   }
@@ -97,11 +93,11 @@ class ChildControl extends ControlBlock {
 
   override finishByMessage(item: number, at: number, hasSpoken: boolean): void {
     super.finishByMessage(item, at, hasSpoken);
-    this.#ended = frame('ended', item, times(this.begunAt(item), at));
+    this.#ended = frame('ended', item, times(this.begunAt(item), at), this.batch);
   }
 
   post(reply: HostReply): void {
-    const parts = [...this.#ended, ...frame('reply', 0, serializeReply(reply))];
+    const parts = [...this.#ended, ...frame('reply', 0, serializeReply(reply), this.batch)];
     this.#ended = [];
     write(parts);
   }
@@ -117,17 +113,8 @@ function serializeReply(reply: HostReply): Buffer {
   }
 }
 
-/** Returns when all is written; waits for a lane that is slow to read. */
 function write(parts: readonly Buffer[]): void {
-  let left: readonly Buffer[] = parts;
-  while (left.length > 0) {
-    let written = writevSync(replyPipe, left);
-    left = left.flatMap((part) => {
-      const rest = part.subarray(Math.min(written, part.length));
-      written -= part.length - rest.length;
-      return rest.length > 0 ? [rest] : [];
-    });
-  }
+  writeAll(parts, (part, offset, length) => writeSync(replyPipe, part, offset, length));
 }
 
 if (isMainThread) run();

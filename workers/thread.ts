@@ -10,7 +10,13 @@ export function start({ port, control, ...rest }: ThreadStart): void {
   becomeHost();
   const post = (reply: HostReply, transfer: readonly Transferable[] = []) => port.postMessage(reply, transfer);
   const hear = () => {
-    const received = receiveMessageOnPort(port);
+    let received: { readonly message: HostMessage } | undefined;
+    try {
+      received = receiveMessageOnPort(port);
+    } catch (error) {
+      runtime.unread(error); // it is taken from the port all the same
+      return true;
+    }
     if (received !== undefined) runtime.receive(received.message);
     return received !== undefined;
   };

@@ -30,9 +30,10 @@ const postedLast = numeric + 1;
 const settingUp = 2;
 
 const capacity = 512;
-/** Behind the words of the items: whether the definition loads, and how often the bell has rung. */
+/** Behind the words of the items: whether the definition loads, how often the bell has rung, and the number of the batch. */
 const loadingIndex: number = capacity;
 const bellIndex: number = capacity + 1;
+const batchIndex: number = capacity + 2;
 
 /** How far an item is. `posted`: it has ended, and a message says what it came to; `finished`: it has, and `result` does. */
 export type ItemState = 'waiting' | 'withdrawn' | 'running' | 'posted' | 'finished';
@@ -53,7 +54,7 @@ export class ControlBlock {
   constructor(buffer?: SharedArrayBuffer) {
     const columnBytes = capacity * Float64Array.BYTES_PER_ELEMENT;
     this.buffer =
-      buffer ?? new SharedArrayBuffer(columns * columnBytes + (bellIndex + 1) * Int32Array.BYTES_PER_ELEMENT);
+      buffer ?? new SharedArrayBuffer(columns * columnBytes + (batchIndex + 1) * Int32Array.BYTES_PER_ELEMENT);
     this.#results = new Float64Array(this.buffer, 0, capacity);
     this.#begunAt = new Float64Array(this.buffer, columnBytes, capacity);
     this.#endedAt = new Float64Array(this.buffer, 2 * columnBytes, capacity);
@@ -61,9 +62,15 @@ export class ControlBlock {
   }
 
   /** For a new batch, while no one runs the old one. */
-  reset(items: number): void {
+  reset(items: number, batch: number = this.batch + 1): void {
     this.#words.fill(0, 0, items);
     this.#words[loadingIndex] = 0;
+    Atomics.store(this.#words, batchIndex, batch);
+  }
+
+  /** The number of the batch; 0 before the first. */
+  get batch(): number {
+    return Atomics.load(this.#words, batchIndex);
   }
 
   /** The definition of the batch begins to be loaded, or, when its module is, to be set up. */

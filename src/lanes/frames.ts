@@ -1,6 +1,7 @@
 /**
  * Frames on the pipes between a lane and a child: what kinds there are, and how each is cut out of the stream again.
- * A frame has a length, a kind, a number (the item that it is about, or how many there are) and a body.
+ * A frame has a length, a kind, a number (the item that it is about, or how many there are), the number of its batch, a
+ * check of all these, and a body. Other code in the child can write to the pipes, too: what is no frame fails the check.
  * What is in a body is copied as the structured clone copies it, and refused where that refuses it.
  */
 import { Deserializer, Serializer } from 'node:v8';
@@ -28,14 +29,14 @@ export type FrameKind = (typeof kinds)[number];
 export interface Frame {
   readonly kind: FrameKind;
   readonly number: number;
+  /** Which batch it is about, or came after; the first is 1. */
+  readonly batch: number;
   /** Gone when the next chunk is read. */
   readonly body: Buffer;
 }
 
 /** The answer to a recall. */
 export interface Recalled {
-  /** Which batch it is about; the first is 1. */
-  readonly batch: number;
   readonly items: readonly number[];
   readonly running?: { readonly item: number; readonly at: number };
 }
@@ -44,16 +45,37 @@ export interface Recalled {
 export const guardPipe = 3;
 export const replyPipe = 4;
 
-const headerBytes = 9;
+const headerBytes = 17;
+const longestBody: number = 2 ** 32 - 1;
 const noBody: Buffer = Buffer.alloc(0);
 
-/** A frame, in the parts that are to be written one after the other. */
-export function frame(kind: FrameKind, number = 0, body: Buffer = noBody): Buffer[] {
+/** Taken when this loads: tasks may replace it. */
+const { imul } = Math;
+
+/**
+ * A frame, in the parts that are to be written one after the other.
+ * @throws RangeError if the body is too long.
+ */
+export function frame(kind: FrameKind, number = 0, body: Buffer = noBody, batch = 0): Buffer[] {
+  const { length } = body;
+  if (length > longestBody) {
+    throw new RangeError(`its copy takes ${length} bytes, and a child can take or give ${longestBody} at once`);
+  }
   const header = Buffer.allocUnsafe(headerBytes);
-  header.writeUInt32LE(body.length, 0);
+  header.writeUInt32LE(length, 0);
   header.writeUInt8(kinds.indexOf(kind), 4);
   header.writeUInt32LE(number, 5);
-  return body.length === 0 ? [header] : [header, body];
+  header.writeUInt32LE(batch, 9);
+  header.writeUInt32LE(checkOf(header), 13);
+  return length === 0 ? [header] : [header, body];
+}
+
+/** Of the first 13 bytes of a header. */
+function checkOf(header: Buffer): number {
+  let check = imul(header.readUInt32LE(0) ^ 0x7a5c7a5c, 0x9e3779b1);
+  check = imul(check ^ header.readUInt32LE(5) ^ header.readUInt8(4), 0x85ebca77) ^ (check >>> 15);
+  check = imul(check ^ header.readUInt32LE(9), 0xc2b2ae3d) ^ (check >>> 15);
+  return check >>> 0;
 }
 
 /** Throws if something in the value can't be cloned. */
@@ -88,6 +110,7 @@ export function timeAt(body: Buffer, index: number): number {
   return body.readDoubleLE(index * Float64Array.BYTES_PER_ELEMENT);
 }
 
+/** Cuts the frames out of a stream. Throws where it holds something else; then nothing that follows can be read. */
 export class FrameReader {
   /** What has come of a frame that is not all there. */
   #rest: Buffer = noBody;
@@ -106,9 +129,10 @@ export class FrameReader {
     this.#rest = noBody;
     let at = 0;
     while (data.length - at >= headerBytes) {
-      const end = at + headerBytes + data.readUInt32LE(at);
+      const header = data.subarray(at, at + headerBytes);
+      const end = at + headerBytes + bodyLengthIn(header);
       if (end > data.length) break;
-      yield frameOf(data.subarray(at), data.subarray(at + headerBytes, end));
+      yield frameOf(header, data.subarray(at + headerBytes, end));
       at = end;
     }
     this.#keep(data.subarray(at));
@@ -128,12 +152,23 @@ export class FrameReader {
       this.#rest = Buffer.from(data);
       return;
     }
-    const body = Buffer.allocUnsafeSlow(data.readUInt32LE(0));
     const header = Buffer.from(data.subarray(0, headerBytes));
+    const body = Buffer.allocUnsafeSlow(bodyLengthIn(header));
     this.#long = { header, body, length: data.copy(body, 0, headerBytes) };
   }
 }
 
+function bodyLengthIn(header: Buffer): number {
+  if (header.readUInt32LE(13) !== checkOf(header)) {
+    throw new Error(
+      `it is no frame; file descriptors ${guardPipe} and ${replyPipe} of a child are taken: write nothing there`,
+    );
+  }
+  return header.readUInt32LE(0);
+}
+
 function frameOf(header: Buffer, body: Buffer): Frame {
-  return { kind: kinds[header.readUInt8(4)] as FrameKind, number: header.readUInt32LE(5), body };
+  const kind = kinds[header.readUInt8(4)];
+  if (kind === undefined) throw new Error(`there is no frame of the kind ${header.readUInt8(4)}`);
+  return { kind, number: header.readUInt32LE(5), batch: header.readUInt32LE(9), body };
 }

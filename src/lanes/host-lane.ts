@@ -12,12 +12,23 @@ import type { TaskWord } from '../task/word.ts';
 import { ControlBlock } from './control-block.ts';
 import { decodeThrown } from './error-codec.ts';
 import type { LaneReply, StartHost } from './host.ts';
-import type { Batch, HostKind, HostWatcher, Lane, LaneListener, LaneTask, TaskReach, Withdrawal } from './lane.ts';
+import type {
+  Batch,
+  HostKind,
+  HostWatcher,
+  Lane,
+  LaneListener,
+  LaneOutcome,
+  LaneTask,
+  TaskReach,
+  Withdrawal,
+} from './lane.ts';
 import { isOfModule, LoadFailures } from './load-failures.ts';
 import { type LoadLimits, LoadWatch, loadLimits, loadOf } from './load-watch.ts';
 import { unsendable } from './refusal.ts';
 import { Seat } from './seat.ts';
 import { Staff, type StaffOptions } from './staff.ts';
+import { Suspects } from './suspects.ts';
 import { unpackWord } from './words.ts';
 
 /** What a batch has not begun by then is taken back: something in it runs longer than was thought. In milliseconds. */
@@ -39,6 +50,7 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
   readonly #staff: Staff<T>;
   readonly #failures = new LoadFailures();
   readonly #loads: LoadWatch<T>;
+  readonly #suspects = new Suspects<T>();
   #recallTimer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -57,7 +69,7 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
       died: (seat, exit, isFinal) => {
         if (seat.size > 0) this.#vacate(seat);
         else listener.departed();
-        this.#return(seat.die(exit, isFinal));
+        this.#return(seat.die(exit, isFinal, this.#suspects));
       },
     });
     this.#loads = new LoadWatch<T>({
@@ -106,7 +118,7 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
 
   /** A definition is loaded for one task; only then can more of it go together. */
   roomFor(task: T): number {
-    return this.#staff.nextIdle?.knows(task) ? ControlBlock.capacity : 1;
+    return this.#staff.nextIdle?.knows(task) && !this.#suspects.has(task) ? ControlBlock.capacity : 1;
   }
 
   run(batch: Batch<T>): void {
@@ -278,7 +290,7 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
     switch (reply.kind) {
       case 'begin':
         if (task !== undefined) this.#failures.forget(task);
-        seat.begin();
+        seat.loaded();
         break;
       case 'progress':
         seat.progress(reply.item, reply.progress);
@@ -294,7 +306,7 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
         break;
       case 'warm':
         seat.isSpoiled = reply.missing.length > 0;
-        seat.forget(reply.missing);
+        seat.warmed(reply.missing);
         this.#staff.welcome(seat);
         break;
       case 'heavy':
@@ -304,13 +316,19 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
         onTeardownProblem(decodeThrown(reply.error));
         break;
       case 'done':
+        seat.checkDone();
         this.#finish(seat);
         break;
       default:
-        if (reply.kind === 'unloadable' && task !== undefined) this.#spoil(seat, task, decodeThrown(reply.error));
-        if (reply.item < seat.size - 1) seat.hear(reply);
-        else this.#finish(seat, () => seat.hear(reply));
+        this.#conclude(seat, seat.read(reply));
     }
+  }
+
+  #conclude(seat: Seat<T>, outcome: LaneOutcome): void {
+    const [task] = seat;
+    if (outcome.kind === 'unloadable' && task !== undefined) this.#spoil(seat, task, outcome.error);
+    if (seat.isAtLast) this.#finish(seat, () => seat.conclude(outcome));
+    else seat.conclude(outcome);
   }
 
   #spoil(seat: Seat<T>, task: T, error: unknown): void {

@@ -1,6 +1,7 @@
 /** What a lane's tasks run in, a thread or a child process, and nothing about how it is made. */
 import type { ResourceLimits } from 'node:worker_threads';
 import type { Exit } from '../exit.ts';
+import { messageOf } from '../foreign-value.ts';
 import type { Transferable } from '../task/transferred.ts';
 import type { ControlBlock } from './control-block.ts';
 import type { HostMessage, HostReply } from './protocol.ts';
@@ -39,6 +40,27 @@ export interface HostListener {
   unreadable(error: unknown): void;
   /** Once, after all it had said; also if it was never up. */
   exited(exit: Exit): void;
+}
+
+/**
+ * Whatever reads what a host has sent goes through here: the host runs code that is not ours, so what comes may be
+ * anything, and is never to end this process.
+ * @param fail Ends the host, with the problem as the cause.
+ */
+export function guarded<A extends readonly unknown[]>(
+  read: (...args: A) => void,
+  fail: (cause: Error) => void,
+): (...args: A) => void {
+  let hasFailed = false;
+  return (...args) => {
+    if (hasFailed) return;
+    try {
+      read(...args);
+    } catch (cause) {
+      hasFailed = true;
+      fail(new Error(`what it sent can't be taken: ${messageOf(cause)}`, { cause }));
+    }
+  };
 }
 
 /** Throws if the options are none that a host takes. */

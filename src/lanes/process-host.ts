@@ -26,8 +26,10 @@ import {
   serialize,
   timeAt,
 } from './frames.ts';
-import type { Host, HostListener, HostOptions } from './host.ts';
-import type { HostMessage, HostReply, HostStart } from './protocol.ts';
+import { guarded, type Host, type HostListener, type HostOptions } from './host.ts';
+import { endWithProcess } from './orphans.ts';
+import { passOn } from './printed.ts';
+import { type HostMessage, type HostReply, type HostStart, isOfBatch } from './protocol.ts';
 
 /** Between SIGTERM and SIGKILL, in milliseconds. */
 const killAfterMs = 500;
@@ -41,9 +43,9 @@ export class ProcessHost implements Host {
   readonly #child: ChildProcess;
   #guard: Duplex | undefined;
   readonly #listener: HostListener;
-  /** How many batches were posted, and how many items the last one has. */
-  #batch = 0;
+  /** How many items the batch has that was posted last. */
   #items = 0;
+  #isUp = false;
   #cause: unknown;
   #killTimer: NodeJS.Timeout | undefined;
 
@@ -79,8 +81,9 @@ export class ProcessHost implements Host {
     this.#read(this.#guard);
     this.#read(replies);
     const [, stdout, stderr] = child.stdio as unknown as [null, Readable, Readable];
-    passOn(stdout, () => process.stdout);
-    passOn(stderr, () => process.stderr);
+    passOn(stdout, 'stdout');
+    passOn(stderr, 'stderr');
+    endWithProcess(child, () => this.#isUp && this.#killTimer === undefined);
     child.once('exit', (exitCode, signal) => {
       clearTimeout(this.#killTimer);
       void this.#drained([this.#guard as Duplex, replies, stdout, stderr]).then(() => {
@@ -94,10 +97,20 @@ export class ProcessHost implements Host {
 
   #read(pipe: Duplex | Readable): void {
     const reader = new FrameReader();
-    pipe.on('data', (chunk: Buffer) => {
+    const read = (chunk: Buffer) => {
       for (const each of reader.push(chunk)) this.#receive(each);
-    });
+    };
+    pipe.on(
+      'data',
+      guarded(read, (cause) => this.#fail(cause)),
+    );
     pipe.on('error', () => {}); // such as EPIPE: 'exit' follows, and says why
+  }
+
+  /** It has said what can't be, and may say anything now. */
+  #fail(cause: Error): void {
+    this.#cause ??= cause;
+    this.#child.kill('SIGKILL');
   }
 
   /** What it said before it died may still be on its way. */
@@ -123,29 +136,39 @@ export class ProcessHost implements Host {
     }
   }
 
-  #receive({ kind, number, body }: Frame): void {
+  #receive({ kind, number, batch, body }: Frame): void {
     switch (kind) {
       case 'up':
+        this.#isUp = true;
         this.#listener.up();
         break;
       case 'loading':
+        this.#expect(batch);
         this.control.beginLoading(number === 1);
         break;
       case 'begun':
+        this.#expect(batch);
         this.control.begin(number, timeAt(body, 0));
         break;
       case 'ended':
+        this.#expect(batch);
         this.control.begin(number, timeAt(body, 0));
         this.control.finishByMessage(number, timeAt(body, 1));
         break;
       case 'recalled':
-        this.#recalled(deserialize(body) as Recalled);
+        if (batch === this.control.batch) this.#recalled(deserialize(body) as Recalled); // else that batch is over
         break;
       case 'reply':
-        this.#reply(body);
+        this.#reply(batch, body);
         break;
       default:
+        throw new Error(`a child says no "${kind}"`);
     }
+  }
+
+  #expect(batch: number): void {
+    if (batch !== this.control.batch)
+      throw new Error(`it speaks of batch ${batch}, and has batch ${this.control.batch}`);
   }
 
   #readReply(body: Buffer): HostReply | undefined {
@@ -157,30 +180,31 @@ export class ProcessHost implements Host {
     }
   }
 
-  #reply(body: Buffer): void {
+  #reply(batch: number, body: Buffer): void {
     const reply = this.#readReply(body);
     if (reply === undefined) return;
     if (reply.kind === 'crash') {
       this.#cause = decodeThrown(reply.error);
       return;
     }
-    const speaks = reply.kind === 'progress' || reply.kind === 'word';
-    if (speaks && this.control.state(reply.item) === 'waiting') this.control.begin(reply.item, now());
+    if (isOfBatch(reply)) this.#expect(batch);
+    if (reply.kind === 'progress' || reply.kind === 'word') {
+      if (batch !== this.control.batch) return; // code that a task has left behind says it
+      if (this.control.state(reply.item) === 'waiting') this.control.begin(reply.item, now());
+    }
     this.#listener.reply(reply);
   }
 
-  #recalled({ batch, items, running }: Recalled): void {
-    if (batch !== this.#batch) return; // that batch is over
-    for (const item of items) this.control.withdraw(item);
+  #recalled({ items, running }: Recalled): void {
+    const withdrawn = items.filter((item) => this.control.withdraw(item));
     if (running !== undefined) this.control.begin(running.item, running.at);
-    this.#listener.reply({ kind: 'recalled', items });
+    this.#listener.reply({ kind: 'recalled', items: withdrawn });
   }
 
   /** What can be transferred to threads is copied here. */
   post(message: HostMessage): void {
     if (message.kind === 'run') {
       this.#write('run', message.items, message);
-      this.#batch += 1;
       this.#items = message.items;
     } else if (message.kind === 'stop') {
       const reason = encodeThrown(decodeThrown(message.reason), isSerializable);
@@ -195,7 +219,7 @@ export class ProcessHost implements Host {
   }
 
   #write(kind: FrameKind, number: number, message?: unknown): void {
-    const parts = frame(kind, number, message === undefined ? undefined : serialize(message));
+    const parts = frame(kind, number, message === undefined ? undefined : serialize(message), this.control.batch);
     this.#guard?.cork();
     for (const part of parts) this.#guard?.write(part);
     this.#guard?.uncork();
@@ -217,17 +241,6 @@ function flagsForChildren(flags: readonly string[]): string[] {
 }
 
 const flagWithValue = /^(-e|-p|-pe|--eval|--print|--input-type)$/;
-/** What a child prints is printed here, as what threads print is; it is slowed down by who is slow to read that. */
-function passOn(printed: Readable, to: () => NodeJS.WriteStream): void {
-  printed.on('data', (chunk: Buffer) => {
-    const stream = to();
-    if (stream.write(chunk) || stream.destroyed) return;
-    printed.pause();
-    stream.once('drain', () => printed.resume());
-  });
-  printed.on('error', () => {}); // it has died
-}
-
 /** A debugger listens on one port, and that of this process is taken; the rest is for a program that is no file. */
 const ownFlag = /^(--inspect.*|--(eval|print|input-type)=.*|-i|--interactive)$/s;
 

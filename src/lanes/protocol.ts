@@ -72,6 +72,13 @@ interface WordMessage {
   readonly word: WireWord;
 }
 
+/** What the next message says if it can't be read. */
+interface StandInMessage {
+  readonly kind: 'stand-in';
+  readonly item: number;
+  readonly word: WireWord;
+}
+
 /** Loads what will be needed; what can't be loaded is told when it is. */
 interface WarmMessage {
   readonly kind: 'warm';
@@ -84,7 +91,14 @@ interface EndMessage {
 }
 
 /** From a lane to a thread or child. */
-export type HostMessage = RunMessage | ArgsMessage | StopMessage | WordMessage | WarmMessage | EndMessage;
+export type HostMessage =
+  | RunMessage
+  | ArgsMessage
+  | StopMessage
+  | WordMessage
+  | StandInMessage
+  | WarmMessage
+  | EndMessage;
 
 /**
  * Why a task failed in a thread: its function threw; it could not be found or loaded; its result can't be cloned.
@@ -125,3 +139,16 @@ export type HostReply =
   | { readonly kind: 'recalled'; readonly items: readonly number[] }
   /** The last word of a thread that an uncaught error ends. */
   | { readonly kind: 'crash'; readonly error: WireThrown };
+
+const outcomes: ReadonlySet<unknown> = new Set<ItemReply['kind']>([
+  'result',
+  'thrown',
+  'unloadable',
+  'uncloneable',
+  'unread',
+]);
+
+/** Whether the reply is about an item of a batch that has to be the last one that was posted. */
+export function isOfBatch(reply: HostReply): boolean {
+  return outcomes.has(reply.kind) || reply.kind === 'begin' || reply.kind === 'done';
+}

@@ -64,9 +64,13 @@ function hostOf(type: TaskType): HostKind {
 
 /** Why an answer could not be read. */
 export function unreadable(cause: unknown): TaskwardenError {
+  const reason = messageOf(cause);
+  const isTooDeep = /call stack/.test(reason);
   return new TaskwardenError(
     'RESULT_NOT_CLONEABLE',
-    "the result can't be read: it may hold a buffer that was handed over before; hand each buffer over once",
+    isTooDeep
+      ? 'what the task has given is nested too deeply to be read by the main thread; give flatter data, or text such as JSON'
+      : `what the task has given can't be read (${reason}): it may hold a buffer that was handed over before; hand each buffer over once`,
     { cause },
   );
 }

@@ -1,11 +1,51 @@
-/** A batch as it is told to a host. */
+/** A batch as it is told to a host, with what of it can't be sent. */
 import { type WireDefinition, wireDefinition } from '../task/definition.ts';
+import { findBuffers } from './buffers.ts';
 import { packArgs, packIds } from './columns.ts';
+import type { Host } from './host.ts';
 import type { LaneTask } from './lane.ts';
 import type { RunMessage } from './protocol.ts';
+import { type Refusal, transfersOf } from './refusal.ts';
 
-/** `define`: the host is to load what its one task needs. */
-export function runMessage<T extends LaneTask>(batch: readonly T[], define: boolean): RunMessage {
+/**
+ * Sends a batch, and gives the tasks that can't be sent; if that is an only one, nothing was sent.
+ * `define`: the host is to load what its one task needs.
+ */
+export function tellBatch<T extends LaneTask>(host: Host, batch: readonly T[], define: boolean): readonly Refusal<T>[] {
+  const message = runMessage(batch, define);
+  return batch.length === 1 ? tellOne(host, message, batch[0] as T) : tellMany(host, message, batch);
+}
+
+function tellOne<T extends LaneTask>(host: Host, message: RunMessage, task: T): readonly Refusal<T>[] {
+  try {
+    const buffers = findBuffers(task.args);
+    host.post(buffers === undefined ? message : { ...message, buffers }, transfersOf(task));
+    return [];
+  } catch (problem) {
+    return [{ task, problem }];
+  }
+}
+
+/** The host waits for all arguments before it begins, so those that can't be sent are withdrawn in time. */
+function tellMany<T extends LaneTask>(host: Host, message: RunMessage, batch: readonly T[]): readonly Refusal<T>[] {
+  const refusals: Refusal<T>[] = [];
+  host.post(message, []);
+  if ('arity' in message.args) return refusals;
+  for (const [item, task] of batch.entries()) {
+    if (message.args[item] !== null) continue;
+    try {
+      const buffers = findBuffers(task.args);
+      host.post({ kind: 'args', args: task.args, ...(buffers && { buffers }) }, []);
+    } catch (problem) {
+      host.control.withdraw(item);
+      host.post({ kind: 'args', args: null }, []); // its memory may be another
+      refusals.push({ task, problem });
+    }
+  }
+  return refusals;
+}
+
+function runMessage<T extends LaneTask>(batch: readonly T[], define: boolean): RunMessage {
   const [first] = batch as readonly [T];
   return {
     kind: 'run',

@@ -8,15 +8,16 @@ import type { Exit } from '../exit.ts';
 import type { Progress } from '../task/context.ts';
 import { type WireDefinition, wireDefinition } from '../task/definition.ts';
 import type { TaskWord } from '../task/word.ts';
-import { findBuffers, restoreBuffers } from './buffers.ts';
 import type { ControlBlock } from './control-block.ts';
-import { decodeThrown, encodeThrown } from './error-codec.ts';
+import { encodeThrown } from './error-codec.ts';
 import type { Host } from './host.ts';
 import type { LaneListener, LaneOutcome, LaneTask, TaskReach, Withdrawal } from './lane.ts';
-import type { FailureKind, ItemReply, RunMessage } from './protocol.ts';
-import { isTransferring, type Refusal, transfersOf, unreadable, unsayable, unsendable } from './refusal.ts';
-import { definitionsOf, runMessage } from './run-message.ts';
-import { packWord } from './words.ts';
+import { outcomeOf } from './outcome.ts';
+import type { ItemReply } from './protocol.ts';
+import { isTransferring, type Refusal, unreadable, unsayable } from './refusal.ts';
+import { definitionsOf, tellBatch } from './run-message.ts';
+import type { Suspects } from './suspects.ts';
+import { packWord, standInFor } from './words.ts';
 
 /**
  *   starting ──▶ idle ◀──▶ busy
@@ -29,8 +30,6 @@ export class Seat<T extends LaneTask> {
   /** Absent until it has been made, which can fail. */
   host: Host | undefined;
   wasUp = false;
-  /** The definition of the batch, which is one task then, is being loaded: it has not begun. */
-  loading = false;
   /** When it was handed its batch, or became idle, on the clock of `now()`. */
   since = 0;
   /** Something has come back from it. */
@@ -45,7 +44,10 @@ export class Seat<T extends LaneTask> {
   readonly settled: Deferred = defer();
   readonly gone: Deferred = defer();
   readonly #listener: LaneListener<T>;
+  /** What the host has loaded, as it has said itself. */
   readonly #definitions = new Map<number, WireDefinition>();
+  /** What the batch, which is one task then, brings along: until the host says that it has loaded it, nothing has begun. */
+  #loading: readonly WireDefinition[] | undefined;
   /** The one that it is to replace, and has to be as warm as. */
   predecessor: Seat<T> | undefined;
   /** Are called when its successor has died. */
@@ -85,6 +87,11 @@ export class Seat<T extends LaneTask> {
     }
   }
 
+  /** The definition of the batch is being loaded. */
+  get loading(): boolean {
+    return this.#loading !== undefined;
+  }
+
   /** Whether the host has what the task runs. */
   knows(task: T): boolean {
     const { definition, carried } = task;
@@ -95,9 +102,16 @@ export class Seat<T extends LaneTask> {
   warm(): boolean {
     if (this.predecessor === undefined || this.predecessor.#definitions.size === 0) return false;
     const definitions = [...this.predecessor.#definitions.values()];
-    for (const definition of definitions) this.#definitions.set(definition.index, definition);
     this.host?.post({ kind: 'warm', definitions: definitions.map(wireDefinition) }, []);
     return true;
+  }
+
+  /** The host has loaded what its predecessor had loaded, but for these. */
+  warmed(missing: readonly number[]): void {
+    if (this.predecessor === undefined) throw new Error('it has loaded what nobody asked for');
+    for (const [index, definition] of this.predecessor.#definitions) {
+      if (!missing.includes(index)) this.#definitions.set(index, definition);
+    }
   }
 
   // A batch goes.
@@ -107,6 +121,7 @@ export class Seat<T extends LaneTask> {
     this.#isPosted = false;
     this.#item = 0;
     this.#isStartTold = false;
+    this.#loading = undefined;
     this.recallAskedAt = undefined;
   }
 
@@ -116,41 +131,10 @@ export class Seat<T extends LaneTask> {
     const [first] = batch as readonly [T];
     this.#isPosted = true;
     this.since = now();
-    this.loading = !this.knows(first);
+    this.#loading = this.knows(first) ? undefined : definitionsOf(first);
     this.#control.reset(batch.length);
-    const message = runMessage(batch, this.loading);
-    return batch.length === 1 ? this.#postOne(message, first) : this.#postMany(message, batch);
-  }
-
-  #postOne(message: RunMessage, task: T): readonly Refusal<T>[] {
-    try {
-      const buffers = findBuffers(task.args);
-      (this.host as Host).post(buffers === undefined ? message : { ...message, buffers }, transfersOf(task));
-    } catch (problem) {
-      return [{ task, problem }];
-    }
-    for (const each of definitionsOf(task)) this.#definitions.set(each.index, each);
-    return [];
-  }
-
-  /** The host waits for all arguments before it begins, so those that can't be sent are withdrawn in time. */
-  #postMany(message: RunMessage, batch: readonly T[]): readonly Refusal<T>[] {
-    const host = this.host as Host;
-    const refusals: Refusal<T>[] = [];
-    host.post(message, []);
-    if ('arity' in message.args) return refusals;
-    for (const [item, task] of batch.entries()) {
-      if (message.args[item] !== null) continue;
-      const buffers = findBuffers(task.args);
-      try {
-        host.post({ kind: 'args', args: task.args, ...(buffers && { buffers }) }, []);
-      } catch (problem) {
-        host.control.withdraw(item);
-        host.post({ kind: 'args', args: null }, []); // its memory may be another
-        refusals.push({ task, problem });
-      }
-    }
-    this.#drop(new Set(refusals.map(({ task }) => task)));
+    const refusals = tellBatch(this.host as Host, batch, this.loading);
+    if (batch.length > 1) this.#drop(new Set(refusals.map(({ task }) => task)));
     return refusals;
   }
 
@@ -159,26 +143,24 @@ export class Seat<T extends LaneTask> {
     if (tasks.size > 0) this.#batch = this.#batch.map((task) => (task && tasks.has(task) ? undefined : task));
   }
 
-  /** The host is to be told these definitions again. */
-  forget(indexes: readonly number[]): void {
-    for (const index of indexes) this.#definitions.delete(index);
-  }
-
-  #forgetOwn(): void {
-    for (const task of this) this.forget(definitionsOf(task).map(({ index }) => index));
-  }
-
   // What becomes of it.
 
   /** The host begins with the batch. */
   begin(): void {
-    this.loading = false;
     this.#tellStart(thisMoment());
+  }
+
+  /** The host has loaded the definition that came with the batch, and begins. */
+  loaded(): void {
+    if (this.#loading === undefined) throw new Error('it has loaded what nobody asked for');
+    for (const each of this.#loading) this.#definitions.set(each.index, each);
+    this.#loading = undefined;
+    this.begin();
   }
 
   /** Tells what has ended by now, and what runs. */
   update(): void {
-    if (this.host === undefined || this.loading || this.#item === this.#batch.length) return;
+    if (this.host === undefined || this.#loading !== undefined || this.#item === this.#batch.length) return;
     const control = this.#control;
     const heard = thisMoment();
     // Who hears of one item may ask for another, and so come here again: each is passed before it is told of.
@@ -202,21 +184,35 @@ export class Seat<T extends LaneTask> {
     return state === 'running' ? 'runs' : 'ended';
   }
 
-  /** The host has said what an item came to. */
-  hear(reply: ItemReply): void {
+  /**
+   * What the host says that an item came to; `conclude` tells it. Throws, and changes nothing, if the host can't say that
+   * now.
+   */
+  read(reply: ItemReply): LaneOutcome {
     this.update();
-    if (reply.kind === 'result') {
-      const values = [reply.value];
-      if (reply.isBuffer) restoreBuffers(values, [0]);
-      this.#tellResult(values[0], thisMoment());
-    } else if (reply.kind === 'unread') {
-      this.#forgetOwn(); // if the definition was in there, too, it has not arrived
-      this.#tellFailure('uncloneable', unsendable(this.#batch[this.#item] as T, decodeThrown(reply.error)));
-    } else {
-      if (reply.kind === 'unloadable') this.#forgetOwn(); // it may be there the next time: the host is to look again
-      this.#tellFailure(reply.kind, decodeThrown(reply.error));
-    }
+    const item = this.#item;
+    const isAwaited = reply.item === item && item < this.size && this.#control.state(item) === 'posted';
+    const neverBegan = reply.kind === 'unloadable' || reply.kind === 'unread';
+    if (!isAwaited || (this.loading && !neverBegan)) throw new Error(`a "${reply.kind}" that nobody waits for`);
+    return outcomeOf(reply, this.#batch[item] as T, { runMs: this.#runMs(), endedAt: this.#control.endedAt(item) });
+  }
+
+  /** Whether only one item is left whose end has not been told. */
+  get isAtLast(): boolean {
+    return this.#item === this.size - 1;
+  }
+
+  /** Tells what the next item came to. */
+  conclude(outcome: LaneOutcome): void {
+    this.#tellEnd(outcome, thisMoment());
     this.update();
+  }
+
+  /** The host says that nothing of the batch runs any more. Throws if that can't be. */
+  checkDone(): void {
+    this.update();
+    const isOpen = this.#item < this.size && ['running', 'posted'].includes(this.#control.state(this.#item));
+    if (this.size === 0 || isOpen) throw new Error('it is done with what it has not ended');
   }
 
   /** Whether the next message can only be what the item has come to that has not been told of. */
@@ -227,15 +223,15 @@ export class Seat<T extends LaneTask> {
 
   /** What the host has said, most likely of that item, can't be read. True: it was the last item. */
   mishear(problem: unknown): boolean {
-    const isLast = this.#item === this.size - 1;
-    if (this.#item < this.size) this.#tellFailure('uncloneable', unreadable(problem));
-    this.update();
+    const isLast = this.isAtLast;
+    const outcome: LaneOutcome = { kind: 'uncloneable', error: unreadable(problem), runMs: this.#runMs() };
+    if (this.#item < this.size) this.conclude(outcome);
     return isLast;
   }
 
   /** Gives up what the host is loading. */
   abandonLoad(error: unknown): void {
-    this.loading = false;
+    this.#loading = undefined;
     this.#tellEnd({ kind: 'unloadable', error, runMs: 0 }, thisMoment());
   }
 
@@ -251,10 +247,6 @@ export class Seat<T extends LaneTask> {
   #tellResult(value: unknown, heard: Moment): void {
     const endedAt = this.#control.endedAt(this.#item);
     this.#tellEnd({ kind: 'result', value, runMs: this.#runMs(), endedAt }, heard);
-  }
-
-  #tellFailure(kind: FailureKind, error: unknown): void {
-    this.#tellEnd({ kind, error, runMs: this.#runMs() }, thisMoment());
   }
 
   #runMs(): number {
@@ -290,6 +282,8 @@ export class Seat<T extends LaneTask> {
     const item = this.#batch.indexOf(task);
     if (item < this.#item) return; // it has ended
     try {
+      const standIn = standInFor(word);
+      if (standIn !== undefined) this.host?.post({ kind: 'stand-in', item, word: packWord(standIn) }, []);
       this.host?.post({ kind: 'word', item, word: packWord(word) }, []);
     } catch (problem) {
       throw unsayable(task, problem);
@@ -341,14 +335,18 @@ export class Seat<T extends LaneTask> {
 
   /**
    * The host has died: tells what that means for each task, and gives those that may be handed over again. A module that
-   * kills its host as it loads was loaded for its task; and what was transferred died with the host.
+   * kills its host as it loads was loaded for its task; and what was transferred died with the host. Where none had begun,
+   * the host may have died of what it was handed.
    */
-  die(exit: Exit, isFinal: boolean): readonly T[] {
+  die(exit: Exit, isFinal: boolean, suspects: Suspects<T>): readonly T[] {
     const left: T[] = [];
     if (this.wasUp) this.update();
+    const areSuspect = this.#isPosted && this.#item === 0 && !this.#hasBegun;
+    const isAlone = [...this].length === 1;
     while (this.#item < this.#batch.length) {
       const task = this.#batch[this.#item];
-      const isLost = this.wasUp && task !== undefined && this.#isLost(task);
+      const isToBlame = areSuspect && task !== undefined && suspects.note(task, isAlone);
+      const isLost = isToBlame || (this.wasUp && task !== undefined && this.#isLost(task));
       if (isLost && !this.#isStartTold) this.#tellStart(thisMoment());
       if (isLost || isFinal) {
         this.#tellEnd({ kind: 'died', ...exit }, thisMoment());
@@ -364,8 +362,13 @@ export class Seat<T extends LaneTask> {
 
   #isLost(task: T): boolean {
     if (!this.#isPosted) return false;
-    const isBlamed = this.loading && this.#control.hasBegunLoading;
+    const isBlamed = this.loading && this.#hasBegun;
     return isBlamed || this.#control.state(this.#item) !== 'waiting' || isTransferring(task);
+  }
+
+  /** Whether the host has begun with the batch: then it had read it. */
+  get #hasBegun(): boolean {
+    return this.#control.hasBegunLoading || this.#control.state(0) !== 'waiting';
   }
 
   // Endings.

@@ -10,7 +10,8 @@ import { batchMs } from '../scheduling/pace.ts';
 import type { Transferable } from '../task/transferred.ts';
 import { ControlBlock } from './control-block.ts';
 import { decodeThrown } from './error-codec.ts';
-import type { Host, HostListener, HostOptions } from './host.ts';
+import { guarded, type Host, type HostListener, type HostOptions } from './host.ts';
+import { passOn } from './printed.ts';
 import type { HostMessage, HostReply, ThreadStart } from './protocol.ts';
 
 export class ThreadHost implements Host {
@@ -46,8 +47,11 @@ export class ThreadHost implements Host {
     const { idPrefix } = ids;
     const start: ThreadStart = { port: port2, control: this.control.buffer, idPrefix, batchMs, maxHeapMb };
     const started = this.#pool.run(start, { transferList: [port2] });
-    port1.on('message', (reply: HostReply) => this.#receive(reply, listener));
-    port1.on('messageerror', (error) => listener.unreadable(error));
+    const fail = (cause: Error) => this.#fail(cause);
+    const receive = guarded((reply: HostReply) => this.#receive(reply, listener), fail);
+    const mishear = guarded(listener.unreadable, fail);
+    port1.on('message', receive);
+    port1.on('messageerror', mishear);
     port1.unref(); // what keeps the process alive is a pending task, not a thread
     // Before the pool hears of them, and replaces the thread: what the host was for is over.
     thread.prependListener('error', (error) => {
@@ -57,16 +61,24 @@ export class ThreadHost implements Host {
     thread.prependOnceListener('exit', (exitCode) => {
       void this.#pool.destroy();
       // What it said before it died may still be on its way.
-      for (let last = receiveMessageOnPort(port1); last !== undefined; last = receiveMessageOnPort(port1)) {
-        this.#receive(last.message, listener);
-      }
+      while (readOne(port1, receive, mishear));
       port1.close();
       listener.exited({ exitCode, signal: undefined, cause: this.#cause });
     });
+    for (const name of ['stdout', 'stderr'] as const) {
+      thread[name].unpipe(process[name]); // where Node has put it through
+      passOn(thread[name], name);
+    }
     started.then(
-      () => listener.up(),
+      guarded(() => listener.up(), fail),
       () => {}, // it died, and 'exit' tells
     );
+  }
+
+  /** It has said what can't be, and may say anything now. */
+  #fail(cause: Error): void {
+    this.#cause ??= cause;
+    void this.#pool.destroy();
   }
 
   #receive(reply: HostReply, listener: HostListener): void {
@@ -83,5 +95,17 @@ export class ThreadHost implements Host {
 
   end(): void {
     void this.#pool.destroy();
+  }
+}
+
+/** False: there is no more. */
+function readOne(port: MessagePort, receive: (reply: HostReply) => void, mishear: (problem: unknown) => void): boolean {
+  try {
+    const received = receiveMessageOnPort(port) as { readonly message: HostReply } | undefined;
+    if (received !== undefined) receive(received.message);
+    return received !== undefined;
+  } catch (problem) {
+    mishear(problem); // it is taken from the port all the same
+    return true;
   }
 }

@@ -1,5 +1,7 @@
-/** Words as they cross: errors are encoded, and what was a Buffer is one again. */
-import type { TaskWord } from '../task/word.ts';
+/** Words as they cross: errors are encoded, what was a Buffer is one again, and one that can't be read has a stand-in. */
+import { isDeeperThan } from '../cloneable.ts';
+import { TaskwardenError } from '../errors.ts';
+import type { Talk, TaskWord } from '../task/word.ts';
 import { findBuffers, restoreBuffers } from './buffers.ts';
 import { decodeThrown, encodeThrown, type WireThrown } from './error-codec.ts';
 
@@ -24,6 +26,25 @@ export function unpackWord({ word, buffers, thrown }: WireWord): TaskWord {
   const values = [...valuesIn(word)];
   restoreBuffers(values, buffers);
   return withValues(word, values);
+}
+
+/** What can be read everywhere is nested no deeper than this. */
+const safeLevels = 100;
+
+/** What the other side is to take a word for if it can't read it; undefined if it surely can. */
+export function standInFor(word: TaskWord): TaskWord | undefined {
+  if (errorIn(word) !== undefined || !valuesIn(word).some((value) => isDeeperThan(safeLevels, value))) return undefined;
+  if (word.topic === 'message' || word.topic === 'yield') return unread(word);
+  if (word.topic !== 'news') return undefined;
+  if (word.news.kind === 'talk') return { ...word, news: { kind: 'talk', talk: unread(word.news.talk) } };
+  const message =
+    "the result can't be read by the task that called for it: it is nested too deeply there; return flatter data";
+  const outcome = new TaskwardenError('RESULT_NOT_CLONEABLE', message, { taskId: word.id });
+  return { ...word, news: { kind: 'ended', endReason: 'failed', outcome } };
+}
+
+function unread({ topic }: Talk): Talk {
+  return { topic, word: { kind: 'unread' } };
 }
 
 function errorIn(word: TaskWord): { readonly value: unknown } | undefined {

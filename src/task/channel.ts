@@ -3,6 +3,8 @@
  * receives in order. A sender that is far ahead waits until the other side has taken enough; one that does not wait is
  * never refused. It knows nothing of how words travel.
  */
+
+import { TaskwardenError } from '../errors.ts';
 import { clearTimeout, setTimeout } from '../globals.ts';
 
 /** What one end says to the other. */
@@ -10,9 +12,16 @@ export type Word =
   | { readonly kind: 'data'; readonly value: unknown }
   /** Instead of a value that can't be said any more: it counts as taken. */
   | { readonly kind: 'lost' }
+  /** Instead of a value that this side could not read. */
+  | { readonly kind: 'unread' }
+  /** The value that would be taken next could not be read, and counts as taken. */
+  | { readonly kind: 'refused' }
   /** Nobody will read: no sender is to wait. */
   | { readonly kind: 'free' }
   | { readonly kind: 'taken'; readonly count: number };
+
+/** Among what has come: a value that could not be read. */
+const unreadable: unique symbol = Symbol('unreadable');
 
 /** How many values may be on their way before a sender waits. */
 const windowSize = 64;
@@ -22,6 +31,11 @@ interface ChannelOptions {
   readonly keeps?: boolean;
   /** Whether what comes counts as taken while nobody reads: it is kept for a later reader, and no sender waits. */
   readonly takesUnread?: boolean;
+}
+
+interface Giver {
+  readonly resolve: (wasTaken: boolean) => void;
+  readonly reject: (error: unknown) => void;
 }
 
 export class Channel {
@@ -39,7 +53,7 @@ export class Channel {
   /** Who waits until there is room after the value that they sent, by its number. */
   readonly #senders = new Map<number, (wasTaken: boolean) => void>();
   /** Who waits until a value is taken, by its number. */
-  #givers: Map<number, (wasTaken: boolean) => void> | undefined;
+  #givers: Map<number, Giver> | undefined;
 
   /** What has come, from `#first` on. */
   #received: unknown[] = [];
@@ -90,7 +104,7 @@ export class Channel {
     this.#isOpen = false;
     this.#kept?.clear();
     this.#release(false);
-    for (const resolve of this.#givers?.values() ?? []) resolve(false);
+    for (const { resolve } of this.#givers?.values() ?? []) resolve(false);
     this.#givers?.clear();
     this.halt();
   }
@@ -147,7 +161,7 @@ export class Channel {
     if (this.#isEnded) return Promise.resolve(false);
     return new Promise((resolve, reject) => {
       this.#givers ??= new Map();
-      this.#givers.set(this.#sent + 1, resolve);
+      this.#givers.set(this.#sent + 1, { resolve, reject });
       try {
         void this.send(value);
       } catch (error) {
@@ -161,6 +175,8 @@ export class Channel {
     if (this.#isEnded) return;
     if (word.kind === 'data') this.#receive(word.value);
     else if (word.kind === 'lost') this.#take();
+    else if (word.kind === 'unread') this.#skip();
+    else if (word.kind === 'refused') this.#hearRefusal();
     else if (word.kind === 'free') this.#free();
     else this.#note(word.count);
   }
@@ -169,7 +185,7 @@ export class Channel {
     for (let left = count; left > 0 && this.#taken < this.#sent; left -= 1) {
       this.#taken += 1;
       this.#kept?.delete(this.#taken);
-      this.#givers?.get(this.#taken)?.(true);
+      this.#givers?.get(this.#taken)?.resolve(true);
       this.#givers?.delete(this.#taken);
       const next = this.#taken + windowSize - 1; // behind it there is room now
       this.#senders.get(next)?.(true);
@@ -177,7 +193,31 @@ export class Channel {
     }
   }
 
+  /** The sender that waits for that hears of it; else nobody does but who reads the warnings of the process. */
+  #hearRefusal(): void {
+    const message =
+      "a message can't be read where it was sent to: it is nested too deeply there, or holds what can't be copied; send flat, plain data";
+    const error = new TaskwardenError('MESSAGE_NOT_CLONEABLE', message);
+    const giver = this.#givers?.get(this.#taken + 1);
+    this.#givers?.delete(this.#taken + 1);
+    if (giver === undefined) process.emitWarning(error);
+    else giver.reject(error);
+    this.#note(1);
+  }
+
   // In.
+
+  /** The sender is told when it is the turn of the value that could not be read. */
+  #skip(): void {
+    if (this.#unread > 0) this.#received.push(unreadable);
+    else this.#refuse();
+  }
+
+  #refuse(): void {
+    if (!this.#isOpen) return;
+    this.#tellTaken();
+    this.#say({ kind: 'refused' });
+  }
 
   #receive(value: unknown): void {
     const [receiver] = this.#receivers;
@@ -217,6 +257,10 @@ export class Channel {
     if (this.#first === this.#received.length || (this.#first >= 1_024 && this.#first > this.#unread)) {
       this.#received = this.#received.slice(this.#first);
       this.#first = 0;
+    }
+    if (value === unreadable) {
+      this.#refuse();
+      return this.read();
     }
     if (this.#takenUnread > 0) this.#takenUnread -= 1;
     else this.#take();

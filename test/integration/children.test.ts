@@ -978,6 +978,13 @@ describe('a program', () => {
     },
   );
 
+  it('that exits leaves no child that is stopped', async () => {
+    const program = new Program('leaves-children.mjs', { args: ['stop'] });
+    const { busy, idle } = JSON.parse(await program.printed(/^\{/)) as { busy: number; idle: number };
+    await Promise.all([ended(busy), ended(idle)]);
+    expect(await program.ended).toMatchObject({ code: 0 });
+  });
+
   it.each(['SIGINT', 'SIGTERM'] as const)('that blocks stops gracefully at %s', async (signal) => {
     const program = new Program('blocks-with-child.mjs');
     await program.printed('running');

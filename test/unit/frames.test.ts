@@ -20,17 +20,19 @@ const kinds: readonly FrameKind[] = [
 interface Sent {
   readonly kind: FrameKind;
   readonly number: number;
+  readonly batch: number;
   readonly body: Buffer;
 }
 
 const anyFrame: fc.Arbitrary<Sent> = fc.record({
   kind: fc.constantFrom(...kinds),
   number: fc.nat({ max: 2 ** 32 - 1 }),
+  batch: fc.nat({ max: 2 ** 32 - 1 }),
   body: fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes)),
 });
 
 function stream(frames: readonly Sent[]): Buffer {
-  return Buffer.concat(frames.flatMap(({ kind, number, body }) => frame(kind, number, body)));
+  return Buffer.concat(frames.flatMap(({ kind, number, batch, body }) => frame(kind, number, body, batch)));
 }
 
 /** What a reader makes of the chunks. Bodies are copied: they are gone with the next chunk. */
@@ -106,6 +108,7 @@ describe('frames', () => {
 
   it('that are many in one chunk come out in order', () => {
     const frames = Array.from({ length: 20_000 }, (_, number) => ({
+      batch: 0,
       kind: kinds[number % kinds.length] as FrameKind,
       number,
       body: Buffer.from(number % 3 === 0 ? '' : `body ${number}`),
@@ -116,10 +119,10 @@ describe('frames', () => {
   it('with a body of many chunks come out whole, and so do those around them', () => {
     const long = Buffer.alloc(5_000_000, 'a long body');
     const frames: Sent[] = [
-      { kind: 'up', number: 1, body: Buffer.from('before') },
-      { kind: 'run', number: 2, body: long },
-      { kind: 'message', number: 3, body: long.subarray(1) },
-      { kind: 'stop', number: 4, body: Buffer.from('after') },
+      { kind: 'up', number: 1, batch: 3, body: Buffer.from('before') },
+      { kind: 'run', number: 2, batch: 3, body: long },
+      { kind: 'message', number: 3, batch: 3, body: long.subarray(1) },
+      { kind: 'stop', number: 4, batch: 3, body: Buffer.from('after') },
     ];
     const data = stream(frames);
     const chunkBytes = 65_536;
@@ -133,10 +136,10 @@ describe('frames', () => {
 
   it('in a stream that ends within one leave that one out', () => {
     const data = stream([
-      { kind: 'up', number: 0, body: Buffer.alloc(0) },
-      { kind: 'reply', number: 0, body: Buffer.from('cut off') },
+      { kind: 'up', number: 0, batch: 3, body: Buffer.alloc(0) },
+      { kind: 'reply', number: 0, batch: 3, body: Buffer.from('cut off') },
     ]);
-    expect(read([data.subarray(0, -3)])).toEqual([{ kind: 'up', number: 0, body: Buffer.alloc(0) }]);
+    expect(read([data.subarray(0, -3)])).toEqual([{ kind: 'up', number: 0, batch: 3, body: Buffer.alloc(0) }]);
   });
 });
 
@@ -162,5 +165,29 @@ describe('what is in a frame', () => {
         expect([timeAt(body, 0), timeAt(body, 1)]).toEqual([first, second]);
       }),
     );
+  });
+});
+
+describe('what is no frame', () => {
+  it('is refused as soon as there is as much of it as a frame has at least', () => {
+    const least = frame('up')[0]?.length as number;
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: least, maxLength: 60 }), (bytes) => {
+        expect(() => read([Buffer.from(bytes)])).toThrow('it is no frame');
+      }),
+    );
+  });
+
+  it('is refused where one byte came between, before or after a frame, with the next at the latest', () => {
+    const data = stream([{ kind: 'ended', number: 1, batch: 2, body: Buffer.from('body') }]);
+    const next = stream([{ kind: 'up', number: 0, batch: 2, body: Buffer.from('') }]);
+    for (let at = 0; at <= data.length; at += 1) {
+      const spoiled = Buffer.concat([data.subarray(0, at), Buffer.from('x'), data.subarray(at), next]);
+      expect(() => read([spoiled])).toThrow('it is no frame');
+    }
+  });
+
+  it('is a body that is longer than a frame can have', () => {
+    expect(() => frame('reply', 0, { length: 2 ** 32 } as Buffer)).toThrow(/4294967296 bytes/);
   });
 });

@@ -3,8 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { ControlBlock } from '../../src/lanes/control-block.ts';
 import { encodeThrown } from '../../src/lanes/error-codec.ts';
 import type { Lane, LaneListener, LaneOutcome, LaneTask } from '../../src/lanes/lane.ts';
-import type { HostMessage } from '../../src/lanes/protocol.ts';
+import type { HostMessage, ItemReply } from '../../src/lanes/protocol.ts';
 import { Seat } from '../../src/lanes/seat.ts';
+import { Suspects } from '../../src/lanes/suspects.ts';
 import { defineBySource } from '../../src/task/definition.ts';
 import { resolveTaskOptions } from '../../src/task/task-options.ts';
 
@@ -42,6 +43,8 @@ class Scene implements LaneListener<LaneTask> {
     // A first batch, which tells it the definition.
     this.seat.take(this.tasks.slice(0, 1));
     this.seat.post();
+    this.seat.loaded();
+    this.told.length = 0;
     this.seat.take(this.tasks);
   }
 
@@ -51,6 +54,10 @@ class Scene implements LaneListener<LaneTask> {
     this.refused = this.seat.post().map(({ task }) => task.id);
     this.seat.begin();
     return this;
+  }
+
+  hear(reply: ItemReply): void {
+    this.seat.conclude(this.seat.read(reply));
   }
 
   refused: readonly string[] = [];
@@ -102,7 +109,7 @@ describe('update()', () => {
     scene.run(1, 11);
     scene.seat.update();
     expect(scene.told).toEqual(['0 started']);
-    scene.seat.hear({ kind: 'result', item: 0, value: 'text', isBuffer: false });
+    scene.hear({ kind: 'result', item: 0, value: 'text', isBuffer: false });
     expect(scene.told).toEqual(['0 started', '0 result text', '1 started', '1 result 11']);
   });
 
@@ -167,12 +174,12 @@ describe('look()', () => {
 describe('recall() while a definition is loaded', () => {
   it('tells no start: the host is about to', () => {
     const scene = new Scene([1]);
-    scene.seat.forget([definition.index]);
+    scene.seat.take([{ ...(scene.tasks[0] as LaneTask), definition: defineBySource('g', () => {}) }]);
     scene.seat.post();
     scene.control.begin(0, 1);
     expect(scene.seat.recall()).toEqual([]);
     expect(scene.told).toEqual([]);
-    scene.seat.begin();
+    scene.seat.loaded();
     expect(scene.told).toEqual(['0 started']);
   });
 });
@@ -207,14 +214,14 @@ describe('die()', () => {
     const scene = new Scene(...four).go();
     scene.run(0, 10);
     scene.control.begin(1, 3);
-    expect(scene.ids(scene.seat.die(exit, false))).toEqual(['2', '3']);
+    expect(scene.ids(scene.seat.die(exit, false, new Suspects()))).toEqual(['2', '3']);
     expect(scene.told).toEqual(['0 started', '0 result 10', '1 started', '1 died']);
   });
 
   it('ends none where none ran', () => {
     const scene = new Scene(...four).go();
     scene.run(0, 10);
-    expect(scene.ids(scene.seat.die(exit, false))).toEqual(['1', '2', '3']);
+    expect(scene.ids(scene.seat.die(exit, false, new Suspects()))).toEqual(['1', '2', '3']);
     expect(scene.told).toEqual(['0 started', '0 result 10']);
   });
 
@@ -222,7 +229,7 @@ describe('die()', () => {
     const scene = new Scene(...four).go();
     scene.run(0, 'text');
     scene.run(1, 11);
-    expect(scene.ids(scene.seat.die(exit, false))).toEqual(['2', '3']);
+    expect(scene.ids(scene.seat.die(exit, false, new Suspects()))).toEqual(['2', '3']);
     expect(scene.told).toEqual(['0 started', '0 died', '1 started', '1 result 11']);
   });
 
@@ -230,8 +237,87 @@ describe('die()', () => {
     const scene = new Scene(...four).go();
     scene.control.begin(0, 1);
     scene.seat.withdraw(scene.tasks[2] as LaneTask);
-    expect(scene.ids(scene.seat.die(exit, false))).toEqual(['1', '3']);
+    expect(scene.ids(scene.seat.die(exit, false, new Suspects()))).toEqual(['1', '3']);
     expect(scene.told).toEqual(['0 started', '0 died', '2 withdrawn']);
+  });
+});
+
+describe('die() before anything of the batch has begun', () => {
+  it('gives all back, as often as they travel together', () => {
+    const suspects = new Suspects<LaneTask>();
+    const scene = new Scene(...four);
+    for (let death = 0; death < 5; death += 1) {
+      scene.seat.take(scene.tasks);
+      scene.go();
+      scene.told.length = 0;
+      expect(scene.ids(scene.seat.die(exit, false, suspects))).toEqual(['0', '1', '2', '3']);
+    }
+    expect(scene.told).toEqual([]);
+    expect(scene.tasks.every((task) => suspects.has(task))).toBe(true);
+  });
+
+  it('blames one that travels alone, the third time, and no neighbour of before', () => {
+    const suspects = new Suspects<LaneTask>();
+    const scene = new Scene(...four).go();
+    scene.seat.die(exit, false, suspects);
+    const alone = scene.tasks.slice(2, 3);
+    const die = () => {
+      scene.seat.take(alone);
+      scene.seat.post();
+      scene.told.length = 0;
+      return scene.ids(scene.seat.die(exit, false, suspects));
+    };
+    expect(die()).toEqual(['2']);
+    expect(scene.told).toEqual([]);
+    expect(die()).toEqual([]);
+    expect(scene.told).toEqual(['2 started', '2 died']);
+  });
+
+  it('suspects none of a batch that has begun', () => {
+    const suspects = new Suspects<LaneTask>();
+    const scene = new Scene(...four).go();
+    scene.control.begin(0, 1);
+    expect(scene.ids(scene.seat.die(exit, false, suspects))).toEqual(['1', '2', '3']);
+    expect(scene.tasks.some((task) => suspects.has(task))).toBe(false);
+  });
+});
+
+describe('what a host can not say now', () => {
+  const result = { kind: 'result', value: 'text', isBuffer: false } as const;
+
+  it.each([
+    ['of one that runs', 0, (scene: Scene) => scene.control.begin(0, 1)],
+    ['of one that has not begun', 1, (scene: Scene) => scene.run(0, 'text')],
+    ['of one that was told of', 0, (scene: Scene) => scene.run(0, 7)],
+    ['of none', 9, () => {}],
+  ])('a result %s changes nothing', (_, item, before) => {
+    const scene = new Scene(...four).go();
+    before(scene);
+    scene.seat.update();
+    const told = [...scene.told];
+    expect(() => scene.seat.read({ ...result, item })).toThrow('nobody waits for');
+    expect(scene.told).toEqual(told);
+  });
+
+  it('a result while the definition is loaded', () => {
+    const scene = new Scene([1]);
+    scene.seat.take([{ ...(scene.tasks[0] as LaneTask), definition: defineBySource('h', () => {}) }]);
+    scene.seat.post();
+    scene.run(0, 'text');
+    expect(() => scene.seat.read({ ...result, item: 0 })).toThrow('nobody waits for');
+  });
+
+  it('that it has loaded what it had', () => {
+    const scene = new Scene(...four).go();
+    expect(() => scene.seat.loaded()).toThrow('nobody asked for');
+  });
+
+  it('that it is done while something runs, or has not said what it came to', () => {
+    const scene = new Scene(...four).go();
+    scene.control.begin(0, 1);
+    expect(() => scene.seat.checkDone()).toThrow('not ended');
+    scene.control.finishByMessage(0, 2);
+    expect(() => scene.seat.checkDone()).toThrow('not ended');
   });
 });
 
@@ -273,10 +359,20 @@ describe('post()', () => {
   });
 });
 
+it('sends one that throws as it is looked at to nobody, and its neighbours all the same', () => {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  const scene = new Scene(...four);
+  scene.seat.take(scene.tasks.map((task, n) => ({ ...task, args: [n === 1 ? proxy : { n }] })));
+  revoke();
+  scene.go();
+  expect(scene.refused).toEqual(['1']);
+  expect(scene.posted).toHaveLength(5);
+});
+
 it('hears what one failed by', () => {
   const scene = new Scene(...four).go();
   scene.control.begin(0, 1);
   scene.control.finishByMessage(0, 2);
-  scene.seat.hear({ kind: 'thrown', item: 0, error: encodeThrown(new Error('no')) });
+  scene.hear({ kind: 'thrown', item: 0, error: encodeThrown(new Error('no')) });
   expect(scene.told).toEqual(['0 started', '0 thrown']);
 });
