@@ -15,6 +15,9 @@ import type { TaskType } from './task/task-options.ts';
  */
 const mostAhead = 16;
 
+/** Of so many definitions it is known how long they take: there may be a new one for each call. */
+const mostPaces = 10_000;
+
 export class Batcher {
   /** By the index of the definition. */
   readonly #paces = new Map<number, Pace>();
@@ -26,6 +29,8 @@ export class Batcher {
     if (pace === undefined) {
       pace = new Pace();
       this.#paces.set(definition.index, pace);
+      const [oldest] = this.#paces.keys();
+      if (this.#paces.size > mostPaces && oldest !== undefined) this.#paces.delete(oldest);
     }
     pace.note(runMs);
   }

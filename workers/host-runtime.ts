@@ -178,7 +178,8 @@ export class HostRuntime {
   }
 
   async #runItems({ message, args }: Batch): Promise<void> {
-    const { define, definition, carried } = message;
+    const { define, definition, carried, forget = [] } = message;
+    for (const index of forget) this.#functions.delete(index);
     if (define !== undefined && !(await this.#load(define, carried))) return;
     const loaded = this.#functions.get(definition) as LoadedFunction;
     const carrier = carried && this.#functions.get(carried.definition.index);

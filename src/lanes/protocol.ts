@@ -32,6 +32,8 @@ export interface RunMessage {
   readonly definition: number;
   /** The definition itself, if this thread is to load it, or what `carried` needs: then a reply says when that is done. */
   readonly define?: WireDefinition;
+  /** With `define`: the indexes of definitions that the thread need not keep. */
+  readonly forget?: readonly number[];
   /** What the tasks are called. */
   readonly name: string;
   /** How many tasks. */

@@ -7,12 +7,30 @@ import type { LaneTask } from './lane.ts';
 import type { RunMessage } from './protocol.ts';
 import { type Refusal, transfersOf } from './refusal.ts';
 
+/** So many definitions a host keeps: each call may be of a new function, sent by its source. */
+const mostKnown = 500;
+
+/** Takes the oldest out of what a host knows, where it is to load more for a task. Gives their indexes. */
+function makeRoom(known: Map<number, WireDefinition>, task: LaneTask): readonly number[] {
+  const needed = definitionsOf(task).map(({ index }) => index);
+  const old: number[] = [];
+  for (const index of known.keys()) {
+    if (known.size < mostKnown) break;
+    if (!needed.includes(index) && known.delete(index)) old.push(index);
+  }
+  return old;
+}
+
 /**
  * Sends a batch, and gives the tasks that can't be sent; if that is an only one, nothing was sent.
- * `define`: the host is to load what its one task needs.
+ * `known`: what the host has, where it is to load what its one task needs; the oldest of it may have to make room.
  */
-export function tellBatch<T extends LaneTask>(host: Host, batch: readonly T[], define: boolean): readonly Refusal<T>[] {
-  const message = runMessage(batch, define);
+export function tellBatch<T extends LaneTask>(
+  host: Host,
+  batch: readonly T[],
+  known?: Map<number, WireDefinition>,
+): readonly Refusal<T>[] {
+  const message = runMessage(batch, known && makeRoom(known, batch[0] as T));
   return batch.length === 1 ? tellOne(host, message, batch[0] as T) : tellMany(host, message, batch);
 }
 
@@ -45,12 +63,13 @@ function tellMany<T extends LaneTask>(host: Host, message: RunMessage, batch: re
   return refusals;
 }
 
-function runMessage<T extends LaneTask>(batch: readonly T[], define: boolean): RunMessage {
+/** `forget`: the host is to load what its one task needs, and to keep no longer what has these indexes. */
+function runMessage<T extends LaneTask>(batch: readonly T[], forget?: readonly number[]): RunMessage {
   const [first] = batch as readonly [T];
   return {
     kind: 'run',
     definition: first.definition.index,
-    ...(define && { define: wireDefinition(first.definition) }),
+    ...(forget && { define: wireDefinition(first.definition), forget }),
     name: first.name,
     items: batch.length,
     ids: packIds(batch),

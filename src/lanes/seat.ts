@@ -133,7 +133,7 @@ export class Seat<T extends LaneTask> {
     this.since = now();
     this.#loading = this.knows(first) ? undefined : definitionsOf(first);
     this.#control.reset(batch.length);
-    const refusals = tellBatch(this.host as Host, batch, this.loading);
+    const refusals = tellBatch(this.host as Host, batch, this.loading ? this.#definitions : undefined);
     if (batch.length > 1) this.#drop(new Set(refusals.map(({ task }) => task)));
     return refusals;
   }

@@ -55,7 +55,7 @@ interface Registration {
 interface Registry {
   readonly registrations: Map<string, Registration>;
   readonly waiting: Map<string, (definition: Definition) => void>;
-  /** The index of each source, and of each export, that was defined. */
+  /** The index of each source, and of each export, that was defined of late. */
   readonly indexes: Map<string, number>;
   definitions: number;
 }
@@ -239,10 +239,17 @@ function isExpression(text: string): boolean {
   }
 }
 
+/** Texts of functions can be long, and made anew for each call; one that is defined again after so many others is another. */
+const mostIndexes = 1_000;
+
 /** One index for what is the same for the threads, however often it is defined here. */
 function indexOf(identity: string): number {
-  const index = registry.indexes.get(identity) ?? nextIndex();
-  registry.indexes.set(identity, index);
+  const { indexes } = registry;
+  const index = indexes.get(identity) ?? nextIndex();
+  indexes.delete(identity); // the latest is the last
+  indexes.set(identity, index);
+  const [oldest] = indexes.keys();
+  if (indexes.size > mostIndexes && oldest !== undefined) indexes.delete(oldest);
   return index;
 }
 

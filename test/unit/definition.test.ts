@@ -141,6 +141,24 @@ describe('the registry', () => {
   });
 });
 
+describe('functions that are made anew for each call', () => {
+  const newFunction = (n: number) => new Function(`return ${n};`) as () => number;
+
+  it('have one index for one source, and are not kept for ever', () => {
+    const { indexes } = (globalThis as unknown as Record<symbol, { indexes: Map<string, number> }>)[
+      Symbol.for('taskwarden.definitions')
+    ] as { indexes: Map<string, number> };
+    const often = defineBySource('often', newFunction(-1));
+    const once = defineBySource('once', newFunction(-2));
+    for (let n = 0; n < 2_000; n += 1) {
+      defineBySource('f', newFunction(n));
+      if (n % 500 === 0) expect(defineBySource('often', newFunction(-1)).index).toBe(often.index);
+    }
+    expect(indexes.size).toBe(1_000);
+    expect(defineBySource('once', newFunction(-2)).index).toBeGreaterThan(once.index + 2_000);
+  });
+});
+
 describe('what crosses', () => {
   it('gives each definition an index of its own', () => {
     const indexes = [
