@@ -1,6 +1,7 @@
 /** Whether a task that failed is tried again: what is left of its retries, and whether it wants them. */
 import { TaskwardenError } from './errors.ts';
 import { isThenable } from './foreign-value.ts';
+import type { FailureKind } from './lanes/protocol.ts';
 import type { Task } from './task/task.ts';
 
 export function mayRetry({ attempt, crashes, options, isToStop }: Task): boolean {
@@ -37,9 +38,9 @@ async function promised(answer: PromiseLike<unknown>, onProblem: (problem: unkno
   }
 }
 
-/** Whether what could not be loaded may be there the next time. */
-export function isPassing(error: unknown): boolean {
-  return (
-    error instanceof TaskwardenError && (error.code === 'MODULE_LOAD_FAILED' || error.code === 'LANE_SETUP_FAILED')
-  );
+/** Whether a failure may be none the next time: what was thrown, and a module that could not be loaded or set up. */
+export function isPassing(kind: FailureKind, error: unknown): boolean {
+  if (kind !== 'unloadable') return kind === 'thrown';
+  const code = error instanceof TaskwardenError ? error.code : undefined;
+  return code === 'MODULE_LOAD_FAILED' || code === 'LANE_SETUP_FAILED';
 }

@@ -237,14 +237,13 @@ export class Dispatcher implements LaneListener<Task> {
         this.#settle(task, 'completed', outcome.value, heard);
         break;
       case 'thrown':
-        this.#retry(task, { reason: 'failed', error: outcome.error }, heard);
-        break;
       case 'unloadable':
-        if (isPassing(outcome.error)) this.#retry(task, { reason: 'failed', error: outcome.error }, heard);
-        else this.#settle(task, 'failed', outcome.error, heard);
-        break;
       case 'uncloneable':
-        this.#settle(task, 'failed', outcome.error, heard);
+        if (isPassing(outcome.kind, outcome.error)) {
+          this.#retry(task, { reason: 'failed', error: outcome.error }, heard);
+        } else {
+          this.#settle(task, 'failed', outcome.error, heard);
+        }
         break;
       case 'broken':
         this.#settle(task, 'failed', outcome.cause, heard);
