@@ -9,7 +9,6 @@ import { describe, type Logger } from './logger.ts';
 import type { PriorityPool } from './scheduling/priority-pool.ts';
 import type { Progress } from './task/context.ts';
 import type { Task } from './task/task.ts';
-import type { TaskType } from './task/task-options.ts';
 
 type TaskEventName = Extract<keyof SupervisorEvents, `task:${string}`>;
 
@@ -124,17 +123,21 @@ export class Announcer implements HostWatcher {
     if (this.#untold.splice(0).length > 0) this.#allTold();
   }
 
-  /** Tasks that wait for too long: an event for each, and a line for all. */
-  late(level: number, tasks: readonly Task[], levelMs: number, poolOf: (type: TaskType) => PriorityPool<Task>): void {
-    const { event, log } = lateLevels[level] as (typeof lateLevels)[number];
+  /** Tasks that wait for too long. */
+  late(level: number, tasks: readonly Task[]): void {
+    const { event } = lateLevels[level] as (typeof lateLevels)[number];
+    for (const task of tasks) this.emit(event, task, { waitMs: shownMs(task.waitMs) });
+  }
+
+  /** Tasks of one priority wait for too long, and none has started for as long: a line for all. */
+  stalled(level: number, tasks: readonly Task[], levelMs: number, pool: PriorityPool<Task>): void {
+    const { log } = lateLevels[level] as (typeof lateLevels)[number];
     const [{ id, name, priority, type }] = tasks as readonly [Task];
-    const pool = poolOf(type);
     this.#logger()[log](
       `${this.#name()}: ${tasks.length} ${tasks.length === 1 ? 'task has' : 'tasks have'} waited for more than ` +
         `${levelMs} ms; the first is ${priority} task "${name}" (${id}). ${pool.running} ${type} tasks run, and the ` +
         `limit for ${priority} is ${pool.limit(priority)}`,
     );
-    for (const task of tasks) this.emit(event, task, { waitMs: shownMs(task.waitMs) });
   }
 
   broken(cause: unknown): void {

@@ -66,7 +66,10 @@ export interface SupervisorOptions {
   readonly keepFinished?: number;
   /** How many tasks may wait, delayed ones too; one more fails with `QUEUE_FULL`. Default: Infinity. */
   readonly maxQueued?: number;
-  /** A task that waits for longer to start is told of by event and log. Default: 5,000; Infinity: never. */
+  /**
+   * A task that waits for longer to start is told of by an event; and by a log line, if none of its type and priority has
+   * started within that time, and it is none of those that `map()` submits. Default: 5,000; Infinity: never.
+   */
   readonly timeoutWarningMs?: number;
   /** The same, as an error. Default: 10,000; Infinity: never. */
   readonly timeoutCriticalMs?: number;

@@ -20,7 +20,8 @@ import { Places } from './places.ts';
 import { type ScheduleOptions, Schedules, type TaskSchedule } from './schedules.ts';
 import { Capacity } from './scheduling/capacity.ts';
 import { Openings } from './scheduling/openings.ts';
-import { type Priority, priorities } from './scheduling/priority-pool.ts';
+import { type Priority, type PriorityPool, priorities } from './scheduling/priority-pool.ts';
+import { StallWatch } from './scheduling/stall-watch.ts';
 import { WaitWatch } from './scheduling/wait-watch.ts';
 import { Shutdown, type StopOptions, stopRules } from './shutdown.ts';
 import { catchableSignals, StopSignals } from './stop-signals.ts';
@@ -71,6 +72,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
   readonly #intake: Intake;
   readonly #shutdown: Shutdown;
   readonly #watch: WaitWatch<Task>;
+  readonly #stalls: StallWatch<Task, PriorityPool<Task>>;
   readonly #capacity: Capacity;
   readonly #openings = new Openings<TaskType>(
     (type) => this.#places.of(type).pool,
@@ -100,7 +102,10 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
       table: this.#table,
       ledger: this.#ledger,
       waiting: {
-        more: (task) => this.#watch.watch(task.queuedAt),
+        more: (task) => {
+          this.#watch.watch(task.queuedAt);
+          if (!task.isAhead) this.#stalls.watch();
+        },
         back: () => this.#watch.watchAnew(),
         less: () => {
           this.#capacity.offer();
@@ -134,8 +139,12 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     this.#watch = new WaitWatch(
       () => [...this.#places].flatMap(({ pool }) => priorities.flatMap((priority) => pool.queues(priority))),
       this.#options.lateMs,
-      (level, late) =>
-        this.#announcer.late(level, late, this.#options.lateMs[level] as number, (type) => this.#places.of(type).pool),
+      (level, late) => this.#announcer.late(level, late),
+    );
+    this.#stalls = new StallWatch(
+      () => [...this.#places].map(({ pool }) => pool),
+      this.#options.lateMs,
+      (level, late, pool) => this.#announcer.stalled(level, late, this.#options.lateMs[level] as number, pool),
     );
   }
 
@@ -170,6 +179,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     this.#places.configure(this.#options);
     this.#table.resize(this.#options.keepFinished);
     this.#watch.configure(this.#options.lateMs);
+    this.#stalls.configure(this.#options.lateMs);
     if (this.#state === 'running') this.#places.start();
     this.#dispatcher.slots.wake();
     return this;
@@ -265,6 +275,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     if (!wasIdle) this.emit('supervisor:stopping', { id: this.id });
     const report = await this.#shutdown.run(stopWorkers);
     this.#watch.stop();
+    this.#stalls.stop();
     this.#capacity.close();
     this.#state = 'stopped';
     this.#report = report;

@@ -51,6 +51,7 @@ export class PriorityPool<T extends HeldItem<T>> {
   /** How many have lent their slot, and hold a host all the same. */
   #lent = 0;
   #waiting = 0;
+  readonly #starts: Record<Priority, number> = { critical: 0, high: 0, normal: 0, low: 0 };
 
   /** @param hosts Where the tasks run, if that is in hosts. */
   constructor(limits: PoolLimits, bookmarks = 0, hosts?: HostSupply) {
@@ -85,6 +86,11 @@ export class PriorityPool<T extends HeldItem<T>> {
 
   waitingOf(priority: Priority): number {
     return this.queues(priority).reduce((sum, { size }) => sum + size, 0);
+  }
+
+  /** How many of that priority were taken. */
+  starts(priority: Priority): number {
+    return this.#starts[priority];
   }
 
   limit(priority: Priority): number {
@@ -241,6 +247,7 @@ export class PriorityPool<T extends HeldItem<T>> {
   }
 
   #enter(item: T): void {
+    this.#starts[item.priority] += 1;
     item.bulkhead?.enter(item);
     this.remove(item);
   }

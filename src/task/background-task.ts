@@ -246,8 +246,9 @@ function planOf(definition: Definition): TaskPlan {
 export function wrapPlan(plan: TaskPlan, options: ResolvedTaskOptions): BackgroundTask<TaskFunction> {
   const spec = Object.freeze(plan.specOf(options));
   const submitter = () => submitterOf(spec.options);
-  const submit = (...args: unknown[]) =>
-    submitter().submit<unknown, unknown>(spec, plan.argsOf === undefined ? args : plan.argsOf(args, options));
+  const submitAs = (how: TaskSpec, args: readonly unknown[]) =>
+    submitter().submit<unknown, unknown>(how, plan.argsOf === undefined ? args : plan.argsOf(args, options));
+  const submit = (...args: unknown[]) => submitAs(spec, args);
   return Object.defineProperties(submit, {
     name: { value: options.name ?? plan.name },
     spec: { value: spec },
@@ -260,7 +261,8 @@ export function wrapPlan(plan: TaskPlan, options: ResolvedTaskOptions): Backgrou
         checkOptions(mapOptions, { concurrency: rules.positiveCount, ordered: rules.boolean }, `${plan.name}.map()`);
         const hasRoom = () => submitter().hasRoom(spec.options);
         const untilRoom = () => submitter().capacity(spec.options.priority);
-        return mapTasks({ submit, hasRoom, untilRoom }, items, mapOptions);
+        const ahead = Object.freeze({ ...spec, isAhead: true });
+        return mapTasks({ submit: (...args) => submitAs(ahead, args), hasRoom, untilRoom }, items, mapOptions);
       },
     },
   }) as BackgroundTask<TaskFunction>;

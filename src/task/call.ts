@@ -10,6 +10,8 @@ import type { ResolvedTaskOptions, TaskType } from './task-options.ts';
 export interface TaskSpec {
   readonly definition: Definition;
   readonly options: ResolvedTaskOptions;
+  /** It is submitted ahead of its turn: that it waits for long says nothing. */
+  readonly isAhead?: boolean;
 }
 
 export abstract class Call extends TaskFlags {
@@ -33,6 +35,10 @@ export abstract class Call extends TaskFlags {
 
   get name(): string {
     return this.options.name ?? this.definition.name;
+  }
+
+  get isAhead(): boolean {
+    return this.spec.isAhead === true;
   }
 
   get priority(): Priority {

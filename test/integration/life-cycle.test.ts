@@ -483,6 +483,43 @@ describe('tasks that wait for too long', () => {
   });
 });
 
+describe('tasks that map() submits', () => {
+  it('wait for as long as they do, and no line is said of it', async () => {
+    const lines: string[] = [];
+    let told = () => {};
+    const logger = {
+      warn() {},
+      error(line: string) {
+        lines.push(line);
+        told();
+      },
+    };
+    await using supervisor = new TaskSupervisor({ logger, threads: narrow, timeoutCriticalMs: 20 });
+    await using gate = await Gate.create();
+    const first = holds.with({ supervisor })(gate.port, 'first');
+    await gate.arrived(1);
+    const late = heard(supervisor, 'task:timeout-critical');
+    const inputs = ['a', 'b', 'c'].map((label): [number, string] => [gate.port, label]);
+    const mapped: string[] = [];
+    const mapping = (async () => {
+      for await (const label of holds.with({ supervisor }).map(inputs, { ordered: true })) mapped.push(label);
+    })();
+    await late;
+    const line = new Promise<void>((resolve) => {
+      told = resolve;
+    });
+    const ordinary = holds.with({ supervisor })(gate.port, 'ordinary');
+    await line;
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toContain(
+      `1 task has waited for more than 20 ms; the first is normal task "holds" (${ordinary.id})`,
+    );
+    gate.open();
+    await Promise.all([first, ordinary, mapping]);
+    expect(mapped).toEqual(['a', 'b', 'c']);
+  });
+});
+
 describe('loggers', () => {
   it('are called as methods, with one string', async () => {
     class Log {
