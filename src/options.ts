@@ -4,6 +4,7 @@
  */
 import { fieldOf, isArray, textOf } from './foreign-value.ts';
 
+import { messageOf } from './foreign-value.ts';
 import { likelyName } from './likely-name.ts';
 
 /** Throws if the value is not what the option takes. `undefined` never reaches a rule: it means the default. */
@@ -15,10 +16,7 @@ export interface Rule {
 
 /** Checks each option against the rule of its name; what is not an object, or not in the table, is refused. */
 export function checkOptions(options: unknown, rules: Readonly<Record<string, Rule>>, owner: string): void {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new TypeError(`${owner} takes an object of options; got ${show(options)}`);
-  }
-  for (const [key, value] of Object.entries(options)) {
+  for (const [key, value] of entriesOf(options, owner)) {
     const rule = Object.hasOwn(rules, key) ? rules[key] : undefined;
     if (rule === undefined) {
       throw new TypeError(
@@ -27,6 +25,19 @@ export function checkOptions(options: unknown, rules: Readonly<Record<string, Ru
     }
     if (value !== undefined) rule(value, `option "${key}" of ${owner}`);
   }
+}
+
+function entriesOf(options: unknown, owner: string): readonly [string, unknown][] {
+  let entries: readonly [string, unknown][] | undefined;
+  try {
+    if (typeof options === 'object' && options !== null && !Array.isArray(options)) entries = Object.entries(options);
+  } catch (cause) {
+    throw new TypeError(`${owner} takes an object of options, and this one can't be read: ${messageOf(cause)}`, {
+      cause,
+    });
+  }
+  if (entries === undefined) throw new TypeError(`${owner} takes an object of options; got ${show(options)}`);
+  return entries;
 }
 
 /** Names that are near to an unknown one, or those of it one level deeper. */
@@ -87,8 +98,17 @@ export const rules: Readonly<Record<RuleName, Rule>> = {
 /** A rule for values that a predicate knows. */
 export function is(what: string, test: (value: unknown) => boolean): Rule {
   return (value, option) => {
-    if (!test(value)) throw new TypeError(`${option} must be ${what}; got ${show(value)}`);
+    if (!passes(test, value)) throw new TypeError(`${option} must be ${what}; got ${show(value)}`);
   };
+}
+
+/** What throws when it is looked at passes no test. */
+function passes(test: (value: unknown) => boolean, value: unknown): boolean {
+  try {
+    return test(value);
+  } catch {
+    return false;
+  }
 }
 
 export function oneOf(values: readonly string[]): Rule {
@@ -144,6 +164,14 @@ function number({ what, min, max, above, finite, whole, wholeOrInfinity }: Numbe
 
 /** A value as an error message shows it: short, and never throwing. */
 export function show(value: unknown): string {
+  try {
+    return described(value);
+  } catch {
+    return 'something that throws when it is looked at';
+  }
+}
+
+function described(value: unknown): string {
   if (typeof value === 'string') return `'${value.length > 60 ? `${value.slice(0, 60)}…` : value}'`;
   if (typeof value === 'function') return `function ${textOf(fieldOf(value, 'name')) || '(anonymous)'}`;
   if (typeof value !== 'object' || value === null) return String(value);

@@ -1,0 +1,3 @@
+import { testDoors } from './doors.ts';
+
+testDoors({ type: 'thread', pool: 'threads' });
