@@ -2,9 +2,7 @@
  * How options are checked and completed: a table of key and rule for each kind of options.
  * A bad value is a TypeError or RangeError that names the option, what was expected and what came; so is an unknown key.
  */
-import { fieldOf, isArray, textOf } from './foreign-value.ts';
-
-import { messageOf } from './foreign-value.ts';
+import { fieldOf, isArray, messageOf, textOf } from './foreign-value.ts';
 import { likelyName } from './likely-name.ts';
 
 /** Throws if the value is not what the option takes. `undefined` never reaches a rule: it means the default. */

@@ -11,7 +11,7 @@ import { unpackArgs, unpackId } from '../src/lanes/columns.ts';
 import type { ControlBlock } from '../src/lanes/control-block.ts';
 import { decodeThrown, encodeThrown } from '../src/lanes/error-codec.ts';
 import type { Failed, HostMessage, HostReply, RunMessage } from '../src/lanes/protocol.ts';
-import { packWord, unpackWord } from '../src/lanes/words.ts';
+import { checkReadable, packWord, unpackWord } from '../src/lanes/words.ts';
 import type { Progress } from '../src/task/context.ts';
 import type { Carried } from '../src/task/context-carrier.ts';
 import type { WireDefinition } from '../src/task/definition.ts';
@@ -51,6 +51,8 @@ interface Batch {
 interface HostSide {
   readonly post: PostReply;
   readonly control: ControlBlock;
+  /** What the lane reads of a value. Throws if it can't be written, or read. */
+  readonly readBack: (value: unknown) => unknown;
   /** Receives what was posted first, if something was, though the thread is busy. */
   readonly hear: () => boolean;
   /** See `ThreadStart`. */
@@ -355,6 +357,7 @@ class ItemRun extends Run {
 
   say(word: TaskWord): void {
     try {
+      checkReadable(word, this.#host.readBack);
       this.#host.post({ kind: 'word', item: this.item, word: packWord(word) });
     } catch (cause) {
       const message = `what was sent can't be copied: ${messageOf(cause)}; send plain data`;

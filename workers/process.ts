@@ -7,7 +7,7 @@ import { writeSync } from 'node:fs';
 import { isMainThread, MessageChannel, receiveMessageOnPort, Worker, workerData } from 'node:worker_threads';
 import { ControlBlock } from '../src/lanes/control-block.ts';
 import { decodeThrown, encodeThrown } from '../src/lanes/error-codec.ts';
-import { deserialize, frame, isSerializable, replyPipe, serialize, times } from '../src/lanes/frames.ts';
+import { deserialize, frame, isSerializable, readBack, replyPipe, serialize, times } from '../src/lanes/frames.ts';
 import type { HostMessage, HostReply, HostStart } from '../src/lanes/protocol.ts';
 import { becomeHost } from '../src/task/inert.ts';
 import { Guard, type GuardStart } from './guard.ts';
@@ -35,7 +35,7 @@ function run(): void {
       if (received !== undefined) receive(received.message);
       return received !== undefined;
     };
-    const runtime = new HostRuntime({ post: (reply) => control.post(reply), hear, control, ...rest });
+    const runtime = new HostRuntime({ post: (reply) => control.post(reply), hear, readBack, control, ...rest });
     process.on('uncaughtExceptionMonitor', (error) => {
       if (process.listenerCount('uncaughtException') === 0) runtime.crash(error); // else the module deals with it
     });
@@ -106,7 +106,9 @@ class ChildControl extends ControlBlock {
 /** A result that can't be sent is refused, an error arrives without what can't. */
 function serializeReply(reply: HostReply): Buffer {
   try {
-    return serialize(reply);
+    const body = serialize(reply);
+    if ('error' in reply) deserialize(body); // what was thrown may be written, and not be read
+    return body;
   } catch (problem) {
     if (!('error' in reply)) throw problem;
     return serialize({ ...reply, error: encodeThrown(decodeThrown(reply.error), isSerializable) });

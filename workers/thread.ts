@@ -20,7 +20,13 @@ export function start({ port, control, ...rest }: ThreadStart): void {
     if (received !== undefined) runtime.receive(received.message);
     return received !== undefined;
   };
-  const runtime = new HostRuntime({ post, hear, control: new ControlBlock(control), ...rest });
+  const runtime = new HostRuntime({
+    post,
+    hear,
+    readBack: structuredClone,
+    control: new ControlBlock(control),
+    ...rest,
+  });
   process.on('uncaughtExceptionMonitor', (error) => {
     if (process.listenerCount('uncaughtException') === 0) runtime.crash(error); // else the module deals with it
   });

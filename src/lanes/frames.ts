@@ -89,11 +89,16 @@ export function serialize(value: unknown): Buffer {
 /** Unlike a thread, a child is not given memory that is shared, nor live things that know how to be cloned. */
 export function isSerializable(value: unknown): boolean {
   try {
-    serialize(value);
+    readBack(value);
     return true;
   } catch {
     return false;
   }
+}
+
+/** What the other side reads of a value. Throws if it can't be written, or read. */
+export function readBack(value: unknown): unknown {
+  return deserialize(serialize(value));
 }
 
 export function deserialize(body: Buffer): unknown {

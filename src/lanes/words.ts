@@ -1,5 +1,5 @@
 /** Words as they cross: errors are encoded, what was a Buffer is one again, and one that can't be read has a stand-in. */
-import { isDeeperThan } from '../cloneable.ts';
+import { isDeeperThan, isHardToRead } from '../cloneable.ts';
 import { TaskwardenError } from '../errors.ts';
 import type { Talk, TaskWord } from '../task/word.ts';
 import { findBuffers, restoreBuffers } from './buffers.ts';
@@ -30,10 +30,12 @@ export function unpackWord({ word, buffers, thrown }: WireWord): TaskWord {
 
 /** What can be read everywhere is nested no deeper than this. */
 const safeLevels = 100;
+/** What the main thread can read, whose stack may be smaller than that of a thread, is nested no deeper than this. */
+const mostLevels = 1_000;
 
 /** What the other side is to take a word for if it can't read it; undefined if it surely can. */
 export function standInFor(word: TaskWord): TaskWord | undefined {
-  if (errorIn(word) !== undefined || !valuesIn(word).some((value) => isDeeperThan(safeLevels, value))) return undefined;
+  if (!mayBeUnreadable(word)) return undefined;
   if (word.topic === 'message' || word.topic === 'yield') return unread(word);
   if (word.topic !== 'news') return undefined;
   if (word.news.kind === 'talk') return { ...word, news: { kind: 'talk', talk: unread(word.news.talk) } };
@@ -41,6 +43,23 @@ export function standInFor(word: TaskWord): TaskWord | undefined {
     "the result can't be read by the task that called for it: it is nested too deeply there; return flatter data";
   const outcome = new TaskwardenError('RESULT_NOT_CLONEABLE', message, { taskId: word.id });
   return { ...word, news: { kind: 'ended', endReason: 'failed', outcome } };
+}
+
+function mayBeUnreadable(word: TaskWord): boolean {
+  if (errorIn(word) !== undefined) return false;
+  return valuesIn(word).some((value) => isDeeperThan(safeLevels, value, isHardToRead));
+}
+
+/**
+ * Throws if the main thread could not read the word.
+ * @param readBack Writes a value as it is written for the main thread, and reads it.
+ */
+export function checkReadable(word: TaskWord, readBack: (value: unknown) => unknown): void {
+  if (!mayBeUnreadable(word)) return;
+  for (const value of valuesIn(word)) {
+    if (isDeeperThan(mostLevels, value)) throw new RangeError('it is nested too deeply');
+    readBack(value);
+  }
 }
 
 function unread({ topic }: Talk): Talk {

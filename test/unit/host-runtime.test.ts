@@ -40,6 +40,7 @@ class Scene {
       post: (reply) => this.replies.push(structuredClone(reply)),
       control: this.control,
       hear: () => false,
+      readBack: structuredClone,
       idPrefix: 'p-',
       batchMs,
       maxHeapMb: Infinity,
