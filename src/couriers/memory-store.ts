@@ -94,9 +94,14 @@ export class MemoryStore implements ClientWorkerTaskCourier {
     }
   }
 
-  /** Of what was copied before. */
+  /** Of what was copied before. What is nested so deep that there is no stack left for it here goes without a copy. */
   #again<T>(value: T): T {
-    return this.#settings.copies && !isPlain(value) ? copyOf(value) : value;
+    if (!this.#settings.copies || isPlain(value)) return value;
+    try {
+      return copyOf(value);
+    } catch {
+      return value;
+    }
   }
 
   /** Each who hears a message gets a copy of its own. */

@@ -28,15 +28,17 @@ export function errorIn(result: unknown): { readonly error: unknown } | undefine
 /** Waits for those that are promises, as `tasks.map(async (task) => ...)` gives them: each fails alone. */
 export async function settleResults(given: unknown): Promise<unknown> {
   if (!isArray(given) || !given.some(isThenable)) return given;
-  return Promise.all(given.map((result) => (isThenable(result) ? settled(result) : result)));
-}
-
-async function settled(result: PromiseLike<unknown>): Promise<unknown> {
-  try {
-    return await result;
-  } catch (thrown) {
-    return failureOf(thrown);
-  }
+  const settled = await Promise.all(
+    given.map(async (result: unknown) => {
+      if (!isThenable(result)) return [result];
+      try {
+        return [await result];
+      } catch (thrown) {
+        return [failureOf(thrown)];
+      }
+    }),
+  );
+  return settled.map(([result]) => result);
 }
 
 /**

@@ -3,6 +3,7 @@ import { BullMQTaskCourier } from 'taskwarden/bullmq';
 import { afterAll, beforeAll } from 'vitest';
 import { type RedisServer, startRedis } from '../servers/redis.ts';
 import { courierConformance } from './courier.ts';
+import { courierValues } from './courier-values.ts';
 
 let redis: RedisServer;
 let couriers = 0;
@@ -19,4 +20,9 @@ courierConformance({
     couriers += 1;
     return new BullMQTaskCourier(redis.url, { prefix: `test${couriers}`, ...options });
   },
+});
+
+courierValues({
+  name: 'BullMQTaskCourier on Redis',
+  create: async () => new BullMQTaskCourier(redis.url, { prefix: 'values' }),
 });

@@ -25,7 +25,7 @@ import {
   unreadLetter,
 } from './job-format.ts';
 import { isTaskMalformed } from './job-reader.ts';
-import { isUnstorable, notCloneable, parseJson, toJson } from './json.ts';
+import { isUnstorable, notCloneable, parseJson, plainJson, toJson } from './json.ts';
 import type { Asked, Link } from './link.ts';
 import { checkId, isReserved } from './names.ts';
 import type { Orders } from './orders.ts';
@@ -245,14 +245,17 @@ export class ClientSide implements ClientTaskCourier {
   }
 
   async tellTask(queue: string, id: string, order: CourierOrder & { kind: 'stop' | 'message' }): Promise<void> {
-    if (order.kind === 'message') toJson(order.data, 'MESSAGE_NOT_CLONEABLE', 'the message');
+    const said =
+      order.kind === 'message'
+        ? { ...order, data: plainJson(order.data, 'MESSAGE_NOT_CLONEABLE', 'the message') }
+        : order;
     await this.#link.ask(
       queue,
       `what was said to task '${id}' may not be kept`,
       async ({ server, queue: bull }) => {
         const status = isReserved(id) ? -1 : await bull.backend.isFinished(id);
         if (status === -1) throw taskNotFound(queue, id);
-        if (status === 0) await this.#orders.tell(server, bull, id, order).catch(falseIfGone);
+        if (status === 0) await this.#orders.tell(server, bull, id, said).catch(falseIfGone);
       },
       id,
     );

@@ -9,8 +9,9 @@ import {
   type Progress,
 } from '../../index.ts';
 import { fromJson, isJson, parseJson } from './json.ts';
+import { PlainCopy } from './plain-copy.ts';
 
-const { decodeThrown, encodeThrown, fieldOf, messageOf, isError, taskCanceled, taskStalled, textOf } = courierKit;
+const { decodeThrown, encodeThrown, fieldOf, messageOf, taskCanceled, taskStalled } = courierKit;
 type WireThrown = courierKit.WireThrown;
 
 /** In BullMQ small numbers are urgent, and 0, which means none, is before all. */
@@ -78,17 +79,31 @@ export function deadLetterOf(job: Job, queue: string): DeadLetter {
 
 const envelopeMark = '\n# taskwarden ';
 
+/** In characters: of a text that people read, so much is kept. */
+const mostOfText = 2 ** 20;
+
 /** What BullMQ is to be told of a failure. */
 export function failureOf(error: unknown): Error {
-  const envelope = `${envelopeMark}${JSON.stringify(encodeThrown(error, isJson))}`;
-  const failure = new Error(storable(messageOf(error)));
-  failure.stack = storable(isError(error) ? textOf(fieldOf(error, 'stack')) : failure.message) + envelope;
+  const message = messageOf(error);
+  const stack = fieldOf(error, 'stack');
+  const failure = new Error(storable(message));
+  const shown = storable(typeof stack === 'string' ? stack : message);
+  failure.stack = `${shown}${envelopeMark}${JSON.stringify(thrownJson(error))}`;
   return failure;
+}
+
+/** What was thrown, as plain data. Of what can't be carried, its text is. */
+export function thrownJson(thrown: unknown): unknown {
+  const { plain, problem } = new PlainCopy(encodeThrown(thrown, isJson));
+  return problem === undefined ? plain : encodeThrown(new Error(storable(messageOf(thrown))));
 }
 
 /** As every server can keep it. */
 function storable(text: string): string {
-  return text.replaceAll('\0', '\uFFFD').replace(/\p{Surrogate}/gu, '\uFFFD');
+  return text
+    .slice(0, mostOfText)
+    .replaceAll('\0', '\uFFFD')
+    .replace(/\p{Surrogate}/gu, '\uFFFD');
 }
 
 /** Why a job has failed. */
@@ -122,7 +137,7 @@ function isStalled(reason: string | undefined): boolean {
 const canceledKey = 'taskwarden:canceled';
 
 export function canceledValue(reason: unknown): object {
-  const thrown = JSON.stringify(encodeThrown(reason, isJson));
+  const thrown = JSON.stringify(thrownJson(reason));
   const kept = JSON.parse(thrown, (_, value) => (typeof value === 'string' ? storable(value) : value));
   return { [canceledKey]: kept };
 }

@@ -1,5 +1,9 @@
-/** What jobs carry is JSON: data that it would lose or change is refused, and says where it is. */
+/**
+ * What jobs carry is JSON: data that it would lose or change is refused, and says where it is. Values are read once: BullMQ
+ * gets plain copies, without getters, `toJSON` or proxies that could throw when it makes a text of them.
+ */
 import { courierKit, type ErrorCode, TaskwardenError } from '../../index.ts';
+import { PlainCopy } from './plain-copy.ts';
 
 const { serverError } = courierKit;
 
@@ -10,19 +14,33 @@ const boxKey = 'taskwarden:value';
 const ownKeys = 'taskwarden:';
 
 /**
- * What is to be stored for a value. Dates become texts, fields that are undefined are left out, and undefined in an array
- * becomes null, as JSON does it.
- * @throws TaskwardenError with `code`, if JSON would lose more.
+ * What is to be stored for a value: `plainJson()` of it, in a box where it would be taken for something else.
+ * @throws TaskwardenError with `code`.
  */
 export function toJson(value: unknown, code: ErrorCode, what: string): unknown {
-  const problem = problemOf(value, '', []);
-  if (problem !== undefined) {
-    throw new TaskwardenError(code, `${what} can't be carried as JSON: ${problem}; send plain data, or a path to it`);
-  }
-  if (value === null || value === undefined) return { [boxKey]: null };
-  return typeof value === 'object' && Object.keys(value).some((key) => key.startsWith(ownKeys))
-    ? { [boxKey]: value }
-    : value;
+  const plain = plainJson(value, code, what);
+  if (plain === null || plain === undefined) return { [boxKey]: null };
+  return typeof plain === 'object' && Object.keys(plain).some((key) => key.startsWith(ownKeys))
+    ? { [boxKey]: plain }
+    : plain;
+}
+
+/**
+ * A copy of a value as plain data. Dates become texts, fields that are undefined are left out, and undefined in an array
+ * becomes null, as JSON does it.
+ * @throws TaskwardenError with `code`, if JSON would lose more, or if the value can't be read.
+ */
+export function plainJson(value: unknown, code: ErrorCode, what: string): unknown {
+  const { plain, problem } = new PlainCopy(value);
+  if (problem === undefined) return plain;
+  const { why, ...cause } = problem;
+  const message = `${what} can't be carried as JSON: ${why}; send plain data, or a path to it`;
+  throw new TaskwardenError(code, message, cause);
+}
+
+/** Whether it can be carried. */
+export function isJson(value: unknown): boolean {
+  return new PlainCopy(value).problem === undefined;
 }
 
 export function fromJson(stored: unknown): unknown {
@@ -39,54 +57,13 @@ export function parseJson(text: string | undefined): unknown {
   }
 }
 
-/** Whether a PostgreSQL has refused a text: it keeps no U+0000, and no half of a pair of surrogates. */
+/** Whether a PostgreSQL has refused a value: it keeps no U+0000, no half of a pair of surrogates, and not all that is large. */
 export function isUnstorable(error: unknown): boolean {
   const { name, code } = (error ?? {}) as { readonly name?: unknown; readonly code?: unknown };
-  return name === 'error' && (code === '22P05' || code === '22P02' || code === '22021');
+  return name === 'error' && (code === '22P05' || code === '22P02' || code === '22021' || code === '54000');
 }
 
 export function notCloneable(code: ErrorCode, what: string, cause: unknown): TaskwardenError {
   const shown = serverError(cause);
   return new TaskwardenError(code, `${what} can't be kept by PostgreSQL: ${shown.message}`, { cause: shown });
-}
-
-export function isJson(value: unknown): boolean {
-  return problemOf(value, '', []) === undefined;
-}
-
-function problemOf(value: unknown, path: string, above: readonly object[]): string | undefined {
-  const at = path === '' ? 'it' : path.replace(/^\./, '');
-  switch (typeof value) {
-    case 'function':
-    case 'symbol':
-    case 'bigint':
-      return `${at} is a ${typeof value}`;
-    case 'number':
-      return Number.isFinite(value) ? undefined : `${at} is ${value}`;
-    case 'object':
-      return value === null ? undefined : problemOfObject(value, at, path, above);
-    default:
-      return undefined;
-  }
-}
-
-function problemOfObject(value: object, at: string, path: string, above: readonly object[]): string | undefined {
-  if (above.includes(value)) return `${at} contains itself`;
-  const kind = Object.prototype.toString.call(value).slice('[object '.length, -1);
-  const isPlain = kind === 'Object' || kind === 'Array';
-  if (!isPlain && (ArrayBuffer.isView(value) || !('toJSON' in value))) return `${at} is of class ${kind}`;
-  if ('toJSON' in value) {
-    const json = (value as { toJSON?: unknown }).toJSON;
-    return typeof json === 'function' && isNothing(json.call(value, '')) ? `${at} turns into nothing` : undefined;
-  }
-  const inside = [...above, value];
-  for (const [key, field] of Object.entries(value)) {
-    const problem = problemOf(field, Array.isArray(value) ? `${path}[${key}]` : `${path}.${key}`, inside);
-    if (problem !== undefined) return problem;
-  }
-  return undefined;
-}
-
-function isNothing(json: unknown): boolean {
-  return json === undefined || typeof json === 'function' || typeof json === 'symbol' || typeof json === 'bigint';
 }

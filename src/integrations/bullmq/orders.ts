@@ -5,11 +5,11 @@
 import type { IQueueBackend } from 'bullmq';
 import { type CourierOrder, courierKit } from '../../index.ts';
 import { type EventListener, EventReader, mostEvents, type QueueEvent } from './event-reader.ts';
-import { thrownOf } from './job-format.ts';
-import { isJson, parseJson } from './json.ts';
+import { thrownJson, thrownOf } from './job-format.ts';
+import { parseJson } from './json.ts';
 import type { Claims, Server } from './server.ts';
 
-const { callSafely, encodeThrown, fieldOf, Timer } = courierKit;
+const { callSafely, fieldOf, Timer } = courierKit;
 
 /** How often orders are looked for, in milliseconds. */
 const lookMs = 10_000;
@@ -50,7 +50,7 @@ export class Orders implements EventListener {
   }
 
   async tellCanceled(server: Server, queue: string, id: string, reason: unknown): Promise<void> {
-    const thrown = JSON.stringify(encodeThrown(reason, isJson));
+    const thrown = JSON.stringify(thrownJson(reason));
     await server.backend(stream).publishEvent({ event: cancelEvent, queue, jobId: id, reason: thrown }, mostEvents);
   }
 

@@ -14,7 +14,7 @@ import { isUnreachable } from './client-side.ts';
 import { mostEvents } from './event-reader.ts';
 import { Fetcher } from './fetcher.ts';
 import { failureOf, progressValue, taskOf } from './job-format.ts';
-import { isUnstorable, notCloneable, toJson } from './json.ts';
+import { isUnstorable, notCloneable, plainJson, toJson } from './json.ts';
 import { type Lease, Leases } from './leases.ts';
 import type { Asked, Link } from './link.ts';
 import type { Orders } from './orders.ts';
@@ -213,14 +213,14 @@ export class WorkerSide implements WorkerTaskCourier {
   async tellClient(queue: string, task: CourierTask, news: CourierNews): Promise<void> {
     const { id } = task;
     const lease = this.#held(queue, task);
-    if (news.kind === 'message') toJson(news.data, 'MESSAGE_NOT_CLONEABLE', 'the message');
+    const said = plainJson(news, 'MESSAGE_NOT_CLONEABLE', 'what the task says') as CourierNews;
     const tell = () =>
       this.#link.ask(
         queue,
         `what was said of task '${id}' may not be heard`,
         async ({ queue: { backend } }) => {
-          if (news.kind === 'progress') await backend.updateProgress(id, progressValue(news.progress));
-          else await backend.publishEvent({ event: newsEvent, jobId: id, news: JSON.stringify(news) }, mostEvents);
+          if (said.kind === 'progress') await backend.updateProgress(id, progressValue(said.progress));
+          else await backend.publishEvent({ event: newsEvent, jobId: id, news: JSON.stringify(said) }, mostEvents);
         },
         id,
       );
