@@ -34,7 +34,8 @@ export const errorCodes = {
   LEASE_LOST: 'The worker held the task for longer than its lease without extending it; what it returns is refused.',
   TASK_STALLED: 'Too many workers that had the task lost their lease: they died, or hung.',
   COURIER_CLOSED: 'The courier was closed.',
-  COURIER_UNREACHABLE: "The courier's server can't be reached; `cause` says why.",
+  COURIER_UNREACHABLE:
+    "The courier's server can't be reached, or can't do what it is asked now: it is out of memory, or has a lock; `cause` says why.",
   SERVER_REFUSED:
     'The server of a courier or controller refuses what it is asked, or is not asked again; the message says why.',
   ALREADY_PERFORMING: 'The courier worker performs already: `perform()` runs once at a time.',

@@ -6,7 +6,7 @@
 import { BaseWorker } from './couriers/base-worker.ts';
 import type { ClientWorkerTaskCourier, CourierTask } from './couriers/courier.ts';
 import { runSupervised } from './couriers/supervised-run.ts';
-import type { CourierTaskContext } from './couriers/tasks-in-hand.ts';
+import { type CourierTaskContext, isLeaseLost } from './couriers/tasks-in-hand.ts';
 import { TaskwardenError } from './errors.ts';
 import { pause } from './pause.ts';
 import { backoffMs } from './scheduling/backoff.ts';
@@ -39,7 +39,12 @@ export class RunServer extends BaseWorker {
 
   constructor(parts: RunServerParts) {
     const { courier, queue: queueName, log } = parts;
-    super({ courier, queueName, onError: (problem) => log('a run was lost, or its courier has failed', problem) });
+    super({
+      courier,
+      queueName,
+      onError: (problem) =>
+        log(isLeaseLost(problem) ? 'a run was lost' : 'its courier fails, and is asked again', problem),
+    });
     this.#parts = parts;
   }
 

@@ -17,7 +17,7 @@ import { inertPromise, isInert } from '../task/inert.ts';
 import { onAbort, untilAborted } from '../task/on-abort.ts';
 import { turn } from '../turn.ts';
 import type { CourierTask, WorkerTaskCourier } from './courier.ts';
-import { isUnreachable, Outage } from './outage.ts';
+import { endsFetching, isClosed, isNotCloneable, Outage } from './outage.ts';
 import { errorIn, failureOf, pairResults, settleResults, type TaskAndResult } from './task-results.ts';
 import { type CourierTaskContext, isLeaseLost, TasksInHand } from './tasks-in-hand.ts';
 
@@ -115,7 +115,7 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
   }
 
   /**
-   * Returns the results of an iteration, in bulk. While the courier can't be reached, tries again until it says that the
+   * Returns the results of an iteration, in bulk. While the courier can't take them, tries again until it says that the
    * leases are lost; at the end of `perform()` only for as long as a lease holds. An Error in place of a result is a
    * failure. Lost leases go to `onError()`.
    */
@@ -159,8 +159,9 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
 
   /**
    * Fetches and performs tasks until it has had so many iterations, or is asked to end. Keeps the process alive.
-   * Rejects with what `init()`, `destroy()` or the courier failed with, but for `COURIER_UNREACHABLE`; or with
-   * `ALREADY_PERFORMING`.
+   * Rejects with what `init()` or `destroy()` failed with, with `COURIER_CLOSED` or `ALREADY_PERFORMING`; and, before the
+   * courier has ever answered, with what it refuses, such as a wrong password or the name of a queue. Whatever else the
+   * courier fails with is an outage: it is told to `onError()` once, and the courier is asked again.
    */
   perform(options: PerformOptions = {}): Promise<void> {
     checkOptions(options, performRules, `${this.constructor.name}.perform()`);
@@ -219,7 +220,6 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
       try {
         await step();
       } catch (problem) {
-        if (giveUp.signal.aborted && isUnreachable(problem)) return;
         if (problems.length === 0 || !isClosed(problem)) problems.push(problem); // all that asks it hears of it
         fetching.abort(problem);
       }
@@ -227,8 +227,10 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
     await attempt(() => this.init());
     const { maxSimultaneousTasks, maxTasksPerIteration } = this;
     const sideBySide = Math.min(Math.max(Math.floor(maxSimultaneousTasks / maxTasksPerIteration), 1), totalIterations);
+    const unhear = this.courier.hearOutages?.((error) => this.#outage.note(error));
     const loops = Array.from({ length: sideBySide }, () => attempt(() => this.#iterate(fetching.signal)));
     await untilAborted(Promise.all(loops), giveUp.signal);
+    unhear?.();
     if (inHand.size > 0) this.#report(this.#unanswered(inHand.size));
     inHand.close();
     await attempt(() => this.destroy());
@@ -262,7 +264,8 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
 
   async #fetch(signal: AbortSignal): Promise<readonly CourierTask<D>[]> {
     try {
-      return (await this.#outage.ask(() => this.#waitForTasks(signal), signal)) ?? [];
+      const isFinal = (error: unknown) => endsFetching(error, this.timeFetched !== undefined);
+      return (await this.#outage.ask(() => this.#waitForTasks(signal), signal, isFinal)) ?? [];
     } catch (error) {
       if (!signal.aborted) throw error;
       return [];
@@ -289,6 +292,9 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
     const wanted = results.filter(([task]) => inHand.finish(task));
     try {
       if (wanted.length > 0) await this.returnTaskResults(wanted);
+    } catch (error) {
+      if (isClosed(error)) throw error;
+      if (!this.#giveUp.signal.aborted) this.#report(error); // their leases run out
     } finally {
       for (const task of tasks) inHand.leave(task);
     }
@@ -372,14 +378,6 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
     const report = () => this.onError(error, task);
     callSafely(report, undefined, (problem) => console.error('onError of a courier worker failed:', problem));
   }
-}
-
-function isClosed(error: unknown): boolean {
-  return error instanceof TaskwardenError && error.code === 'COURIER_CLOSED';
-}
-
-function isNotCloneable(error: unknown): boolean {
-  return error instanceof TaskwardenError && error.code === 'RESULT_NOT_CLONEABLE';
 }
 
 /** What an object is if it has the methods of a courier. */

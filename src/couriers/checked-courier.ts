@@ -59,6 +59,10 @@ export abstract class CheckedCourier implements ClientWorkerTaskCourier {
     return this.#worker.timeAnswered;
   }
 
+  get hearOutages(): WorkerTaskCourier['hearOutages'] {
+    return this.#worker.hearOutages;
+  }
+
   #asClient<R>(call: (client: ClientTaskCourier) => Promise<R>): Promise<R> {
     return ask(this.#client, call);
   }

@@ -11,11 +11,18 @@ export function courierClosed(): TaskwardenError {
  * @param cause Is shown as `serverError()` makes it.
  */
 export function courierUnreachable(what: string, cause: unknown, taskId?: string): TaskwardenError {
-  const message = `the courier's server can't be reached: ${what}`;
+  const message = `the courier's server can't be reached, or can't do it: ${what}`;
   return new TaskwardenError('COURIER_UNREACHABLE', message, {
     cause: serverError(cause),
     ...(taskId !== undefined && { taskId }),
   });
+}
+
+/** Of the very first connection: waiting won't help. */
+export function serverRefused(error: unknown): TaskwardenError {
+  const cause = serverError(error);
+  const message = `the courier's server lets nobody in: ${cause.message}; check the user, password, database and rights`;
+  return new TaskwardenError('SERVER_REFUSED', message, { cause });
 }
 
 export function queueFull(queue: string, maxQueued: number): TaskwardenError {

@@ -4,7 +4,7 @@
  */
 export { callSafely } from '../call-safely.ts';
 export { Timer } from '../clock.ts';
-export { fieldOf, isError, messageOf, textOf } from '../foreign-value.ts';
+export { fieldOf, messageOf, textOf } from '../foreign-value.ts';
 export { decodeThrown, encodeThrown, type WireThrown } from '../lanes/error-codec.ts';
 export { checkOptions, is, type Rule, rules } from '../options.ts';
 export { pause } from '../pause.ts';
@@ -19,6 +19,7 @@ export {
   queueFull,
   resultNotReady,
   resultTimeout,
+  serverRefused,
   taskCanceled,
   taskNotFound,
   taskStalled,

@@ -5,7 +5,7 @@ import { callProgram, hearProgram, type ObjectName } from '../task/program-objec
 import type { ClientWorkerTaskCourier, CourierNews, CourierOrder, CourierTask, DeadLetter } from './courier.ts';
 import { say } from './listeners.ts';
 
-type Method = Exclude<keyof ClientWorkerTaskCourier, 'leaseMs' | 'timeAnswered'>;
+type Method = Exclude<keyof ClientWorkerTaskCourier, 'leaseMs' | 'timeAnswered' | 'hearOutages'>;
 
 /** Methods with a signal in their options, which come last, and whether they wait. */
 const signaled: ReadonlyMap<string, boolean> = new Map([
@@ -29,6 +29,8 @@ export function courierStandIn(name: ObjectName, leaseMs: number): ClientWorkerT
   const call = (method: Method, args: readonly unknown[]) => callDesk(name, method, args);
   const special = {
     leaseMs,
+    timeAnswered: undefined,
+    hearOutages: undefined,
     returnTaskError: (queue: string, task: CourierTask, error: unknown) =>
       call('returnTaskError', [queue, task, encodeThrown(error)]),
     getDeadLetters: async (...args: unknown[]) => {

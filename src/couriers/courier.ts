@@ -185,6 +185,11 @@ export interface WorkerTaskCourier {
    * has not yet. A wait that lasts asks it again and again. Absent in a courier without a server.
    */
   readonly timeAnswered?: number | undefined;
+  /**
+   * Hears each time that the server can't be reached, or can't do what a worker asks, also where that is asked again by the
+   * courier itself; until what it gives is called. Absent in a courier without a server.
+   */
+  readonly hearOutages?: ((hear: (error: unknown) => void) => () => void) | undefined;
   close(): Promise<void>;
 }
 

@@ -1,6 +1,6 @@
 /**
- * The time in which a courier's server can't be reached: it is told once, and what is asked is asked again, at first soon
- * and then ever less often, until the server answers or nobody wants it any more.
+ * The time in which a courier's server can't be reached, or can't do what it is asked: it is told once, and what is asked is
+ * asked again, at first soon and then ever less often, until the server does it or nobody wants it any more.
  */
 import { TaskwardenError } from '../errors.ts';
 import { pause } from '../pause.ts';
@@ -14,10 +14,34 @@ export function isUnreachable(error: unknown): boolean {
   return error instanceof TaskwardenError && error.code === 'COURIER_UNREACHABLE';
 }
 
+/** Whether a call was answered with what taskwarden says of it: all else is an outage, whatever it is. */
+export function isAnswer(error: unknown): boolean {
+  return error instanceof TaskwardenError && error.code !== 'COURIER_UNREACHABLE';
+}
+
+/**
+ * Whether a worker ends for what its fetch has failed with: the courier was closed; or, before it has ever answered, the
+ * worker was made wrongly, or is not let in.
+ */
+export function endsFetching(error: unknown, hasAnswered: boolean): boolean {
+  if (isClosed(error) || hasAnswered) return isClosed(error);
+  return isAnswer(error) || error instanceof TypeError || error instanceof RangeError;
+}
+
+export function isClosed(error: unknown): boolean {
+  return error instanceof TaskwardenError && error.code === 'COURIER_CLOSED';
+}
+
+export function isNotCloneable(error: unknown): boolean {
+  return error instanceof TaskwardenError && error.code === 'RESULT_NOT_CLONEABLE';
+}
+
 /** The pause after so many failures. */
 export function outagePauseMs(failures: number): number {
   return Math.min(backoffMs(firstPauseMs, failures), longestPauseMs);
 }
+
+type IsFinal = (error: unknown) => boolean;
 
 export class Outage {
   readonly #tell: (error: unknown) => void;
@@ -39,18 +63,29 @@ export class Outage {
     this.#isTold = false;
   }
 
-  /** What the courier gives when it can be reached. Rejects with anything else; and with the last try's, once aborted. */
-  async ask<R>(call: () => Promise<R>, giveUp: AbortSignal): Promise<R> {
+  /**
+   * What the courier gives when it does what it is asked, which ends the outage. Rejects with the last try's error, once
+   * aborted.
+   * @param isFinal What it rejects with at once.
+   */
+  async ask<R>(call: () => Promise<R>, giveUp: AbortSignal, isFinal: IsFinal = isAnswer): Promise<R> {
+    try {
+      const answer = await this.askBeside(call, giveUp, isFinal);
+      this.end();
+      return answer;
+    } catch (error) {
+      if (isFinal(error)) this.end(); // it has answered
+      throw error;
+    }
+  }
+
+  /** The same for what may be answered though the rest is not. */
+  async askBeside<R>(call: () => Promise<R>, giveUp: AbortSignal, isFinal: IsFinal = isAnswer): Promise<R> {
     for (let failures = 1; ; failures += 1) {
       try {
-        const answer = await call();
-        this.end();
-        return answer;
+        return await call();
       } catch (error) {
-        if (!isUnreachable(error)) {
-          this.end(); // it has answered
-          throw error;
-        }
+        if (isFinal(error)) throw error;
         this.note(error);
         await pause(outagePauseMs(failures), giveUp);
         if (giveUp.aborted) throw error;

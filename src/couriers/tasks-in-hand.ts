@@ -10,7 +10,7 @@ import { now, Timer } from '../clock.ts';
 import { TaskwardenError } from '../errors.ts';
 import { rules } from '../options.ts';
 import type { CourierNews, CourierOrder, CourierTask, WorkerTaskCourier } from './courier.ts';
-import { isUnreachable, type Outage, outagePauseMs } from './outage.ts';
+import { isAnswer, isUnreachable, type Outage, outagePauseMs } from './outage.ts';
 
 /** What a client says to a task that goes on. */
 export type TaskOrder = CourierOrder & { readonly kind: 'stop' | 'message' };
@@ -122,13 +122,14 @@ export class TasksInHand<D> {
   }
 
   #failed(error: unknown): void {
-    if (isUnreachable(error)) {
-      this.#hearers.outage.note(error);
-      this.#failures += 1;
-      if (this.#held.size > 0) this.#extendLater(outagePauseMs(this.#failures));
-    } else {
+    if (isAnswer(error)) {
       this.#hearers.onTrouble(error);
+      return;
     }
+    this.#hearers.outage.note(error);
+    if (!isUnreachable(error)) return; // it is asked again when it is time
+    this.#failures += 1;
+    if (this.#held.size > 0) this.#extendLater(outagePauseMs(this.#failures));
   }
 }
 
@@ -146,7 +147,7 @@ class TaskInHand<D> implements CourierTaskContext {
   #hear: ((order: TaskOrder) => unknown) | undefined;
   readonly #unheard: TaskOrder[] = [];
   #unheed: (() => void) | undefined;
-  /** While the courier can't be reached. */
+  /** While the courier does not let it heed. */
   #heeding: AbortController | undefined;
 
   constructor(courier: WorkerTaskCourier, queue: string, task: CourierTask<D>, hearers: Hearers<D>) {
@@ -168,12 +169,12 @@ class TaskInHand<D> implements CourierTaskContext {
     }
   }
 
-  /** Until the courier can be reached, or the task is let go. */
+  /** Until the courier lets it, or the task is let go. */
   #heedAgain<R>(error: unknown, heed: () => Promise<R>): Promise<R> {
-    if (!isUnreachable(error)) throw error;
+    if (isAnswer(error)) throw error;
     this.#hearers.outage.note(error);
     this.#heeding = new AbortController();
-    return this.#hearers.outage.ask(heed, this.#heeding.signal);
+    return this.#hearers.outage.askBeside(heed, this.#heeding.signal);
   }
 
   get isHeld(): boolean {
@@ -220,7 +221,7 @@ class TaskInHand<D> implements CourierTaskContext {
     try {
       await this.#courier.releaseTask(this.#queue, this.task);
     } catch (error) {
-      if (isUnreachable(error))
+      if (!isAnswer(error))
         this.#hearers.outage.note(error); // its lease runs out
       else if (!isLeaseLost(error)) throw error;
     }

@@ -43,6 +43,14 @@ describe.each(Object.entries(kinds))('BullMQTaskCourier on %s', (kind, start) =>
     await expect(courier.waitForTask('a:b')).rejects.toThrow(TypeError);
   });
 
+  if (kind === 'Redis') {
+    it('refuses a URL whose database is no number', () => {
+      for (const path of ['/one', '/1/2', '/-1', '/?db=x']) {
+        expect(() => new BullMQTaskCourier(`redis://127.0.0.1:6379${path}`)).toThrow(/number of a database/);
+      }
+    });
+  }
+
   it('carries data and results that look like its own', async () => {
     const courier = create();
     for (const data of [{ 'taskwarden:value': 1, b: 2 }, { 'taskwarden:canceled': 'x' }]) {

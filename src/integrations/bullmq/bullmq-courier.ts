@@ -81,6 +81,7 @@ function opener(
     case 'redis':
     case 'rediss':
       checkPeers('BullMQTaskCourier over Redis', ['bullmq', 'ioredis']);
+      checkDatabase(url as string);
       return (signal) => RedisServer.connect(url as string, prefix, settings, signal);
     case 'postgres':
     case 'postgresql':
@@ -88,5 +89,16 @@ function opener(
       return (signal) => PostgresServer.connect(url as string, prefix, settings, signal);
     default:
       throw new TypeError('the URL of BullMQTaskCourier must begin with redis://, rediss:// or postgres://');
+  }
+}
+
+/** What ioredis makes of another path, or of none that is a number, is database 0. */
+function checkDatabase(url: string): void {
+  const { pathname, searchParams } = new URL(url);
+  for (const database of [pathname.slice(1), searchParams.get('db') ?? '']) {
+    if (/^\d*$/.test(database)) continue;
+    throw new TypeError(
+      `the path of the URL of BullMQTaskCourier is the number of a database, as in redis://localhost:6379/1; got '${database}'`,
+    );
   }
 }

@@ -8,7 +8,7 @@ import { courierKit, type Priority, type WaitOptions } from '../../index.ts';
 import type { BullQueue, Fetched } from './bull-queue.ts';
 import { priorityNumbers, priorityOf } from './job-format.ts';
 import { pauseAfter } from './pause.ts';
-import { hasTimedOut, isAway, type Server, shownError } from './server.ts';
+import { hasTimedOut, type Server } from './server.ts';
 
 const { courierClosed, onAbort, pause, Timer } = courierKit;
 
@@ -28,10 +28,18 @@ interface FetchWait {
   reject(error: unknown): void;
 }
 
+/** Hears how those fare who wait. */
+export interface FetchHearer {
+  /** The server has answered a fetch. */
+  answered(): void;
+  /** It has not, and is asked again. */
+  failed(error: unknown): void;
+}
+
 export class Fetcher {
   readonly #queue: BullQueue;
   readonly #server: Server;
-  readonly #onAnswer: () => void;
+  readonly #hearer: FetchHearer;
   readonly #waits = new Set<FetchWait>();
   readonly #end = new AbortController();
   #waiting: IQueueBackend | undefined;
@@ -40,21 +48,20 @@ export class Fetcher {
   #isDrained = false;
   #isLooking = false;
 
-  /** @param onAnswer The server has answered a fetch. */
-  constructor(queue: BullQueue, server: Server, stalledIntervalMs: number, onAnswer: () => void) {
+  constructor(queue: BullQueue, server: Server, stalledIntervalMs: number, hearer: FetchHearer) {
     this.#queue = queue;
     this.#server = server;
-    this.#onAnswer = onAnswer;
+    this.#hearer = hearer;
     this.#recoverLater(stalledIntervalMs);
   }
 
   async fetch(max: number, minPriority: Priority): Promise<readonly Fetched[]> {
     const found = await this.#queue.fetch(max, minPriority);
-    this.#onAnswer();
+    this.#hearer.answered();
     return found;
   }
 
-  /** At least one; none when the time is over. A server that is away is waited for. */
+  /** At least one; none when the time is over. A server that can't be asked is waited for. */
   wait(max: number, minPriority: Priority, { timeoutMs = Infinity, signal }: WaitOptions): Promise<readonly Fetched[]> {
     return new Promise((resolve, reject) => {
       const leave = () => {
@@ -151,21 +158,18 @@ export class Fetcher {
     if (this.#first(false) !== undefined && !this.#end.signal.aborted) void this.#lookOften();
   }
 
-  /** Tries as long as somebody waits, and pauses while the server is away. */
-  async #repeat(wanted: () => FetchWait | undefined, attempt: (wait: FetchWait) => Promise<void>): Promise<void> {
+  /** Tries as long as somebody waits, whatever fails, and pauses before it tries again. */
+  async #repeat(wanted: () => FetchWait | undefined, attempt: () => Promise<void>): Promise<void> {
     let failures = 0;
     for (let wait = wanted(); wait !== undefined && !this.#end.signal.aborted; wait = wanted()) {
       try {
-        await attempt(wait);
+        await attempt();
         failures = 0;
       } catch (error) {
         if (hasTimedOut(error)) this.#server.reconnect();
-        if (!isAway(error)) {
-          wait.reject(shownError(error));
-        } else {
-          failures += 1;
-          await pauseAfter(failures, this.#end.signal);
-        }
+        failures += 1;
+        if (!this.#end.signal.aborted) this.#hearer.failed(error);
+        await pauseAfter(failures, this.#end.signal);
       }
     }
   }

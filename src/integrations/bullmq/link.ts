@@ -5,9 +5,9 @@
 import { courierKit } from '../../index.ts';
 import { BullQueue, type QueueLimits } from './bull-queue.ts';
 import { checkQueueName } from './names.ts';
-import { hasTimedOut, isAway, type Server, shownError } from './server.ts';
+import { hasTimedOut, isAnswer, isRefusal, type Server } from './server.ts';
 
-const { courierClosed, courierUnreachable, onAbort } = courierKit;
+const { courierClosed, courierUnreachable, onAbort, serverRefused } = courierKit;
 
 /** A server, and one of its queues. */
 export interface Asked {
@@ -20,6 +20,7 @@ export class Link {
   readonly #open: (signal: AbortSignal) => Promise<Server>;
   readonly #end = new AbortController();
   #server: Promise<Server> | undefined;
+  #wasConnected = false;
   readonly #queues = new Map<string, BullQueue>();
 
   /** @param open Gives up when the signal aborts. */
@@ -44,7 +45,8 @@ export class Link {
 
   /**
    * @param what Is said if the server is away.
-   * @throws TaskwardenError `COURIER_UNREACHABLE` or `COURIER_CLOSED`.
+   * @throws TaskwardenError `COURIER_UNREACHABLE` or `COURIER_CLOSED`; as long as it has never let anybody in,
+   * `SERVER_REFUSED` if it does not want to.
    */
   async ask<R>(queue: string, what: string, call: (asked: Asked) => Promise<R>, taskId?: string): Promise<R> {
     this.refuseIfClosed();
@@ -56,7 +58,7 @@ export class Link {
       return await this.#untilClosed(call({ server, queue: this.#queueOf(server, queue) }));
     } catch (error) {
       this.refuseIfClosed();
-      if (!isAway(error)) throw shownError(error);
+      if (isAnswer(error)) throw error;
       if (hasTimedOut(error)) server?.reconnect();
       throw courierUnreachable(what, error, taskId);
     }
@@ -74,11 +76,12 @@ export class Link {
     this.#server ??= this.#open(this.#end.signal);
     try {
       const server = await this.#server;
+      this.#wasConnected = true;
       this.refuseIfClosed();
       return server;
     } catch (error) {
       this.#server = undefined;
-      throw error;
+      throw this.#wasConnected || !isRefusal(error) ? error : serverRefused(error);
     }
   }
 

@@ -55,6 +55,8 @@ export class RedisServer implements Server {
     const unlisten = onAbort(signal, () => redis.disconnect());
     try {
       await redis.connect();
+      const { db = 0 } = redis.options;
+      if (db !== 0) await redis.select(db); // it goes on with database 0 when it can't have that of the URL
       const server = new RedisServer(redis, prefix ?? defaultPrefix, settings);
       await server.#shared.waitUntilReady();
       return server;

@@ -15,6 +15,9 @@ export const newsEvent = 'taskwarden:news';
 /** How often the ends of tasks that are waited for are looked up, in milliseconds: events can be lost. */
 const lookMs = 10_000;
 
+/** The same while the server can't say it. */
+const lookAgainMs = 1_000;
+
 /** So many tasks are known to go on, at most. */
 const mostExpected = 100_000;
 
@@ -45,6 +48,7 @@ export class ResultWaits implements EventListener {
   /** Tasks that were added while ends were heard already: those that are still here have not ended. */
   readonly #going = new Set<string>();
   #timer: courierKit.Timer | undefined;
+  #looksAt = 0;
   #isLooking = false;
   #looksAgain = false;
 
@@ -156,7 +160,8 @@ export class ResultWaits implements EventListener {
       const end = await this.#look(id);
       if (end !== undefined) wait.end(end);
     } catch (error) {
-      if ((error as { readonly code?: unknown }).code !== 'COURIER_UNREACHABLE') wait.fail(error);
+      if (fieldOf(error, 'code') !== 'COURIER_UNREACHABLE') wait.fail(error);
+      else if (this.#waits.size > 0) this.#lookLater(lookAgainMs);
     }
   }
 
@@ -169,8 +174,13 @@ export class ResultWaits implements EventListener {
     void this.#lookForAll();
   }
 
-  #lookLater(): void {
-    this.#timer ??= new Timer(lookMs, () => {
+  /** It is looked once for all, at the first time that was asked for. */
+  #lookLater(ms: number = lookMs): void {
+    const at = performance.now() + ms;
+    if (this.#timer !== undefined && this.#looksAt <= at) return;
+    this.#timer?.cancel();
+    this.#looksAt = at;
+    this.#timer = new Timer(ms, () => {
       this.#timer = undefined;
       void this.#lookForAll().then(() => {
         if (this.#waits.size > 0) this.#lookLater();

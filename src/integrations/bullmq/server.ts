@@ -1,9 +1,9 @@
 /** What couriers need of a server beside BullMQ's own calls; Redis and PostgreSQL each have theirs. */
 import type { IQueueBackend } from 'bullmq';
-import { courierKit, TaskwardenError } from '../../index.ts';
+import { courierKit } from '../../index.ts';
 import { isUnstorable } from './json.ts';
 
-const { fieldOf, messageOf, serverError } = courierKit;
+const { fieldOf, messageOf, textOf } = courierKit;
 
 /** Where a job was taken from. */
 export type TakenFrom = 'waiting' | 'active';
@@ -72,27 +72,13 @@ export const closeMs = 1_000;
 /** How long the pauses between tries to reach a server grow, in milliseconds. */
 export const longestPauseMs = 2_000;
 
-/** What `ioredis` calls its errors of a connection. */
-const wireNames = new Set(['MaxRetriesPerRequestError', 'AbortError', 'ClusterAllFailedError']);
-
-/** What the errors of `ioredis` and `pg` speak of that have no code. */
-const wireWords =
-  /\b(connection|timed out|timeout|stream isn't writeable|not queryable|socket|calling end on the pool)\b/i;
-
-/** Whether an error says that the server was not reached or did not answer, and not that it refused something. */
-export function isAway(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  const { name, message } = error;
-  const { code, syscall } = error as { readonly code?: unknown; readonly syscall?: unknown };
-  if (name === 'TaskwardenError' || typeof code === 'number') return false; // BullMQ's are numbers
-  if (name === 'ReplyError')
-    return /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|UNKILLABLE|BUSY |ERR max number of clients)/.test(
-      message,
-    );
-  if (name === 'error' && typeof code === 'string') return /^(08|57P|53|25006)/.test(code); // of PostgreSQL, with its SQLSTATE
-  if (typeof syscall === 'string' || error instanceof AggregateError || wireNames.has(name)) return true;
-  if (typeof code === 'string' && /^E[A-Z]+$/.test(code)) return true;
-  return wireWords.test(message);
+/**
+ * Whether an error is about what was asked: BullMQ's numbers for jobs that are not where they were, values that no server
+ * can keep, and mistakes in the call. All else is trouble of the server or of the way to it, whatever it is: it passes.
+ */
+export function isAnswer(error: unknown): boolean {
+  if (fieldOf(error, 'name') === 'TaskwardenError' || typeof fieldOf(error, 'code') === 'number') return true;
+  return isUnstorable(error) || [TypeError, RangeError, SyntaxError].some((mistake) => error instanceof mistake);
 }
 
 /** Whether a call was not answered in time, so that its connection may be dead though nobody has closed it. */
@@ -100,10 +86,18 @@ export function hasTimedOut(error: unknown): boolean {
   return /timed out|timeout/i.test(messageOf(error));
 }
 
-/** What a call failed with that is no outage, as it can be shown. What is no server's, or says which value it can't keep, stays. */
-export function shownError(error: unknown): unknown {
-  const name = fieldOf(error, 'name');
-  if (name !== 'ReplyError' && (name !== 'error' || isUnstorable(error))) return error;
-  const cause = serverError(error);
-  return new TaskwardenError('SERVER_REFUSED', cause.message, { cause });
+/** What a server says to who may not come in, or finds nothing there that could be used. */
+const closedDoors: Readonly<Record<string, RegExp>> = {
+  ReplyError: /^(WRONGPASS|NOAUTH|NOPERM|ERR (DB index|invalid DB|Client sent AUTH|AUTH|unknown command))/,
+  error: /^(28|3D|42|0A)/, // of PostgreSQL, by its SQLSTATE
+};
+
+/** Of certificates that are not trusted. */
+const tlsCode = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|^ERR_TLS|ALTNAME/;
+
+/** Whether an error of the very first connection says that waiting won't help: a wrong password, no such database, no rights. */
+export function isRefusal(error: unknown): boolean {
+  const code = textOf(fieldOf(error, 'code') ?? '');
+  const door = closedDoors[textOf(fieldOf(error, 'name'))];
+  return door?.test(door === closedDoors['error'] ? code : messageOf(error)) || tlsCode.test(code);
 }

@@ -21,7 +21,7 @@ import type { Orders } from './orders.ts';
 import { pauseAfter } from './pause.ts';
 import { newsEvent } from './result-waits.ts';
 
-const { callSafely, leaseLost } = courierKit;
+const { callSafely, courierUnreachable, leaseLost } = courierKit;
 
 /** Of a task that takes less than so many milliseconds, its end says enough. */
 const shortMs = 20;
@@ -33,6 +33,7 @@ export class WorkerSide implements WorkerTaskCourier {
   readonly #stalledIntervalMs: number;
   readonly #leases: Leases;
   readonly #fetchers = new Map<string, Fetcher>();
+  readonly #outageHearers = new Set<(error: unknown) => void>();
   #timeAnswered: number | undefined;
 
   constructor(link: Link, orders: Orders, stalledIntervalMs: number) {
@@ -45,6 +46,17 @@ export class WorkerSide implements WorkerTaskCourier {
 
   get timeAnswered(): number | undefined {
     return this.#timeAnswered;
+  }
+
+  readonly hearOutages = (hear: (error: unknown) => void): (() => void) => {
+    const hearer = (error: unknown) => hear(error);
+    this.#outageHearers.add(hearer);
+    return () => this.#outageHearers.delete(hearer);
+  };
+
+  #tellOutage(error: unknown): void {
+    const trouble = (problem: unknown) => console.error('BullMQTaskCourier: a listener failed:', problem);
+    for (const hear of this.#outageHearers) callSafely(hear, error, trouble);
   }
 
   async getTask(queue: string, options: FetchOptions): Promise<CourierTask | undefined> {
@@ -80,6 +92,7 @@ export class WorkerSide implements WorkerTaskCourier {
         return this.#lease(queue, await fetcher.wait(max, minPriority, { ...options, timeoutMs }));
       } catch (error) {
         if (!isUnreachable(error)) throw error;
+        this.#tellOutage(error);
         const { signal } = options;
         await pauseAfter(failures, this.#link.endOr(signal));
       }
@@ -89,8 +102,11 @@ export class WorkerSide implements WorkerTaskCourier {
   #fetcherOf({ server, queue }: Asked): Fetcher {
     let fetcher = this.#fetchers.get(queue.name);
     if (fetcher === undefined) {
-      fetcher = new Fetcher(queue, server, this.#stalledIntervalMs, () => {
-        this.#timeAnswered = Date.now();
+      fetcher = new Fetcher(queue, server, this.#stalledIntervalMs, {
+        answered: () => {
+          this.#timeAnswered = Date.now();
+        },
+        failed: (error) => this.#tellOutage(courierUnreachable('no task was fetched', error)),
       });
       this.#fetchers.set(queue.name, fetcher);
     }
@@ -166,6 +182,7 @@ export class WorkerSide implements WorkerTaskCourier {
           throw leaseLost(queue, [id]);
         }
         if (lease === undefined || !isUnreachable(error)) throw error;
+        this.#tellOutage(error);
         await pauseAfter(failures, this.#link.signal);
       }
     }
