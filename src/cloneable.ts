@@ -1,5 +1,6 @@
 /** Whether a value can cross to a thread or child, and be read there. */
 import { isError } from './foreign-value.ts';
+import { structuredClone } from './globals.ts';
 
 /** Whether the structured clone takes the value. Costs a clone, unless it is a primitive. */
 export function isCloneable(value: unknown): boolean {

@@ -1,6 +1,7 @@
 /** The options of a supervisor: what they mean, their defaults, and how they are checked. */
 import { availableParallelism } from 'node:os';
 import type { ResourceLimits } from 'node:worker_threads';
+import { randomUUID } from './globals.ts';
 import type { RecycleOptions } from './lanes/renewal.ts';
 import type { StaffOptions } from './lanes/staff.ts';
 import type { Logger } from './logger.ts';
@@ -167,7 +168,7 @@ export function resolveOptions(given: SupervisorOptions): ResolvedOptions {
   const { maxDepth = 64 } = given;
   return Object.freeze({
     get id() {
-      id ??= crypto.randomUUID(); // when it is asked for: few are, and what makes it takes long to load
+      id ??= randomUUID(); // when it is asked for: few are, and what makes it takes long to load
       return id;
     },
     name: given.name ?? 'taskwarden',

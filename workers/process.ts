@@ -5,6 +5,7 @@
  */
 import { writeSync } from 'node:fs';
 import { isMainThread, MessageChannel, receiveMessageOnPort, Worker, workerData } from 'node:worker_threads';
+import { Buffer } from '../src/globals.ts';
 import { ControlBlock } from '../src/lanes/control-block.ts';
 import { decodeThrown, encodeThrown } from '../src/lanes/error-codec.ts';
 import { deserialize, frame, isSerializable, readBack, replyPipe, serialize, times } from '../src/lanes/frames.ts';

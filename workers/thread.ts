@@ -1,5 +1,6 @@
 /** What a thread of the thread lane runs: it is called once, with the port on which everything else travels. */
 import { receiveMessageOnPort } from 'node:worker_threads';
+import { structuredClone } from '../src/globals.ts';
 import { ControlBlock } from '../src/lanes/control-block.ts';
 import type { HostMessage, HostReply, ThreadStart } from '../src/lanes/protocol.ts';
 import { becomeHost } from '../src/task/inert.ts';

@@ -4,6 +4,7 @@
  */
 import { type ErrorCode, TaskwardenError } from '../errors.ts';
 import { messageOf } from '../foreign-value.ts';
+import { Buffer, randomUUID, structuredClone } from '../globals.ts';
 import type { Priority } from '../scheduling/priority-pool.ts';
 import { newIdPrefix, taskId } from '../task/task-id.ts';
 import type {
@@ -111,7 +112,7 @@ export class MemoryStore implements ClientWorkerTaskCourier {
 
   #newTask(queue: string, data: unknown, options: AddOptions): MemoryTask {
     const copy = this.#copy(data, 'ARGUMENT_NOT_CLONEABLE', `the data of a task for queue "${queue}"`);
-    return new MemoryTask(options.id ?? crypto.randomUUID(), copy, options);
+    return new MemoryTask(options.id ?? randomUUID(), copy, options);
   }
 
   #deliver(queue: string, task: MemoryTask): CourierTask {

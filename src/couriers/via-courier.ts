@@ -4,6 +4,7 @@
  */
 import { Timer } from '../clock.ts';
 import { TaskwardenError } from '../errors.ts';
+import { randomUUID } from '../globals.ts';
 import { is, rules } from '../options.ts';
 import { type BackgroundTask, type TaskPlan, wrapPlan } from '../task/background-task.ts';
 import { currentRun, type RunningTask } from '../task/context.ts';
@@ -79,7 +80,7 @@ class RelayPlan implements TaskPlan {
     const fn = (...args: unknown[]) =>
       new Relay(courier, queue, currentRun() as RunningTask).run(
         { function: this.name, args, ...limit },
-        { ...order, id: own.taskId === undefined ? (currentRun() as RunningTask).id : crypto.randomUUID() },
+        { ...order, id: own.taskId === undefined ? (currentRun() as RunningTask).id : randomUUID() },
         queueTimeoutMs === undefined ? Infinity : delayMs + queueTimeoutMs,
       );
     return {

@@ -5,6 +5,7 @@
  * What is in a body is copied as the structured clone copies it, and refused where that refuses it.
  */
 import { Deserializer, Serializer } from 'node:v8';
+import { Buffer } from '../globals.ts';
 
 const kinds = [
   // From the lane: a message for the child; a batch of so many items; a request to stop an item, or, if it has not begun,

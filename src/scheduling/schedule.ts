@@ -5,7 +5,7 @@
  *      └────────────────────────── cancel(), the last trigger() ───────────────────────▲
  */
 import { now, Timer } from '../clock.ts';
-import { queueMicrotask, timeOfDay } from '../globals.ts';
+import { queueMicrotask, randomUUID, timeOfDay } from '../globals.ts';
 import { inTurn } from '../turn.ts';
 import type { Timetable } from './timetable.ts';
 
@@ -99,7 +99,7 @@ export class Schedule<R = unknown> {
   }
 
   get id(): string {
-    this.#id ??= crypto.randomUUID();
+    this.#id ??= randomUUID();
     return this.#id;
   }
 

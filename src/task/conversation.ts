@@ -1,5 +1,6 @@
 /** What the holder of a handle and the running task say to each other: the holder's end, through all attempts. */
 import { TaskwardenError } from '../errors.ts';
+import { Buffer, structuredClone } from '../globals.ts';
 import { Channel } from './channel.ts';
 import type { Talk } from './word.ts';
 

@@ -25,7 +25,9 @@ async function perform({ way, name }: Asked, context: CourierTaskContext): Promi
     case 'say':
       return fateOf((async () => context.tell({ kind: 'message', data: made(name) }))());
     case 'note':
-      return fateOf((async () => context.tell({ kind: 'progress', progress: { fraction: 0.5, note: made(name) as string } }))());
+      return fateOf(
+        (async () => context.tell({ kind: 'progress', progress: { fraction: 0.5, note: made(name) as string } }))(),
+      );
     case 'wait':
       await new Promise<void>((resolve) => context.signal.addEventListener('abort', () => resolve(), { once: true }));
       return 'stopped';
