@@ -46,7 +46,8 @@ export const errorCodes = {
   DUPLICATE_MODULE_NAME: 'The supervisor has a module of that name already.',
   OBJECT_NOT_FOUND:
     'A thread or child uses a courier that the program has not made, or can not tell from others: name it.',
-  PEER_MISSING: 'A part of taskwarden needs a package that is not installed; the message names it.',
+  PEER_MISSING:
+    'A part of taskwarden needs a package that is not installed, or another version of it; the message names both.',
   NOT_IN_PROGRAM: 'A task in a thread or child asked for what only the program itself can do.',
   NOT_IN_TASK: '`currentTask()` was called outside a task; or a thread or child called a task for one that had ended.',
 } as const;

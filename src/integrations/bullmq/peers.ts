@@ -5,12 +5,26 @@ import { TaskwardenError } from '../../index.ts';
 // BullMQ's ES modules can't load `pg` by themselves; its CommonJS ones can.
 const require = createRequire(import.meta.url);
 
-/** @throws TaskwardenError `PEER_MISSING`, which says what to install. */
+/** The versions of `bullmq` whose inner parts are those that are used here; 5 has none of them. */
+const bullMq = { major: 6, minor: 4 };
+
+/** @throws TaskwardenError `PEER_MISSING`, which says what was found, and what to install. */
 export function checkPeers(owner: string, names: readonly string[]): void {
   const missing = names.filter((name) => !isInstalled(name));
-  if (missing.length === 0) return;
-  const what = missing.length === 1 ? `the package ${missing[0]}` : `the packages ${missing.join(' and ')}`;
-  throw new TaskwardenError('PEER_MISSING', `${owner} needs ${what}: npm install ${missing.join(' ')}`);
+  if (missing.length > 0) {
+    const what = missing.length === 1 ? `the package ${missing[0]}` : `the packages ${missing.join(' and ')}`;
+    throw new TaskwardenError('PEER_MISSING', `${owner} needs ${what}: npm install ${missing.join(' ')}`);
+  }
+  const problem = versionProblem((require('bullmq/package.json') as { readonly version: string }).version);
+  if (problem !== undefined) throw new TaskwardenError('PEER_MISSING', `${owner} needs ${problem}`);
+}
+
+/** What is wrong with a version of `bullmq`. */
+export function versionProblem(version: string): string | undefined {
+  const [major, minor] = version.split('.').map(Number) as [number, number];
+  if (major === bullMq.major && minor >= bullMq.minor) return undefined;
+  const wanted = `${bullMq.major}.${bullMq.minor}`;
+  return `bullmq ${wanted} or later, below ${bullMq.major + 1}, and found ${version}: npm install bullmq@^${wanted}.0`;
 }
 
 function isInstalled(name: string): boolean {
