@@ -37,6 +37,42 @@ export class Listeners<T> {
   }
 }
 
+/** The same for many tasks, by their ids. */
+export class ListenersById<T> {
+  readonly #byId = new Map<string, Listeners<T>>();
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  /** Gives what takes it off; `whenNone` is called if it was the last one of that id. */
+  add(id: string, listener: Listener<T>, whenNone: () => void): () => void {
+    const listeners = this.#byId.get(id) ?? new Listeners();
+    this.#byId.set(id, listeners);
+    listeners.add(listener);
+    return () => {
+      listeners.delete(listener);
+      if (listeners.size > 0 || this.#byId.get(id) !== listeners) return;
+      this.#byId.delete(id);
+      whenNone();
+    };
+  }
+
+  say(id: string, what: T): void {
+    this.#byId.get(id)?.say(what);
+  }
+
+  end(id: string): void {
+    this.#byId.get(id)?.end();
+    this.#byId.delete(id);
+  }
+
+  endAll(): void {
+    for (const listeners of this.#byId.values()) listeners.end();
+    this.#byId.clear();
+  }
+}
+
 /** Says something to one of them. */
 export function say<T>({ hear }: Listener<T>, what: T): void {
   callSafely(hear, what, (problem) => console.error('MemoryTaskCourier: a listener failed:', problem));

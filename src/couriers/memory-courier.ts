@@ -1,6 +1,7 @@
 /**
  * MemoryTaskCourier: the courier within one program, without a server. What it holds is gone when the program ends.
- * Nothing in it keeps the process alive. In a thread or child it stands in for that of the program.
+ * It keeps the process alive while somebody waits for what one of its timers is to bring: the time-out of the wait, or,
+ * where tasks of that queue are delayed or leased, a task or a result. In a thread or child it stands in for that of the program.
  */
 import { checkOptions, type Rule, rules } from '../options.ts';
 import { callSite } from '../stack-traces.ts';

@@ -4,6 +4,7 @@
  */
 import { Timer } from '../clock.ts';
 import { timeOfDay } from '../globals.ts';
+import type { KeepAlive } from '../keep-alive.ts';
 import { backoffMs } from '../scheduling/backoff.ts';
 import { Fifo } from '../scheduling/fifo.ts';
 import { type Priority, priorities } from '../scheduling/priority-pool.ts';
@@ -11,10 +12,11 @@ import type { CourierNews, CourierOrder, CourierQueueInfo, CourierTask, DeadLett
 import * as courierError from './courier-error.ts';
 import { DeadLetters } from './dead-letters.ts';
 import { DueQueue } from './due-queue.ts';
-import { type Listener, Listeners, say } from './listeners.ts';
+import { type Listener, Listeners, ListenersById, say } from './listeners.ts';
 import type { MemoryTask, MemoryTaskEnd } from './memory-task.ts';
 import { AdderWait, rejectAll, Wait, WorkerLines, WorkerWait } from './wait.ts';
 import { WaitingTasks } from './waiting-tasks.ts';
+import { WaitsHeld } from './waits-held.ts';
 
 export interface MemoryQueueSettings {
   readonly leaseMs: number;
@@ -31,6 +33,7 @@ interface MemoryQueueParts extends MemoryQueueSettings {
   readonly deliver: (task: MemoryTask) => CourierTask;
   /** Nothing is in the queue any more, and nobody waits. */
   readonly onEmpty: () => void;
+  readonly keepAlive: KeepAlive;
 }
 
 export class MemoryQueue {
@@ -44,12 +47,14 @@ export class MemoryQueue {
   readonly #dead: DeadLetters;
   readonly #workers = new WorkerLines<CourierTask>();
   readonly #adders = new Fifo<Wait<void>>();
-  readonly #followers = new Map<string, Listeners<CourierNews>>();
+  readonly #followers = new ListenersById<CourierNews>();
+  readonly #waits: WaitsHeld;
 
   constructor(name: string, parts: MemoryQueueParts) {
     this.name = name;
     this.#parts = parts;
     this.#dead = new DeadLetters(parts.maxDeadLetters);
+    this.#waits = new WaitsHeld(parts.keepAlive, () => this.#delayed + this.#leased.size);
     this.#leased = new DueQueue(
       parts.leaseMs,
       (task) => this.#lose(task),
@@ -161,7 +166,8 @@ export class MemoryQueue {
   }
 
   waitForTasks(max: number, minPriority: Priority, options: WaitOptions): Promise<CourierTask[]> {
-    const { promise } = new WorkerWait(this.#workers, max, minPriority, options, () => this.#leaveIfEmpty());
+    const parts = { giveUp: () => this.#leaveIfEmpty(), ended: this.#waits.begin(options) };
+    const { promise } = new WorkerWait(this.#workers, max, minPriority, options, parts);
     this.#flow();
     return promise;
   }
@@ -222,6 +228,7 @@ export class MemoryQueue {
     }
     task.failures += 1;
     this.#delay(task, backoffMs(task.retryDelayMs, task.failures));
+    this.#waits.balance();
     task.letGo();
   }
 
@@ -275,9 +282,9 @@ export class MemoryQueue {
     } else {
       task.data = undefined;
     }
-    this.#followers.get(task.id)?.end();
-    this.#followers.delete(task.id);
+    this.#followers.end(task.id);
     this.#ended.push(task);
+    this.#waits.balance();
     task.letGo(last);
     while (task.isAwaited) {
       const wait = task.waits.first as Wait<unknown>;
@@ -295,9 +302,8 @@ export class MemoryQueue {
   waitForResult(task: MemoryTask, options: WaitOptions): Promise<unknown> {
     const { id } = task;
     const { timeoutMs = Infinity } = options;
-    const wait: Wait<unknown> = new Wait(task.waits, options, () => {
-      wait.reject(courierError.resultTimeout(this.name, id, timeoutMs));
-    });
+    const giveUp = () => wait.reject(courierError.resultTimeout(this.name, id, timeoutMs));
+    const wait: Wait<unknown> = new Wait(task.waits, options, giveUp, this.#waits.begin(options));
     return wait.promise;
   }
 
@@ -325,7 +331,7 @@ export class MemoryQueue {
   }
 
   tellClient({ id }: MemoryTask, news: CourierNews): void {
-    this.#followers.get(id)?.say(news);
+    this.#followers.say(id, news);
   }
 
   follow(id: string, listener: Listener<CourierNews>): () => void {
@@ -333,15 +339,7 @@ export class MemoryQueue {
       listener.end?.();
       return () => {};
     }
-    const followers = this.#followers.get(id) ?? new Listeners();
-    this.#followers.set(id, followers);
-    followers.add(listener);
-    return () => {
-      followers.delete(listener);
-      if (followers.size > 0 || this.#followers.get(id) !== followers) return;
-      this.#followers.delete(id);
-      this.#leaveIfEmpty();
-    };
+    return this.#followers.add(id, listener, () => this.#leaveIfEmpty());
   }
 
   deadLetters(offset: number, max: number): DeadLetter[] {
@@ -376,7 +374,9 @@ export class MemoryQueue {
     return tasks;
   }
 
+  /** What has changed has consequences for those outside, too. */
   #leaveIfEmpty(): void {
+    this.#waits.balance();
     const isEmpty = this.#tasks.size === 0 && this.#followers.size === 0 && this.#adders.size === 0;
     if (isEmpty && this.#workers.isEmpty) this.#parts.onEmpty();
   }
@@ -392,8 +392,7 @@ export class MemoryQueue {
     }
     this.#workers.rejectAll(error);
     rejectAll(this.#adders, error);
-    for (const followers of this.#followers.values()) followers.end();
-    this.#followers.clear();
+    this.#followers.endAll();
     this.#tasks.clear();
   }
 }

@@ -5,6 +5,7 @@
 import { type ErrorCode, TaskwardenError } from '../errors.ts';
 import { messageOf } from '../foreign-value.ts';
 import { Buffer, randomUUID, structuredClone } from '../globals.ts';
+import { KeepAlive } from '../keep-alive.ts';
 import type { Priority } from '../scheduling/priority-pool.ts';
 import { newIdPrefix, taskId } from '../task/task-id.ts';
 import type {
@@ -33,6 +34,7 @@ export class MemoryStore implements ClientWorkerTaskCourier {
   readonly #settings: MemoryStoreSettings;
   readonly #queues = new Map<string, MemoryQueue>();
   readonly #prefix = newIdPrefix();
+  readonly #keepAlive = new KeepAlive();
   #leases = 0;
   #isClosed = false;
 
@@ -64,6 +66,7 @@ export class MemoryStore implements ClientWorkerTaskCourier {
       onEmpty: () => {
         if (this.#queues.get(name) === queue) this.#queues.delete(name);
       },
+      keepAlive: this.#keepAlive,
     });
     this.#queues.set(name, queue);
     return queue;
@@ -291,6 +294,7 @@ export class MemoryStore implements ClientWorkerTaskCourier {
     this.#isClosed = true;
     for (const queue of [...this.#queues.values()]) queue.close(courierError.courierClosed());
     this.#queues.clear();
+    this.#keepAlive.close();
   }
 }
 

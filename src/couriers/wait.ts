@@ -21,13 +21,16 @@ export class Wait<T> implements FifoItem<Wait<T>> {
   #isOver = false;
   #timer: Timer | undefined;
   #unlisten: (() => void) | undefined;
+  readonly #ended: (() => void) | undefined;
 
   /**
    * Joins the line.
    * @param giveUp Is called when its time is over, to end it; and when its signal has ended it.
+   * @param ended Is called once, when it is out of the line.
    */
-  constructor(line: Fifo<Wait<T>>, { timeoutMs, signal }: WaitOptions, giveUp: () => void) {
+  constructor(line: Fifo<Wait<T>>, { timeoutMs, signal }: WaitOptions, giveUp: () => void, ended?: () => void) {
     waits += 1;
+    this.#ended = ended;
     this.#sequence = waits;
     this.#line = line;
     this.promise = new Promise((resolve, reject) => {
@@ -66,6 +69,7 @@ export class Wait<T> implements FifoItem<Wait<T>> {
     this.#line.remove(this);
     this.#timer?.cancel();
     this.#unlisten?.();
+    this.#ended?.();
     return true;
   }
 }
@@ -90,11 +94,18 @@ export class WorkerWait<T> extends Wait<T[]> {
   readonly max: number;
   readonly minPriority: Priority;
 
-  constructor(lines: WorkerLines<T>, max: number, minPriority: Priority, options: WaitOptions, giveUp: () => void) {
-    super(lines.of(minPriority), options, () => {
+  constructor(
+    lines: WorkerLines<T>,
+    max: number,
+    minPriority: Priority,
+    options: WaitOptions,
+    { giveUp, ended }: { readonly giveUp: () => void; readonly ended: () => void },
+  ) {
+    const resolve = () => {
       this.resolve([]);
       giveUp();
-    });
+    };
+    super(lines.of(minPriority), options, resolve, ended);
     this.max = max;
     this.minPriority = minPriority;
   }

@@ -229,6 +229,6 @@ it('finds a courier without a name by its place, and does nothing while a module
   expect(code).toBe(0);
 });
 
-it('does not keep the process alive', async () => {
+it('does not keep the process alive while nobody waits for what its timers bring', async () => {
   expect(await runProgram('courier-waits.mjs')).toMatchObject({ code: 0, lines: ['end'], stderr: '' });
 });
