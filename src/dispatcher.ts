@@ -3,7 +3,7 @@
  * and whatever ends it goes through `#settle`, where the first cause wins. Here is no queue code and no thread code.
  */
 import type { Announcer } from './announcer.ts';
-import { isPassing, mayRetry, mayRetryCrash, wantsRetry } from './attempts.ts';
+import { isPassing } from './attempts.ts';
 import { type Moment, now, thisMoment } from './clock.ts';
 import { Deadlines } from './deadlines.ts';
 import { canceled, crashed, finish, hopeless, isInTime, overtime, shutDown } from './endings.ts';
@@ -11,7 +11,7 @@ import { Families } from './families.ts';
 import type { Lane, LaneListener, LaneOutcome } from './lanes/lane.ts';
 import type { Ledger } from './ledger.ts';
 import type { Places } from './places.ts';
-import { backoffMs } from './scheduling/backoff.ts';
+import { Retries } from './retries.ts';
 import { Slots } from './slots.ts';
 import type { Progress } from './task/context.ts';
 import type { EndReason } from './task/info.ts';
@@ -43,6 +43,12 @@ export class Dispatcher implements LaneListener<Task> {
   readonly #deadlines = new Deadlines({
     look: (task) => this.#places().of(task.type).lane.look(task),
     end: (task, ending, onlyIfWaiting) => this.#end(task, ending, onlyIfWaiting),
+  });
+  readonly #retries = new Retries(this.#delayed, {
+    isFinal: () => this.#isFinal,
+    runAgain: (task, error, delayMs) => this.#runAgain(task, error, delayMs),
+    settle: (task, { reason, error }) => this.#settle(task, reason, error),
+    log: (task, problem) => this.#announcer.log(task, 'retryIf failed', problem),
   });
   /** No attempt is to follow another any more. */
   #isFinal = false;
@@ -228,7 +234,7 @@ export class Dispatcher implements LaneListener<Task> {
     const ending = task.ending ?? overtime(task, outcome);
     if (ending !== undefined && !isInTime(task, ending, outcome)) {
       if (outcome.kind === 'died' && ending.reason === 'shutdown') this.#ledger.terminate();
-      if (ending.reason === 'timeout') this.#retry(task, ending, heard);
+      if (ending.reason === 'timeout') this.#retries.after(task, ending);
       else this.#settle(task, ending.reason, ending.error, heard);
       return;
     }
@@ -240,7 +246,7 @@ export class Dispatcher implements LaneListener<Task> {
       case 'unloadable':
       case 'uncloneable':
         if (isPassing(outcome.kind, outcome.error)) {
-          this.#retry(task, { reason: 'failed', error: outcome.error }, heard);
+          this.#retries.after(task, { reason: 'failed', error: outcome.error });
         } else {
           this.#settle(task, 'failed', outcome.error, heard);
         }
@@ -249,49 +255,11 @@ export class Dispatcher implements LaneListener<Task> {
         this.#settle(task, 'failed', outcome.cause, heard);
         break;
       case 'died':
-        this.#crash(task, crashed(task, outcome), heard);
+        this.#retries.afterCrash(task, crashed(task, outcome));
         break;
       case 'withdrawn':
         throw new Error(`task ${task.id} was withdrawn, and by nobody`);
     }
-  }
-
-  #crash(task: Task, ending: Ending, heard: Moment): void {
-    if (mayRetryCrash(task) && !this.#isFinal) {
-      task.crashes += 1;
-      this.#runAgain(task, ending.error, 0);
-    } else {
-      this.#settle(task, ending.reason, ending.error, heard);
-    }
-  }
-
-  /** Unless the task has a retry left, and wants it, that is its end. */
-  #retry(task: Task, ending: Ending, heard: Moment): void {
-    if (!this.#hasRetry(task)) {
-      this.#settle(task, ending.reason, ending.error, heard);
-      return;
-    }
-    if (task.ending !== undefined) task.ending = undefined; // it has come to that, and whoever cancels it now ends it
-    const wants = wantsRetry(task, ending.error, (problem) => this.#announcer.log(task, 'retryIf failed', problem));
-    if (typeof wants === 'boolean') {
-      this.#decide(task, ending, wants);
-      return;
-    }
-    this.#delayed.add(task);
-    void wants.then((answer) => {
-      if (this.#delayed.delete(task)) this.#decide(task, ending, answer);
-    });
-  }
-
-  #decide(task: Task, { reason, error }: Ending, wants: boolean): void {
-    const { retryDelayMs = 100 } = task.options;
-    if (task.isSettled) return; // retryIf has canceled it
-    if (!wants || !this.#hasRetry(task)) this.#settle(task, reason, error);
-    else this.#runAgain(task, error, backoffMs(retryDelayMs, task.attempt - task.crashes));
-  }
-
-  #hasRetry(task: Task): boolean {
-    return mayRetry(task) && !this.#isFinal;
   }
 
   #runAgain(task: Task, error: unknown, delayMs: number): void {
@@ -330,7 +298,7 @@ export class Dispatcher implements LaneListener<Task> {
     if (task.isSettled) return false;
     if (task.ending !== undefined) {
       // A timeout ends an attempt, and with retries not the task: then this is the first cause that does.
-      if (task.ending.reason === 'timeout' && this.#hasRetry(task)) task.ending = ending;
+      if (task.ending.reason === 'timeout' && this.#retries.hasOne(task)) task.ending = ending;
       return true;
     }
     const { lane } = this.#places().of(task.type);

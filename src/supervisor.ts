@@ -12,6 +12,7 @@ import { TaskwardenError } from './errors.ts';
 import { type EventName, type StopReport, SupervisorEmitter } from './events.ts';
 import { Intake } from './intake.ts';
 import { KeepAlive } from './keep-alive.ts';
+import { LateTasks } from './late-tasks.ts';
 import { Ledger } from './ledger.ts';
 import { describe, type Logger, safeLogger } from './logger.ts';
 import { Modules } from './modules.ts';
@@ -20,9 +21,7 @@ import { Places } from './places.ts';
 import { type ScheduleOptions, Schedules, type TaskSchedule } from './schedules.ts';
 import { Capacity } from './scheduling/capacity.ts';
 import { Openings } from './scheduling/openings.ts';
-import { type Priority, type PriorityPool, priorities } from './scheduling/priority-pool.ts';
-import { StallWatch } from './scheduling/stall-watch.ts';
-import { WaitWatch } from './scheduling/wait-watch.ts';
+import { type Priority, priorities } from './scheduling/priority-pool.ts';
 import { Shutdown, type StopOptions, stopRules } from './shutdown.ts';
 import { catchableSignals, StopSignals } from './stop-signals.ts';
 import type { SupervisorInfo } from './supervisor-info.ts';
@@ -34,7 +33,6 @@ import type { TaskHandle } from './task/handle.ts';
 import { inertPromise, isHost, isInert } from './task/inert.ts';
 import { matching, type TaskFilter, type TaskInfo } from './task/info.ts';
 import { type PutOptions, prepareCall } from './task/target.ts';
-import type { Task } from './task/task.ts';
 import type { ResolvedTaskOptions, TaskResult, TaskSubmitter, TaskType, TaskYield } from './task/task-options.ts';
 import { TaskTable } from './task/task-table.ts';
 import type { ModuleOptions, TaskModule } from './task-module.ts';
@@ -71,8 +69,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
   readonly #dispatcher: Dispatcher;
   readonly #intake: Intake;
   readonly #shutdown: Shutdown;
-  readonly #watch: WaitWatch<Task>;
-  readonly #stalls: StallWatch<Task, PriorityPool<Task>>;
+  readonly #late: LateTasks;
   readonly #capacity: Capacity;
   readonly #openings = new Openings<TaskType>(
     (type) => this.#places.of(type).pool,
@@ -102,11 +99,8 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
       table: this.#table,
       ledger: this.#ledger,
       waiting: {
-        more: (task) => {
-          this.#watch.watch(task.queuedAt);
-          if (!task.isAhead) this.#stalls.watch();
-        },
-        back: () => this.#watch.watchAnew(),
+        more: (task) => this.#late.watch(task),
+        back: () => this.#late.watchAnew(),
         less: () => {
           this.#capacity.offer();
           this.#openings.changed();
@@ -136,16 +130,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
       announcer: this.#announcer,
     });
     this.#shutdown = new Shutdown(this.#dispatcher, this.#ledger, this.#places, this.#roster, this.#schedules);
-    this.#watch = new WaitWatch(
-      () => [...this.#places].flatMap(({ pool }) => priorities.flatMap((priority) => pool.queues(priority))),
-      this.#options.lateMs,
-      (level, late) => this.#announcer.late(level, late),
-    );
-    this.#stalls = new StallWatch(
-      () => [...this.#places].map(({ pool }) => pool),
-      this.#options.lateMs,
-      (level, late, pool) => this.#announcer.stalled(level, late, this.#options.lateMs[level] as number, pool),
-    );
+    this.#late = new LateTasks(this.#places, this.#options.lateMs, this.#announcer);
   }
 
   get id(): string {
@@ -178,8 +163,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     this.#logger = safeLogger(this.#options.logger);
     this.#places.configure(this.#options);
     this.#table.resize(this.#options.keepFinished);
-    this.#watch.configure(this.#options.lateMs);
-    this.#stalls.configure(this.#options.lateMs);
+    this.#late.configure(this.#options.lateMs);
     if (this.#state === 'running') this.#places.start();
     this.#dispatcher.slots.wake();
     return this;
@@ -274,8 +258,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     this.#shutdown.begin();
     if (!wasIdle) this.emit('supervisor:stopping', { id: this.id });
     const report = await this.#shutdown.run(stopWorkers);
-    this.#watch.stop();
-    this.#stalls.stop();
+    this.#late.stop();
     this.#capacity.close();
     this.#state = 'stopped';
     this.#report = report;
