@@ -41,10 +41,15 @@ interface Copied {
 }
 
 class Refusal {
-  readonly what: string;
+  readonly #what: string;
 
   constructor(what: string) {
-    this.what = what;
+    this.#what = what;
+  }
+
+  /** What it says; undefined of what is no refusal. That is not asked: it may be a proxy that throws. */
+  static read(thrown: unknown): string | undefined {
+    return typeof thrown === 'object' && thrown !== null && #what in thrown ? thrown.#what : undefined;
   }
 }
 
@@ -65,10 +70,11 @@ export class PlainCopy {
       this.plain = plain;
     } catch (thrown) {
       const at = this.#place;
+      const refusal = Refusal.read(thrown);
       this.problem =
-        thrown instanceof Refusal
-          ? { why: `${at} ${thrown.what}` }
-          : { why: `${at} can't be read: ${messageOf(thrown)}`, cause: thrown };
+        refusal === undefined
+          ? { why: `${at} can't be read: ${messageOf(thrown)}`, cause: thrown }
+          : { why: `${at} ${refusal}` };
     }
   }
 
