@@ -25,10 +25,10 @@ function firstSite(_error: Error, sites: NodeJS.CallSite[]): string {
   return `Error\n    at ${sites[0]}`;
 }
 
-/** Undefined if that class lets nobody say how. */
+/** Undefined if that class lets nobody say how, or has no way to take one. */
 function siteBy(type: ErrorConstructor, prepare: Prepare, callee: Callee): string | undefined {
   return withTraces(type, 1, prepare, (isSet) => {
-    if (!isSet) return undefined;
+    if (!isSet || typeof type.captureStackTrace !== 'function') return undefined;
     const site = new type(); // whose formatter is asked is up to the object
     type.captureStackTrace(site, callee);
     return site.stack?.split('\n')[1]?.trim();

@@ -382,10 +382,11 @@ function isPrinting(stream: NodeJS.WriteStream): boolean {
 }
 
 function uncloneable(cause: unknown): TaskwardenError {
+  const isDeep = cause instanceof RangeError;
   return new TaskwardenError(
     'RESULT_NOT_CLONEABLE',
-    `the result can't be copied back from the thread: ${messageOf(cause)}; ` +
-      'return plain data, without functions, sockets or other live things',
+    `the result can't be copied back to the program: ${isDeep ? 'it is nested too deeply, or too large' : messageOf(cause)}; ` +
+      `return ${isDeep ? 'flatter data, or text such as JSON' : 'plain data, without functions, sockets or other live things'}`,
     { cause },
   );
 }

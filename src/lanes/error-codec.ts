@@ -190,9 +190,9 @@ function contentsOf(value: unknown): Contents {
 }
 
 function partsOf(value: object): readonly unknown[] {
-  if (types.isMap(value)) return [...value.keys(), ...value.values()];
-  if (types.isSet(value)) return [...value];
   try {
+    if (types.isMap(value)) return [...value.keys(), ...value.values()];
+    if (types.isSet(value)) return [...value];
     return isArray(value) ? value : ArrayBuffer.isView(value) ? [] : Object.values(value);
   } catch {
     return []; // a getter, or a proxy, throws; then it does not cross either

@@ -279,6 +279,18 @@ describe('own fields', () => {
     expect(crossError(error)).toMatchObject({ name: 'TypeError', message: 'm', status: 1 });
   });
 
+  it('a map that throws as it is read costs that field alone', () => {
+    const map = Object.assign(new Map([[1, 2]]), {
+      keys() {
+        throw new Error('no keys');
+      },
+    });
+    expect(crossError(Object.assign(new Error('m'), { code: 'E_MINE', map }))).toMatchObject({
+      message: 'm',
+      code: 'E_MINE',
+    });
+  });
+
   it('one whose getter throws is replaced by a text', () => {
     const error = new Error('m');
     Object.defineProperty(error, 'trap', {

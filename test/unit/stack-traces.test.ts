@@ -2,10 +2,10 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { callSite, withoutStack } from '../../src/stack-traces.ts';
 
-const { stackTraceLimit, prepareStackTrace } = Error;
+const { stackTraceLimit, prepareStackTrace, captureStackTrace } = Error;
 
 afterEach(() => {
-  Object.assign(Error, { stackTraceLimit, prepareStackTrace });
+  Object.assign(Error, { stackTraceLimit, prepareStackTrace, captureStackTrace });
 });
 
 function callee(): string {
@@ -22,6 +22,7 @@ describe('the place of a call', () => {
   it.each([
     ['nothing was changed', {}],
     ['no stacks are taken', { stackTraceLimit: 0 }],
+    ['nothing captures them', { captureStackTrace: undefined }],
     ['the limit is no number', { stackTraceLimit: 'none' }],
     ['stacks are lists of call sites', { prepareStackTrace: (_: Error, sites: unknown) => sites }],
     ['stacks have no first line', { prepareStackTrace: (_: Error, sites: unknown[]) => sites.join('\n') }],
