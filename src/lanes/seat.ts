@@ -48,6 +48,7 @@ export class Seat<T extends LaneTask> {
   readonly #definitions = new Map<number, WireDefinition>();
   /** What the batch, which is one task then, brings along: until the host says that it has loaded it, nothing has begun. */
   #loading: readonly WireDefinition[] | undefined;
+  #warming: readonly WireDefinition[] | undefined;
   /** The one that it is to replace, and has to be as warm as. */
   predecessor: Seat<T> | undefined;
   /** Are called when its successor has died. */
@@ -101,17 +102,16 @@ export class Seat<T extends LaneTask> {
   /** Lets it load what its predecessor has loaded. False: there is nothing to load. */
   warm(): boolean {
     if (this.predecessor === undefined || this.predecessor.#definitions.size === 0) return false;
-    const definitions = [...this.predecessor.#definitions.values()];
-    this.host?.post({ kind: 'warm', definitions: definitions.map(wireDefinition) }, []);
+    this.#warming = [...this.predecessor.#definitions.values()];
+    this.host?.post({ kind: 'warm', definitions: this.#warming.map(wireDefinition) }, []);
     return true;
   }
 
-  /** The host has loaded what its predecessor had loaded, but for these. */
+  /** The host has loaded what it was to load, but for these; its predecessor may have more by now. */
   warmed(missing: readonly number[]): void {
-    if (this.predecessor === undefined) throw new Error('it has loaded what nobody asked for');
-    for (const [index, definition] of this.predecessor.#definitions) {
-      if (!missing.includes(index)) this.#definitions.set(index, definition);
-    }
+    if (this.#warming === undefined) throw new Error('it has loaded what nobody asked for');
+    for (const each of this.#warming) if (!missing.includes(each.index)) this.#definitions.set(each.index, each);
+    this.#warming = undefined;
   }
 
   // A batch goes.

@@ -376,3 +376,20 @@ it('hears what one failed by', () => {
   scene.hear({ kind: 'thrown', item: 0, error: encodeThrown(new Error('no')) });
   expect(scene.told).toEqual(['0 started', '0 thrown']);
 });
+
+describe('a seat that replaces another', () => {
+  it('knows what it was told to load, and not what the other has come to know since', () => {
+    const old = new Scene([1]);
+    const successor = new Scene([1]);
+    const later = { ...(old.tasks[0] as LaneTask), definition: defineBySource('g', () => 1) };
+    successor.seat.predecessor = old.seat;
+    expect(successor.seat.warm()).toBe(true);
+    old.seat.take([later]);
+    old.seat.post();
+    old.seat.loaded();
+    expect(old.seat.knows(later)).toBe(true);
+    successor.seat.warmed([]);
+    expect(successor.seat.knows(later)).toBe(false);
+    expect(successor.seat.knows(old.tasks[0] as LaneTask)).toBe(true);
+  });
+});
