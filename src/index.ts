@@ -77,7 +77,6 @@ export { type ModuleOptions, type NewModuleOptions, TaskModule } from './task-mo
 export {
   BackgroundWorker,
   type WorkerState,
-  type WorkerStopOptions,
   type WorkerSupervisor,
 } from './workers/background-worker.ts';
 export { BackgroundEventWorker } from './workers/event-worker.ts';
@@ -92,6 +91,7 @@ export type {
   QueueWorkerOptions,
   WorkerHooks,
   WorkerOptions,
+  WorkerStopOptions,
 } from './workers/worker-options.ts';
 export type { RunOutcome, RunRequest } from './workers/worker-run.ts';
 export { backgroundWorker, type WrappedWorker } from './workers/wrapped-worker.ts';

@@ -10,6 +10,10 @@ import type { Ledger } from './ledger.ts';
 import { either, type Rule, rules } from './options.ts';
 import type { Places } from './places.ts';
 import type { Schedules } from './schedules.ts';
+import { currentRun } from './task/context.ts';
+import type { Task } from './task/task.ts';
+import type { TaskSubmitter } from './task/task-options.ts';
+import { notForItself, ownersOfCall } from './workers/own-call.ts';
 import type { Roster } from './workers/roster.ts';
 
 export interface StopOptions {
@@ -100,6 +104,11 @@ export class Shutdown {
     this.#roster.stop(false);
     this.#quiet.resolve();
     await this.#close();
+    return this.report();
+  }
+
+  /** What has become of tasks until now. */
+  report(): StopReport {
     const { settled, shutdown } = this.#counts();
     const { terminated, missing } = this.#ledger;
     const canceled = shutdown - this.#before.shutdown - terminated;
@@ -140,6 +149,18 @@ export class Shutdown {
       this.#roster.giveUp();
       this.#ledger.giveUp();
     }
+  }
+
+  /** The end for those who ask for it; it has to wait for tasks on the event loop, and for hooks and runs of workers. */
+  endFor(end: Promise<StopReport>, { wait = true }: StopOptions, supervisor: TaskSubmitter): Promise<StopReport> {
+    if (wait !== true && wait !== Infinity) return end;
+    const waitsForThis = () => {
+      const task = currentRun()?.task as Task | undefined;
+      if (task?.submitter === supervisor && !task.isSettled) return true;
+      const active = new Set<object>(this.#roster);
+      return [...ownersOfCall()].some((worker) => active.has(worker));
+    };
+    return notForItself(end, waitsForThis, () => this.report());
   }
 
   #counts(): EndCounts {

@@ -238,8 +238,8 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
   }
 
   /**
-   * Settles every task, ends every thread and child, and gives a report. May be called again, with a shorter wait: each call adds
-   * its haste, and all resolve together. A task that awaits it waits for itself.
+   * Settles every task, ends every thread and child, and gives a report. May be called again, with a shorter wait: each adds its
+   * haste, and all resolve together. Awaited in a loop task, hook or run that it waits for, it resolves at once, unless `wait` has a limit.
    */
   stop(options: StopOptions = {}): Promise<StopReport> {
     checkOptions(options, stopRules, 'stop()');
@@ -247,7 +247,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     const end = this.#end();
     if (this.#state === 'idle' || this.#state === 'running') void this.#stop(options);
     if (this.#state === 'stopping') this.#shutdown.hasten(options);
-    return end;
+    return this.#shutdown.endFor(end, options, this);
   }
 
   async #stop({ stopWorkers = true }: StopOptions): Promise<void> {

@@ -2,12 +2,13 @@
  * The main event loop as a lane: functions are called here, closures and all. Nothing here can be ended by force. Tasks
  * begin one after the other, the most urgent first; those for which this turn of the loop has no time begin in a later one.
  */
+import { types } from 'node:util';
 import { type Moment, now, thisMoment } from '../clock.ts';
 import { TaskwardenError } from '../errors.ts';
 import { queueMicrotask } from '../globals.ts';
 import { Fifo, type FifoItem } from '../scheduling/fifo.ts';
 import { type Priority, priorities } from '../scheduling/priority-pool.ts';
-import type { Progress } from '../task/context.ts';
+import { type Progress, runInTask } from '../task/context.ts';
 import { loadFunctionInTime } from '../task/load-function.ts';
 import { Run } from '../task/run.ts';
 import type { TaskSubmitter } from '../task/task-options.ts';
@@ -188,6 +189,13 @@ class LoopRun<T extends LaneTask> extends Run implements FifoItem<LoopRun<T>> {
 
   isBefore(other: LoopRun<T>): boolean {
     return this.task.sequence < other.task.sequence;
+  }
+
+  /** What it gives is awaited where it runs: it may be the end of something that waits for it. */
+  override call(fn: (...args: never[]) => unknown, receiver: unknown): unknown {
+    const value = super.call(fn, receiver);
+    if (!types.isPromise(value) || !Object.hasOwn(value, 'constructor')) return value;
+    return runInTask(this, () => Promise.resolve(value));
   }
 
   get submitter(): TaskSubmitter | undefined {

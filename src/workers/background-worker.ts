@@ -9,7 +9,7 @@ import { type Deferred, defer } from '../deferred.ts';
 import { TaskwardenError } from '../errors.ts';
 import { isThenable } from '../foreign-value.ts';
 import { nextTurn, timeOfDay } from '../globals.ts';
-import { checkOptions, either, type Rule, rules } from '../options.ts';
+import { checkOptions, type Rule } from '../options.ts';
 import { pause } from '../pause.ts';
 import type { Priority } from '../scheduling/priority-pool.ts';
 import type { TaskSpec } from '../task/call.ts';
@@ -20,19 +20,18 @@ import { onAbort, untilAborted } from '../task/on-abort.ts';
 import { callProgram, exposeObject, type ProgramCallOptions } from '../task/program-object.ts';
 import type { TaskSubmitter, TaskType } from '../task/task-options.ts';
 import { turn } from '../turn.ts';
-import { type FailedRun, type WorkerOptions, workerRules } from './worker-options.ts';
+import { callAsNone, callAsOwn, workerEnd } from './own-call.ts';
+import {
+  type FailedRun,
+  stopRules,
+  type WorkerOptions,
+  type WorkerStopOptions,
+  workerRules,
+} from './worker-options.ts';
 import { isRefusedFor, type RunOutcome, type RunRequest, runSpec } from './worker-run.ts';
 import { readTarget, type WorkerTarget } from './worker-target.ts';
 
 export type WorkerState = 'stopped' | 'starting' | 'started' | 'stopping';
-
-export interface WorkerStopOptions {
-  /**
-   * `true`: waits until what runs has ended. A number: for so many milliseconds at most, then that is canceled. `false`: it is
-   * canceled at once. Default: `true`.
-   */
-  readonly wait?: boolean | number;
-}
 
 /** What a supervisor does for a worker that is active. */
 export interface WorkerPost {
@@ -48,10 +47,6 @@ export interface WorkerSupervisor extends TaskSubmitter {
   /** @internal */
   employ(worker: BackgroundWorker): WorkerPost;
 }
-
-const stopRules: Readonly<Record<keyof WorkerStopOptions, Rule>> = {
-  wait: either(rules.durationMsOrInfinity, rules.boolean),
-};
 
 /** The longest pause between failures that follow each other, in milliseconds. */
 const longestPauseMs = 1_000;
@@ -164,17 +159,18 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
     this.#halt = new AbortController();
     this.#haste = new AbortController();
     this.#ended = defer();
-    outsideTask(() => void this.#live());
+    callAsNone(() => outsideTask(() => void this.#live()));
     return true;
   }
 
   /**
    * Lets no more runs begin, and resolves when it has ended. False if it was not active. May be called again, with a shorter
-   * wait. A run, or a hook, that awaits it waits for itself.
+   * wait. Awaited in a hook or run of its own, for which it waits, it resolves at once, unless `wait` has a limit.
    */
   stop(options: WorkerStopOptions = {}): Promise<boolean> {
     checkOptions(options, stopRules, `stop() of worker "${this.name}"`);
-    return isHost() ? (this.askProgram('stop', [options]) as Promise<boolean>) : this.#end(options);
+    if (isHost()) return this.askProgram('stop', [options]) as Promise<boolean>;
+    return workerEnd(this, this.#runs, this.#end(options), options);
   }
 
   async #end({ wait = true }: WorkerStopOptions): Promise<boolean> {
@@ -190,14 +186,18 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
     return true;
   }
 
-  /** Stops it, and starts it again with the same arguments. False: it was started, or asked to stop again, meanwhile. */
-  restart(options?: WorkerStopOptions): Promise<boolean> {
-    return isInert() ? inertPromise() : this.#restart(options);
+  /**
+   * Stops it, and starts it again with the same arguments. False: it was started, or asked to stop again, meanwhile.
+   * Awaited in a hook or run of its own it resolves at once, and the worker starts again when that has ended.
+   */
+  restart(options: WorkerStopOptions = {}): Promise<boolean> {
+    return isInert() ? inertPromise() : workerEnd(this, this.#runs, this.#restart(options), options);
   }
 
-  async #restart(options: WorkerStopOptions | undefined): Promise<boolean> {
+  async #restart(options: WorkerStopOptions): Promise<boolean> {
     this.#checkPlace();
-    const stopped = this.stop(options);
+    checkOptions(options, stopRules, `restart() of worker "${this.name}"`);
+    const stopped = this.#end(options);
     const stops = this.#stops;
     await stopped;
     return stops === this.#stops && this.start(...(this.#args as A));
@@ -295,7 +295,7 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
     if (signal.aborted) return { error: signal.reason, wasEnded: true };
     this.#lastExecuted = timeOfDay();
     const all = [...args, ...this.#args];
-    const handle = supervisor.submit<unknown, unknown>(spec, [...this.#target.prefix, ...all]);
+    const handle = callAsOwn(this, () => supervisor.submit<unknown, unknown>(spec, [...this.#target.prefix, ...all]));
     const unlisten = unwanted && onAbort(unwanted, () => handle.cancel(unwanted.reason));
     this.#runs.add(handle);
     begun?.(handle);
@@ -362,7 +362,7 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
       return false;
     };
     try {
-      const before = this.beforeStart();
+      const before = callAsOwn(this, () => this.beforeStart());
       if (!isThenable(before)) return true;
       return untilAborted(before, this.#haste.signal).then(() => this.#state === 'starting', problem);
     } catch (error) {
@@ -382,7 +382,7 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
 
   async #hook(call: () => unknown, giveUp: AbortSignal = this.#haste.signal): Promise<void> {
     try {
-      const given = call();
+      const given = callAsOwn(this, call);
       if (isThenable(given)) await untilAborted(given, giveUp);
     } catch (error) {
       await this.#tell(error);
@@ -391,7 +391,7 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
 
   async #tell(error: unknown, run?: FailedRun): Promise<void> {
     try {
-      const given = this.onError(error, run);
+      const given = callAsOwn(this, () => this.onError(error, run));
       if (isThenable(given)) await untilAborted(given, this.#haste.signal);
     } catch (problem) {
       this.#post?.log('onError failed', problem);

@@ -77,6 +77,18 @@ export interface EventWorkerOptions extends WorkerOptions {
   readonly event?: true;
 }
 
+export interface WorkerStopOptions {
+  /**
+   * `true`: waits until what runs has ended. A number: for so many milliseconds at most, then that is canceled. `false`: it is
+   * canceled at once. Default: `true`.
+   */
+  readonly wait?: boolean | number;
+}
+
+export const stopRules: Readonly<Record<keyof WorkerStopOptions, Rule>> = {
+  wait: either(rules.durationMsOrInfinity, rules.boolean),
+};
+
 const hookRules: Readonly<Record<keyof WorkerHooks, Rule>> = {
   beforeStart: rules.function,
   afterStart: rules.function,
