@@ -3,6 +3,7 @@ import { TaskwardenError } from './errors.ts';
 import { isThenable } from './foreign-value.ts';
 import type { FailureKind } from './lanes/protocol.ts';
 import type { Task } from './task/task.ts';
+import { shownAttempt } from './task/task-options.ts';
 
 export function mayRetry({ attempt, crashes, options, isToStop }: Task): boolean {
   return attempt - crashes <= (options.retries ?? 0) && !isToStop;
@@ -21,7 +22,7 @@ export function wantsRetry(
 ): boolean | Promise<boolean> {
   const { options, attempt } = task;
   try {
-    const answer: unknown = task.runInScope(() => options.retryIf?.(error, attempt));
+    const answer: unknown = task.runInScope(() => options.retryIf?.(error, shownAttempt(options, attempt)));
     return isThenable(answer) ? promised(answer, onProblem) : answer !== false;
   } catch (problem) {
     onProblem(problem);

@@ -12,6 +12,7 @@ export type {
   CourierTask,
   DeadLetter,
   FetchOptions,
+  ReturnErrorOptions,
   WaitOptions,
   WorkerTaskCourier,
 } from './couriers/courier.ts';

@@ -11,7 +11,7 @@ import { TaskwardenError } from './errors.ts';
 import { pause } from './pause.ts';
 import { backoffMs } from './scheduling/backoff.ts';
 import type { TaskHandle } from './task/handle.ts';
-import type { ResolvedTaskOptions, TaskSubmitter } from './task/task-options.ts';
+import type { Delivery, ResolvedTaskOptions, TaskSubmitter } from './task/task-options.ts';
 
 export interface RunServerParts {
   readonly courier: ClientWorkerTaskCourier;
@@ -22,7 +22,7 @@ export interface RunServerParts {
   readonly options: ResolvedTaskOptions;
   readonly submitter: TaskSubmitter;
   /** Runs the task here, with these options beside its own. */
-  readonly submit: (options: { readonly taskId: string }) => TaskHandle<unknown>;
+  readonly submit: (options: { readonly taskId: string; readonly delivery: Delivery }) => TaskHandle<unknown>;
   /** For what no task can tell. */
   readonly log: (what: string, problem: unknown) => void;
 }
@@ -101,10 +101,11 @@ export class RunServer extends BaseWorker {
   }
 
   /** Each attempt has the same id, wherever it is. That of a triggered run can't be its call's own, which may wait here. */
-  #run({ id }: CourierTask, context: CourierTaskContext, isTriggered: boolean): Promise<unknown> {
+  #run({ id, attempt }: CourierTask, context: CourierTaskContext, isTriggered: boolean): Promise<unknown> {
     const { name, options, submitter, submit } = this.#parts;
     const run: { readonly context: CourierTaskContext; handle?: TaskHandle<unknown> } = { context };
     this.#runs.set(id, run);
+    const taskId = isTriggered ? `${name}@${id}` : id;
     return runSupervised(
       {
         options,
@@ -112,7 +113,7 @@ export class RunServer extends BaseWorker {
         isAwaited: isTriggered,
         leftUndone: () => this.stop(),
         submit: () => {
-          run.handle = submit({ taskId: isTriggered ? `${name}@${id}` : id });
+          run.handle = submit({ taskId, delivery: { id: taskId, attempt } });
           return run.handle;
         },
       },

@@ -363,7 +363,8 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
 
   async #returnError(task: CourierTask<D>, problem: unknown): Promise<void> {
     try {
-      await this.#ask(() => this.courier.returnTaskError(this.queueName, task, problem));
+      const how = this.#inHand?.find(task)?.isFinal ? [{ isFinal: true }] : [];
+      await this.#ask(() => this.courier.returnTaskError(this.queueName, task, problem, ...how));
     } catch (error) {
       if (!isLeaseLost(error)) throw error;
       this.#report(error, task);

@@ -16,6 +16,7 @@ import type {
   CourierTask,
   DeadLetter,
   FetchOptions,
+  ReturnErrorOptions,
   WaitOptions,
   WorkerTaskCourier,
 } from './courier.ts';
@@ -37,6 +38,7 @@ const waitRules: Readonly<Record<keyof WaitOptions, Rule>> = {
   signal: rules.signal,
 };
 const fetchRules: Readonly<Record<keyof FetchOptions, Rule>> = { minPriority: oneOf(priorities) };
+const returnErrorRules: Readonly<Record<keyof ReturnErrorOptions, Rule>> = { isFinal: rules.boolean };
 const letterRules: Readonly<Record<string, Rule>> = { offset: rules.count, max: rules.positiveCountOrInfinity };
 const isData = arrayOf('an array with the data of each task', () => true);
 const isId = arrayOf('an array of ids', (id) => typeof id === 'string');
@@ -182,8 +184,11 @@ export abstract class CheckedCourier implements ClientWorkerTaskCourier {
     return this.#asWorker((worker) => worker.returnTaskResult(queue, task, result));
   }
 
-  returnTaskError(queue: string, task: CourierTask, error: unknown): Promise<void> {
-    return this.#asWorker((worker) => worker.returnTaskError(queue, task, error));
+  returnTaskError(queue: string, task: CourierTask, error: unknown, options: ReturnErrorOptions = {}): Promise<void> {
+    return this.#asWorker((worker) => {
+      checkOptions(options, returnErrorRules, 'returnTaskError()');
+      return worker.returnTaskError(queue, task, error, options);
+    });
   }
 
   bulkReturnTaskResults(queue: string, results: readonly (readonly [CourierTask, unknown])[]): Promise<void> {

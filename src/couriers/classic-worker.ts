@@ -8,7 +8,7 @@ import { checkOptions, is, type Rule, show } from '../options.ts';
 import type { Need, Openings } from '../scheduling/openings.ts';
 import { type BackgroundTask, backgroundTask, submitterOf } from '../task/background-task.ts';
 import type { TaskFunction } from '../task/definition.ts';
-import { type TaskSubmitter, type TaskType, taskRules } from '../task/task-options.ts';
+import { type ResolvedTaskOptions, type TaskSubmitter, type TaskType, taskRules } from '../task/task-options.ts';
 import { BaseWorker, type BaseWorkerOptions, baseWorkerRules } from './base-worker.ts';
 import type { CourierTask } from './courier.ts';
 import { readCall } from './courier-call.ts';
@@ -19,8 +19,9 @@ import type { CourierTaskContext } from './tasks-in-hand.ts';
 export interface ClassicWorkerOptions extends BaseWorkerOptions {
   /**
    * The functions that tasks may call, by their names: background tasks, or functions alone, whose source is sent to a
-   * thread. Only its own properties count, as they are when the worker is made. What their options say of `retries` and
-   * `delayMs` is not heeded here: the courier retries and delays.
+   * thread. Only its own properties count, as they are when the worker is made. Their options hold here, too, but for
+   * `delayMs`, which is the courier's; and so are `retries` and `retryDelayMs` of a task that was added with `retries`: then
+   * `retryIf` is asked here whether it is to come again.
    */
   readonly functions: Readonly<Record<string, TaskFunction>>;
   /** Default: that of each background task. */
@@ -78,15 +79,36 @@ export class ClassicWorker extends BaseWorker {
     const { target, args } = this.#prepare(task);
     const { options } = target.spec;
     const submit = () => {
-      const handle = target(...args);
+      const handle = target.deliver({ id: task.id, attempt: task.attempt }, args);
       this.#pull?.submitted(task);
       return handle;
     };
     // If it is left undone, there is nobody to run another one.
-    return runSupervised({ options, submitter: submitterOf(options), submit, leftUndone: () => this.stop() }, context);
+    const run = { options, submitter: submitterOf(options), submit, leftUndone: () => this.stop() };
+    try {
+      return await runSupervised(run, context);
+    } catch (error) {
+      if (task.retries !== undefined && !(await this.#wantsRetry(task, options, error))) context.giveUp();
+      throw error;
+    }
   }
 
-  #prepare({ id, data, priority }: CourierTask): { target: BackgroundTask<TaskFunction>; args: readonly unknown[] } {
+  /** What `retryIf` of the function says, or promises; what it throws is a no. */
+  async #wantsRetry(task: CourierTask, { retryIf }: ResolvedTaskOptions, error: unknown): Promise<boolean> {
+    try {
+      const answer: unknown = await retryIf?.(error, task.attempt);
+      return answer !== false;
+    } catch (problem) {
+      this.onError(problem, task);
+      return false;
+    }
+  }
+
+  /** Without retries of the courier's, those of the function's definition are made here. */
+  #prepare({ id, data, priority, retries }: CourierTask): {
+    target: BackgroundTask<TaskFunction>;
+    args: readonly unknown[];
+  } {
     const { function: name, args = [], timeoutMs = Infinity } = readCall(data, id);
     const target = this.#functions.get(name);
     if (target === undefined) {
@@ -97,7 +119,7 @@ export class ClassicWorker extends BaseWorker {
     const options = {
       priority,
       delayMs: 0,
-      retries: 0,
+      ...(retries !== undefined && { retries: 0 }),
       idempotencyKey: id,
       ...(limitMs < Infinity && { timeoutMs: limitMs }),
       ...(this.#supervisor && { supervisor: this.#supervisor }),

@@ -12,6 +12,7 @@ import type {
   CourierOrder,
   CourierTask,
   FetchOptions,
+  ReturnErrorOptions,
   WaitOptions,
 } from './courier.ts';
 import { Feed } from './feed.ts';
@@ -85,8 +86,8 @@ export class CourierDesk {
     return this.#store.cancelTask(queue, id, decodeThrown(reason));
   }
 
-  returnTaskError(queue: string, task: CourierTask, error: WireThrown): Promise<void> {
-    return this.#store.returnTaskError(queue, task, decodeThrown(error));
+  returnTaskError(queue: string, task: CourierTask, error: WireThrown, options?: ReturnErrorOptions): Promise<void> {
+    return this.#store.returnTaskError(queue, task, decodeThrown(error), options);
   }
 
   async getDeadLetters(queue: string, options: { readonly offset?: number; readonly max?: number }): Promise<unknown> {

@@ -2,7 +2,14 @@
 import { type ErrorCode, TaskwardenError } from '../errors.ts';
 import { decodeThrown, encodeThrown, type WireThrown } from '../lanes/error-codec.ts';
 import { callProgram, hearProgram, type ObjectName } from '../task/program-object.ts';
-import type { ClientWorkerTaskCourier, CourierNews, CourierOrder, CourierTask, DeadLetter } from './courier.ts';
+import type {
+  ClientWorkerTaskCourier,
+  CourierNews,
+  CourierOrder,
+  CourierTask,
+  DeadLetter,
+  ReturnErrorOptions,
+} from './courier.ts';
 import { say } from './listeners.ts';
 
 type Method = Exclude<keyof ClientWorkerTaskCourier, 'leaseMs' | 'timeAnswered' | 'hearOutages'>;
@@ -31,8 +38,8 @@ export function courierStandIn(name: ObjectName, leaseMs: number): ClientWorkerT
     leaseMs,
     timeAnswered: undefined,
     hearOutages: undefined,
-    returnTaskError: (queue: string, task: CourierTask, error: unknown) =>
-      call('returnTaskError', [queue, task, encodeThrown(error)]),
+    returnTaskError: (queue: string, task: CourierTask, error: unknown, options?: ReturnErrorOptions) =>
+      call('returnTaskError', [queue, task, encodeThrown(error), options]),
     getDeadLetters: async (...args: unknown[]) => {
       const letters = (await call('getDeadLetters', args)) as readonly DeadLetter[];
       return letters.map((letter) => ({ ...letter, error: decodeThrown(letter.error as WireThrown) }));

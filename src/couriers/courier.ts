@@ -20,6 +20,8 @@ export interface CourierTask<D = unknown> {
   readonly priority: Priority;
   /** From 1; more after an error that was retried, or a lease that ran out. What was released counts once. */
   readonly attempt: number;
+  /** With how many retries it was added; undefined if nothing was said of them. */
+  readonly retries?: number | undefined;
   /** When it was added, in epoch milliseconds. */
   readonly timeQueued: number;
   /** Unique for each delivery: what is returned, extended or released with another one is refused with `LEASE_LOST`. */
@@ -59,6 +61,11 @@ export interface WaitOptions {
 export interface FetchOptions {
   /** Only tasks of this priority and above. Default: `'low'`, which is all. */
   readonly minPriority?: Priority;
+}
+
+export interface ReturnErrorOptions {
+  /** The task has failed for good, though it has retries left. Default: false. */
+  readonly isFinal?: boolean;
 }
 
 /** What a worker says of a task that it has. Of one that ends at once, a courier may leave out that it has started. */
@@ -162,7 +169,7 @@ export interface WorkerTaskCourier {
   /** Ends the task. Rejects with `LEASE_LOST`, `RESULT_NOT_CLONEABLE` or `COURIER_CLOSED`. */
   returnTaskResult(queue: string, task: CourierTask, result: unknown): Promise<void>;
   /** Ends the attempt: the task is tried again if it has a retry left, or else has failed with this error. Rejects with `LEASE_LOST`. */
-  returnTaskError(queue: string, task: CourierTask, error: unknown): Promise<void>;
+  returnTaskError(queue: string, task: CourierTask, error: unknown, options?: ReturnErrorOptions): Promise<void>;
   /** Ends all whose lease is not lost; then rejects with `LEASE_LOST` if some were, naming them. */
   bulkReturnTaskResults(queue: string, results: readonly (readonly [CourierTask, unknown])[]): Promise<void>;
   /** Begins the lease anew. Rejects with `LEASE_LOST`. */

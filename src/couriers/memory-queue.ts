@@ -220,9 +220,9 @@ export class MemoryQueue {
   }
 
   /** Ends the attempt. */
-  fail(task: MemoryTask, error: unknown): void {
+  fail(task: MemoryTask, error: unknown, isFinal: boolean): void {
     this.#leased.remove(task);
-    if (task.failures >= task.retries) {
+    if (isFinal || task.failures >= (task.retries ?? 0)) {
       this.#end(task, 'failed', error);
       return;
     }

@@ -18,6 +18,7 @@ import type {
   CourierTask,
   DeadLetter,
   FetchOptions,
+  ReturnErrorOptions,
   WaitOptions,
 } from './courier.ts';
 import * as courierError from './courier-error.ts';
@@ -119,8 +120,9 @@ export class MemoryStore implements ClientWorkerTaskCourier {
   }
 
   #deliver(queue: string, task: MemoryTask): CourierTask {
-    const { id, data, priority, attempts: attempt, timeQueued, lease } = task;
-    return Object.freeze({ id, queue, data: this.#again(data), priority, attempt, timeQueued, lease: lease as string });
+    const { id, priority, attempts: attempt, retries, timeQueued, lease } = task;
+    const data = this.#again(task.data);
+    return Object.freeze({ id, queue, data, priority, attempt, retries, timeQueued, lease: lease as string });
   }
 
   async addTaskToQueue(queue: string, data: unknown, options: AddOptions = {}): Promise<string> {
@@ -240,8 +242,13 @@ export class MemoryStore implements ClientWorkerTaskCourier {
     return this.#copy(result, 'RESULT_NOT_CLONEABLE', `the result of task '${id}' of queue "${queue}"`);
   }
 
-  async returnTaskError(queue: string, task: CourierTask, error: unknown): Promise<void> {
-    this.#held(queue, task, (held, found) => found.fail(held, error));
+  async returnTaskError(
+    queue: string,
+    task: CourierTask,
+    error: unknown,
+    { isFinal = false }: ReturnErrorOptions = {},
+  ): Promise<void> {
+    this.#held(queue, task, (held, found) => found.fail(held, error, isFinal));
   }
 
   async bulkReturnTaskResults(queue: string, results: readonly (readonly [CourierTask, unknown])[]): Promise<void> {

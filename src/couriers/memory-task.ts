@@ -25,7 +25,7 @@ export class MemoryTask implements DueItem<MemoryTask> {
   data: unknown;
   readonly priority: Priority;
   readonly delayMs: number;
-  readonly retries: number;
+  readonly retries: number | undefined;
   readonly retryDelayMs: number;
   readonly timeQueued: number = timeOfDay();
 
@@ -56,7 +56,7 @@ export class MemoryTask implements DueItem<MemoryTask> {
   #waits: Fifo<Wait<unknown>> | undefined = undefined;
 
   constructor(id: string, data: unknown, options: AddOptions) {
-    const { priority = 'normal', delayMs = 0, retries = 0, retryDelayMs = 100 } = options;
+    const { priority = 'normal', delayMs = 0, retries, retryDelayMs = 100 } = options;
     this.id = id;
     this.data = data;
     this.priority = priority;

@@ -23,6 +23,8 @@ export interface CourierTaskContext {
   tell(news: CourierNews): Promise<boolean>;
   /** Hears what the client says, from the first that was not heard. One hears at a time. */
   heed(hear: (order: TaskOrder) => unknown): void;
+  /** Whatever it fails with is final: the courier does not try it again, though it has retries left. */
+  giveUp(): void;
   /** Gives the task back to the queue, before those that wait: this was no attempt. What it then results in is dropped. */
   release(): Promise<void>;
 }
@@ -141,6 +143,8 @@ class TaskInHand<D> implements CourierTaskContext {
   #state: 'held' | 'finished' | 'lost' | 'canceled' | 'released' | 'left' = 'held';
   /** When it was performed, or given back, on the clock of `now()`; Infinity before. */
   endedAt: number = Infinity;
+  /** No other attempt is to follow. */
+  isFinal = false;
   #hasBegun = false;
   #abort: AbortController | undefined;
   #reason: TaskwardenError | undefined;
@@ -175,6 +179,10 @@ class TaskInHand<D> implements CourierTaskContext {
     this.#hearers.outage.note(error);
     this.#heeding = new AbortController();
     return this.#hearers.outage.askBeside(heed, this.#heeding.signal);
+  }
+
+  giveUp(): void {
+    this.isFinal = true;
   }
 
   get isHeld(): boolean {

@@ -10,6 +10,7 @@ import { type BackgroundTask, type TaskPlan, wrapPlan } from '../task/background
 import { currentRun, type RunningTask } from '../task/context.ts';
 import { defineBySource, type TaskFunction } from '../task/definition.ts';
 import { isHost, isInert } from '../task/inert.ts';
+import type { Task } from '../task/task.ts';
 import type { ResolvedTaskOptions } from '../task/task-options.ts';
 import { courierRule } from './base-worker.ts';
 import type { AddOptions, ClientTaskCourier, CourierNews } from './courier.ts';
@@ -77,12 +78,14 @@ class RelayPlan implements TaskPlan {
       ...(retries !== undefined && { retries }),
       ...(retryDelayMs !== undefined && { retryDelayMs }),
     };
-    const fn = (...args: unknown[]) =>
-      new Relay(courier, queue, currentRun() as RunningTask).run(
+    const fn = (...args: unknown[]) => {
+      const run = currentRun() as RunningTask;
+      return new Relay(courier, queue, run).run(
         { function: this.name, args, ...limit },
-        { ...order, id: own.taskId === undefined ? (currentRun() as RunningTask).id : randomUUID() },
+        { ...order, id: own.taskId === undefined ? (run.task as Task).id : randomUUID() },
         queueTimeoutMs === undefined ? Infinity : delayMs + queueTimeoutMs,
       );
+    };
     return {
       definition: defineBySource(this.name, fn),
       options: Object.freeze({ ...own, type: 'loop', crashRetries: 0 }),

@@ -15,7 +15,7 @@ export type IdsColumn = number | readonly (number | string)[];
 interface Sender {
   readonly args: readonly unknown[];
   readonly sequence: number;
-  readonly options: { readonly taskId?: string };
+  readonly options: { readonly taskId?: string; readonly delivery?: { readonly id: string } };
 }
 
 export function packArgs(tasks: readonly Sender[]): ArgsColumn {
@@ -40,9 +40,13 @@ export function unpackArgs(column: ArgsColumn, item: number): readonly unknown[]
 
 export function packIds(tasks: readonly Sender[]): IdsColumn {
   const first = tasks[0]?.sequence ?? 0;
-  const isPlain = ({ sequence, options }: Sender, item: number) =>
-    sequence === first + item && options.taskId === undefined;
-  return tasks.every(isPlain) ? first : tasks.map(({ options, sequence }) => options.taskId ?? sequence);
+  const isPlain = (task: Sender, item: number) => task.sequence === first + item && shownId(task) === undefined;
+  return tasks.every(isPlain) ? first : tasks.map((task) => shownId(task) ?? task.sequence);
+}
+
+/** The id that it was given; of one that performs a courier's task, the id of that. */
+function shownId({ options: { delivery, taskId } }: Sender): string | undefined {
+  return delivery?.id ?? taskId;
 }
 
 export function unpackId(column: IdsColumn, item: number): number | string {

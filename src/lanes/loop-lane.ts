@@ -11,7 +11,7 @@ import { type Priority, priorities } from '../scheduling/priority-pool.ts';
 import { type Progress, runInTask } from '../task/context.ts';
 import { loadFunctionInTime } from '../task/load-function.ts';
 import { Run } from '../task/run.ts';
-import type { TaskSubmitter } from '../task/task-options.ts';
+import { shownAttempt, type TaskSubmitter } from '../task/task-options.ts';
 import { unwrapTransferred } from '../task/transferred.ts';
 import type { TaskWord } from '../task/word.ts';
 import { inTurn, isSpent } from '../turn.ts';
@@ -181,7 +181,7 @@ class LoopRun<T extends LaneTask> extends Run implements FifoItem<LoopRun<T>> {
   constructor(task: T, tellProgress: (progress: Progress) => void, tellWord: (word: TaskWord) => void) {
     super(task.args);
     this.name = task.name;
-    this.attempt = task.attempt + 1;
+    this.attempt = shownAttempt(task.options, task.attempt + 1);
     this.task = task;
     this.#tellProgress = tellProgress;
     this.#tellWord = tellWord;
@@ -203,7 +203,7 @@ class LoopRun<T extends LaneTask> extends Run implements FifoItem<LoopRun<T>> {
   }
 
   get id(): string {
-    return this.task.id;
+    return this.task.options.delivery?.id ?? this.task.id;
   }
 
   protected override get key(): string | undefined {

@@ -1,5 +1,6 @@
 /** A batch as it is told to a host, with what of it can't be sent. */
 import { type WireDefinition, wireDefinition } from '../task/definition.ts';
+import { shownAttempt } from '../task/task-options.ts';
 import { findBuffers } from './buffers.ts';
 import { packArgs, packIds } from './columns.ts';
 import type { Host } from './host.ts';
@@ -75,7 +76,9 @@ function runMessage<T extends LaneTask>(batch: readonly T[], forget?: readonly n
     ids: packIds(batch),
     args: packArgs(batch),
     ...(first.carried && { carried: first.carried }),
-    ...(batch.some(({ attempt }) => attempt > 0) && { attempts: batch.map(({ attempt }) => attempt + 1) }),
+    ...(batch.some(({ attempt, options }) => attempt > 0 || options.delivery !== undefined) && {
+      attempts: batch.map(({ attempt, options }) => shownAttempt(options, attempt + 1)),
+    }),
     ...(batch.some(({ options }) => options.idempotencyKey !== undefined) && {
       keys: batch.map(({ options }) => options.idempotencyKey),
     }),

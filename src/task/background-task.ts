@@ -18,6 +18,7 @@ import {
 import type { TaskHandle } from './handle.ts';
 import { type MapOptions, mapTasks } from './map-tasks.ts';
 import {
+  type Delivery,
   type ResolvedTaskOptions,
   resolveTaskOptions,
   type TaskOptions,
@@ -43,6 +44,8 @@ export interface BackgroundTask<F extends TaskFunction> {
   ): AsyncGenerator<TaskResult<F>, void, undefined>;
   /** @internal */
   readonly spec: TaskSpec;
+  /** @internal Performs a task of a courier. */
+  deliver(delivery: Delivery, args: readonly unknown[]): TaskHandle<unknown>;
   /** @internal The same with another definition. */
   over(change: (definition: Definition) => Definition): BackgroundTask<TaskFunction>;
 }
@@ -254,6 +257,10 @@ export function wrapPlan(plan: TaskPlan, options: ResolvedTaskOptions): Backgrou
     spec: { value: spec },
     with: {
       value: (changes: TaskOptions) => wrapPlan(plan, resolveTaskOptions(changes, `${plan.name}.with()`, options)),
+    },
+    deliver: {
+      value: (delivery: Delivery, args: readonly unknown[]) =>
+        submitAs({ ...spec, options: Object.freeze({ ...spec.options, delivery }) }, args),
     },
     over: { value: (change: (old: Definition) => Definition) => wrapPlan(plan.over(change), options) },
     map: {

@@ -17,6 +17,7 @@ export interface Progress {
 
 /** A running task, seen from inside. */
 export interface TaskContext {
+  /** Of a task that came through a courier, that of the courier's task: the same wherever it is delivered. */
   readonly id: string;
   /**
    * The same for all attempts of a task, also if a courier delivers it again, to another machine; and no other's. What is
@@ -27,7 +28,7 @@ export interface TaskContext {
   readonly args: readonly unknown[];
   /** What the background worker whose run this is was given as `context`; else undefined. */
   readonly context: unknown;
-  /** 1 for the first run; more for retries. */
+  /** 1 for the first run; more for retries, and for those deliveries of a courier that come after the first. */
   readonly attempt: number;
   /** Aborts when the task is asked to stop: canceled, out of time, or shut down. For code that awaits. */
   readonly signal: AbortSignal;

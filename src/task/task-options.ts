@@ -108,6 +108,20 @@ export interface ResolvedTaskOptions extends TaskOptions {
   readonly stopGraceMs: number;
   /** The name of the background worker whose run it is. */
   readonly worker?: string;
+  /** The courier's task that it performs. */
+  readonly delivery?: Delivery;
+}
+
+/** A task of a courier, as `currentTask()` shows it to who performs it. */
+export interface Delivery {
+  readonly id: string;
+  /** The attempt that is the first here. */
+  readonly attempt: number;
+}
+
+/** The attempt that a task shows when it has begun so often here. */
+export function shownAttempt({ delivery }: ResolvedTaskOptions, begun: number): number {
+  return delivery === undefined ? begun : delivery.attempt + begun - 1;
 }
 
 const defaults: ResolvedTaskOptions = Object.freeze({ priority: 'normal', type: 'thread', stopGraceMs: 1_000 });

@@ -154,7 +154,7 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
     return this.tryRun(signal, {
       args,
       taskId: task.attempt === 1 ? task.id : `${task.id}.${task.attempt}`,
-      idempotencyKey: task.id,
+      delivery: task,
       priority,
       unwanted: context.signal,
       begun: (run) => {

@@ -3,6 +3,7 @@ import { type ErrorCode, TaskwardenError } from '../errors.ts';
 import type { Priority } from '../scheduling/priority-pool.ts';
 import type { TaskSpec } from '../task/call.ts';
 import type { TaskHandle } from '../task/handle.ts';
+import type { Delivery } from '../task/task-options.ts';
 
 /** What a run gave, or what it failed with; `wasEnded`: because the worker, or its supervisor, stops. */
 export type RunOutcome = { readonly value: unknown } | { readonly error: unknown; readonly wasEnded: boolean };
@@ -15,8 +16,8 @@ export interface RunRequest {
   readonly priority?: Priority | undefined;
   /** Of the task, unless a live one has it. */
   readonly taskId?: string | undefined;
-  /** Of the task; default: its id. */
-  readonly idempotencyKey?: string | undefined;
+  /** The courier's task that it performs. */
+  readonly delivery?: Delivery | undefined;
   /** Aborts when nobody wants the run any more. */
   readonly unwanted?: AbortSignal;
   /** Gets the handle, when the run is submitted. */
@@ -25,10 +26,10 @@ export interface RunRequest {
 
 /** What is submitted for it. */
 export function runSpec({ definition, options }: TaskSpec, request: RunRequest): TaskSpec {
-  const { taskId, idempotencyKey, priority = options.priority } = request;
+  const { taskId, delivery, priority = options.priority } = request;
   const own = {
     ...(taskId !== undefined && { taskId }),
-    ...(idempotencyKey !== undefined && { idempotencyKey }),
+    ...(delivery !== undefined && { delivery, idempotencyKey: delivery.id }),
   };
   return { definition, options: { ...options, priority, ...own } };
 }

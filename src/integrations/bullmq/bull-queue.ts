@@ -192,10 +192,7 @@ export class BullQueue {
   }
 
   async #bury({ job, token }: Fetched): Promise<void> {
-    const { UnrecoverableError } = loadBullMq();
-    const stalled = failureOf(taskStalled(this.name, job.id as string, job.stalledCounter));
-    const failure = new UnrecoverableError(stalled.message);
-    if (stalled.stack !== undefined) failure.stack = stalled.stack;
+    const failure = finalOf(failureOf(taskStalled(this.name, job.id as string, job.stalledCounter)));
     try {
       await job.moveToFailed(failure, token, false);
     } catch (error) {
@@ -209,4 +206,10 @@ export class BullQueue {
 function isOfServer(error: unknown): boolean {
   if (fieldOf(error, 'name') === 'ReplyError' || fieldOf(error, 'code') !== undefined) return true;
   return /\b(connection|closed|timed out|timeout|stream|socket|retries)\b/i.test(messageOf(error));
+}
+
+/** A failure after which BullMQ does not try a job again. */
+export function finalOf({ message, stack }: Error): Error {
+  const { UnrecoverableError } = loadBullMq();
+  return Object.assign(new UnrecoverableError(message), stack !== undefined && { stack });
 }

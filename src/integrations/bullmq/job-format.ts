@@ -33,12 +33,12 @@ const mostAttempts = 2 ** 31 - 1;
 export const nonceOption = 'taskwarden';
 
 export function jobOptions(id: string, options: AddOptions, resultTtlMs: number): JobsOptions {
-  const { priority = 'normal', delayMs = 0, retries = 0, retryDelayMs = 100 } = options;
+  const { priority = 'normal', delayMs = 0, retries, retryDelayMs = 100 } = options;
   return {
     jobId: id,
     priority: priorityNumbers[priority],
     delay: Math.round(delayMs),
-    attempts: Math.min(retries + 1, mostAttempts),
+    ...(retries !== undefined && { attempts: Math.min(retries + 1, mostAttempts) }),
     ...(retryDelayMs > 0 && { backoff: { type: 'exponential', delay: Math.ceil(retryDelayMs), jitter: 1 } }),
     removeOnComplete: resultTtlMs === Infinity ? false : { age: Math.ceil(resultTtlMs / 1000) },
     removeOnFail: false,
@@ -52,6 +52,7 @@ export function taskOf(job: Job, queue: string, lease: string): CourierTask {
     data: fromJson(job.data),
     priority: priorityOf(job.priority),
     attempt: job.attemptsMade + job.stalledCounter + 1,
+    retries: job.opts.attempts ? job.opts.attempts - 1 : undefined, // BullMQ's own 0 is none that was given
     timeQueued: job.timestamp,
     lease,
   };

@@ -6,10 +6,11 @@ import {
   type CourierTask,
   courierKit,
   type FetchOptions,
+  type ReturnErrorOptions,
   type WaitOptions,
   type WorkerTaskCourier,
 } from '../../index.ts';
-import type { Fetched } from './bull-queue.ts';
+import { type Fetched, finalOf } from './bull-queue.ts';
 import { isUnreachable } from './client-side.ts';
 import { mostEvents } from './event-reader.ts';
 import { Fetcher } from './fetcher.ts';
@@ -135,9 +136,14 @@ export class WorkerSide implements WorkerTaskCourier {
     }
   }
 
-  async returnTaskError(queue: string, task: CourierTask, error: unknown): Promise<void> {
+  async returnTaskError(
+    queue: string,
+    task: CourierTask,
+    error: unknown,
+    { isFinal = false }: ReturnErrorOptions,
+  ): Promise<void> {
     this.#link.refuseIfClosed();
-    const failure = failureOf(error);
+    const failure = isFinal ? finalOf(failureOf(error)) : failureOf(error);
     await this.#settle(queue, task, (_, job) => job.moveToFailed(failure, task.lease, false));
   }
 
