@@ -1,4 +1,5 @@
 /** A promise that is resolved from outside. */
+import { Promise } from './globals.ts';
 
 /** What `Promise.withResolvers` gives, which Node 20 has not. */
 export interface Deferred {

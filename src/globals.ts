@@ -14,6 +14,8 @@ export const clearImmediate: typeof globalThis.clearImmediate = globalThis.clear
 export const queueMicrotask: typeof globalThis.queueMicrotask = globalThis.queueMicrotask;
 export const structuredClone: typeof globalThis.structuredClone = globalThis.structuredClone;
 export { Buffer } from 'node:buffer';
+/** With its methods, which that of a library may lack. */
+export const Promise: PromiseConstructor = globalThis.Promise;
 
 /** `Date.now()`: epoch milliseconds. */
 export const timeOfDay: () => number = Date.now.bind(Date);

@@ -1,5 +1,6 @@
 /** Counts what has become of tasks, keeps the process alive while any is pending, and tells when none is. */
 import { type Deferred, defer } from './deferred.ts';
+import { Promise } from './globals.ts';
 import type { KeepAlive } from './keep-alive.ts';
 import type { EndReason } from './task/info.ts';
 

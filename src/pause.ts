@@ -1,5 +1,6 @@
 /** A pause that an abort cuts short. It does not keep the process alive. */
 import { Timer } from './clock.ts';
+import { Promise } from './globals.ts';
 import { onAbort } from './task/on-abort.ts';
 
 /** Resolves after so long, or when the signal aborts. */

@@ -1,5 +1,6 @@
 /** Where tasks wait and where they run: for each type of task a pool and a lane. */
 import { lateLevels } from './announcer.ts';
+import { Promise } from './globals.ts';
 import { HostLane } from './lanes/host-lane.ts';
 import type { HostKind, HostWatcher, Lane, LaneListener } from './lanes/lane.ts';
 import { LoopLane } from './lanes/loop-lane.ts';

@@ -4,6 +4,7 @@ import { courierRule } from './couriers/base-worker.ts';
 import type { ClientWorkerTaskCourier } from './couriers/courier.ts';
 import { defer } from './deferred.ts';
 import { TaskwardenError } from './errors.ts';
+import { Promise } from './globals.ts';
 import type { KeepAlive } from './keep-alive.ts';
 import { describe } from './logger.ts';
 import { checkOptions, oneOf, type Rule, rules, show } from './options.ts';

@@ -7,6 +7,7 @@
  */
 import { nameViaCourier } from './couriers/via-courier.ts';
 import { type ErrorCode, TaskwardenError } from './errors.ts';
+import { Promise } from './globals.ts';
 import { RunServer, type RunServerParts } from './run-server.ts';
 import { heedHandle, type TaskHandle } from './task/handle.ts';
 import { resolveTaskOptions } from './task/task-options.ts';

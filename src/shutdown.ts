@@ -6,6 +6,7 @@ import { now, Timer } from './clock.ts';
 import { defer } from './deferred.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { StopReport } from './events.ts';
+import { Promise } from './globals.ts';
 import type { Ledger } from './ledger.ts';
 import { either, type Rule, rules } from './options.ts';
 import type { Places } from './places.ts';

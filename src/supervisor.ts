@@ -10,6 +10,7 @@ import { Announcer } from './announcer.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { TaskwardenError } from './errors.ts';
 import { type EventName, type StopReport, SupervisorEmitter } from './events.ts';
+import { Promise } from './globals.ts';
 import { Intake } from './intake.ts';
 import { KeepAlive } from './keep-alive.ts';
 import { LateTasks } from './late-tasks.ts';

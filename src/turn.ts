@@ -6,7 +6,7 @@
  *   fresh ── first asked ──▶ counting ── shareMs ──▶ spent ── the loop turns ──▶ fresh: what waits goes on, one after the other
  */
 import { type Moment, now, thisMoment } from './clock.ts';
-import { nextTurn, queueMicrotask } from './globals.ts';
+import { nextTurn, Promise, queueMicrotask } from './globals.ts';
 
 /** In milliseconds. A turn costs microseconds; timers may be that late, and as long as the last piece takes. */
 const shareMs = 5;

@@ -6,7 +6,7 @@ import { getHeapStatistics } from 'node:v8';
 import { now } from '../src/clock.ts';
 import { TaskwardenError } from '../src/errors.ts';
 import { isThenable, messageOf, textOf } from '../src/foreign-value.ts';
-import { Buffer } from '../src/globals.ts';
+import { Buffer, Promise } from '../src/globals.ts';
 import { restoreBuffers } from '../src/lanes/buffers.ts';
 import { unpackArgs, unpackId } from '../src/lanes/columns.ts';
 import type { ControlBlock } from '../src/lanes/control-block.ts';

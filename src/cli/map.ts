@@ -1,4 +1,5 @@
 /** `taskwarden map`: one function over many inputs, on all cores. */
+import { Promise } from '../globals.ts';
 import { type BackgroundTask, TaskSupervisor, TaskwardenError, tasksFrom } from '../index.ts';
 import type { TaskFunction } from '../task/definition.ts';
 import { mapHelp } from './help.ts';

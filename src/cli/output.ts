@@ -1,6 +1,7 @@
 /** Where result lines go: a file or standard output, as they come or in the order of the inputs. */
 import { open } from 'node:fs/promises';
 import type { Writable } from 'node:stream';
+import { Promise } from '../globals.ts';
 import { UsageError } from './usage-error.ts';
 
 export interface OutputOptions {

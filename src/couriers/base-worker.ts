@@ -9,7 +9,7 @@
  */
 import { callSafely } from '../call-safely.ts';
 import { TaskwardenError } from '../errors.ts';
-import { nextTurn, timeOfDay } from '../globals.ts';
+import { nextTurn, Promise, timeOfDay } from '../globals.ts';
 import { KeepAlive } from '../keep-alive.ts';
 import { describe } from '../logger.ts';
 import { checkOptions, is, type Rule, rules } from '../options.ts';

@@ -2,6 +2,7 @@
  * What all couriers have in front: it checks what is asked before anything is done, and asks nothing while a module loads
  * in a thread. What is behind it carries the tasks.
  */
+import { Promise } from '../globals.ts';
 import { arrayOf, checkOptions, is, oneOf, type Rule, rules } from '../options.ts';
 import { priorities } from '../scheduling/priority-pool.ts';
 import { inertPromise, isInert } from '../task/inert.ts';

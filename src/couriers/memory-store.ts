@@ -4,7 +4,7 @@
  */
 import { type ErrorCode, TaskwardenError } from '../errors.ts';
 import { messageOf } from '../foreign-value.ts';
-import { Buffer, randomUUID, structuredClone } from '../globals.ts';
+import { Buffer, Promise, randomUUID, structuredClone } from '../globals.ts';
 import { KeepAlive } from '../keep-alive.ts';
 import type { Priority } from '../scheduling/priority-pool.ts';
 import { newIdPrefix, taskId } from '../task/task-id.ts';

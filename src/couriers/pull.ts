@@ -5,7 +5,7 @@
  * and asked anew, for what fits now. What comes all the same, because the slot was taken meanwhile, is given back at once.
  */
 import { defer } from '../deferred.ts';
-import { setImmediate } from '../globals.ts';
+import { Promise, setImmediate } from '../globals.ts';
 import type { Need, Openings } from '../scheduling/openings.ts';
 import { type Priority, priorities } from '../scheduling/priority-pool.ts';
 import type { TaskSpec } from '../task/call.ts';

@@ -3,6 +3,7 @@
  * and what the supervisor does not finish, because it stops, goes back to the queue.
  */
 import { TaskwardenError } from '../errors.ts';
+import { Promise } from '../globals.ts';
 import { heedHandle, type TaskHandle } from '../task/handle.ts';
 import { onAbort, untilAborted } from '../task/on-abort.ts';
 import type { ResolvedTaskOptions, TaskSubmitter } from '../task/task-options.ts';

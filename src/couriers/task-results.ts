@@ -4,6 +4,7 @@
  */
 import { TaskwardenError } from '../errors.ts';
 import { fieldOf, isArray, isError, isThenable } from '../foreign-value.ts';
+import { Promise } from '../globals.ts';
 import { show } from '../options.ts';
 import type { CourierTask } from './courier.ts';
 

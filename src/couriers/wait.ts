@@ -3,6 +3,7 @@
  * line, and neither timer nor listener is left.
  */
 import { Timer } from '../clock.ts';
+import { Promise } from '../globals.ts';
 import { Fifo, type FifoItem } from '../scheduling/fifo.ts';
 import { type Priority, priorities } from '../scheduling/priority-pool.ts';
 import { onAbort } from '../task/on-abort.ts';

@@ -5,7 +5,7 @@
 import { types } from 'node:util';
 import { type Moment, now, thisMoment } from '../clock.ts';
 import { TaskwardenError } from '../errors.ts';
-import { queueMicrotask } from '../globals.ts';
+import { Promise, queueMicrotask } from '../globals.ts';
 import { Fifo, type FifoItem } from '../scheduling/fifo.ts';
 import { type Priority, priorities } from '../scheduling/priority-pool.ts';
 import { type Progress, runInTask } from '../task/context.ts';

@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import type { Duplex, Readable } from 'node:stream';
 import type { ResourceLimits } from 'node:worker_threads';
 import { now } from '../clock.ts';
-import { clearTimeout, setTimeout } from '../globals.ts';
+import { clearTimeout, Promise, setTimeout } from '../globals.ts';
 import { isSingleExecutable, programOf } from '../package-files.ts';
 import { batchMs } from '../scheduling/pace.ts';
 import { ControlBlock } from './control-block.ts';

@@ -5,6 +5,7 @@
 import { now, Timer } from '../clock.ts';
 import type { TaskwardenError } from '../errors.ts';
 import { type Exit, howItEnded } from '../exit.ts';
+import { Promise } from '../globals.ts';
 import type { HostOptions, LaneReply, StartHost } from './host.ts';
 import { IdleHosts } from './idle-hosts.ts';
 import type { HostKind, HostWatcher, LaneTask } from './lane.ts';

@@ -1,5 +1,5 @@
 /** Lets those who wait for room in the queue go on as room comes, the most urgent first. */
-import { setImmediate } from '../globals.ts';
+import { Promise, setImmediate } from '../globals.ts';
 import { type Priority, priorities } from './priority-pool.ts';
 
 export class Capacity {

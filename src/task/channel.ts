@@ -5,7 +5,7 @@
  */
 
 import { TaskwardenError } from '../errors.ts';
-import { clearTimeout, setTimeout } from '../globals.ts';
+import { clearTimeout, Promise, setTimeout } from '../globals.ts';
 
 /** What one end says to the other. */
 export type Word =

@@ -2,7 +2,7 @@
  * Tasks that are controlled while they run: `Task`, `controller()` and `chain()`. Their functions get what they see of
  * themselves, the TaskContext, as first argument. The ideas are those of task.py, https://github.com/abhinavsingh/task.py.
  */
-import { nextTurn, sleep } from '../globals.ts';
+import { nextTurn, Promise, sleep } from '../globals.ts';
 import { rules, show } from '../options.ts';
 import { type BackgroundTask, backgroundTask } from './background-task.ts';
 import type { TaskContext } from './context.ts';

@@ -1,4 +1,5 @@
 /** TaskHandle: what a caller holds of a task, a native promise with extras. */
+import { Promise } from '../globals.ts';
 import { checkOptions, rules } from '../options.ts';
 import type { Priority } from '../scheduling/priority-pool.ts';
 import type { Progress } from './context.ts';

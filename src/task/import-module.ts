@@ -1,5 +1,6 @@
 /** Imports a module in a thread or in the command line, TypeScript too: by Node itself where it can, else through tsx. */
 import { fileURLToPath } from 'node:url';
+import { Promise } from '../globals.ts';
 
 const typescript = /\.[cm]?tsx?$/;
 

@@ -5,6 +5,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { isReferenceError, messageOf, sayInstead } from '../foreign-value.ts';
+import { Promise } from '../globals.ts';
 import { isInTask } from './context.ts';
 
 /** What happens while a module is imported, with all that it imports. */

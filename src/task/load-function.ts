@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { TaskwardenError } from '../errors.ts';
 import { isReferenceError, isThenable, memberOf, messageOf, sayInstead } from '../foreign-value.ts';
-import { clearTimeout, setTimeout } from '../globals.ts';
+import { clearTimeout, Promise, setTimeout } from '../globals.ts';
 import {
   type Definition,
   findDefinition,

@@ -1,4 +1,5 @@
 /** One task for each of many inputs, a few at a time, their results as they come. */
+import { Promise } from '../globals.ts';
 import { show } from '../options.ts';
 import { turn } from '../turn.ts';
 import type { TaskHandle } from './handle.ts';

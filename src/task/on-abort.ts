@@ -1,4 +1,5 @@
 /** One listener for each signal, however many tasks share it: Node warns of a leak when a signal has many. */
+import { Promise } from '../globals.ts';
 
 const callbacks = new WeakMap<AbortSignal, Set<() => void>>();
 

@@ -5,6 +5,7 @@
  */
 import { TaskwardenError } from '../errors.ts';
 import { messageOf } from '../foreign-value.ts';
+import { Promise } from '../globals.ts';
 import { currentRun, type RunningTask } from './context.ts';
 import { type Definition, defineInModule, type TaskFunction, wireDefinition } from './definition.ts';
 import { inertPromise } from './inert.ts';

@@ -5,7 +5,7 @@
 import { now } from '../clock.ts';
 import { TaskwardenError } from '../errors.ts';
 import { fieldOf } from '../foreign-value.ts';
-import { clearTimeout, elapsed, setTimeout } from '../globals.ts';
+import { clearTimeout, elapsed, Promise, setTimeout } from '../globals.ts';
 import { checkOptions, rules } from '../options.ts';
 import { turn } from '../turn.ts';
 import { Channel } from './channel.ts';

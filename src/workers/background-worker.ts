@@ -8,7 +8,7 @@ import { Timer } from '../clock.ts';
 import { type Deferred, defer } from '../deferred.ts';
 import { TaskwardenError } from '../errors.ts';
 import { isThenable } from '../foreign-value.ts';
-import { nextTurn, timeOfDay } from '../globals.ts';
+import { nextTurn, Promise, timeOfDay } from '../globals.ts';
 import { checkOptions, type Rule } from '../options.ts';
 import { pause } from '../pause.ts';
 import type { Priority } from '../scheduling/priority-pool.ts';

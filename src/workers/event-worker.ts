@@ -1,5 +1,6 @@
 /** BackgroundEventWorker: runs when it is triggered. Triggers that come while it runs are folded into one more run. */
 import { type Deferred, defer } from '../deferred.ts';
+import { Promise } from '../globals.ts';
 import type { Rule } from '../options.ts';
 import { isHost, isInert } from '../task/inert.ts';
 import { onAbort } from '../task/on-abort.ts';

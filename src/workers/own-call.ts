@@ -4,6 +4,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { isThenable } from '../foreign-value.ts';
+import { Promise } from '../globals.ts';
 import { currentRun } from '../task/context.ts';
 import type { WorkerStopOptions } from './worker-options.ts';
 

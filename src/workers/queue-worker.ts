@@ -10,6 +10,7 @@ import { type Demand, needOf, Pull } from '../couriers/pull.ts';
 import { errorIn, type TaskAndResult } from '../couriers/task-results.ts';
 import type { CourierTaskContext } from '../couriers/tasks-in-hand.ts';
 import { type Deferred, defer } from '../deferred.ts';
+import { Promise } from '../globals.ts';
 import type { Rule } from '../options.ts';
 import { currentTask } from '../task/context.ts';
 import { inertPromise, isHost, isInert } from '../task/inert.ts';
