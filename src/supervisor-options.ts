@@ -81,7 +81,7 @@ export interface SupervisorOptions {
 }
 
 /** Of threads, or of children. */
-export type HostPoolOptions = Required<PoolLimits> & StaffOptions;
+type HostPoolOptions = Required<PoolLimits> & StaffOptions;
 
 export interface ResolvedOptions {
   readonly id: string;

@@ -29,7 +29,7 @@ const lastChanceMs = 1_000;
 /** How long a module may go on loading, if another one waits for an inert call: it may import that one. */
 const longestBehindMs = 5_000;
 /** How long a module may load before its tasks fail, in milliseconds. */
-export const longestLoadMs = 60_000;
+const longestLoadMs = 60_000;
 
 /** Rejects with `MODULE_LOAD_FAILED`, `TASK_NOT_DEFINED` or `TASK_UNREACHABLE`. It may take for ever. */
 export async function loadFunction(wire: WireDefinition): Promise<LoadedFunction> {

@@ -56,7 +56,7 @@ const wasm = () => new WebAssembly.Module(new Uint8Array([0, 0x61, 0x73, 0x6d, 1
 const thenable = (then: (resolve: (value: unknown) => void, reject: (problem: unknown) => void) => void) =>
   Object.defineProperty({}, 'then', { value: then, enumerable: true });
 
-export const hostileValues = {
+const hostileValues = {
   undefined: () => undefined,
   null: () => null,
   NaN: () => Number.NaN,
