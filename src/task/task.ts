@@ -227,12 +227,14 @@ export class Task extends Call {
     const { messages } = this.conversation;
     const message = isCopied ? data : copyOf(data, this);
     const room = untilTaken ? messages.give(message) : messages.send(message);
+    if ((untilTaken || messages.isFull) && isInert()) noteInertWait();
     if ((untilTaken || messages.isFull) && this.isNested) this.#owner.awaited(this);
     return room;
   }
 
   expect(): Conversation {
     if (this.isNested) this.#owner.awaited(this);
+    if (isInert()) noteInertWait();
     return this.conversation;
   }
 
