@@ -1,5 +1,5 @@
 /** Whether a task that failed is tried again: what is left of its retries, and whether it wants them. */
-import { TaskwardenError } from './errors.ts';
+import { hasCode } from './errors.ts';
 import { isThenable } from './foreign-value.ts';
 import type { FailureKind } from './lanes/protocol.ts';
 import type { Task } from './task/task.ts';
@@ -42,6 +42,5 @@ async function promised(answer: PromiseLike<unknown>, onProblem: (problem: unkno
 /** Whether a failure may be none the next time: what was thrown, and a module that could not be loaded or set up. */
 export function isPassing(kind: FailureKind, error: unknown): boolean {
   if (kind !== 'unloadable') return kind === 'thrown';
-  const code = error instanceof TaskwardenError ? error.code : undefined;
-  return code === 'MODULE_LOAD_FAILED' || code === 'LANE_SETUP_FAILED';
+  return hasCode(error, 'MODULE_LOAD_FAILED', 'LANE_SETUP_FAILED');
 }

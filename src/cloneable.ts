@@ -1,5 +1,5 @@
 /** Whether a value can cross to a thread or child, and be read there. */
-import { isError } from './foreign-value.ts';
+import { isError, isInstance } from './foreign-value.ts';
 import { structuredClone } from './globals.ts';
 
 /** Whether the structured clone takes the value. Costs a clone, unless it is a primitive. */
@@ -43,8 +43,8 @@ export function isDeeperThan(
 
 function partsOf(value: object): Iterator<unknown> {
   if (ArrayBuffer.isView(value)) return [].values();
-  if (value instanceof Map) return [...value.keys(), ...value.values()].values();
-  return (value instanceof Set ? [...value] : Object.values(value)).values();
+  if (isInstance(value, Map)) return [...value.keys(), ...value.values()].values();
+  return (isInstance(value, Set) ? [...value] : Object.values(value)).values();
 }
 
 /**

@@ -97,3 +97,8 @@ export class TaskwardenError extends Error {
     Object.assign(this, rest);
   }
 }
+
+/** Whether it is an error of taskwarden with one of these codes. Never throws. */
+export function hasCode(error: unknown, ...codes: readonly ErrorCode[]): error is TaskwardenError {
+  return error instanceof TaskwardenError && codes.includes(fieldOf(error, 'code') as ErrorCode);
+}

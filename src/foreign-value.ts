@@ -6,11 +6,15 @@ import { types } from 'node:util';
 
 /** Whether it is an error, also one of another vm context. Never throws. */
 export function isError(value: unknown): value is Error {
-  if (types.isNativeError(value)) return true;
+  return types.isNativeError(value) || isInstance(value, Error);
+}
+
+/** `value instanceof type`; false for a proxy that does not let itself be asked. Never throws. */
+export function isInstance<T>(value: unknown, type: abstract new (...args: never[]) => T): value is T {
   try {
-    return value instanceof Error;
+    return value instanceof type;
   } catch {
-    return false; // a proxy that does not let itself be asked
+    return false;
   }
 }
 

@@ -2,7 +2,7 @@
  * How options are checked and completed: a table of key and rule for each kind of options.
  * A bad value is a TypeError or RangeError that names the option, what was expected and what came; so is an unknown key.
  */
-import { fieldOf, isArray, messageOf, textOf } from './foreign-value.ts';
+import { fieldOf, isArray, isInstance, messageOf, textOf } from './foreign-value.ts';
 import { likelyName } from './likely-name.ts';
 
 /** Throws if the value is not what the option takes. `undefined` never reaches a rule: it means the default. */
@@ -90,7 +90,7 @@ export const rules: Readonly<Record<RuleName, Rule>> = {
   function: is('a function', (value) => typeof value === 'function'),
   boolean: is('true or false', (value) => typeof value === 'boolean'),
   object: is('an object', (value) => typeof value === 'object' && value !== null && !Array.isArray(value)),
-  signal: is('an AbortSignal', (value) => value instanceof AbortSignal),
+  signal: is('an AbortSignal', (value) => isInstance(value, AbortSignal)),
 };
 
 /** A rule for values that a predicate knows. */
@@ -130,7 +130,7 @@ export function either(...alternatives: readonly Rule[]): Rule {
       }
     }
     // The alternative that knew the type knows best what is wrong with the value.
-    throw failures.find((error) => error instanceof RangeError) ?? failures[0];
+    throw failures.find((error) => isInstance(error, RangeError)) ?? failures[0];
   };
   return Object.assign(check, { keys: alternatives.find(({ keys }) => keys !== undefined)?.keys });
 }

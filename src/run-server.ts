@@ -7,7 +7,7 @@ import { BaseWorker } from './couriers/base-worker.ts';
 import type { ClientWorkerTaskCourier, CourierTask } from './couriers/courier.ts';
 import { runSupervised } from './couriers/supervised-run.ts';
 import { type CourierTaskContext, isLeaseLost } from './couriers/tasks-in-hand.ts';
-import { TaskwardenError } from './errors.ts';
+import { hasCode } from './errors.ts';
 import { pause } from './pause.ts';
 import { backoffMs } from './scheduling/backoff.ts';
 import type { TaskHandle } from './task/handle.ts';
@@ -56,7 +56,7 @@ export class RunServer extends BaseWorker {
         await this.perform({ signal });
         return;
       } catch (problem) {
-        if (problem instanceof TaskwardenError && problem.code === 'COURIER_CLOSED') return;
+        if (hasCode(problem, 'COURIER_CLOSED')) return;
         this.#failures += 1;
         if (this.#failures === 1) this.#parts.log('its courier fails, and is asked again', problem);
         await pause(backoffMs(retryDelayMs, this.#failures), signal);

@@ -6,7 +6,7 @@
  *   run(due) ──▶ added, or known already ──▶ served by one of all ──▶ ended, for all who wait
  */
 import { nameViaCourier } from './couriers/via-courier.ts';
-import { type ErrorCode, TaskwardenError } from './errors.ts';
+import { type ErrorCode, hasCode } from './errors.ts';
 import { Promise } from './globals.ts';
 import { RunServer, type RunServerParts } from './run-server.ts';
 import { heedHandle, type TaskHandle } from './task/handle.ts';
@@ -109,7 +109,7 @@ async function rejectsWith(code: ErrorCode, promise: Promise<unknown>): Promise<
     await promise;
     return false;
   } catch (error) {
-    if (error instanceof TaskwardenError && error.code === code) return true;
+    if (hasCode(error, code)) return true;
     throw error;
   }
 }

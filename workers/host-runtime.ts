@@ -5,7 +5,7 @@
 import { getHeapStatistics } from 'node:v8';
 import { now } from '../src/clock.ts';
 import { TaskwardenError } from '../src/errors.ts';
-import { isThenable, messageOf, textOf } from '../src/foreign-value.ts';
+import { isInstance, isThenable, messageOf, textOf } from '../src/foreign-value.ts';
 import { Buffer, Promise } from '../src/globals.ts';
 import { restoreBuffers } from '../src/lanes/buffers.ts';
 import { unpackArgs, unpackId } from '../src/lanes/columns.ts';
@@ -294,7 +294,7 @@ export class HostRuntime {
   #postResult(item: number, outcome: unknown): void {
     const value = unwrapTransferred(outcome);
     try {
-      this.#host.post({ kind: 'result', item, value, isBuffer: Buffer.isBuffer(value) }, takeTransfers(outcome));
+      this.#host.post({ kind: 'result', item, value, isBuffer: isInstance(value, Buffer) }, takeTransfers(outcome));
     } catch (problem) {
       this.#host.post({ kind: 'uncloneable', item, error: encodeThrown(uncloneable(problem)) });
     }
@@ -382,7 +382,7 @@ function isPrinting(stream: NodeJS.WriteStream): boolean {
 }
 
 function uncloneable(cause: unknown): TaskwardenError {
-  const isDeep = cause instanceof RangeError;
+  const isDeep = isInstance(cause, RangeError);
   return new TaskwardenError(
     'RESULT_NOT_CLONEABLE',
     `the result can't be copied back to the program: ${isDeep ? 'it is nested too deeply, or too large' : messageOf(cause)}; ` +

@@ -3,7 +3,7 @@
  * a Map its entries, a Set and a typed array their elements, an Error its name, message and code, a RegExp its source,
  * a circle the text "[Circular]".
  */
-import { fieldOf, isError, messageOf, textOf } from '../foreign-value.ts';
+import { fieldOf, isError, isInstance, messageOf, textOf } from '../foreign-value.ts';
 import { describe } from '../logger.ts';
 
 /** @throws an error if the value is too big or too deep. */
@@ -27,10 +27,10 @@ function replacer(): (this: unknown, key: string, value: unknown) => unknown {
 }
 
 function replace(value: object): unknown {
-  if (value instanceof Map || value instanceof Set) return [...value];
-  if (value instanceof ArrayBuffer || value instanceof SharedArrayBuffer) return [...new Uint8Array(value)];
+  if (isInstance(value, Map) || isInstance(value, Set)) return [...value];
+  if (isInstance(value, ArrayBuffer) || isInstance(value, SharedArrayBuffer)) return [...new Uint8Array(value)];
   if (isError(value)) return errorFields(value);
-  if (value instanceof RegExp) return String(value);
+  if (isInstance(value, RegExp)) return String(value);
   return value;
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The command line: finds the command, and turns what becomes of it into an exit code. */
 import { createRequire } from 'node:module';
+import { isInstance } from '../foreign-value.ts';
 import { setTimeout } from '../globals.ts';
 import { help } from './help.ts';
 import { map } from './map.ts';
@@ -32,7 +33,7 @@ async function main([command, ...argv]: readonly string[]): Promise<number> {
 }
 
 function explain(error: unknown): number {
-  if (error instanceof UsageError) {
+  if (isInstance(error, UsageError)) {
     process.stderr.write(`taskwarden: ${error.message}\nSee taskwarden --help\n`);
     return 2;
   }

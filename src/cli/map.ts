@@ -1,6 +1,7 @@
 /** `taskwarden map`: one function over many inputs, on all cores. */
+import { hasCode } from '../errors.ts';
 import { Promise } from '../globals.ts';
-import { type BackgroundTask, TaskSupervisor, TaskwardenError, tasksFrom } from '../index.ts';
+import { type BackgroundTask, TaskSupervisor, tasksFrom } from '../index.ts';
 import type { TaskFunction } from '../task/definition.ts';
 import { mapHelp } from './help.ts';
 import { argumentsOf, standardInput } from './inputs.ts';
@@ -161,8 +162,8 @@ class MapRun implements AsyncDisposable {
       this.#tally.succeed();
       return line;
     } catch (error) {
-      if (this.#cause !== undefined && hasCode(error, ['TASK_CANCELED'])) return undefined;
-      if (hasCode(error, unloadable)) {
+      if (this.#cause !== undefined && hasCode(error, 'TASK_CANCELED')) return undefined;
+      if (hasCode(error, ...unloadable)) {
         this.stop({ exitCode: 2, message: error.message });
         return undefined;
       }
@@ -178,10 +179,6 @@ class MapRun implements AsyncDisposable {
 
 /** No input can succeed. */
 const unloadable = ['MODULE_LOAD_FAILED', 'TASK_NOT_DEFINED', 'TASK_UNREACHABLE', 'LANE_BROKEN'] as const;
-
-function hasCode(error: unknown, codes: readonly TaskwardenError['code'][]): error is TaskwardenError {
-  return error instanceof TaskwardenError && codes.includes(error.code);
-}
 
 /** JSON.stringify leaves out the field of such a value. */
 function isSayable(value: unknown): boolean {

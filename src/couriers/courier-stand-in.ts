@@ -1,5 +1,5 @@
 /** A memory courier in a thread or child: it stands in for that of the program, whose desk it calls. */
-import { type ErrorCode, TaskwardenError } from '../errors.ts';
+import { type ErrorCode, hasCode, TaskwardenError } from '../errors.ts';
 import { decodeThrown, encodeThrown, type WireThrown } from '../lanes/error-codec.ts';
 import { callProgram, hearProgram, type ObjectName } from '../task/program-object.ts';
 import type {
@@ -67,8 +67,7 @@ async function callDesk(name: ObjectName, method: Method, args: readonly unknown
     return await callProgram(name, method, [...args.slice(0, -1), plain], { waits, lends, signal });
   } catch (error) {
     const code = notCloneable.get(method);
-    if (code === undefined || !(error instanceof TaskwardenError) || error.code !== 'ARGUMENT_NOT_CLONEABLE')
-      throw error;
+    if (code === undefined || !hasCode(error, 'ARGUMENT_NOT_CLONEABLE')) throw error;
     throw new TaskwardenError(code, error.message, { cause: error.cause });
   }
 }

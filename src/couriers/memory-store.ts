@@ -3,7 +3,7 @@
  * that nobody sees what others change; an error stays the object that it is. It takes its options to be checked.
  */
 import { type ErrorCode, TaskwardenError } from '../errors.ts';
-import { messageOf } from '../foreign-value.ts';
+import { isInstance, messageOf } from '../foreign-value.ts';
 import { Buffer, Promise, randomUUID, structuredClone } from '../globals.ts';
 import { KeepAlive } from '../keep-alive.ts';
 import type { Priority } from '../scheduling/priority-pool.ts';
@@ -307,7 +307,7 @@ export class MemoryStore implements ClientWorkerTaskCourier {
 
 /** The structured clone would make a Uint8Array of a Buffer. */
 function copyOf<T>(value: T): T {
-  return Buffer.isBuffer(value) ? (Buffer.from(value) as T) : structuredClone(value);
+  return isInstance(value, Buffer) ? (Buffer.from(value) as T) : structuredClone(value);
 }
 
 /** It is the same in all copies. */

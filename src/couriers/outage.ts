@@ -2,7 +2,8 @@
  * The time in which a courier's server can't be reached, or can't do what it is asked: it is told once, and what is asked is
  * asked again, at first soon and then ever less often, until the server does it or nobody wants it any more.
  */
-import { TaskwardenError } from '../errors.ts';
+import { hasCode, TaskwardenError } from '../errors.ts';
+import { isInstance } from '../foreign-value.ts';
 import { pause } from '../pause.ts';
 import { backoffMs } from '../scheduling/backoff.ts';
 
@@ -11,12 +12,12 @@ const firstPauseMs = 100;
 const longestPauseMs = 5_000;
 
 export function isUnreachable(error: unknown): boolean {
-  return error instanceof TaskwardenError && error.code === 'COURIER_UNREACHABLE';
+  return hasCode(error, 'COURIER_UNREACHABLE');
 }
 
 /** Whether a call was answered with what taskwarden says of it: all else is an outage, whatever it is. */
 export function isAnswer(error: unknown): boolean {
-  return error instanceof TaskwardenError && error.code !== 'COURIER_UNREACHABLE';
+  return error instanceof TaskwardenError && !isUnreachable(error);
 }
 
 /**
@@ -25,15 +26,15 @@ export function isAnswer(error: unknown): boolean {
  */
 export function endsFetching(error: unknown, hasAnswered: boolean): boolean {
   if (isClosed(error) || hasAnswered) return isClosed(error);
-  return isAnswer(error) || error instanceof TypeError || error instanceof RangeError;
+  return isAnswer(error) || isInstance(error, TypeError) || isInstance(error, RangeError);
 }
 
 export function isClosed(error: unknown): boolean {
-  return error instanceof TaskwardenError && error.code === 'COURIER_CLOSED';
+  return hasCode(error, 'COURIER_CLOSED');
 }
 
 export function isNotCloneable(error: unknown): boolean {
-  return error instanceof TaskwardenError && error.code === 'RESULT_NOT_CLONEABLE';
+  return hasCode(error, 'RESULT_NOT_CLONEABLE');
 }
 
 /** The pause after so many failures. */

@@ -2,7 +2,7 @@
  * Runs a task that came from a courier as a task of a supervisor: both sides talk, what nobody wants any more is canceled,
  * and what the supervisor does not finish, because it stops, goes back to the queue.
  */
-import { TaskwardenError } from '../errors.ts';
+import { hasCode } from '../errors.ts';
 import { Promise } from '../globals.ts';
 import { heedHandle, type TaskHandle } from '../task/handle.ts';
 import { onAbort, untilAborted } from '../task/on-abort.ts';
@@ -60,5 +60,5 @@ async function converse(
 /** Its supervisor has stopped before it was done, or before it was begun. */
 function isLeftUndone({ info, exception }: TaskHandle<unknown>): boolean {
   if (info.endReason === 'shutdown') return true;
-  return info.attempt === 0 && exception instanceof TaskwardenError && exception.code === 'SUPERVISOR_STOPPED';
+  return info.attempt === 0 && hasCode(exception, 'SUPERVISOR_STOPPED');
 }

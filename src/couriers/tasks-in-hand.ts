@@ -7,7 +7,7 @@
  */
 import { callSafely } from '../call-safely.ts';
 import { now, Timer } from '../clock.ts';
-import { TaskwardenError } from '../errors.ts';
+import { hasCode, TaskwardenError } from '../errors.ts';
 import { rules } from '../options.ts';
 import type { CourierNews, CourierOrder, CourierTask, WorkerTaskCourier } from './courier.ts';
 import { isAnswer, isUnreachable, type Outage, outagePauseMs } from './outage.ts';
@@ -38,7 +38,7 @@ interface Hearers<D> {
 }
 
 export function isLeaseLost(error: unknown): boolean {
-  return error instanceof TaskwardenError && error.code === 'LEASE_LOST';
+  return hasCode(error, 'LEASE_LOST');
 }
 
 export class TasksInHand<D> {

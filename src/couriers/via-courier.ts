@@ -3,7 +3,7 @@
  * loop stands for each call: it adds the courier's task, passes on what both sides say, and gives the result.
  */
 import { Timer } from '../clock.ts';
-import { TaskwardenError } from '../errors.ts';
+import { hasCode, TaskwardenError } from '../errors.ts';
 import { randomUUID } from '../globals.ts';
 import { is, rules } from '../options.ts';
 import { type BackgroundTask, type TaskPlan, wrapPlan } from '../task/background-task.ts';
@@ -151,7 +151,7 @@ class Relay {
 
   /** To be told to finish is for `#passOn`, which says first what was sent before. */
   #asked(reason: unknown): void {
-    if (reason instanceof TaskwardenError && reason.code === 'TASK_STOPPED') return;
+    if (hasCode(reason, 'TASK_STOPPED')) return;
     this.#canceled = { reason };
     this.#cancelIfAsked();
   }
@@ -194,11 +194,11 @@ class Relay {
 }
 
 function isCanceled(error: unknown): boolean {
-  return error instanceof TaskwardenError && error.code === 'TASK_CANCELED';
+  return hasCode(error, 'TASK_CANCELED');
 }
 
 /** What was sent here could still be sent; it can't go on, but what comes after it can. */
 function warnIfNotCloneable(error: unknown): void {
-  if (!(error instanceof TaskwardenError) || error.code !== 'MESSAGE_NOT_CLONEABLE') throw error;
+  if (!hasCode(error, 'MESSAGE_NOT_CLONEABLE')) throw error;
   process.emitWarning(error);
 }

@@ -2,13 +2,14 @@
  * Buffers that cross: the structured clone makes a Uint8Array of each, so the sender says which values of a list were
  * Buffers, and the receiver makes them Buffers again. That holds for arguments, results and messages, not for what is in them.
  */
+import { isInstance } from '../foreign-value.ts';
 import { Buffer } from '../globals.ts';
 
 /** The places of Buffers in a list; undefined if there are none. */
 export function findBuffers(values: readonly unknown[]): readonly number[] | undefined {
   let places: number[] | undefined;
   for (let place = 0; place < values.length; place += 1) {
-    if (!Buffer.isBuffer(values[place])) continue;
+    if (!isInstance(values[place], Buffer)) continue;
     places ??= [];
     places.push(place);
   }

@@ -8,7 +8,7 @@
 import { types } from 'node:util';
 import { isCloneable } from '../cloneable.ts';
 import { type ErrorCode, TaskwardenError } from '../errors.ts';
-import { fieldOf, isArray, isError, textOf } from '../foreign-value.ts';
+import { fieldOf, isArray, isError, isInstance, textOf } from '../foreign-value.ts';
 import { show } from '../options.ts';
 import { withoutStack } from '../stack-traces.ts';
 
@@ -217,10 +217,10 @@ function unreadable(problem: unknown): Error {
 
 function typeOf(error: Error): string {
   if (read(error, 'name') === 'TaskwardenError' && typeof read(error, 'code') === 'string') return 'TaskwardenError';
-  if (error instanceof DOMException) return 'DOMException';
-  if (error instanceof AggregateError) return 'AggregateError';
+  if (isInstance(error, DOMException)) return 'DOMException';
+  if (isInstance(error, AggregateError)) return 'AggregateError';
   return (
-    Object.keys(classes).find((name) => error instanceof (classes[name] as ErrorConstructor)) ?? otherTypeOf(error)
+    Object.keys(classes).find((name) => isInstance(error, classes[name] as ErrorConstructor)) ?? otherTypeOf(error)
   );
 }
 

@@ -4,7 +4,7 @@
  * the last one for a while.
  */
 import { now } from '../clock.ts';
-import { TaskwardenError } from '../errors.ts';
+import { hasCode, TaskwardenError } from '../errors.ts';
 import type { LaneTask } from './lane.ts';
 
 /** So many failures in a row are loaded anew at once. */
@@ -58,7 +58,7 @@ export class LoadFailures {
 
 /** Whether the module of a task could not be loaded, which its host keeps. */
 export function isOfModule(error: unknown): boolean {
-  return error instanceof TaskwardenError && error.code === 'MODULE_LOAD_FAILED';
+  return hasCode(error, 'MODULE_LOAD_FAILED');
 }
 
 function keyOf({ definition, carried }: LaneTask): string {

@@ -1,7 +1,7 @@
 /** What of a task can't cross to its thread or child, or back, and what of it is handed over instead of copied. */
 import { isCloneable } from '../cloneable.ts';
 import { TaskwardenError } from '../errors.ts';
-import { messageOf } from '../foreign-value.ts';
+import { isInstance, messageOf } from '../foreign-value.ts';
 import type { TaskType } from '../task/task-options.ts';
 import type { Transferable } from '../task/transferred.ts';
 import { isSerializable } from './frames.ts';
@@ -27,7 +27,7 @@ export function transfersOf(task: LaneTask): readonly Transferable[] {
 }
 
 function isDetached(value: Transferable): boolean {
-  if (!(value instanceof ArrayBuffer) || value.byteLength > 0) return false;
+  if (!isInstance(value, ArrayBuffer) || value.byteLength > 0) return false;
   try {
     new Uint8Array(value);
     return false;

@@ -1,5 +1,6 @@
 /** What the holder of a handle and the running task say to each other: the holder's end, through all attempts. */
 import { TaskwardenError } from '../errors.ts';
+import { isInstance } from '../foreign-value.ts';
 import { Buffer, structuredClone } from '../globals.ts';
 import { Channel } from './channel.ts';
 import type { Talk } from './word.ts';
@@ -42,7 +43,7 @@ export class Conversation {
 /** Of a message for a task that has not begun. */
 export function copyOf(data: unknown, { id, name }: { readonly id?: string; readonly name: string }): unknown {
   try {
-    return Buffer.isBuffer(data) ? Buffer.from(data) : structuredClone(data);
+    return isInstance(data, Buffer) ? Buffer.from(data) : structuredClone(data);
   } catch (cause) {
     const message = `the message can't be sent to task "${name}": it can't be copied; send plain data`;
     throw new TaskwardenError('MESSAGE_NOT_CLONEABLE', message, { cause, ...(id !== undefined && { taskId: id }) });

@@ -6,6 +6,7 @@
 import { isAbsolute } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { TaskwardenError } from '../errors.ts';
+import { isInstance } from '../foreign-value.ts';
 import { show } from '../options.ts';
 import { currentRun, currentTask } from './context.ts';
 import { tsxMark } from './import-module.ts';
@@ -203,7 +204,7 @@ const tsxMarked = new RegExp(`[?&]${tsxMark}$`);
 
 /** A module's URL from `import.meta.url`, a URL, or `__filename`. */
 export function toModuleUrl(module: unknown): string {
-  if (module instanceof URL) return toModuleUrl(module.href);
+  if (isInstance(module, URL)) return toModuleUrl(module.href);
   if (typeof module === 'string') {
     if (isAbsolute(module)) return pathToFileURL(module).href;
     if (URL.canParse(module)) return module.replace(tsxMarked, '');

@@ -1,5 +1,6 @@
 /** Imports a module in a thread or in the command line, TypeScript too: by Node itself where it can, else through tsx. */
 import { fileURLToPath } from 'node:url';
+import { fieldOf, isInstance, messageOf, textOf } from '../foreign-value.ts';
 import { Promise } from '../globals.ts';
 
 const typescript = /\.[cm]?tsx?$/;
@@ -23,14 +24,14 @@ export async function importModule(url: string): Promise<Record<string, unknown>
 
 /** What Node's own type stripping does not do, tsx may: decorators and enums, `.js` for `.ts`, no extension at all. */
 async function importThroughTsx(url: string, error: unknown): Promise<Record<string, unknown>> {
-  const code = (error as { code?: string } | undefined)?.code ?? '';
-  if (!(error instanceof SyntaxError) && !/TYPESCRIPT|MODULE_NOT_FOUND|FILE_EXTENSION|DIR_IMPORT/.test(code))
+  const code = textOf(fieldOf(error, 'code'));
+  if (!isInstance(error, SyntaxError) && !/TYPESCRIPT|MODULE_NOT_FOUND|FILE_EXTENSION|DIR_IMPORT/.test(code))
     throw error;
   try {
     await registerTsx(url);
   } catch {
     throw new SyntaxError(
-      `${(error as Error).message} (in ${fileURLToPath(url)}, or a module that it imports): Node's own TypeScript ` +
+      `${messageOf(error)} (in ${fileURLToPath(url)}, or a module that it imports): Node's own TypeScript ` +
         'support takes neither decorators nor enums, and imports only full file names: compile the module first, or ' +
         'install tsx (npm install tsx)',
       { cause: error },

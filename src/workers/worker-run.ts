@@ -1,5 +1,5 @@
 /** One run of a background worker: what is asked for, and what became of it. */
-import { type ErrorCode, TaskwardenError } from '../errors.ts';
+import { type ErrorCode, hasCode } from '../errors.ts';
 import type { Priority } from '../scheduling/priority-pool.ts';
 import type { TaskSpec } from '../task/call.ts';
 import type { TaskHandle } from '../task/handle.ts';
@@ -36,5 +36,5 @@ export function runSpec({ definition, options }: TaskSpec, request: RunRequest):
 
 /** It was never taken in. The function itself may fail with that code, by what it calls. */
 export function isRefusedFor(code: ErrorCode, { id, info }: TaskHandle<unknown>, error: unknown): boolean {
-  return info.attempt === 0 && error instanceof TaskwardenError && error.code === code && error.taskId === id;
+  return info.attempt === 0 && hasCode(error, code) && error.taskId === id;
 }

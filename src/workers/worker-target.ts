@@ -1,4 +1,5 @@
 /** What a background worker runs, from what its constructor was given: a function, or the method `run()` of a class. */
+import { isInstance } from '../foreign-value.ts';
 import { show } from '../options.ts';
 import { callSite } from '../stack-traces.ts';
 import { defaultSubmitter, specOf } from '../task/background-task.ts';
@@ -34,7 +35,7 @@ export interface WorkerTarget {
 /** Reads `[moduleUrl], [fn], [options]`. */
 export function readTarget(given: readonly unknown[], kind: { readonly name: string }): WorkerTarget {
   const rest = [...given];
-  const moduleUrl = typeof rest[0] === 'string' || rest[0] instanceof URL ? toModuleUrl(rest.shift()) : undefined;
+  const moduleUrl = typeof rest[0] === 'string' || isInstance(rest[0], URL) ? toModuleUrl(rest.shift()) : undefined;
   const fn = typeof rest[0] === 'function' ? (rest.shift() as TaskFunction) : undefined;
   const [options = {}, ...tooMany] = rest as [(WorkerOptions & { [calledAt]?: string })?, ...unknown[]];
   if (tooMany.length > 0) {
