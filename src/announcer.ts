@@ -119,8 +119,8 @@ export class Announcer implements HostWatcher {
       for (const tell of this.#untold) tell(); // there may be more of them meanwhile
     } finally {
       this.#isTelling = false;
+      if (this.#untold.splice(0).length > 0) this.#allTold();
     }
-    if (this.#untold.splice(0).length > 0) this.#allTold();
   }
 
   /** Tasks that wait for too long. */

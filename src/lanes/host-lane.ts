@@ -361,7 +361,7 @@ function whatLoads<T extends LaneTask>([task]: Iterable<T>): string {
 }
 
 function unfinished(load: 'module' | 'setup', what: string, ms: number): TaskwardenError {
-  const rest = `after ${ms / 1_000} s: it keeps its thread busy, or what it awaits may never come`;
+  const rest = `after ${ms / 1_000} s: its event loop is blocked, or what it awaits may never come`;
   return load === 'setup'
     ? new TaskwardenError(
         'LANE_SETUP_FAILED',

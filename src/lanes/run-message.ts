@@ -11,15 +11,11 @@ import { type Refusal, transfersOf } from './refusal.ts';
 /** So many definitions a host keeps: each call may be of a new function, sent by its source. */
 const mostKnown = 500;
 
-/** Takes the oldest out of what a host knows, where it is to load more for a task. Gives their indexes. */
-function makeRoom(known: Map<number, WireDefinition>, task: LaneTask): readonly number[] {
+/** The oldest of what a host knows, as far as there is too much of it where the host is to load more for a task. */
+function oldestOf(known: ReadonlyMap<number, WireDefinition>, task: LaneTask): readonly number[] {
   const needed = definitionsOf(task).map(({ index }) => index);
-  const old: number[] = [];
-  for (const index of known.keys()) {
-    if (known.size < mostKnown) break;
-    if (!needed.includes(index) && known.delete(index)) old.push(index);
-  }
-  return old;
+  const others = [...known.keys()].filter((index) => !needed.includes(index));
+  return others.slice(0, Math.max(0, known.size - mostKnown + 1));
 }
 
 /**
@@ -31,8 +27,12 @@ export function tellBatch<T extends LaneTask>(
   batch: readonly T[],
   known?: Map<number, WireDefinition>,
 ): readonly Refusal<T>[] {
-  const message = runMessage(batch, known && makeRoom(known, batch[0] as T));
-  return batch.length === 1 ? tellOne(host, message, batch[0] as T) : tellMany(host, message, batch);
+  const forget = known && oldestOf(known, batch[0] as T);
+  const message = runMessage(batch, forget);
+  if (batch.length > 1) return tellMany(host, message, batch);
+  const refusals = tellOne(host, message, batch[0] as T);
+  if (refusals.length === 0) for (const index of forget ?? []) known?.delete(index);
+  return refusals;
 }
 
 function tellOne<T extends LaneTask>(host: Host, message: RunMessage, task: T): readonly Refusal<T>[] {

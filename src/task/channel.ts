@@ -6,6 +6,7 @@
 
 import { TaskwardenError } from '../errors.ts';
 import { clearTimeout, Promise, setTimeout } from '../globals.ts';
+import { turn } from '../turn.ts';
 
 /** What one end says to the other. */
 export type Word =
@@ -267,10 +268,14 @@ export class Channel {
     return { value };
   }
 
-  /** The next value; undefined if none comes within the time, or will come at all. */
+  /**
+   * The next value; undefined if none comes within the time, or will come at all. Who reads one after the other of what
+   * has come lets the event loop turn.
+   */
   receive(timeoutMs?: number): Promise<{ readonly value: unknown } | undefined> {
     const value = this.read();
-    if (value !== undefined || this.#isHalted || timeoutMs === 0) return Promise.resolve(value);
+    if (value !== undefined) return turn()?.then(() => value) ?? Promise.resolve(value);
+    if (this.#isHalted || timeoutMs === 0) return Promise.resolve(undefined);
     return new Promise((resolve) => {
       let timer: NodeJS.Timeout | undefined;
       const receiver = (received: { readonly value: unknown } | undefined) => {

@@ -177,7 +177,7 @@ async function load(moduleUrl: string): Promise<Record<string, unknown>> {
   try {
     return await importModule(moduleUrl);
   } catch (cause) {
-    const message = `${moduleUrl} could not be imported in a thread: ${messageOf(cause)}`;
+    const message = `${moduleUrl} could not be imported in a thread or child: ${messageOf(cause)}`;
     throw new TaskwardenError('MODULE_LOAD_FAILED', message, { cause });
   }
 }
@@ -193,7 +193,7 @@ function notDefined(moduleUrl: string, name: string, module?: Record<string, unk
   }
   return new TaskwardenError(
     'TASK_NOT_DEFINED',
-    `${moduleUrl} was imported in a thread, but it registered no task "${name}" there: ` +
+    `${moduleUrl} was imported in a thread or child, but it registered no task "${name}" there: ` +
       'call backgroundTask() at the top level of the module, not under a condition or in a function',
   );
 }
@@ -209,8 +209,8 @@ function unfinished(moduleUrl: string | undefined): TaskwardenError {
 function unreachable(moduleUrl: string, name: string): TaskwardenError {
   return new TaskwardenError(
     'TASK_UNREACHABLE',
-    `a thread can't reach task "${name}" of ${moduleUrl}: the module waits for a task, or for the supervisor, before ` +
-      'the line that defines this one, and in a thread such a wait never ends. Define the task above that line, or in ' +
+    `a thread or child can't reach task "${name}" of ${moduleUrl}: the module waits for a task, or for the supervisor, before ` +
+      'the line that defines this one, and there such a wait never ends. Define the task above that line, or in ' +
       'a module of its own',
   );
 }

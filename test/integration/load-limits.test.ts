@@ -97,7 +97,7 @@ describe.each(['thread', 'child'] as const)('in a %s', (kind) => {
     const { error } = outcome as { error: TaskwardenError };
     expect([error.code, error.message]).toEqual([
       'MODULE_LOAD_FAILED',
-      `${moduleUrl} is still loading after 1 s: it keeps its thread busy, or what it awaits may never come`,
+      `${moduleUrl} is still loading after 1 s: its event loop is blocked, or what it awaits may never come`,
     ]);
     expect(made.told).toEqual([`${moduleUrl} for 200 ms`, 'vacated', 'started']);
     expect(await made.run(defineBySource('one', () => 1))).toMatchObject({ kind: 'result', value: 1 });

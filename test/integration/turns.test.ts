@@ -199,6 +199,28 @@ describe('timers fire while tasks run on the event loop', () => {
     expectTurns();
   });
 
+  it('that receives what has been sent', async () => {
+    await using supervisor = supervise();
+    const receive = async () => {
+      while (work()) await currentTask().recv();
+    };
+    const handle = backgroundTask(receive, { name: 'receive', type: 'loop', supervisor })();
+    for (let n = 0; n < tasks; n += 1) void handle.send(n);
+    await handle;
+    expectTurns();
+  });
+
+  it('whose messages are read', async () => {
+    await using supervisor = supervise();
+    const send = async () => {
+      for (let n = 0; n < 60; n += 1) await currentTask().send(n);
+    };
+    const handle = backgroundTask(send, { name: 'send', type: 'loop', supervisor })();
+    await handle;
+    for await (const _ of handle.messages()) if (!work(8)) break;
+    expectTurns();
+  });
+
   it('that is a generator', async () => {
     await using supervisor = supervise();
     function* generate() {
