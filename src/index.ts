@@ -1,6 +1,29 @@
 /** The public names of taskwarden, and nothing else. */
-export { BaseWorker, type BaseWorkerOptions, type BulkResults, type PerformOptions } from './couriers/base-worker.ts';
-export { ClassicWorker, type ClassicWorkerOptions } from './couriers/classic-worker.ts';
+
+export {
+  BackgroundWorker,
+  type WorkerState,
+  type WorkerSupervisor,
+} from './background-workers/background-worker.ts';
+export { BackgroundEventWorker } from './background-workers/event-worker.ts';
+export { BackgroundIntervalWorker } from './background-workers/interval-worker.ts';
+export { BackgroundQueueWorker } from './background-workers/queue-worker.ts';
+export type {
+  EventWorkerOptions,
+  FailedRun,
+  IntervalOptions,
+  IntervalWorkerOptions,
+  QueueOptions,
+  QueueWorkerOptions,
+  WorkerHooks,
+  WorkerOptions,
+  WorkerStopOptions,
+} from './background-workers/worker-options.ts';
+export type { WorkerInfo } from './background-workers/worker-registry.ts';
+export type { RunOutcome, RunRequest } from './background-workers/worker-run.ts';
+export { backgroundWorker, type WrappedWorker } from './background-workers/wrapped-worker.ts';
+export { type ErrorCode, type ErrorFacts, errorCodes, TaskwardenError } from './base/errors.ts';
+export type { Logger } from './base/logger.ts';
 export type {
   AddOptions,
   BulkAddOptions,
@@ -18,26 +41,36 @@ export type {
 } from './couriers/courier.ts';
 export type { CourierCall } from './couriers/courier-call.ts';
 export * as courierKit from './couriers/courier-kit.ts';
-export { type MemoryCourierOptions, MemoryTaskCourier } from './couriers/memory-courier.ts';
-export type { TaskAndResult } from './couriers/task-results.ts';
-export type { CourierTaskContext, TaskOrder } from './couriers/tasks-in-hand.ts';
+export { type MemoryCourierOptions, MemoryTaskCourier } from './couriers/memory/memory-courier.ts';
 export { viaCourier } from './couriers/via-courier.ts';
-export { type ErrorCode, type ErrorFacts, errorCodes, TaskwardenError } from './errors.ts';
-export type { EventListener, EventName, StopReport, SupervisorEmitter, SupervisorEvents } from './events.ts';
-export type { RecycleOptions } from './lanes/renewal.ts';
-export type { Logger } from './logger.ts';
-export type { ScheduleOptions, ScheduleSharing, ScheduleTimes, TaskSchedule } from './schedules.ts';
-export type { Priority } from './scheduling/priority-pool.ts';
-export type { Schedule, ScheduleRules, ScheduleState } from './scheduling/schedule.ts';
-export type { StopOptions } from './shutdown.ts';
 export {
-  type BlockOptions,
-  type SupervisorState,
-  TaskSupervisor,
-  taskSupervisor,
-} from './supervisor.ts';
-export type { HostPoolInfo, ModuleInfo, PoolInfo, SupervisorInfo, WorkerInfo } from './supervisor-info.ts';
-export type { PoolOptions, ProcessOptions, SupervisorOptions, ThreadOptions } from './supervisor-options.ts';
+  BaseWorker,
+  type BaseWorkerOptions,
+  type BulkResults,
+  type PerformOptions,
+} from './couriers/workers/base-worker.ts';
+export { ClassicWorker, type ClassicWorkerOptions } from './couriers/workers/classic-worker.ts';
+export type { TaskAndResult } from './couriers/workers/task-results.ts';
+export type { CourierTaskContext, TaskOrder } from './couriers/workers/tasks-in-flight.ts';
+export type {
+  EventListener,
+  EventName,
+  StopReport,
+  SupervisorEmitter,
+  SupervisorEvents,
+} from './dispatch/events/supervisor-events.ts';
+export type { HostPoolInfo, PoolInfo } from './dispatch/pool-info.ts';
+export type { SupervisorState } from './dispatch/supervisor-state.ts';
+export type { RecycleOptions } from './lanes/host-pool/recycling.ts';
+export type { Priority } from './queue/priority.ts';
+export type { Schedule, ScheduleRules, ScheduleState } from './schedules/schedule.ts';
+export type { ScheduleOptions, ScheduleSharing, ScheduleTimes, TaskSchedule } from './schedules/schedules.ts';
+export type { ModuleInfo } from './supervisor/module-registry.ts';
+export type { StopOptions } from './supervisor/shutdown.ts';
+export { type BlockOptions, TaskSupervisor, taskSupervisor } from './supervisor/supervisor.ts';
+export type { SupervisorInfo } from './supervisor/supervisor-info.ts';
+export type { PoolOptions, ProcessOptions, SupervisorOptions, ThreadOptions } from './supervisor/supervisor-options.ts';
+export { type ModuleOptions, type NewModuleOptions, TaskModule } from './supervisor/task-module.ts';
 export {
   type BackgroundTask,
   type BackgroundTaskDecorator,
@@ -45,9 +78,7 @@ export {
   decoratedTask,
   type TasksFrom,
   tasksFrom,
-} from './task/background-task.ts';
-export { currentTask, type Progress, type ReceiveOptions, type TaskContext } from './task/context.ts';
-export { type ContextCarrier, type ContextHooks, contextCarrier } from './task/context-carrier.ts';
+} from './task/call/background-task.ts';
 export {
   type Chain,
   type ControlledFunction,
@@ -56,43 +87,24 @@ export {
   chain,
   controller,
   waitUntilDone,
-} from './task/controlled.ts';
-export type { TaskFunction } from './task/definition.ts';
-export type { SendOptions, TaskHandle } from './task/handle.ts';
-export type { EndReason, TaskFilter, TaskInfo } from './task/info.ts';
-export { type LaneSetup, type LaneTeardown, laneSetup } from './task/lane-setup.ts';
-export type { MapOptions } from './task/map-tasks.ts';
-export type { TaskStatus } from './task/status.ts';
-export type { PutOptions } from './task/target.ts';
+} from './task/call/controlled.ts';
+export type { SendOptions, TaskHandle } from './task/call/handle.ts';
+export type { MapOptions } from './task/call/map-tasks.ts';
+export type { PutOptions } from './task/call/target.ts';
 export type {
   TaskCallback,
   TaskCap,
   TaskOptions,
   TaskResult,
   TaskSubmitter,
-  TaskType,
   TaskYield,
-} from './task/task-options.ts';
-export { type Transferable, transferred } from './task/transferred.ts';
-export { type ModuleOptions, type NewModuleOptions, TaskModule } from './task-module.ts';
-export {
-  BackgroundWorker,
-  type WorkerState,
-  type WorkerSupervisor,
-} from './workers/background-worker.ts';
-export { BackgroundEventWorker } from './workers/event-worker.ts';
-export { BackgroundIntervalWorker } from './workers/interval-worker.ts';
-export { BackgroundQueueWorker } from './workers/queue-worker.ts';
-export type {
-  EventWorkerOptions,
-  FailedRun,
-  IntervalOptions,
-  IntervalWorkerOptions,
-  QueueOptions,
-  QueueWorkerOptions,
-  WorkerHooks,
-  WorkerOptions,
-  WorkerStopOptions,
-} from './workers/worker-options.ts';
-export type { RunOutcome, RunRequest } from './workers/worker-run.ts';
-export { backgroundWorker, type WrappedWorker } from './workers/wrapped-worker.ts';
+} from './task/call/task-options.ts';
+export type { TaskFunction } from './task/definition/definition.ts';
+export { currentTask, type ReceiveOptions, type TaskContext } from './task/inside/context.ts';
+export { type ContextCarrier, type ContextHooks, contextCarrier } from './task/inside/context-carrier.ts';
+export { type LaneSetup, type LaneTeardown, laneSetup } from './task/inside/lane-setup.ts';
+export { type Transferable, transferred } from './task/inside/transferred.ts';
+export type { Progress } from './task/record/progress.ts';
+export type { EndReason, TaskFilter, TaskInfo } from './task/record/task-info.ts';
+export type { TaskStatus } from './task/record/task-status.ts';
+export type { TaskType } from './task/record/task-type.ts';

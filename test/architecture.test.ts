@@ -1,4 +1,4 @@
-/** Holds the layers of ARCHITECTURE: who may import whom, no cycles, and what every file has in common. */
+/** Holds the rooms: who may import whom, no circles, and what every file has in common. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 import ts from 'typescript';
@@ -80,10 +80,6 @@ function broken(files: readonly File[], isBad: (each: Import) => boolean): strin
   );
 }
 
-const inFolder = (folder: string) => src.filter(({ path }) => path.startsWith(`src/${folder}/`));
-const isSupervisor = (target: string) =>
-  /^src\/(supervisor[^/]*|dispatcher|announcer|shutdown|places|intake|families)\.ts$/.test(target);
-const isLane = (target: string) => target.startsWith('src/lanes/');
 const isPackage = (target: string) => !target.startsWith('src/') && !target.startsWith('workers/');
 
 describe('how imports are read', () => {
@@ -116,15 +112,15 @@ describe('how imports are read', () => {
   it('finds a cycle', () => {
     const files = [
       readSource('src/a.ts', `import './b.ts';`),
-      readSource('src/b.ts', `import './c.ts'; import type { A } from './a.ts';`),
-      readSource('src/c.ts', `import './b.ts';`),
+      readSource('src/b.ts', `import './c.ts';`),
+      readSource('src/c.ts', `import type { B } from './b.ts';`),
     ];
     expect(cycles(files)).toEqual(['src/b.ts -> src/c.ts -> src/b.ts']);
   });
 
   it('sees the project', () => {
     expect(all.map(({ path }) => path)).toEqual(
-      expect.arrayContaining(['src/index.ts', 'src/lanes/host-lane.ts', 'workers/thread.ts']),
+      expect.arrayContaining(['src/index.ts', 'src/lanes/hosts/host-lane.ts', 'workers/thread.ts']),
     );
     const unknown = broken(all, ({ specifier, target }) => {
       return specifier.startsWith('.') && !all.some(({ path }) => path === target);
@@ -138,19 +134,19 @@ describe('packages', () => {
     all.filter(({ imports }) => imports.some(({ target }) => target === name)).map(({ path }) => path);
 
   it('only thread-host imports piscina', () => {
-    expect(importersOf('piscina')).toEqual(['src/lanes/thread-host.ts']);
+    expect(importersOf('piscina')).toEqual(['src/lanes/thread/thread-host.ts']);
   });
 
   it('only process-host imports child_process', () => {
-    expect(importersOf('node:child_process')).toEqual(['src/lanes/process-host.ts']);
+    expect(importersOf('node:child_process')).toEqual(['src/lanes/process/process-host.ts']);
   });
 
   it('only events imports eventemitter3', () => {
-    expect(importersOf('eventemitter3')).toEqual(['src/events.ts']);
+    expect(importersOf('eventemitter3')).toEqual(['src/dispatch/events/supervisor-events.ts']);
   });
 
   it('only cron-pattern imports croner, and not before it is needed', () => {
-    expect(importersOf('croner')).toEqual(['src/scheduling/cron-pattern.ts']);
+    expect(importersOf('croner')).toEqual(['src/schedules/cron-pattern.ts']);
     for (const { path, text } of all) expect(text, path).not.toMatch(/^(import (?!type )|export ).*['"]croner/m);
   });
 
@@ -159,7 +155,7 @@ describe('packages', () => {
   });
 
   it('only what loads task modules and starts threads imports tsx, and not before it is needed', () => {
-    expect(importersOf('tsx')).toEqual(['src/task/import-module.ts', 'workers/from-sources.cjs']);
+    expect(importersOf('tsx')).toEqual(['src/task/definition/import-module.ts', 'workers/from-sources.cjs']);
     for (const { path, text } of all) expect(text, path).not.toMatch(/^(import|export) .*['"]tsx/m);
   });
 
@@ -181,48 +177,54 @@ describe('packages', () => {
   });
 });
 
-describe('layers', () => {
-  it('scheduling knows no lane, no supervisor and no task', () => {
+/** The rooms, each with those that it may import from. */
+const rooms: Readonly<Record<string, readonly string[]>> = {
+  platform: [],
+  base: ['platform'],
+  queue: ['platform'],
+  task: ['platform', 'base', 'queue'],
+  lanes: ['platform', 'base', 'queue', 'task'],
+  dispatch: ['platform', 'base', 'queue', 'task', 'lanes'],
+  couriers: ['platform', 'base', 'queue', 'task', 'lanes', 'dispatch'],
+  schedules: ['platform', 'base', 'task', 'dispatch', 'couriers'],
+  'background-workers': ['platform', 'base', 'queue', 'task', 'couriers', 'schedules'],
+  supervisor: ['platform', 'base', 'queue', 'task', 'lanes', 'dispatch', 'schedules', 'background-workers'],
+  integrations: ['base', 'index.ts'],
+  cli: ['platform', 'base', 'queue', 'task', 'index.ts'],
+};
+
+const roomOf = (path: string) => path.split('/')[1] as string;
+const inRoom = (room: string) => src.filter(({ path }) => roomOf(path) === room);
+
+describe('rooms', () => {
+  it('are all that there is beside the public names', () => {
+    expect([...new Set(src.map(({ path }) => roomOf(path)))].sort()).toEqual(
+      [...Object.keys(rooms), 'index.ts'].sort(),
+    );
+  });
+
+  it.each(Object.entries(rooms))('%s imports from %s alone', (room, others) => {
+    const isAllowed = (target: string) => isPackage(target) || [room, ...others].includes(roomOf(target));
+    expect(broken(inRoom(room), ({ target }) => !isAllowed(target))).toEqual([]);
+  });
+
+  it('are entered by the contract: only dispatch/lane-registry knows a lane', () => {
+    const others = src.filter(({ path }) => roomOf(path) !== 'lanes' && path !== 'src/dispatch/lane-registry.ts');
+    const isOpen = (target: string) => ['src/lanes/lane.ts', 'src/lanes/wire/error-codec.ts'].includes(target);
     expect(
-      broken(inFolder('scheduling'), ({ target }) => {
-        return isLane(target) || isSupervisor(target) || target.startsWith('src/task/');
-      }),
+      broken(others, ({ target, isTypeOnly }) => roomOf(target) === 'lanes' && !isTypeOnly && !isOpen(target)),
     ).toEqual([]);
-  });
-
-  it('tasks know no lane and no supervisor, not even their types', () => {
-    expect(broken(inFolder('task'), ({ target }) => isLane(target) || isSupervisor(target))).toEqual([]);
-  });
-
-  it('lanes know no supervisor', () => {
-    expect(broken(inFolder('lanes'), ({ target }) => isSupervisor(target))).toEqual([]);
-  });
-
-  it('nothing but places knows a place where tasks run; the dispatcher knows the contract', () => {
-    const above = src.filter(({ path }) => !isLane(path) && path !== 'src/places.ts');
-    const isPlace = (target: string) => isLane(target) && target !== 'src/lanes/error-codec.ts';
-    expect(broken(above, ({ target, isTypeOnly }) => isPlace(target) && !isTypeOnly)).toEqual([]);
   });
 
   it('nobody imports the other side of a lane', () => {
     expect(broken(src, ({ target }) => target.startsWith('workers/'))).toEqual([]);
   });
 
-  it('the core does not know the command line', () => {
-    const core = src.filter(({ path }) => !path.startsWith('src/cli/'));
-    expect(broken(core, ({ target }) => target.startsWith('src/cli/'))).toEqual([]);
-  });
-
-  it('the core does not know the integrations', () => {
-    const core = src.filter(({ path }) => !path.startsWith('src/integrations/'));
-    expect(broken(core, ({ target }) => target.startsWith('src/integrations/'))).toEqual([]);
-  });
-
-  it('an integration uses public names, and of the rest only how options are checked, which has no state', () => {
-    for (const file of inFolder('integrations')) {
+  it('an integration knows no other, and of base only how options are checked, which has no state', () => {
+    for (const file of inRoom('integrations')) {
       const own = file.path.split('/').slice(0, 3).join('/');
       const isAllowed = (target: string) =>
-        isPackage(target) || target === 'src/index.ts' || target === 'src/options.ts' || target.startsWith(`${own}/`);
+        isPackage(target) || ['src/index.ts', 'src/base/options.ts'].includes(target) || target.startsWith(`${own}/`);
       expect(broken([file], ({ target }) => !isAllowed(target))).toEqual([]);
     }
   });
@@ -232,9 +234,8 @@ describe('layers', () => {
     expect(broken(others, ({ target }) => target === 'src/index.ts')).toEqual([]);
   });
 
-  it('workers import the protocol, its columns, frames and words, the shared memory, the error codec, errors, the clock, globals, foreign values and tasks, and nothing else', () => {
-    const allowed =
-      /^(workers\/.+|src\/lanes\/(protocol|columns|control-block|error-codec|buffers|frames|words)\.ts|src\/(errors|clock|globals|foreign-value)\.ts|src\/task\/.+)$/;
+  it('what runs in threads and children imports what crosses, and tasks', () => {
+    const allowed = /^(workers\/.+|src\/lanes\/wire\/.+|src\/(platform|base|task)\/.+)$/;
     expect(broken(workers, ({ target }) => !isPackage(target) && !allowed.test(target))).toEqual([]);
   });
 
@@ -243,11 +244,16 @@ describe('layers', () => {
     (name) => {
       const seen = reachable(all, `workers/${name}.ts`);
       expect(seen).toContain('workers/host-runtime.ts');
-      const allowed =
-        /^(node:.+|tsx|workers\/.+|src\/(errors|options|likely-name|clock|turn|cloneable|globals|foreign-value|stack-traces)\.ts|src\/lanes\/(columns|control-block|error-codec|buffers|frames|words)\.ts|src\/task\/.+)$/;
+      const allowed = /^(node:.+|tsx|workers\/.+|src\/lanes\/wire\/.+|src\/(platform|base|task)\/.+)$/;
       expect(seen.filter((target) => !allowed.test(target))).toEqual([]);
     },
   );
+
+  it('have folders that one can take in', () => {
+    const counts = new Map<string, number>();
+    for (const { path } of all) counts.set(dirname(path), (counts.get(dirname(path)) ?? 0) + 1);
+    expect([...counts].filter(([, count]) => count > 12)).toEqual([]);
+  });
 });
 
 /** All that a file loads, and what that loads. */
@@ -260,7 +266,7 @@ function reachable(files: readonly File[], start: string): string[] {
   return [...seen];
 }
 
-/** Each circle of imports of values once, from its first file in the order of the alphabet. */
+/** Each circle of imports once, those of types too, from its first file in the order of the alphabet. */
 function cycles(files: readonly File[]): string[] {
   const byPath = new Map(files.map((file) => [file.path, file]));
   const found = new Set<string>();
@@ -274,7 +280,7 @@ function cycles(files: readonly File[]): string[] {
       return;
     }
     if (done.has(path)) return;
-    for (const { target, isTypeOnly } of byPath.get(path)?.imports ?? []) if (!isTypeOnly) walk(target, [...way, path]);
+    for (const { target } of byPath.get(path)?.imports ?? []) walk(target, [...way, path]);
     done.add(path);
   };
   for (const path of byPath.keys()) walk(path, []);
@@ -310,13 +316,13 @@ describe('every file', () => {
     expect(odd.map(({ path }) => path)).toEqual([]);
   });
 
-  it('takes timers and clocks from src/globals.ts, so that nobody who fakes them stops the library', () => {
+  it('takes timers and clocks from src/platform/globals.ts, so that nobody who fakes them stops the library', () => {
     const faked = /^(set|clear)(Timeout|Interval|Immediate)$|^queueMicrotask$/;
     const clocks = /^(Date|performance)\.now$|^process\.nextTick$/;
     const found: string[] = [];
     for (const { path, text, imports } of all) {
-      if (path === 'src/globals.ts' || path.startsWith('src/integrations/')) continue; // their clients live on what is global
-      const hasOwn = imports.some(({ target }) => target === 'src/globals.ts');
+      if (path === 'src/platform/globals.ts' || path.startsWith('src/integrations/')) continue; // their clients live on what is global
+      const hasOwn = imports.some(({ target }) => target === 'src/platform/globals.ts');
       const visit = (node: ts.Node): void => {
         if (ts.isCallExpression(node)) {
           const called = node.expression.getText();
@@ -334,7 +340,7 @@ describe('every file', () => {
     const safe = /^(TaskwardenError|Failure)$/; // they ask the value for nothing that could throw
     const found: string[] = [];
     for (const { path, text } of all) {
-      if (path === 'src/foreign-value.ts' || path.startsWith('src/integrations/')) continue; // their clients give real errors
+      if (path === 'src/base/foreign-value.ts' || path.startsWith('src/integrations/')) continue; // their clients give real errors
       const visit = (node: ts.Node): void => {
         if (ts.isBinaryExpression(node) && node.operatorToken.kind === ts.SyntaxKind.InstanceOfKeyword) {
           if (!safe.test(node.right.getText())) found.push(`${path}: ${node.getText()}`);

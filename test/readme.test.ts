@@ -3,13 +3,13 @@ import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { errorCodes } from 'taskwarden';
 import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { taskRules } from '../src/task/task-options.ts';
+import { taskRules } from '../src/task/call/task-options.ts';
 import { type RedisServer, startRedis } from './servers/redis.ts';
 
 const run = promisify(execFile);
@@ -264,12 +264,13 @@ function filesUnder(directory: string): string[] {
     .map((entry) => relative(root, join(entry.parentPath, entry.name)).replaceAll('\\', '/'));
 }
 
-it('the map of the code in the README has every file of src and workers, and no other', () => {
-  const map = blocks.find(({ text }) => text.startsWith('src/index.ts'))?.text ?? '';
-  const listed = map.trim().split('\n');
-  expect(listed.filter((line) => !/^\S+ {2,}\S/.test(line))).toEqual([]);
+it('the page about the architecture has every room of src, with its folders', () => {
+  const page = readFileSync(join(root, 'docs/contributing/architecture.md'), 'utf8');
+  const listed = [...page.matchAll(/^\| `([\w/-]+)\/`/gm)].map(([, folder]) => folder as string);
+  const folders = new Set(filesUnder('src').map((path) => dirname(path).replace(/^src\/?/, '')));
+  folders.delete('');
   expectSame(
-    listed.map((line) => line.split(' ')[0] ?? ''),
-    ['src', 'workers'].flatMap(filesUnder),
+    listed,
+    [...folders].filter((folder) => !/^integrations$/.test(folder)),
   );
 });

@@ -5,9 +5,9 @@
  */
 import { Socket } from 'node:net';
 import type { MessagePort } from 'node:worker_threads';
-import { setTimeout } from '../src/globals.ts';
-import { ControlBlock } from '../src/lanes/control-block.ts';
-import { type Frame, FrameReader, frame, guardPipe, type Recalled, serialize } from '../src/lanes/frames.ts';
+import { ControlBlock } from '../src/lanes/wire/control-block.ts';
+import { type Frame, FrameReader, frame, guardPipe, type Recalled, serialize } from '../src/lanes/wire/frames.ts';
+import { setTimeout } from '../src/platform/globals.ts';
 
 export interface GuardStart {
   readonly port: MessagePort;

@@ -3,26 +3,25 @@
  * begins the next. It knows nothing of how messages travel.
  */
 import { getHeapStatistics } from 'node:v8';
-import { now } from '../src/clock.ts';
-import { TaskwardenError } from '../src/errors.ts';
-import { isInstance, isThenable, messageOf, textOf } from '../src/foreign-value.ts';
-import { Buffer, Promise } from '../src/globals.ts';
-import { restoreBuffers } from '../src/lanes/buffers.ts';
-import { unpackArgs, unpackId } from '../src/lanes/columns.ts';
-import type { ControlBlock } from '../src/lanes/control-block.ts';
-import { decodeThrown, encodeThrown } from '../src/lanes/error-codec.ts';
-import type { Failed, HostMessage, HostReply, RunMessage } from '../src/lanes/protocol.ts';
-import { checkReadable, packWord, unpackWord } from '../src/lanes/words.ts';
-import type { Progress } from '../src/task/context.ts';
-import type { Carried } from '../src/task/context-carrier.ts';
-import type { WireDefinition } from '../src/task/definition.ts';
-import { explainInertWait } from '../src/task/inert.ts';
-import { hasTeardowns, setUpLane, tearDownLane } from '../src/task/lane-setup.ts';
-import { type LoadedFunction, loadFunction } from '../src/task/load-function.ts';
-import { Run } from '../src/task/run.ts';
-import { taskId } from '../src/task/task-id.ts';
-import { type Transferable, takeTransfers, unwrapTransferred } from '../src/task/transferred.ts';
-import type { TaskWord } from '../src/task/word.ts';
+import { TaskwardenError } from '../src/base/errors.ts';
+import { isInstance, isThenable, messageOf, textOf } from '../src/base/foreign-value.ts';
+import { restoreBuffers } from '../src/lanes/wire/buffers.ts';
+import { unpackArgs, unpackId } from '../src/lanes/wire/columns.ts';
+import type { ControlBlock } from '../src/lanes/wire/control-block.ts';
+import { decodeThrown, encodeThrown } from '../src/lanes/wire/error-codec.ts';
+import type { Failed, HostMessage, HostReply, RunMessage } from '../src/lanes/wire/protocol.ts';
+import { checkReadable, packWord, unpackWord } from '../src/lanes/wire/wire-message.ts';
+import { now } from '../src/platform/clock.ts';
+import { Buffer, Promise } from '../src/platform/globals.ts';
+import type { WireDefinition } from '../src/task/definition/definition.ts';
+import { type LoadedFunction, loadFunction } from '../src/task/definition/load-function.ts';
+import { explainInertWait } from '../src/task/definition/load-phase.ts';
+import { hasTeardowns, setUpLane, tearDownLane } from '../src/task/inside/lane-setup.ts';
+import { Run } from '../src/task/inside/run.ts';
+import type { Carried, TaskWord } from '../src/task/inside/task-message.ts';
+import { type Transferable, takeTransfers, unwrapTransferred } from '../src/task/inside/transferred.ts';
+import type { Progress } from '../src/task/record/progress.ts';
+import { taskId } from '../src/task/record/task-id.ts';
 
 type PostReply = (reply: HostReply, transfer?: readonly Transferable[]) => void;
 

@@ -5,12 +5,12 @@
  */
 import { writeSync } from 'node:fs';
 import { isMainThread, MessageChannel, receiveMessageOnPort, Worker, workerData } from 'node:worker_threads';
-import { Buffer } from '../src/globals.ts';
-import { ControlBlock } from '../src/lanes/control-block.ts';
-import { decodeThrown, encodeThrown } from '../src/lanes/error-codec.ts';
-import { deserialize, frame, isSerializable, readBack, replyPipe, serialize, times } from '../src/lanes/frames.ts';
-import type { HostMessage, HostReply, HostStart } from '../src/lanes/protocol.ts';
-import { becomeHost } from '../src/task/inert.ts';
+import { ControlBlock } from '../src/lanes/wire/control-block.ts';
+import { decodeThrown, encodeThrown } from '../src/lanes/wire/error-codec.ts';
+import { deserialize, frame, isSerializable, readBack, replyPipe, serialize, times } from '../src/lanes/wire/frames.ts';
+import type { HostMessage, HostReply, HostStart } from '../src/lanes/wire/protocol.ts';
+import { Buffer } from '../src/platform/globals.ts';
+import { becomeHost } from '../src/task/definition/load-phase.ts';
 import { Guard, type GuardStart } from './guard.ts';
 import { HostRuntime } from './host-runtime.ts';
 import { writeAll } from './write-all.ts';

@@ -1,10 +1,10 @@
 /** What a thread of the thread lane runs: it is called once, with the port on which everything else travels. */
 import { receiveMessageOnPort } from 'node:worker_threads';
-import { structuredClone } from '../src/globals.ts';
-import { ControlBlock } from '../src/lanes/control-block.ts';
-import type { HostMessage, HostReply, ThreadStart } from '../src/lanes/protocol.ts';
-import { becomeHost } from '../src/task/inert.ts';
-import type { Transferable } from '../src/task/transferred.ts';
+import { ControlBlock } from '../src/lanes/wire/control-block.ts';
+import type { HostMessage, HostReply, ThreadStart } from '../src/lanes/wire/protocol.ts';
+import { structuredClone } from '../src/platform/globals.ts';
+import { becomeHost } from '../src/task/definition/load-phase.ts';
+import type { Transferable } from '../src/task/inside/transferred.ts';
 import { HostRuntime } from './host-runtime.ts';
 
 export function start({ port, control, ...rest }: ThreadStart): void {

@@ -1,5 +1,5 @@
 /** Writes to a pipe, and returns when all is written: what a child says is on its way before it goes on. */
-import { Buffer } from '../src/globals.ts';
+import { Buffer } from '../src/platform/globals.ts';
 
 /** What is shorter is written in one go, at the cost of a copy; in bytes. */
 const shortBytes = 65_536;

@@ -1,5 +1,4 @@
 /** A worker of one contestant, in a process of its own: says that it is ready, and works until it is ended. */
-
 import { Worker } from 'bullmq';
 import { BaseWorker, type CourierTask } from 'taskwarden';
 import { BullMQTaskCourier } from 'taskwarden/bullmq';

@@ -1,5 +1,4 @@
 /** Needs redis-server in the PATH. */
-
 import { type Run, withContestants } from '../couriers/contestants.ts';
 import { iterationsPerMs } from '../cpu-work.ts';
 import { atLeast, compare, formatNumber, type Measurement, medianOf, type Row } from '../measure.ts';

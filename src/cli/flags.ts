@@ -1,6 +1,6 @@
 /** The flags of a command: read by node:util, refused in words for people. */
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import type { Rule } from '../options.ts';
+import type { Rule } from '../base/options.ts';
 import { UsageError } from './usage-error.ts';
 
 /** @throws UsageError for a flag that the command does not have, or one without its value. */

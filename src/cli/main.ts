@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 /** The command line: finds the command, and turns what becomes of it into an exit code. */
 import { createRequire } from 'node:module';
-import { isInstance } from '../foreign-value.ts';
-import { setTimeout } from '../globals.ts';
+import { isInstance } from '../base/foreign-value.ts';
+import { setTimeout } from '../platform/globals.ts';
 import { help } from './help.ts';
-import { map } from './map.ts';
+import { map } from './map/map.ts';
 import { run } from './run.ts';
 import { UsageError } from './usage-error.ts';
 

@@ -1,8 +1,7 @@
 /** `taskwarden run`: a module that starts tasks of its own, kept alive under the default supervisor until a signal. */
-
+import { describe } from '../base/logger.ts';
 import { taskSupervisor } from '../index.ts';
-import { describe } from '../logger.ts';
-import { importModule } from '../task/import-module.ts';
+import { importModule } from '../task/definition/import-module.ts';
 import { parseFlags } from './flags.ts';
 import { runHelp } from './help.ts';
 import { onStopSignal } from './stop-signals.ts';

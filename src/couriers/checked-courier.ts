@@ -2,10 +2,10 @@
  * What all couriers have in front: it checks what is asked before anything is done, and asks nothing while a module loads
  * in a thread. What is behind it carries the tasks.
  */
-import { Promise } from '../globals.ts';
-import { arrayOf, checkOptions, is, oneOf, type Rule, rules } from '../options.ts';
-import { priorities } from '../scheduling/priority-pool.ts';
-import { inertPromise, isInert } from '../task/inert.ts';
+import { arrayOf, checkOptions, is, oneOf, type Rule, rules } from '../base/options.ts';
+import { Promise } from '../platform/globals.ts';
+import { priorities } from '../queue/priority.ts';
+import { inertPromise, isInert } from '../task/definition/load-phase.ts';
 import type {
   AddOptions,
   BulkAddOptions,

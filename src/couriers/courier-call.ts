@@ -1,6 +1,6 @@
 /** The data of a courier task that calls a function: what `viaCourier` writes, and a `ClassicWorker` reads and checks. */
-import { TaskwardenError } from '../errors.ts';
-import { checkOptions, is, rules } from '../options.ts';
+import { TaskwardenError } from '../base/errors.ts';
+import { checkOptions, is, rules } from '../base/options.ts';
 
 export interface CourierCall {
   /** A name in the allow-list of the worker. */

@@ -1,5 +1,5 @@
 /** What couriers reject with, in the same words whichever it is. */
-import { TaskwardenError } from '../errors.ts';
+import { TaskwardenError } from '../base/errors.ts';
 import { serverError } from './server-error.ts';
 
 export function courierClosed(): TaskwardenError {

@@ -2,14 +2,14 @@
  * What a courier of one's own is made of: the checks in front, the words of its errors, and how errors of tasks are carried.
  * The couriers of this package are made of it, too; it can change with any minor version.
  */
-export { callSafely } from '../call-safely.ts';
-export { Timer } from '../clock.ts';
-export { fieldOf, messageOf, textOf } from '../foreign-value.ts';
-export { decodeThrown, encodeThrown, type WireThrown } from '../lanes/error-codec.ts';
-export { checkOptions, is, type Rule, rules } from '../options.ts';
-export { pause } from '../pause.ts';
-export { backoffMs } from '../scheduling/backoff.ts';
-export { onAbort } from '../task/on-abort.ts';
+export { callSafely } from '../base/call-safely.ts';
+export { fieldOf, messageOf, textOf } from '../base/foreign-value.ts';
+export { checkOptions, is, type Rule, rules } from '../base/options.ts';
+export { backoffMs } from '../dispatch/retries/backoff.ts';
+export { decodeThrown, encodeThrown, type WireThrown } from '../lanes/wire/error-codec.ts';
+export { Timer } from '../platform/clock.ts';
+export { onAbort } from '../platform/on-abort.ts';
+export { pause } from '../platform/pause.ts';
 export { CheckedCourier } from './checked-courier.ts';
 export {
   courierClosed,

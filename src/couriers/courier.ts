@@ -9,8 +9,8 @@
  * A worker has a task by a lease: while it extends that, nobody else gets the task. One that dies or stalls loses it, and
  * its late result is refused, so a task is settled once; but it may be begun more than once. A courier knows no supervisor.
  */
-import type { Priority } from '../scheduling/priority-pool.ts';
-import type { Progress } from '../task/context.ts';
+import type { Priority } from '../queue/priority.ts';
+import type { Progress } from '../task/record/progress.ts';
 
 /** A task as a worker gets it. */
 export interface CourierTask<D = unknown> {

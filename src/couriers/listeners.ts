@@ -1,5 +1,5 @@
 /** Those who hear what is said of a task, or to its worker, until nothing more is said. What they throw breaks nothing. */
-import { callSafely } from '../call-safely.ts';
+import { callSafely } from '../base/call-safely.ts';
 
 export interface Listener<T> {
   readonly hear: (what: T) => void;

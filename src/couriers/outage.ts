@@ -2,10 +2,10 @@
  * The time in which a courier's server can't be reached, or can't do what it is asked: it is told once, and what is asked is
  * asked again, at first soon and then ever less often, until the server does it or nobody wants it any more.
  */
-import { hasCode, TaskwardenError } from '../errors.ts';
-import { isInstance } from '../foreign-value.ts';
-import { pause } from '../pause.ts';
-import { backoffMs } from '../scheduling/backoff.ts';
+import { hasCode, TaskwardenError } from '../base/errors.ts';
+import { isInstance } from '../base/foreign-value.ts';
+import { backoffMs } from '../dispatch/retries/backoff.ts';
+import { pause } from '../platform/pause.ts';
 
 /** The first pause, and the longest, in milliseconds. */
 const firstPauseMs = 100;

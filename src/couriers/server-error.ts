@@ -2,7 +2,7 @@
  * Errors of the libraries that talk with servers, as they can be shown: they carry the command that failed, with passwords,
  * scripts and the data of tasks among its arguments, and what a server says may repeat some of it.
  */
-import { fieldOf, isError, messageOf, textOf } from '../foreign-value.ts';
+import { fieldOf, isError, messageOf, textOf } from '../base/foreign-value.ts';
 
 /** What says where an error comes from, and nothing of what was asked. */
 const kept = ['code', 'errno', 'syscall', 'address', 'port', 'hostname'] as const;

@@ -2,20 +2,21 @@
  * viaCourier: calls of a background task that travel by a courier to whichever machine serves a queue. A relay on the event
  * loop stands for each call: it adds the courier's task, passes on what both sides say, and gives the result.
  */
-import { Timer } from '../clock.ts';
-import { hasCode, TaskwardenError } from '../errors.ts';
-import { randomUUID } from '../globals.ts';
-import { is, rules } from '../options.ts';
-import { type BackgroundTask, type TaskPlan, wrapPlan } from '../task/background-task.ts';
-import { currentRun, type RunningTask } from '../task/context.ts';
-import { defineBySource, type TaskFunction } from '../task/definition.ts';
-import { isHost, isInert } from '../task/inert.ts';
-import type { Task } from '../task/task.ts';
-import type { ResolvedTaskOptions } from '../task/task-options.ts';
-import { courierRule } from './base-worker.ts';
+import { hasCode, TaskwardenError } from '../base/errors.ts';
+import { is, rules } from '../base/options.ts';
+import { Timer } from '../platform/clock.ts';
+import { randomUUID } from '../platform/globals.ts';
+import { type BackgroundTask, type TaskPlan, wrapPlan } from '../task/call/background-task.ts';
+import type { ResolvedTaskOptions } from '../task/call/task-options.ts';
+import type { TaskFunction } from '../task/definition/definition.ts';
+import { defineBySource } from '../task/definition/definition-registry.ts';
+import { isHost, isInert } from '../task/definition/load-phase.ts';
+import { currentRun, type RunningTask } from '../task/inside/context.ts';
+import type { Task } from '../task/record/task.ts';
 import type { AddOptions, ClientTaskCourier, CourierNews } from './courier.ts';
 import type { CourierCall } from './courier-call.ts';
-import type { TaskOrder } from './tasks-in-hand.ts';
+import { courierRule } from './workers/base-worker.ts';
+import type { TaskOrder } from './workers/tasks-in-flight.ts';
 
 /**
  * The task as one that a worker of the queue runs: a `ClassicWorker` with that name in its `functions`. Its options mean what

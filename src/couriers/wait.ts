@@ -2,11 +2,11 @@
  * One wait in a line of waits. It ends once: by what it waits for, its time-out, or its signal; then it is out of the
  * line, and neither timer nor listener is left.
  */
-import { Timer } from '../clock.ts';
-import { Promise } from '../globals.ts';
-import { Fifo, type FifoItem } from '../scheduling/fifo.ts';
-import { type Priority, priorities } from '../scheduling/priority-pool.ts';
-import { onAbort } from '../task/on-abort.ts';
+import { Timer } from '../platform/clock.ts';
+import { Promise } from '../platform/globals.ts';
+import { onAbort } from '../platform/on-abort.ts';
+import { Fifo, type FifoItem } from '../queue/fifo.ts';
+import { type Priority, priorities } from '../queue/priority.ts';
 import type { WaitOptions } from './courier.ts';
 
 let waits = 0;

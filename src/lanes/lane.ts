@@ -1,12 +1,11 @@
 /** The contract of a place where tasks run, and nothing about any one place. */
-import type { Moment } from '../clock.ts';
-import type { Exit } from '../exit.ts';
-import type { Progress } from '../task/context.ts';
-import type { Carried } from '../task/context-carrier.ts';
-import type { Definition } from '../task/definition.ts';
-import type { ResolvedTaskOptions, TaskSubmitter } from '../task/task-options.ts';
-import type { TaskWord } from '../task/word.ts';
-import type { FailureKind } from './protocol.ts';
+import type { Exit } from '../base/exit.ts';
+import type { Moment } from '../platform/clock.ts';
+import type { ResolvedTaskOptions, TaskSubmitter } from '../task/call/task-options.ts';
+import type { Definition } from '../task/definition/definition.ts';
+import type { Carried, TaskWord } from '../task/inside/task-message.ts';
+import type { Progress } from '../task/record/progress.ts';
+import type { FailureKind } from './wire/protocol.ts';
 
 /** What a lane needs to know of a task. */
 export interface LaneTask {

@@ -12,8 +12,8 @@ import {
 } from 'taskwarden';
 import { type BullMQCourierOptions, BullMQTaskCourier } from 'taskwarden/bullmq';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { failure } from '../integration/listening.ts';
-import { Program, runProgram } from '../integration/program.ts';
+import { failure } from '../fixtures/listening.ts';
+import { Program, runProgram } from '../fixtures/program.ts';
 import { startProxy } from '../servers/proxy.ts';
 import type { Server } from '../servers/server.ts';
 

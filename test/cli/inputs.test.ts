@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { expect, it } from 'vitest';
-import { splitLines } from '../../src/cli/inputs.ts';
+import { splitLines } from '../../src/cli/map/inputs.ts';
 
 async function split(...chunks: string[]): Promise<string[]> {
   const lines: string[] = [];

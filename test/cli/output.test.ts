@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
 import { expect, it } from 'vitest';
-import { Output } from '../../src/cli/output.ts';
+import { Output } from '../../src/cli/map/output.ts';
 
 /** A stream that is full after each write, until it is drained. */
 class FullStream extends Writable {

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { ProgressBar } from '../../src/cli/progress-bar.ts';
-import { Tally } from '../../src/cli/tally.ts';
+import { ProgressBar } from '../../src/cli/map/progress-bar.ts';
+import { Tally } from '../../src/cli/map/tally.ts';
 import { fixtures } from './command.ts';
 
 /** What a terminal is given. */

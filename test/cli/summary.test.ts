@@ -1,7 +1,7 @@
 /** The words of the summary, for each count. */
 import { expect, it } from 'vitest';
-import { summarize } from '../../src/cli/summary.ts';
-import { Tally } from '../../src/cli/tally.ts';
+import { summarize } from '../../src/cli/map/summary.ts';
+import { Tally } from '../../src/cli/map/tally.ts';
 
 function tallyOf(succeeded: number, failed: number): Tally {
   const tally = new Tally();

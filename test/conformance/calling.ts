@@ -8,10 +8,10 @@ import {
   TaskwardenError,
 } from 'taskwarden';
 import { describe, expect, it } from 'vitest';
+import { failure, heard } from '../fixtures/listening.ts';
 import { type CallingAct, calls, mergeSort } from '../fixtures/tasks/calls.ts';
 import { add } from '../fixtures/tasks/echo.ts';
 import { Gate, holds } from '../fixtures/tasks/holds.ts';
-import { failure, heard } from '../integration/listening.ts';
 import type { LaneUnderTest } from './lane.ts';
 
 export function testCalling({ type, pool }: LaneUnderTest): void {

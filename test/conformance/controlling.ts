@@ -2,6 +2,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { chain, controller, type PoolOptions, Task, type TaskContext, TaskSupervisor, waitUntilDone } from 'taskwarden';
 import { describe, expect, it } from 'vitest';
+import { begun, failure } from '../fixtures/listening.ts';
 import {
   doubles,
   endsAtOnce,
@@ -20,7 +21,6 @@ import {
   waitsAtGate,
 } from '../fixtures/tasks/controls.ts';
 import { Gate } from '../fixtures/tasks/holds.ts';
-import { begun, failure } from '../integration/listening.ts';
 import type { LaneUnderTest } from './lane.ts';
 
 /** At most so many may be on their way before a sender waits. */

@@ -12,7 +12,7 @@ import {
   TaskSupervisor,
 } from 'taskwarden';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { failure } from '../integration/listening.ts';
+import { failure } from '../fixtures/listening.ts';
 
 interface CourierOfValues {
   readonly name: string;

@@ -9,7 +9,7 @@ import {
   TaskwardenError,
 } from 'taskwarden';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { failure } from '../integration/listening.ts';
+import { failure } from '../fixtures/listening.ts';
 
 interface CourierKnobs {
   readonly leaseMs?: number;

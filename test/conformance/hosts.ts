@@ -7,6 +7,7 @@ import {
   type ThreadOptions,
 } from 'taskwarden';
 import { describe, expect, it } from 'vitest';
+import { failure } from '../fixtures/listening.ts';
 import {
   type Context,
   callsInContext,
@@ -25,7 +26,6 @@ import { makeRecorded, recorded } from '../fixtures/tasks/recorded.ts';
 import { keepsMemory, seesSetup, seesSetupToo } from '../fixtures/tasks/sets-up.ts';
 import { setsUpTwice } from '../fixtures/tasks/sets-up-twice.ts';
 import { makeSmall, small } from '../fixtures/tasks/small.ts';
-import { failure } from '../integration/listening.ts';
 
 interface HostsUnderTest {
   readonly type: 'thread' | 'process';

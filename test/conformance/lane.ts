@@ -14,11 +14,11 @@ import {
   TaskwardenError,
 } from 'taskwarden';
 import { describe, expect, it } from 'vitest';
+import { begun, failure, heard } from '../fixtures/listening.ts';
 import { add, echo } from '../fixtures/tasks/echo.ts';
 import { cleansUp, Gate, holds, yields } from '../fixtures/tasks/holds.ts';
 import { reports, seesItself } from '../fixtures/tasks/sees-itself.ts';
 import { failsBefore, throws, throwsAtOnce } from '../fixtures/tasks/throws.ts';
-import { begun, failure, heard } from '../integration/listening.ts';
 
 export interface LaneUnderTest {
   readonly type: TaskType;

@@ -1,6 +1,7 @@
 /** What holds for tasks that talk, wherever they run. Every lane runs this suite. */
 import { type PoolOptions, type TaskHandle, TaskSupervisor, TaskwardenError } from 'taskwarden';
 import { describe, expect, it } from 'vitest';
+import { begun, failure } from '../fixtures/listening.ts';
 import {
   answersBusily,
   hearsItsNumber,
@@ -40,7 +41,6 @@ import {
   yieldsNumbers,
   yieldsThenThrows,
 } from '../fixtures/tasks/talks.ts';
-import { begun, failure } from '../integration/listening.ts';
 import type { LaneUnderTest } from './lane.ts';
 
 /** Far longer than any test takes. */

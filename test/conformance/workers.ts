@@ -8,6 +8,7 @@ import {
   type WorkerOptions,
 } from 'taskwarden';
 import { describe, expect, it } from 'vitest';
+import { heard } from '../fixtures/listening.ts';
 import { Gate, holds } from '../fixtures/tasks/holds.ts';
 import {
   adder,
@@ -24,7 +25,6 @@ import {
   seesContext,
   tells,
 } from '../fixtures/tasks/works.ts';
-import { heard } from '../integration/listening.ts';
 
 /** Notes what comes, and lets a test wait for so many. */
 class Notes<T> {

@@ -1,6 +1,6 @@
 /** Globals that someone has changed, in the program or where tasks run: all that tasks can do goes on. */
 import { describe, expect, it } from 'vitest';
-import { runProgram } from '../integration/program.ts';
+import { runProgram } from '../fixtures/program.ts';
 
 const damages = [
   'Promise is a subclass',

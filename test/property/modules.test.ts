@@ -4,13 +4,15 @@
  */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import type { Places } from '../../src/places.ts';
-import { Bulkhead } from '../../src/scheduling/bulkhead.ts';
-import { type PoolLimits, PriorityPool, priorities } from '../../src/scheduling/priority-pool.ts';
-import { Slots } from '../../src/slots.ts';
-import { Task } from '../../src/task/task.ts';
-import type { TaskCap, TaskType } from '../../src/task/task-options.ts';
-import { noOwner } from '../unit/no-owner.ts';
+import type { Places } from '../../src/dispatch/lane-registry.ts';
+import { Slots } from '../../src/dispatch/slots.ts';
+import { Bulkhead } from '../../src/queue/bulkhead.ts';
+import { priorities } from '../../src/queue/priority.ts';
+import { type PoolLimits, PriorityPool } from '../../src/queue/priority-pool.ts';
+import type { TaskCap } from '../../src/task/call/task-options.ts';
+import { Task } from '../../src/task/record/task.ts';
+import type { TaskType } from '../../src/task/record/task-type.ts';
+import { noOwner } from '../task/no-owner.ts';
 
 const types = ['thread', 'process', 'loop'] as const satisfies readonly TaskType[];
 

@@ -1,8 +1,8 @@
 /** Random schedules that are paused, resumed, triggered and canceled at random, beside a model; and clocks that are set. */
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { Schedule } from '../../src/scheduling/schedule.ts';
-import { cron, interval, once, pause, type Timetable } from '../../src/scheduling/timetable.ts';
+import { Schedule } from '../../src/schedules/schedule.ts';
+import { cron, interval, once, pause, type Timetable } from '../../src/schedules/timetable.ts';
 
 const minuteMs = 60_000;
 

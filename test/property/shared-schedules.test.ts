@@ -5,11 +5,11 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { ClientWorkerTaskCourier } from '../../src/couriers/courier.ts';
-import { MemoryTaskCourier } from '../../src/couriers/memory-courier.ts';
-import { SharedRuns } from '../../src/shared-runs.ts';
-import { TaskSupervisor } from '../../src/supervisor.ts';
-import { currentTask } from '../../src/task/context.ts';
-import { prepareCall } from '../../src/task/target.ts';
+import { MemoryTaskCourier } from '../../src/couriers/memory/memory-courier.ts';
+import { SharedRuns } from '../../src/schedules/shared-runs.ts';
+import { TaskSupervisor } from '../../src/supervisor/supervisor.ts';
+import { prepareCall } from '../../src/task/call/target.ts';
+import { currentTask } from '../../src/task/inside/context.ts';
 
 const zero = Date.parse('2026-01-01T00:00Z');
 const intervalMs = 1_000;

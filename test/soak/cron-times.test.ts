@@ -3,7 +3,7 @@
  * rules of cron, word for word, minute by minute. It takes the offsets of a zone from their names (`GMT-02:30`).
  */
 import { expect, it } from 'vitest';
-import { cron, type Timetable } from '../../src/scheduling/timetable.ts';
+import { cron, type Timetable } from '../../src/schedules/timetable.ts';
 
 const minute = 60_000;
 const day = 24 * 60 * minute;

@@ -3,15 +3,15 @@
  * `bullmq`, and `ioredis` or `pg`.
  */
 import { courierKit } from '../../index.ts';
-import { ClientSide } from './client-side.ts';
-import { Link } from './link.ts';
-import { Orders } from './orders.ts';
+import { ClientSide } from './client/client-side.ts';
+import { RoomKeeper } from './client/queue-limit.ts';
+import { Orders } from './client/task-commands.ts';
 import { checkPeers } from './peers.ts';
-import { PostgresServer } from './postgres-server.ts';
-import { RedisServer } from './redis-server.ts';
-import { RoomKeeper } from './room-keeper.ts';
-import type { BackendSettings, Server } from './server.ts';
-import { WorkerSide } from './worker-side.ts';
+import { Link } from './server/link.ts';
+import { PostgresServer } from './server/postgres-server.ts';
+import { RedisServer } from './server/redis-server.ts';
+import type { BackendSettings, Server } from './server/server.ts';
+import { WorkerSide } from './worker/worker-side.ts';
 
 const { checkOptions, rules } = courierKit;
 

@@ -4,8 +4,8 @@
  */
 import { setImmediate as nextTurn, setTimeout } from 'node:timers/promises';
 import type { Redis, RedisOptions } from 'ioredis';
+import { is, type Rule } from '../../base/options.ts';
 import { courierKit, TaskwardenError } from '../../index.ts';
-import { is, type Rule } from '../../options.ts';
 
 const { serverError } = courierKit;
 

@@ -1,5 +1,5 @@
 /** What both controllers take, and how it is checked. */
-import { checkOptions, rules } from '../../options.ts';
+import { checkOptions, rules } from '../../base/options.ts';
 import { connectionRule, type RedisConnection } from './client.ts';
 
 export interface RedisControllerOptions {

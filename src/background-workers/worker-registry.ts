@@ -1,0 +1,66 @@
+/** The workers of a supervisor that are active. They keep the process alive, and are stopped before its tasks. */
+import { type Deferred, defer } from '../platform/deferred.ts';
+import type { KeepAlive } from '../platform/keep-alive.ts';
+import type { BackgroundWorker, WorkerState } from './background-worker.ts';
+
+export interface WorkerInfo {
+  readonly name: string;
+  readonly state: WorkerState;
+  /** When its last run was submitted, in epoch milliseconds. */
+  readonly lastExecuted: number | undefined;
+  /** Of a queue worker: when its courier last answered a fetch, though it had nothing, in epoch milliseconds. */
+  readonly timeFetched?: number | undefined;
+  /** Of a queue worker: how many items it has. */
+  readonly inHand?: number;
+}
+
+export class Roster {
+  readonly #keepAlive: KeepAlive;
+  readonly #workers = new Set<BackgroundWorker>();
+  #empty: Deferred | undefined;
+
+  constructor(keepAlive: KeepAlive) {
+    this.#keepAlive = keepAlive;
+  }
+
+  /** In the order in which they were started. */
+  [Symbol.iterator](): Iterator<BackgroundWorker> {
+    return this.#workers.values();
+  }
+
+  /** Gives what is to be called when it is active no more. */
+  enter(worker: BackgroundWorker): () => void {
+    this.#workers.add(worker);
+    this.#keepAlive.hold();
+    return () => {
+      if (!this.#workers.delete(worker)) return;
+      this.#keepAlive.release();
+      if (this.#workers.size === 0) this.giveUp();
+    };
+  }
+
+  get info(): readonly WorkerInfo[] {
+    return [...this.#workers].map((worker: WorkerInfo) => {
+      const { name, state, lastExecuted, timeFetched, inHand } = worker;
+      return { name, state, lastExecuted, ...(inHand !== undefined && { timeFetched, inHand }) };
+    });
+  }
+
+  /** Asks all to stop; `wait: false`: at once. */
+  stop(wait: boolean): void {
+    for (const worker of this) void worker.stop({ wait });
+  }
+
+  /** Resolves when none is active, or when they are given up. */
+  async emptied(): Promise<void> {
+    if (this.#workers.size === 0) return;
+    this.#empty ??= defer();
+    await this.#empty.promise;
+  }
+
+  /** Nobody waits for them any more. */
+  giveUp(): void {
+    this.#empty?.resolve();
+    this.#empty = undefined;
+  }
+}

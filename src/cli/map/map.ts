@@ -1,0 +1,186 @@
+/** `taskwarden map`: one function over many inputs, on all cores. */
+import { hasCode } from '../../base/errors.ts';
+import { type BackgroundTask, TaskSupervisor, tasksFrom } from '../../index.ts';
+import { Promise } from '../../platform/globals.ts';
+import type { TaskFunction } from '../../task/definition/definition.ts';
+import { mapHelp } from '../help.ts';
+import { onStopSignal } from '../stop-signals.ts';
+import { UsageError } from '../usage-error.ts';
+import { argumentsOf, standardInput } from './inputs.ts';
+import { errorFields, jsonLine } from './json-line.ts';
+import { type MapArguments, parseMapArguments } from './map-arguments.ts';
+import { Output, openOutputFile } from './output.ts';
+import { ProgressBar } from './progress-bar.ts';
+import { summarize } from './summary.ts';
+import { Tally } from './tally.ts';
+
+/** Why a run ends before all inputs are done. */
+interface StopCause {
+  readonly exitCode: number;
+  readonly message?: string;
+  /** Nothing is said: nobody listens any more. */
+  readonly isQuiet?: boolean;
+}
+
+/** Gives the exit code. */
+export async function map(argv: readonly string[]): Promise<number> {
+  const given = parseMapArguments(argv);
+  if (given === undefined) {
+    process.stdout.write(mapHelp);
+    return 0;
+  }
+  const { stdout, stderr } = process;
+  const file = given.outputFile === undefined ? undefined : await openOutputFile(given.outputFile);
+  const tally = new Tally();
+  const bar = stderr.isTTY ? new ProgressBar(tally, stderr) : undefined;
+  divertPrints(bar);
+  const output = new Output(file ?? stdout, {
+    ordered: given.ordered,
+    closes: file !== undefined,
+    onBroken: (error) => run.stop(brokenOutput(error, tally)),
+    ...(bar !== undefined && file === undefined && stdout.isTTY && { around: (write) => bar.above(write) }),
+  });
+  await using run = new MapRun(given, output, tally);
+  using _signals = onStopSignal((exitCode, count) => {
+    run.stop({ exitCode });
+    if (count === 1) return;
+    bar?.stop();
+    stderr.write(summarize(tally, true));
+    process.exit(exitCode);
+  });
+  bar?.start();
+  const cause = await run.finish();
+  bar?.stop();
+  if (cause?.isQuiet) return cause.exitCode;
+  if (cause?.message !== undefined) stderr.write(`taskwarden: ${cause.message}\n`);
+  if (cause?.message === undefined || tally.done > 0) stderr.write(summarize(tally, cause !== undefined));
+  return cause?.exitCode ?? (tally.failed > 0 ? 1 : 0);
+}
+
+/** What functions print goes to standard error, above the bar: standard output is for results alone. */
+function divertPrints(bar: ProgressBar | undefined): void {
+  Object.defineProperty(process, 'stdout', { value: bar?.streamAbove() ?? process.stderr });
+  if (bar !== undefined) Object.defineProperty(process, 'stderr', { value: bar.streamAbove() });
+}
+
+function brokenOutput(error: NodeJS.ErrnoException, tally: Tally): StopCause {
+  if (error.code === 'EPIPE') return { exitCode: tally.failed > 0 ? 1 : 0, isQuiet: true }; // as by `| head`
+  return { exitCode: 1, message: `can't write results: ${error.message}` };
+}
+
+class MapRun implements AsyncDisposable {
+  readonly #given: MapArguments;
+  readonly #output: Output;
+  readonly #tally: Tally;
+  readonly #supervisor: TaskSupervisor;
+  readonly #task: BackgroundTask<TaskFunction>;
+  /** How many inputs are read ahead of the results that are written: some wait here, so that no thread has to. */
+  readonly #ahead: number;
+  readonly #stopped = new AbortController();
+  #cause: StopCause | undefined;
+  #open = 0;
+  #wake = () => {};
+
+  constructor(given: MapArguments, output: Output, tally: Tally) {
+    const { concurrency, target, taskOptions, inputs } = given;
+    const pool = { poolSize: concurrency, reserveNormal: 0, reserveHigh: 0 };
+    this.#given = given;
+    this.#output = output;
+    this.#tally = tally;
+    this.#tally.total = inputs?.length;
+    // That tasks wait is as it should be, and what fails is said here.
+    this.#supervisor = new TaskSupervisor({
+      threads: pool,
+      processes: pool,
+      loop: pool,
+      logger: false,
+      keepFinished: 0,
+      timeoutWarningMs: Infinity,
+      timeoutCriticalMs: Infinity,
+    });
+    const options = { ...taskOptions, supervisor: this.#supervisor };
+    const task = tasksFrom<Record<string, TaskFunction>>(target.moduleUrl, options)[target.name];
+    if (task === undefined) throw new UsageError(`"${target.name}" can't be the name of a task`);
+    this.#task = task;
+    this.#ahead = taskOptions.priority === 'critical' ? concurrency : concurrency * 16; // no pool holds critical ones back
+  }
+
+  /** Submits nothing more, cancels what waits, and asks what runs to stop, which has its grace. The first cause stays. */
+  stop(cause: StopCause): void {
+    if (this.#cause !== undefined) return;
+    this.#cause = cause;
+    this.#stopped.abort();
+    void this.#supervisor.stop({ cancelTasks: true });
+  }
+
+  /** Works through the inputs, and gives the cause if something ended that early. */
+  async finish(): Promise<StopCause | undefined> {
+    try {
+      await this.#readInputs();
+    } catch (error) {
+      this.stop({ exitCode: 1, message: `can't read standard input: ${(error as Error).message}` });
+    }
+    await this.#until(() => this.#open === 0);
+    await this.#output.end();
+    await this.#supervisor.stop(); // what its threads print comes before what is said of it
+    return this.#cause;
+  }
+
+  async #readInputs(): Promise<void> {
+    let index = 0;
+    for await (const text of this.#given.inputs ?? standardInput(this.#stopped.signal)) {
+      if (this.#cause !== undefined) return;
+      void this.#perform(index, text);
+      index += 1;
+      await this.#until(() => this.#open < this.#ahead);
+    }
+    this.#tally.total = index;
+  }
+
+  async #until(condition: () => boolean): Promise<void> {
+    while (!condition()) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  async #perform(index: number, text: string): Promise<void> {
+    this.#open += 1;
+    await this.#output.put(index, await this.#lineOf(index, text));
+    this.#open -= 1;
+    this.#wake();
+  }
+
+  /** The line that tells what became of the input; undefined if nothing did. */
+  async #lineOf(index: number, text: string): Promise<string | undefined> {
+    let input: unknown = text;
+    try {
+      if (this.#given.json) input = JSON.parse(text);
+      const result: unknown = await this.#task(...(this.#given.json ? argumentsOf(input) : [text]));
+      const line = jsonLine({ index, input, result: isSayable(result) ? result : null });
+      this.#tally.succeed();
+      return line;
+    } catch (error) {
+      if (this.#cause !== undefined && hasCode(error, 'TASK_CANCELED')) return undefined;
+      if (hasCode(error, ...unloadable)) {
+        this.stop({ exitCode: 2, message: error.message });
+        return undefined;
+      }
+      this.#tally.fail({ index, input, error });
+      return jsonLine({ index, input, error: errorFields(error) });
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#supervisor.stop();
+  }
+}
+
+/** No input can succeed. */
+const unloadable = ['MODULE_LOAD_FAILED', 'TASK_NOT_DEFINED', 'TASK_UNREACHABLE', 'LANE_BROKEN'] as const;
+
+/** JSON.stringify leaves out the field of such a value. */
+function isSayable(value: unknown): boolean {
+  return value !== undefined && typeof value !== 'function' && typeof value !== 'symbol';
+}

@@ -1,0 +1,94 @@
+/** Where result lines go: a file or standard output, as they come or in the order of the inputs. */
+import { open } from 'node:fs/promises';
+import type { Writable } from 'node:stream';
+import { Promise } from '../../platform/globals.ts';
+import { UsageError } from '../usage-error.ts';
+
+export interface OutputOptions {
+  /** Lines go out by their index. */
+  readonly ordered: boolean;
+  /** The stream is closed at the end; standard output can't be. */
+  readonly closes: boolean;
+  /** The stream can't be written to any more; said once. What is put after that goes nowhere. */
+  readonly onBroken: (error: NodeJS.ErrnoException) => void;
+  /** Calls what writes a line, for a terminal that shows something else, too. */
+  readonly around?: (write: () => void) => void;
+}
+
+export class Output {
+  readonly #stream: Writable;
+  readonly #options: OutputOptions;
+  /** Those whose turn has not come, by index. */
+  readonly #turns = new Map<number, () => void>();
+  #next = 0;
+  #room: Promise<void> | undefined;
+  #isBroken = false;
+
+  constructor(stream: Writable, options: OutputOptions) {
+    this.#stream = stream;
+    this.#options = options;
+    stream.on('error', (error) => this.#break(error));
+  }
+
+  #break(error: Error): void {
+    if (this.#isBroken) return;
+    this.#isBroken = true;
+    this.#options.onBroken(error);
+  }
+
+  /**
+   * Each index is put once; undefined leaves it out. Resolves when the line is written and the stream has room for
+   * more: wait for that before there are too many.
+   */
+  async put(index: number, line: string | undefined): Promise<void> {
+    if (this.#options.ordered && index !== this.#next) {
+      await new Promise<void>((resolve) => this.#turns.set(index, resolve));
+    }
+    if (line !== undefined) this.#write(line);
+    this.#next += 1;
+    this.#turns.get(this.#next)?.();
+    this.#turns.delete(this.#next);
+    await this.#waitForRoom();
+  }
+
+  #write(line: string): void {
+    if (this.#isBroken) return;
+    const { around = (write) => write() } = this.#options;
+    around(() => this.#stream.write(line));
+  }
+
+  #waitForRoom(): Promise<void> | undefined {
+    if (this.#isBroken || !this.#stream.writableNeedDrain) return undefined;
+    this.#room ??= new Promise<void>((resolve) => {
+      const go = () => {
+        this.#stream.off('drain', go).off('close', go);
+        this.#room = undefined;
+        resolve();
+      };
+      this.#stream.on('drain', go).on('close', go);
+    });
+    return this.#room;
+  }
+
+  /** Resolves when all is written out, or can't be. */
+  async end(): Promise<void> {
+    if (this.#isBroken) return;
+    await new Promise<void>((resolve) => {
+      const done = (error?: Error | null) => {
+        if (error) this.#break(error); // told here before it is told by event
+        resolve();
+      };
+      if (this.#options.closes) this.#stream.end(done);
+      else this.#stream.write('', done);
+    });
+  }
+}
+
+/** @throws UsageError if there can't be such a file. */
+export async function openOutputFile(path: string): Promise<Writable> {
+  try {
+    return (await open(path, 'w')).createWriteStream();
+  } catch (error) {
+    throw new UsageError(`can't write results to ${path}: ${(error as Error).message}`);
+  }
+}

@@ -1,0 +1,316 @@
+/**
+ * The queues of a memory courier, in the program that made it. What it is given is copied, and again what it gives, so
+ * that nobody sees what others change; an error stays the object that it is. It takes its options to be checked.
+ */
+import { type ErrorCode, TaskwardenError } from '../../base/errors.ts';
+import { isInstance, messageOf } from '../../base/foreign-value.ts';
+import { Buffer, Promise, randomUUID, structuredClone } from '../../platform/globals.ts';
+import { KeepAlive } from '../../platform/keep-alive.ts';
+import type { Priority } from '../../queue/priority.ts';
+import { newIdPrefix, taskId } from '../../task/record/task-id.ts';
+import type {
+  AddOptions,
+  BulkAddOptions,
+  ClientWorkerTaskCourier,
+  CourierNews,
+  CourierOrder,
+  CourierQueueInfo,
+  CourierTask,
+  DeadLetter,
+  FetchOptions,
+  ReturnErrorOptions,
+  WaitOptions,
+} from '../courier.ts';
+import * as courierError from '../courier-error.ts';
+import { MemoryQueue, type MemoryQueueSettings } from './memory-queue.ts';
+import { MemoryTask } from './memory-task.ts';
+
+interface MemoryStoreSettings extends MemoryQueueSettings {
+  readonly copies: boolean;
+}
+
+type TaskOrder = CourierOrder & { kind: 'stop' | 'message' };
+
+export class MemoryStore implements ClientWorkerTaskCourier {
+  readonly #settings: MemoryStoreSettings;
+  readonly #queues = new Map<string, MemoryQueue>();
+  readonly #prefix = newIdPrefix();
+  readonly #keepAlive = new KeepAlive();
+  #leases = 0;
+  #isClosed = false;
+
+  constructor(settings: MemoryStoreSettings) {
+    this.#settings = settings;
+  }
+
+  get leaseMs(): number {
+    return this.#settings.leaseMs;
+  }
+
+  /** The queue, if there is anything in it. */
+  #find(name: string): MemoryQueue | undefined {
+    if (this.#isClosed) throw courierError.courierClosed();
+    this.#queues.get(name)?.check(); // it may leave
+    return this.#queues.get(name);
+  }
+
+  #queue(name: string): MemoryQueue {
+    const found = this.#find(name);
+    if (found !== undefined) return found;
+    const queue: MemoryQueue = new MemoryQueue(name, {
+      ...this.#settings,
+      nextLease: () => {
+        this.#leases += 1;
+        return taskId(this.#prefix, this.#leases);
+      },
+      deliver: (task) => this.#deliver(name, task),
+      onEmpty: () => {
+        if (this.#queues.get(name) === queue) this.#queues.delete(name);
+      },
+      keepAlive: this.#keepAlive,
+    });
+    this.#queues.set(name, queue);
+    return queue;
+  }
+
+  #task(name: string, id: string): { readonly task: MemoryTask; readonly queue: MemoryQueue } {
+    const queue = this.#find(name);
+    const task = queue?.find(id);
+    if (queue === undefined || task === undefined || (task.hasEnded && !task.isKept)) {
+      throw courierError.taskNotFound(name, id);
+    }
+    return { task, queue };
+  }
+
+  /** Runs something on a task that a worker has. */
+  #held<R>(queue: string, { id, lease }: CourierTask, use: (task: MemoryTask, queue: MemoryQueue) => R): R {
+    const found = this.#find(queue);
+    const task = found?.findLeased(id, lease);
+    if (found === undefined || task === undefined) throw courierError.leaseLost(queue, [id]);
+    return use(task, found);
+  }
+
+  #copy<T>(value: T, code: ErrorCode, what: string): T {
+    if (!this.#settings.copies || isPlain(value)) return value;
+    try {
+      return copyOf(value);
+    } catch (cause) {
+      throw new TaskwardenError(code, `${what} can't be copied: ${messageOf(cause)}`, { cause });
+    }
+  }
+
+  /** Of what was copied before. What is nested so deep that there is no stack left for it here goes without a copy. */
+  #again<T>(value: T): T {
+    if (!this.#settings.copies || isPlain(value)) return value;
+    try {
+      return copyOf(value);
+    } catch {
+      return value;
+    }
+  }
+
+  /** Each who hears a message gets a copy of its own. */
+  #copied<T extends CourierNews | CourierOrder>(hear: (what: T) => void): (what: T) => void {
+    return (what) => hear(what.kind === 'message' ? { ...what, data: this.#again(what.data) } : what);
+  }
+
+  #newTask(queue: string, data: unknown, options: AddOptions): MemoryTask {
+    const copy = this.#copy(data, 'ARGUMENT_NOT_CLONEABLE', `the data of a task for queue "${queue}"`);
+    return new MemoryTask(options.id ?? randomUUID(), copy, options);
+  }
+
+  #deliver(queue: string, task: MemoryTask): CourierTask {
+    const { id, priority, attempts: attempt, retries, timeQueued, lease } = task;
+    const data = this.#again(task.data);
+    return Object.freeze({ id, queue, data, priority, attempt, retries, timeQueued, lease: lease as string });
+  }
+
+  async addTaskToQueue(queue: string, data: unknown, options: AddOptions = {}): Promise<string> {
+    const task = this.#newTask(queue, data, options);
+    await this.#add(queue, [task], options);
+    return task.id;
+  }
+
+  async bulkAddTasksToQueue(queue: string, data: readonly unknown[], options: BulkAddOptions = {}): Promise<string[]> {
+    const tasks = data.map((each) => this.#newTask(queue, each, options));
+    await this.#add(queue, tasks, options);
+    return tasks.map(({ id }) => id);
+  }
+
+  async #add(name: string, tasks: readonly MemoryTask[], { wait, signal }: AddOptions): Promise<void> {
+    signal?.throwIfAborted();
+    const queue = this.#queue(name);
+    if (!wait || queue.hasRoomFor(tasks.length)) {
+      queue.add(tasks);
+      return;
+    }
+    await Promise.all(tasks.map((task) => queue.addWhenRoom(task, signal === undefined ? {} : { signal })));
+  }
+
+  async getTaskResult<R = unknown>(queue: string, id: string): Promise<R> {
+    const { task } = this.#task(queue, id);
+    if (!task.hasEnded) throw courierError.resultNotReady(queue, id);
+    return this.#outcome(task) as R;
+  }
+
+  #outcome(task: MemoryTask): unknown {
+    if (task.state !== 'completed') throw task.outcome;
+    return this.#again(task.outcome);
+  }
+
+  async waitForTaskResult<R = unknown>(queue: string, id: string, options: WaitOptions = {}): Promise<R> {
+    options.signal?.throwIfAborted();
+    const { task, queue: found } = this.#task(queue, id);
+    if (task.hasEnded) return this.#outcome(task) as R;
+    return this.#again(await found.waitForResult(task, options)) as R;
+  }
+
+  async checkForDone(queue: string, id: string): Promise<boolean> {
+    return this.#task(queue, id).task.hasEnded;
+  }
+
+  async cancelTask(queue: string, id: string, reason?: unknown): Promise<boolean> {
+    const found = this.#find(queue);
+    const task = found?.find(id);
+    return found !== undefined && task !== undefined && found.cancel(task, reason);
+  }
+
+  async tellTask(queue: string, id: string, order: TaskOrder): Promise<void> {
+    const { task, queue: found } = this.#task(queue, id);
+    found.tellTask(task, this.#copy(order, 'MESSAGE_NOT_CLONEABLE', `what was said to task '${id}'`));
+  }
+
+  /** @param end Is called when nothing more will be heard. */
+  async followTask(
+    queue: string,
+    id: string,
+    hear: (news: CourierNews) => void,
+    end?: () => void,
+  ): Promise<() => void> {
+    return this.#queue(queue).follow(id, { hear: this.#copied(hear), end });
+  }
+
+  async getDeadLetters(
+    queue: string,
+    { offset = 0, max = 100 }: { readonly offset?: number; readonly max?: number } = {},
+  ): Promise<DeadLetter[]> {
+    const letters = this.#find(queue)?.deadLetters(offset, max) ?? [];
+    return letters.map((letter) => ({ ...letter, data: this.#again(letter.data) }));
+  }
+
+  async redriveTasks(queue: string, ids?: readonly string[]): Promise<number> {
+    return this.#find(queue)?.redrive(ids) ?? 0;
+  }
+
+  async removeDeadLetters(queue: string, ids?: readonly string[]): Promise<number> {
+    return this.#find(queue)?.removeDead(ids) ?? 0;
+  }
+
+  async getQueueInfo(queue: string): Promise<CourierQueueInfo> {
+    const nothing = { waiting: { critical: 0, high: 0, normal: 0, low: 0 }, delayed: 0, leased: 0, deadLetters: 0 };
+    return this.#find(queue)?.info ?? nothing;
+  }
+
+  async getTask(queue: string, options: FetchOptions = {}): Promise<CourierTask | undefined> {
+    return (await this.bulkGetTasks(queue, 1, options))[0];
+  }
+
+  async bulkGetTasks(queue: string, max: number, { minPriority = 'low' }: FetchOptions = {}): Promise<CourierTask[]> {
+    return this.#find(queue)?.take(max, minPriority) ?? [];
+  }
+
+  async waitForTask(queue: string, options: WaitOptions & FetchOptions = {}): Promise<CourierTask | undefined> {
+    return (await this.bulkWaitForTasks(queue, 1, options))[0];
+  }
+
+  async bulkWaitForTasks(
+    queue: string,
+    max: number,
+    { minPriority = 'low', ...options }: WaitOptions & FetchOptions & { minPriority?: Priority } = {},
+  ): Promise<CourierTask[]> {
+    options.signal?.throwIfAborted();
+    const found = this.#queue(queue);
+    const tasks = found.take(max, minPriority);
+    return tasks.length > 0 ? tasks : found.waitForTasks(max, minPriority, options);
+  }
+
+  async returnTaskResult(queue: string, task: CourierTask, result: unknown): Promise<void> {
+    this.#held(queue, task, (held, found) => found.complete(held, this.#result(task, result)));
+  }
+
+  #result({ id, queue }: CourierTask, result: unknown): unknown {
+    return this.#copy(result, 'RESULT_NOT_CLONEABLE', `the result of task '${id}' of queue "${queue}"`);
+  }
+
+  async returnTaskError(
+    queue: string,
+    task: CourierTask,
+    error: unknown,
+    { isFinal = false }: ReturnErrorOptions = {},
+  ): Promise<void> {
+    this.#held(queue, task, (held, found) => found.fail(held, error, isFinal));
+  }
+
+  async bulkReturnTaskResults(queue: string, results: readonly (readonly [CourierTask, unknown])[]): Promise<void> {
+    const found = this.#find(queue);
+    const copies = results.map(([task, result]) => [task, this.#result(task, result)] as const);
+    const lost: string[] = [];
+    for (const [{ id, lease }, result] of copies) {
+      const held = found?.findLeased(id, lease);
+      if (held === undefined) lost.push(id);
+      else found?.complete(held, result);
+    }
+    if (lost.length > 0) throw courierError.leaseLost(queue, lost);
+  }
+
+  async extendLease(queue: string, task: CourierTask): Promise<void> {
+    this.#held(queue, task, (held, found) => found.extend(held));
+  }
+
+  async bulkExtendLeases(queue: string, tasks: readonly CourierTask[]): Promise<CourierTask[]> {
+    const found = this.#find(queue);
+    return tasks.filter(({ id, lease }) => {
+      const held = found?.findLeased(id, lease);
+      if (held !== undefined) found?.extend(held);
+      return held === undefined;
+    });
+  }
+
+  async releaseTask(queue: string, task: CourierTask): Promise<void> {
+    this.#held(queue, task, (held, found) => found.release(held));
+  }
+
+  async tellClient(queue: string, task: CourierTask, news: CourierNews): Promise<void> {
+    this.#held(queue, task, (held, found) => {
+      found.tellClient(held, this.#copy(news, 'MESSAGE_NOT_CLONEABLE', `what was said of task '${task.id}'`));
+    });
+  }
+
+  /** @param end Is called when nothing more will be heard. */
+  async heedTask(
+    queue: string,
+    task: CourierTask,
+    hear: (order: CourierOrder) => void,
+    end?: () => void,
+  ): Promise<() => void> {
+    return this.#queue(queue).heed(task.id, task.lease, { hear: this.#copied(hear), end });
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    for (const queue of [...this.#queues.values()]) queue.close(courierError.courierClosed());
+    this.#queues.clear();
+    this.#keepAlive.close();
+  }
+}
+
+/** The structured clone would make a Uint8Array of a Buffer. */
+function copyOf<T>(value: T): T {
+  return isInstance(value, Buffer) ? (Buffer.from(value) as T) : structuredClone(value);
+}
+
+/** It is the same in all copies. */
+function isPlain(value: unknown): boolean {
+  return value === null || (typeof value !== 'object' && typeof value !== 'function' && typeof value !== 'symbol');
+}

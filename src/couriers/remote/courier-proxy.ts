@@ -1,0 +1,90 @@
+/** A memory courier in a thread or child: it stands in for that of the program, whose desk it calls. */
+import { type ErrorCode, hasCode, TaskwardenError } from '../../base/errors.ts';
+import { decodeThrown, encodeThrown, type WireThrown } from '../../lanes/wire/error-codec.ts';
+import { callProgram, hearProgram, type ObjectName } from '../../task/definition/program-object.ts';
+import type {
+  ClientWorkerTaskCourier,
+  CourierNews,
+  CourierOrder,
+  CourierTask,
+  DeadLetter,
+  ReturnErrorOptions,
+} from '../courier.ts';
+import { say } from '../listeners.ts';
+
+type Method = Exclude<keyof ClientWorkerTaskCourier, 'leaseMs' | 'timeAnswered' | 'hearOutages'>;
+
+/** Methods with a signal in their options, which come last, and whether they wait. */
+const signaled: ReadonlyMap<string, boolean> = new Map([
+  ['addTaskToQueue', false],
+  ['bulkAddTasksToQueue', false],
+  ['waitForTaskResult', true],
+  ['waitForTask', true],
+  ['bulkWaitForTasks', true],
+]);
+
+/** What can't be copied, where it is no data of a task. */
+const notCloneable: ReadonlyMap<string, ErrorCode> = new Map([
+  ['returnTaskResult', 'RESULT_NOT_CLONEABLE'],
+  ['bulkReturnTaskResults', 'RESULT_NOT_CLONEABLE'],
+  ['tellTask', 'MESSAGE_NOT_CLONEABLE'],
+  ['tellClient', 'MESSAGE_NOT_CLONEABLE'],
+]);
+
+/** A courier whose calls go to the one of that name in the program. */
+export function courierStandIn(name: ObjectName, leaseMs: number): ClientWorkerTaskCourier {
+  const call = (method: Method, args: readonly unknown[]) => callDesk(name, method, args);
+  const special = {
+    leaseMs,
+    timeAnswered: undefined,
+    hearOutages: undefined,
+    returnTaskError: (queue: string, task: CourierTask, error: unknown, options?: ReturnErrorOptions) =>
+      call('returnTaskError', [queue, task, encodeThrown(error), options]),
+    getDeadLetters: async (...args: unknown[]) => {
+      const letters = (await call('getDeadLetters', args)) as readonly DeadLetter[];
+      return letters.map((letter) => ({ ...letter, error: decodeThrown(letter.error as WireThrown) }));
+    },
+    cancelTask: (queue: string, id: string, reason: unknown) => call('cancelTask', [queue, id, encodeThrown(reason)]),
+    followTask: (queue: string, id: string, hear: (news: CourierNews) => void) =>
+      listen(name, 'followTask', [queue, id], hear),
+    heedTask: (queue: string, task: CourierTask, hear: (order: CourierOrder) => void) =>
+      listen<CourierOrder & { readonly thrown?: WireThrown }>(name, 'heedTask', [queue, task], (order) => {
+        hear(order.thrown === undefined ? order : { kind: 'cancel', reason: decodeThrown(order.thrown) });
+      }),
+  };
+  return new Proxy(special, {
+    get: (target, method) =>
+      method in target ? Reflect.get(target, method) : (...args: readonly unknown[]) => call(method as Method, args),
+  }) as unknown as ClientWorkerTaskCourier;
+}
+
+async function callDesk(name: ObjectName, method: Method, args: readonly unknown[]): Promise<unknown> {
+  const waits = signaled.get(method);
+  try {
+    if (waits === undefined) return await callProgram(name, method, args);
+    const { signal, ...plain } = args.at(-1) as { readonly signal?: AbortSignal; readonly wait?: boolean };
+    const lends = waits || plain.wait === true; // for room in the queue
+    return await callProgram(name, method, [...args.slice(0, -1), plain], { waits, lends, signal });
+  } catch (error) {
+    const code = notCloneable.get(method);
+    if (code === undefined || !hasCode(error, 'ARGUMENT_NOT_CLONEABLE')) throw error;
+    throw new TaskwardenError(code, error.message, { cause: error.cause });
+  }
+}
+
+/** Hears what the desk says in batches, one by one. */
+async function listen<T>(
+  name: ObjectName,
+  method: string,
+  args: readonly unknown[],
+  hear: (what: T) => void,
+): Promise<() => void> {
+  let isHeard = true;
+  const stop = await hearProgram(name, method, args, (batch) => {
+    for (const what of batch as readonly T[]) if (isHeard) say({ hear }, what);
+  });
+  return () => {
+    isHeard = false;
+    stop();
+  };
+}

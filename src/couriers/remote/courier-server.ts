@@ -1,0 +1,139 @@
+/**
+ * The desk of a memory courier in the program: threads and children call it, and it asks the store for them. Its methods
+ * have the names of those that they stand for. Errors that are data, and not the failure of a call, travel encoded.
+ */
+import { decodeThrown, encodeThrown, type WireThrown } from '../../lanes/wire/error-codec.ts';
+import { currentRun, currentTask } from '../../task/inside/context.ts';
+import type { Task } from '../../task/record/task.ts';
+import type {
+  AddOptions,
+  BulkAddOptions,
+  CourierNews,
+  CourierOrder,
+  CourierTask,
+  FetchOptions,
+  ReturnErrorOptions,
+  WaitOptions,
+} from '../courier.ts';
+import type { MemoryStore } from '../memory/memory-store.ts';
+import { Feed } from './update-feed.ts';
+
+/** What crosses as it is. */
+const forwarded = [
+  'getTaskResult',
+  'checkForDone',
+  'tellTask',
+  'redriveTasks',
+  'removeDeadLetters',
+  'getQueueInfo',
+  'getTask',
+  'bulkGetTasks',
+  'returnTaskResult',
+  'bulkReturnTaskResults',
+  'extendLease',
+  'bulkExtendLeases',
+  'releaseTask',
+  'tellClient',
+] as const;
+
+export class CourierDesk {
+  readonly #store: MemoryStore;
+  /** What callers follow, by caller, queue and id. */
+  readonly #feeds = new Map<string, Set<Feed<CourierNews>>>();
+
+  readonly close: () => Promise<void>;
+
+  constructor(store: MemoryStore, close: () => Promise<void>) {
+    this.#store = store;
+    this.close = close;
+    for (const name of forwarded) {
+      const method = store[name] as (...args: unknown[]) => unknown;
+      Object.defineProperty(this, name, { value: (...args: unknown[]) => method.apply(store, args) });
+    }
+  }
+
+  addTaskToQueue(queue: string, data: unknown, options: AddOptions): Promise<string> {
+    return this.#store.addTaskToQueue(queue, data, withSignal(options));
+  }
+
+  bulkAddTasksToQueue(queue: string, data: readonly unknown[], options: BulkAddOptions): Promise<string[]> {
+    return this.#store.bulkAddTasksToQueue(queue, data, withSignal(options));
+  }
+
+  /** What the caller follows is said before. */
+  async waitForTaskResult(queue: string, id: string, options: WaitOptions): Promise<unknown> {
+    try {
+      return await this.#store.waitForTaskResult(queue, id, withSignal(options));
+    } finally {
+      for (const feed of this.#feeds.get(feedKey(queue, id)) ?? []) if (feed.isEnded) await feed.drained;
+    }
+  }
+
+  async waitForTask(queue: string, options: WaitOptions & FetchOptions): Promise<CourierTask | undefined> {
+    return (await this.bulkWaitForTasks(queue, 1, options))[0];
+  }
+
+  /** What came in the moment in which the wait was given up goes back. */
+  async bulkWaitForTasks(queue: string, max: number, options: WaitOptions & FetchOptions): Promise<CourierTask[]> {
+    const { signal } = currentTask();
+    const tasks = await this.#store.bulkWaitForTasks(queue, max, { ...options, signal });
+    if (!signal.aborted) return tasks;
+    for (const task of tasks) await this.#store.releaseTask(queue, task);
+    throw signal.reason;
+  }
+
+  cancelTask(queue: string, id: string, reason: WireThrown): Promise<boolean> {
+    return this.#store.cancelTask(queue, id, decodeThrown(reason));
+  }
+
+  returnTaskError(queue: string, task: CourierTask, error: WireThrown, options?: ReturnErrorOptions): Promise<void> {
+    return this.#store.returnTaskError(queue, task, decodeThrown(error), options);
+  }
+
+  async getDeadLetters(queue: string, options: { readonly offset?: number; readonly max?: number }): Promise<unknown> {
+    const letters = await this.#store.getDeadLetters(queue, options);
+    return letters.map((letter) => ({ ...letter, error: encodeThrown(letter.error) }));
+  }
+
+  async *followTask(queue: string, id: string): AsyncGenerator<readonly CourierNews[], void, undefined> {
+    const { signal } = currentTask();
+    const feed = new Feed<CourierNews>();
+    const key = feedKey(queue, id);
+    const feeds = this.#feeds.get(key) ?? new Set();
+    this.#feeds.set(key, feeds.add(feed));
+    try {
+      const stop = await this.#store.followTask(queue, id, feed.push, feed.end);
+      try {
+        yield* feed.batches(signal);
+      } finally {
+        stop();
+      }
+    } finally {
+      feeds.delete(feed);
+      if (feeds.size === 0) this.#feeds.delete(key);
+    }
+  }
+
+  async *heedTask(queue: string, task: CourierTask): AsyncGenerator<readonly unknown[], void, undefined> {
+    const { signal } = currentTask();
+    const feed = new Feed<CourierOrder | { kind: 'cancel'; thrown: WireThrown }>();
+    const hear = (order: CourierOrder) => {
+      feed.push(order.kind === 'cancel' ? { kind: 'cancel', thrown: encodeThrown(order.reason) } : order);
+    };
+    const stop = await this.#store.heedTask(queue, task, hear, feed.end);
+    try {
+      yield* feed.batches(signal);
+    } finally {
+      stop();
+    }
+  }
+}
+
+/** The signal of the call stands for that of the caller. */
+function withSignal<O extends object>(options: O): O & { readonly signal: AbortSignal } {
+  return { ...options, signal: currentTask().signal };
+}
+
+function feedKey(queue: string, id: string): string {
+  return JSON.stringify([(currentRun()?.task as Task | undefined)?.parentId, queue, id]);
+}

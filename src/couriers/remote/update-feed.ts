@@ -1,0 +1,52 @@
+/** What is said while a reader may be slow, for one reader who takes all that there is at a time. */
+import { type Deferred, defer } from '../../platform/deferred.ts';
+import { onAbort } from '../../platform/on-abort.ts';
+
+export class Feed<T> {
+  #said: T[] = [];
+  #isEnded = false;
+  #more: Deferred = defer();
+  readonly #drained: Deferred = defer();
+
+  readonly push = (what: T): void => {
+    this.#said.push(what);
+    this.#more.resolve();
+  };
+
+  readonly end = (): void => {
+    this.#isEnded = true;
+    this.#more.resolve();
+  };
+
+  get isEnded(): boolean {
+    return this.#isEnded;
+  }
+
+  /** Resolves when all was read, and nothing will come, or nobody reads any more. */
+  get drained(): Promise<void> {
+    return this.#drained.promise;
+  }
+
+  /** First an empty batch at once; then what comes, until the end or the abort. */
+  async *batches(signal: AbortSignal): AsyncGenerator<readonly T[], void, undefined> {
+    const unlisten = onAbort(signal, this.end);
+    try {
+      yield [];
+      for (;;) {
+        if (this.#said.length > 0) {
+          const batch = this.#said;
+          this.#said = [];
+          yield batch;
+        } else if (this.#isEnded || signal.aborted) {
+          return;
+        } else {
+          await this.#more.promise;
+          this.#more = defer();
+        }
+      }
+    } finally {
+      unlisten();
+      this.#drained.resolve();
+    }
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * ClassicWorker: a courier worker whose tasks say which function to call, and with what. It calls those of its allow-list,
+ * each as a supervised task; nothing that comes from the courier is evaluated.
+ */
+import { availableParallelism } from 'node:os';
+import { TaskwardenError } from '../../base/errors.ts';
+import { checkOptions, is, type Rule, show } from '../../base/options.ts';
+import type { Need, Openings } from '../../queue/free-capacity.ts';
+import { type BackgroundTask, backgroundTask, submitterOf } from '../../task/call/background-task.ts';
+import { type ResolvedTaskOptions, type TaskSubmitter, taskRules } from '../../task/call/task-options.ts';
+import type { TaskFunction } from '../../task/definition/definition.ts';
+import type { TaskType } from '../../task/record/task-type.ts';
+import type { CourierTask } from '../courier.ts';
+import { readCall } from '../courier-call.ts';
+import { BaseWorker, type BaseWorkerOptions, baseWorkerRules } from './base-worker.ts';
+import { needOf, Pull } from './prefetch.ts';
+import { runSupervised } from './supervised-run.ts';
+import type { CourierTaskContext } from './tasks-in-flight.ts';
+
+export interface ClassicWorkerOptions extends BaseWorkerOptions {
+  /**
+   * The functions that tasks may call, by their names: background tasks, or functions alone, whose source is sent to a
+   * thread. Only its own properties count, as they are when the worker is made. Their options hold here, too, but for
+   * `delayMs`, which is the courier's; and so are `retries` and `retryDelayMs` of a task that was added with `retries`: then
+   * `retryIf` is asked here whether it is to come again.
+   */
+  readonly functions: Readonly<Record<string, TaskFunction>>;
+  /** Default: that of each background task. */
+  readonly supervisor?: TaskSubmitter;
+  /** Default: the number of cores. */
+  readonly maxSimultaneousTasks?: number;
+}
+
+/**
+ * Runs tasks with the data `{ function: name, args }` through a supervisor, with the priority that they have in the queue.
+ * Fetches those alone for whose priority there are slots, and places in modules, whichever of its functions they call.
+ * A task that its supervisor does not finish, because that stops, goes back to the queue, and `perform()` ends.
+ */
+export class ClassicWorker extends BaseWorker {
+  readonly #functions: ReadonlyMap<string, BackgroundTask<TaskFunction>>;
+  readonly #supervisor: TaskSubmitter | undefined;
+  #pull: Pull | undefined;
+
+  /** @throws TypeError or RangeError for an option that is unknown or bad. */
+  constructor(options: ClassicWorkerOptions) {
+    checkOptions(options, classicWorkerRules, new.target.name);
+    const { functions, supervisor, ...rest } = options;
+    classicWorkerRules.functions(functions, `option "functions" of ${new.target.name}`);
+    super({ ...rest, maxSimultaneousTasks: rest.maxSimultaneousTasks ?? availableParallelism() });
+    this.#functions = new Map(Object.entries(functions).map(([name, target]) => [name, taskOf(name, target)]));
+    this.#supervisor = supervisor;
+  }
+
+  override waitForTasks(options: { readonly signal: AbortSignal }): Promise<readonly CourierTask[]> {
+    const { signal } = options;
+    if (this.#pull?.signal !== signal) this.#pull = this.#newPull(signal);
+    return this.#pull === undefined ? super.waitForTasks(options) : this.#pull.next();
+  }
+
+  /** Undefined where nobody knows what could start. */
+  #newPull(signal: AbortSignal): Pull | undefined {
+    const { courier, queueName, maxTasksPerIteration, maxSimultaneousTasks } = this;
+    const demands = new Map<Openings<TaskType>, Need<TaskType>[]>();
+    for (const { spec } of this.#functions.values()) {
+      const { openings } = this.#supervisor ?? submitterOf(spec.options);
+      if (openings !== undefined) demands.set(openings, [...(demands.get(openings) ?? []), needOf(spec)]);
+    }
+    if (demands.size === 0) return undefined;
+    return new Pull({
+      courier,
+      queueName,
+      perIteration: Math.min(maxTasksPerIteration, maxSimultaneousTasks),
+      isShared: false,
+      demands: [...demands].map(([openings, needs]) => ({ openings, needs })),
+      signal,
+    });
+  }
+
+  override async performSingleTask(task: CourierTask, context: CourierTaskContext): Promise<unknown> {
+    const { target, args } = this.#prepare(task);
+    const { options } = target.spec;
+    const submit = () => {
+      const handle = target.deliver({ id: task.id, attempt: task.attempt }, args);
+      this.#pull?.submitted(task);
+      return handle;
+    };
+    // If it is left undone, there is nobody to run another one.
+    const run = { options, submitter: submitterOf(options), submit, leftUndone: () => this.stop() };
+    try {
+      return await runSupervised(run, context);
+    } catch (error) {
+      if (task.retries !== undefined && !(await this.#wantsRetry(task, options, error))) context.giveUp();
+      throw error;
+    }
+  }
+
+  /** What `retryIf` of the function says, or promises; what it throws is a no. */
+  async #wantsRetry(task: CourierTask, { retryIf }: ResolvedTaskOptions, error: unknown): Promise<boolean> {
+    try {
+      const answer: unknown = await retryIf?.(error, task.attempt);
+      return answer !== false;
+    } catch (problem) {
+      this.onError(problem, task);
+      return false;
+    }
+  }
+
+  /** Without retries of the courier's, those of the function's definition are made here. */
+  #prepare({ id, data, priority, retries }: CourierTask): {
+    target: BackgroundTask<TaskFunction>;
+    args: readonly unknown[];
+  } {
+    const { function: name, args = [], timeoutMs = Infinity } = readCall(data, id);
+    const target = this.#functions.get(name);
+    if (target === undefined) {
+      const message = `task ${id} asks for the function ${show(name)}, which is not in the allow-list of its worker`;
+      throw new TaskwardenError('FUNCTION_NOT_ALLOWED', message, { taskId: id });
+    }
+    const limitMs = Math.min(timeoutMs, target.spec.options.timeoutMs ?? Infinity);
+    const options = {
+      priority,
+      delayMs: 0,
+      ...(retries !== undefined && { retries: 0 }),
+      idempotencyKey: id,
+      ...(limitMs < Infinity && { timeoutMs: limitMs }),
+      ...(this.#supervisor && { supervisor: this.#supervisor }),
+    };
+    return { target: target.with(options), args };
+  }
+}
+
+function taskOf(name: string, target: TaskFunction): BackgroundTask<TaskFunction> {
+  return 'spec' in target ? (target as BackgroundTask<TaskFunction>) : backgroundTask(target, { name });
+}
+
+const classicWorkerRules: Readonly<Record<keyof ClassicWorkerOptions, Rule>> = {
+  ...baseWorkerRules,
+  functions: is('an object of functions', (value) => {
+    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+    return isObject && Object.values(value).every((target) => typeof target === 'function');
+  }),
+  supervisor: taskRules.supervisor,
+};

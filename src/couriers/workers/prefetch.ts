@@ -1,0 +1,203 @@
+/**
+ * Fetches only what can start at once where it is fetched, so that no task waits in a full program while another is idle;
+ * of tasks that take next to nothing, for each slot as many as travel together.
+ * One wait goes on at a time, for all iterations of a worker; when slots are taken or come free meanwhile, it is given up
+ * and asked anew, for what fits now. What comes all the same, because the slot was taken meanwhile, is given back at once.
+ */
+import { defer } from '../../platform/deferred.ts';
+import { Promise, setImmediate } from '../../platform/globals.ts';
+import { onAbort, untilAborted } from '../../platform/on-abort.ts';
+import type { Need, Openings } from '../../queue/free-capacity.ts';
+import { type Priority, priorities } from '../../queue/priority.ts';
+import type { TaskSpec } from '../../task/call/task-options.ts';
+import type { TaskType } from '../../task/record/task-type.ts';
+import type { CourierTask, WorkerTaskCourier } from '../courier.ts';
+
+/** What tasks may need on one supervisor, whichever they are. */
+export interface Demand {
+  readonly openings: Openings<TaskType>;
+  readonly needs: readonly Need<TaskType>[];
+}
+
+/** Of the runs of a background task, or a worker. */
+export function needOf({ definition, options: { type, module, transfer } }: TaskSpec): Need<TaskType> {
+  return { type, module, definition, transfer };
+}
+
+export interface PullOptions {
+  readonly courier: WorkerTaskCourier;
+  readonly queueName: string;
+  /** How many tasks one iteration gets, at most. */
+  readonly perIteration: number;
+  /** Whether the tasks of an iteration share one slot; else each needs its own. */
+  readonly isShared: boolean;
+  readonly demands: readonly Demand[];
+  /** Ends it. */
+  readonly signal: AbortSignal;
+}
+
+/** What may be asked for. */
+interface Terms {
+  readonly minPriority: Priority;
+  readonly slots: number;
+}
+
+/** Why a wait is given up and asked anew; a reason of its own spares an exception with a stack for each. */
+const termsChanged = 'other tasks can start now';
+
+interface Iteration {
+  readonly resolve: (tasks: readonly CourierTask[]) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class Pull {
+  readonly #options: PullOptions;
+  readonly #waiting = new Set<Iteration>();
+  /** What ends the promise of a slot, by the lease of the task. */
+  readonly #promises = new Map<string, () => void>();
+  #isAsking = false;
+
+  constructor(options: PullOptions) {
+    this.#options = options;
+  }
+
+  get signal(): AbortSignal {
+    return this.#options.signal;
+  }
+
+  /** The tasks of an iteration; none when the signal aborts. */
+  next(): Promise<readonly CourierTask[]> {
+    const { signal } = this;
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) return resolve([]);
+      const leave = () => {
+        this.#waiting.delete(iteration);
+        unlisten();
+      };
+      const iteration: Iteration = {
+        resolve: (tasks) => {
+          leave();
+          resolve(tasks);
+        },
+        reject: (error) => {
+          leave();
+          reject(error);
+        },
+      };
+      const unlisten = onAbort(signal, () => iteration.resolve([]));
+      this.#waiting.add(iteration);
+      if (!this.#isAsking) void this.#ask();
+    });
+  }
+
+  /** The task was submitted, alone or with those that share its slot. */
+  submitted({ lease }: CourierTask): void {
+    this.#promises.get(lease)?.();
+    this.#promises.delete(lease);
+  }
+
+  async #ask(): Promise<void> {
+    this.#isAsking = true;
+    try {
+      for (;;) {
+        await undefined; // those that are through at the same time ask together
+        if (this.#waiting.size === 0) return;
+        const terms = this.#terms();
+        if (terms === undefined) await this.#change();
+        else await this.#share(await this.#fetch(terms));
+      }
+    } catch (error) {
+      // The last is the one that has just paused, if one has: so the pauses grow. The others go on when it asks again.
+      [...this.#waiting].at(-1)?.reject(error);
+    } finally {
+      this.#isAsking = false;
+    }
+  }
+
+  #count(priority: Priority): number {
+    return Math.min(...this.#options.demands.map(({ openings, needs }) => openings.count(priority, needs)));
+  }
+
+  /** The widest that fit now; undefined if not even a critical task could start. */
+  #terms(): Terms | undefined {
+    for (const minPriority of priorities.toReversed()) {
+      const slots = this.#count(minPriority);
+      if (slots > 0) return { minPriority, slots };
+    }
+    return undefined;
+  }
+
+  #watch(callback: () => void): () => void {
+    const unwatch = this.#options.demands.map(({ openings }) => openings.watch(callback));
+    return () => {
+      for (const each of unwatch) each();
+    };
+  }
+
+  async #change(): Promise<void> {
+    const changed = defer();
+    const unwatch = this.#watch(changed.resolve);
+    await untilAborted(changed.promise, this.signal);
+    unwatch();
+  }
+
+  async #fetch({ minPriority, slots }: Terms): Promise<readonly CourierTask[]> {
+    const { courier, queueName, perIteration, isShared } = this.#options;
+    const wanted = this.#waiting.size * (isShared ? 1 : perIteration);
+    const runs = Math.min(wanted, slots);
+    const asking = new AbortController();
+    const unlisten = onAbort(this.signal, () => asking.abort(this.signal.reason));
+    const unwatch = this.#watch(() => {
+      const terms = this.#terms();
+      if (terms?.minPriority !== minPriority || terms.slots < runs) asking.abort(termsChanged);
+    });
+    try {
+      const max = isShared ? runs * perIteration : runs;
+      return await courier.bulkWaitForTasks(queueName, max, { minPriority, signal: asking.signal });
+    } catch (error) {
+      if (asking.signal.aborted) return [];
+      throw error;
+    } finally {
+      unwatch();
+      unlisten();
+    }
+  }
+
+  /** Gives those that can start now to the iterations that wait, and the others back. */
+  async #share(tasks: readonly CourierTask[]): Promise<void> {
+    const { perIteration, isShared } = this.#options;
+    const surplus: CourierTask[] = [];
+    const runs: CourierTask[][] = [];
+    for (let place = 0; place < tasks.length; place += isShared ? perIteration : 1) {
+      const run = tasks.slice(place, place + (isShared ? perIteration : 1)) as [CourierTask];
+      if (this.#promise(run[0])) runs.push(run);
+      else surplus.push(...run);
+    }
+    const kept = runs.flat();
+    for (const iteration of [...this.#waiting]) {
+      if (kept.length === 0) break;
+      iteration.resolve(kept.splice(0, perIteration));
+    }
+    for (const task of kept) this.submitted(task); // the iterations have ended meanwhile
+    await Promise.all([...surplus, ...kept].toReversed().map((task) => this.#giveBack(task)));
+  }
+
+  /** False if it could not start now. One that is not submitted in this turn waits for something else, or for nothing. */
+  #promise(task: CourierTask): boolean {
+    if (this.signal.aborted || this.#count(task.priority) === 0) return false;
+    const ends = this.#options.demands.map(({ openings, needs }) => openings.promise(needs));
+    this.#promises.set(task.lease, () => {
+      for (const end of ends) end();
+    });
+    setImmediate(() => this.submitted(task));
+    return true;
+  }
+
+  async #giveBack(task: CourierTask): Promise<void> {
+    try {
+      await this.#options.courier.releaseTask(this.#options.queueName, task);
+    } catch {
+      // Then its lease runs out.
+    }
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * Runs a task that came from a courier as a task of a supervisor: both sides talk, what nobody wants any more is canceled,
+ * and what the supervisor does not finish, because it stops, goes back to the queue.
+ */
+import { hasCode } from '../../base/errors.ts';
+import { Promise } from '../../platform/globals.ts';
+import { onAbort, untilAborted } from '../../platform/on-abort.ts';
+import { heedHandle, type TaskHandle } from '../../task/call/handle.ts';
+import type { ResolvedTaskOptions, TaskSubmitter } from '../../task/call/task-options.ts';
+import type { CourierTaskContext } from './tasks-in-flight.ts';
+
+export interface SupervisedRun {
+  readonly options: ResolvedTaskOptions;
+  readonly submitter: TaskSubmitter;
+  /** Is called when there is room for it. */
+  readonly submit: () => TaskHandle<unknown>;
+  /** It was given back. */
+  readonly leftUndone: () => void;
+  /** If false, its failure is told here as one that nobody awaits. Default: true. */
+  readonly isAwaited?: boolean;
+}
+
+/** Gives its result, or throws its error. Undefined: the task is not this worker's any more. */
+export async function runSupervised(run: SupervisedRun, context: CourierTaskContext): Promise<unknown> {
+  const { options, submitter, isAwaited = true } = run;
+  const { signal } = context;
+  while (!signal.aborted && !submitter.hasRoom(options)) {
+    await untilAborted(submitter.capacity(options.priority), signal);
+  }
+  if (signal.aborted) return undefined;
+  const handle = run.submit();
+  const unlisten = onAbort(signal, () => handle.cancel(signal.reason));
+  try {
+    return await converse(handle, context, isAwaited);
+  } catch (error) {
+    if (!isLeftUndone(handle)) throw error;
+    await context.release();
+    run.leftUndone();
+    return undefined;
+  } finally {
+    unlisten();
+  }
+}
+
+async function converse(
+  handle: TaskHandle<unknown>,
+  context: CourierTaskContext,
+  isAwaited: boolean,
+): Promise<unknown> {
+  const end = isAwaited ? undefined : new Promise<void>((resolve) => heedHandle(handle, resolve));
+  handle.onProgress((progress) => void context.tell({ kind: 'progress', progress }));
+  context.heed((order) => (order.kind === 'stop' ? handle.stop() : handle.send(order.data)));
+  for await (const data of handle.messages()) await context.tell({ kind: 'message', data });
+  if (end === undefined) return handle;
+  await end;
+  if (handle.status === 'completed') return handle.result;
+  throw handle.exception;
+}
+
+/** Its supervisor has stopped before it was done, or before it was begun. */
+function isLeftUndone({ info, exception }: TaskHandle<unknown>): boolean {
+  if (info.endReason === 'shutdown') return true;
+  return info.attempt === 0 && hasCode(exception, 'SUPERVISOR_STOPPED');
+}

@@ -1,0 +1,295 @@
+/**
+ * The tasks that a worker has: extends their leases in good time, hears what clients say to them, and knows which of them
+ * are not the worker's any more. It performs nothing, and returns nothing.
+ *
+ *   held ──▶ finished                                                      its result is returned; its lease is extended till then
+ *        ──▶ lost (its lease) | canceled (by its client) | released        then nobody asks for its result
+ */
+import { callSafely } from '../../base/call-safely.ts';
+import { hasCode, TaskwardenError } from '../../base/errors.ts';
+import { rules } from '../../base/options.ts';
+import { now, Timer } from '../../platform/clock.ts';
+import type { CourierNews, CourierOrder, CourierTask, WorkerTaskCourier } from '../courier.ts';
+import { isAnswer, isUnreachable, type Outage, outagePauseMs } from '../outage.ts';
+
+/** What a client says to a task that goes on. */
+export type TaskOrder = CourierOrder & { readonly kind: 'stop' | 'message' };
+
+/** A task in hand, beside its data: what is said of it, and to it. */
+export interface CourierTaskContext {
+  /** Aborts when nobody wants the result any more: its client has canceled it, or its lease is lost. */
+  readonly signal: AbortSignal;
+  /** Says something to the client. False if nobody heard it, because the task is not this worker's any more. */
+  tell(news: CourierNews): Promise<boolean>;
+  /** Hears what the client says, from the first that was not heard. One hears at a time. */
+  heed(hear: (order: TaskOrder) => unknown): void;
+  /** Whatever it fails with is final: the courier does not try it again, though it has retries left. */
+  giveUp(): void;
+  /** Gives the task back to the queue, before those that wait: this was no attempt. What it then results in is dropped. */
+  release(): Promise<void>;
+}
+
+/** Those who hear of what ends nothing. */
+interface Hearers<D> {
+  /** A lease was lost, or something could not be told. */
+  readonly onTrouble: (error: unknown, task?: CourierTask<D>) => void;
+  /** The courier can't be reached. */
+  readonly outage: Outage;
+}
+
+export function isLeaseLost(error: unknown): boolean {
+  return hasCode(error, 'LEASE_LOST');
+}
+
+export class TasksInHand<D> {
+  readonly #courier: WorkerTaskCourier;
+  readonly #queue: string;
+  readonly #hearers: Hearers<D>;
+  /** By their leases. */
+  readonly #held = new Map<string, TaskInHand<D>>();
+  #timer: Timer | undefined;
+  /** How often extending has failed, one time after the other. */
+  #failures = 0;
+  #stuckTimer: Timer | undefined;
+  #isClosed = false;
+
+  constructor(courier: WorkerTaskCourier, queue: string, hearers: Hearers<D>) {
+    this.#courier = courier;
+    this.#queue = queue;
+    this.#hearers = hearers;
+  }
+
+  get size(): number {
+    return this.#held.size;
+  }
+
+  take(tasks: readonly CourierTask<D>[]): void {
+    for (const task of tasks) {
+      this.#held.set(task.lease, new TaskInHand(this.#courier, this.#queue, task, this.#hearers));
+    }
+    if (this.#timer === undefined) this.#extendLater();
+  }
+
+  find(task: CourierTask<D>): TaskInHand<D> | undefined {
+    return this.#held.get(task.lease);
+  }
+
+  /** It was performed. Gives whether its result is still to be returned, by this worker. */
+  finish(task: CourierTask<D>): boolean {
+    return this.find(task)?.finish() ?? false;
+  }
+
+  /** Lets it go. */
+  leave(task: CourierTask<D>): void {
+    this.find(task)?.leave();
+    this.#held.delete(task.lease);
+    if (this.#held.size > 0) return;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+
+  /** Nothing comes any more. */
+  close(): void {
+    this.#isClosed = true;
+    this.#stuckTimer?.cancel();
+    for (const { task } of [...this.#held.values()]) this.leave(task);
+  }
+
+  /** Calls back as soon as all that it has was performed, or given back, for longer than a lease holds: nobody answers. */
+  whenStuck(callback: () => void): void {
+    if (this.#isClosed) return;
+    const { leaseMs } = this.#courier;
+    const endedAt = Math.max(-Infinity, ...[...this.#held.values()].map((each) => each.endedAt));
+    if (this.#held.size > 0 && endedAt + leaseMs <= now()) callback();
+    else this.#stuckTimer = new Timer(leaseMs / 4, () => this.whenStuck(callback));
+  }
+
+  #extendLater(waitMs = Infinity): void {
+    this.#timer?.cancel();
+    this.#timer = new Timer(Math.min(waitMs, Math.max(this.#courier.leaseMs / 3, 1)), () => {
+      this.#extendLater();
+      void this.#extend();
+    });
+  }
+
+  async #extend(): Promise<void> {
+    const tasks = [...this.#held.values()].filter(({ isOurs }) => isOurs).map(({ task }) => task);
+    if (tasks.length === 0) return;
+    try {
+      for (const { lease } of await this.#courier.bulkExtendLeases(this.#queue, tasks)) this.#held.get(lease)?.lose();
+      this.#failures = 0;
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  #failed(error: unknown): void {
+    if (isAnswer(error)) {
+      this.#hearers.onTrouble(error);
+      return;
+    }
+    this.#hearers.outage.note(error);
+    if (!isUnreachable(error)) return; // it is asked again when it is time
+    this.#failures += 1;
+    if (this.#held.size > 0) this.#extendLater(outagePauseMs(this.#failures));
+  }
+}
+
+class TaskInHand<D> implements CourierTaskContext {
+  readonly task: CourierTask<D>;
+  readonly #courier: WorkerTaskCourier;
+  readonly #queue: string;
+  readonly #hearers: Hearers<D>;
+  #state: 'held' | 'finished' | 'lost' | 'canceled' | 'released' | 'left' = 'held';
+  /** When it was performed, or given back, on the clock of `now()`; Infinity before. */
+  endedAt: number = Infinity;
+  /** No other attempt is to follow. */
+  isFinal = false;
+  #hasBegun = false;
+  #abort: AbortController | undefined;
+  #reason: TaskwardenError | undefined;
+  #hear: ((order: TaskOrder) => unknown) | undefined;
+  readonly #unheard: TaskOrder[] = [];
+  #unheed: (() => void) | undefined;
+  /** While the courier does not let it heed. */
+  #heeding: AbortController | undefined;
+
+  constructor(courier: WorkerTaskCourier, queue: string, task: CourierTask<D>, hearers: Hearers<D>) {
+    this.task = task;
+    this.#courier = courier;
+    this.#queue = queue;
+    this.#hearers = hearers;
+    void this.#listen();
+  }
+
+  async #listen(): Promise<void> {
+    try {
+      const heed = () => this.#courier.heedTask(this.#queue, this.task, (order) => this.#heard(order));
+      const unheed = await heed().catch((error: unknown) => this.#heedAgain(error, heed));
+      if (this.#state === 'left') unheed();
+      else this.#unheed = unheed;
+    } catch (error) {
+      this.#note(error);
+    }
+  }
+
+  /** Until the courier lets it, or the task is let go. */
+  #heedAgain<R>(error: unknown, heed: () => Promise<R>): Promise<R> {
+    if (isAnswer(error)) throw error;
+    this.#hearers.outage.note(error);
+    this.#heeding = new AbortController();
+    return this.#hearers.outage.askBeside(heed, this.#heeding.signal);
+  }
+
+  giveUp(): void {
+    this.isFinal = true;
+  }
+
+  get isHeld(): boolean {
+    return this.#state === 'held';
+  }
+
+  /** Its lease is still of use. */
+  get isOurs(): boolean {
+    return this.isHeld || this.#state === 'finished';
+  }
+
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController();
+    if (this.#reason !== undefined && !this.#abort.signal.aborted) this.#abort.abort(this.#reason);
+    return this.#abort.signal;
+  }
+
+  /** Says to the client that it begins, once. */
+  begin(): void {
+    if (this.#hasBegun) return;
+    this.#hasBegun = true;
+    void this.tell({ kind: 'started', attempt: this.task.attempt });
+  }
+
+  async tell(news: CourierNews): Promise<boolean> {
+    if (news.kind === 'progress') rules.fraction(news.progress.fraction, 'the fraction of a progress');
+    if (!this.isHeld) return false;
+    try {
+      await this.#courier.tellClient(this.#queue, this.task, news);
+      return true;
+    } catch (error) {
+      this.#note(error);
+      return false;
+    }
+  }
+
+  heed(hear: (order: TaskOrder) => unknown): void {
+    this.#hear = hear;
+    for (const order of this.#unheard.splice(0)) this.#pass(order);
+  }
+
+  async release(): Promise<void> {
+    if (!this.#end('released', 'LEASE_LOST', 'was given back')) return;
+    try {
+      await this.#courier.releaseTask(this.#queue, this.task);
+    } catch (error) {
+      if (!isAnswer(error))
+        this.#hearers.outage.note(error); // its lease runs out
+      else if (!isLeaseLost(error)) throw error;
+    }
+  }
+
+  /** Nothing that happens to it matters any more, but for its result. Gives whether there is one to return. */
+  finish(): boolean {
+    if (!this.isHeld) return false;
+    this.#state = 'finished';
+    this.endedAt = now();
+    return true;
+  }
+
+  leave(): void {
+    this.#state = 'left';
+    this.#heeding?.abort();
+    this.#unheed?.();
+    this.#unheed = undefined;
+  }
+
+  lose(): void {
+    if (this.#end('lost', 'LEASE_LOST', 'was held for longer than its lease: another worker has it now')) {
+      this.#hearers.onTrouble(this.#reason, this.task);
+    }
+  }
+
+  #heard(order: CourierOrder): void {
+    if (order.kind === 'lost') this.lose();
+    else if (order.kind === 'cancel') this.#end('canceled', 'TASK_CANCELED', 'was canceled', order.reason);
+    else if (this.#hear === undefined) this.#unheard.push(order as TaskOrder);
+    else this.#pass(order as TaskOrder);
+  }
+
+  #pass(order: TaskOrder): void {
+    const hear = this.#hear as (order: TaskOrder) => unknown;
+    if (this.isHeld) callSafely(hear, order, (problem) => this.#hearers.onTrouble(problem, this.task));
+  }
+
+  #note(error: unknown): void {
+    if (isLeaseLost(error)) this.lose();
+    else if (isUnreachable(error)) this.#hearers.outage.note(error);
+    else if (this.isHeld) this.#hearers.onTrouble(error, this.task);
+  }
+
+  /** False, and nothing changes, if it was not held any more. */
+  #end(
+    state: 'lost' | 'canceled' | 'released',
+    code: 'LEASE_LOST' | 'TASK_CANCELED',
+    what: string,
+    cause?: unknown,
+  ): boolean {
+    if (!this.isHeld) return false;
+    const { id } = this.task;
+    this.#state = state;
+    if (state === 'released') this.endedAt = now();
+    this.#reason = new TaskwardenError(code, `task ${id} ${what}`, {
+      taskId: id,
+      ...(cause !== undefined && { cause }),
+    });
+    this.#abort?.abort(this.#reason);
+    return true;
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * Which tasks travel together: those of one definition and name that wait one behind the other, as many as run in about
+ * a millisecond. A lone task goes at once, alone.
+ */
+import type { Batch, Lane } from '../lanes/lane.ts';
+import type { Need } from '../queue/free-capacity.ts';
+import type { PriorityPool } from '../queue/priority-pool.ts';
+import { Pace } from '../queue/run-time-estimate.ts';
+import type { Task } from '../task/record/task.ts';
+import type { TaskType } from '../task/record/task-type.ts';
+
+/**
+ * For no more tasks than that is a slot counted on beforehand, though they take next to nothing: should they take long
+ * after all, that many wait. More together gain hardly anything.
+ */
+const mostAhead = 16;
+
+/** Of so many definitions it is known how long they take: there may be a new one for each call. */
+const mostPaces = 10_000;
+
+export class Batcher {
+  /** By the index of the definition. */
+  readonly #paces = new Map<number, Pace>();
+
+  /** Takes note of how long a task has run. On the event loop nothing travels, and any call may be of a new function. */
+  note({ definition, type }: Task, runMs: number): void {
+    if (type === 'loop') return;
+    let pace = this.#paces.get(definition.index);
+    if (pace === undefined) {
+      pace = new Pace();
+      this.#paces.set(definition.index, pace);
+      const [oldest] = this.#paces.keys();
+      if (this.#paces.size > mostPaces && oldest !== undefined) this.#paces.delete(oldest);
+    }
+    pace.note(runMs);
+  }
+
+  /** How many tasks that need this one slot can start, as they travel together. */
+  perSlot({ type, definition, transfer }: Need<TaskType>): number {
+    if (type === 'loop' || definition === undefined || transfer !== undefined) return 1;
+    return Math.min(this.#paces.get(definition.index)?.most ?? 1, mostAhead);
+  }
+
+  /**
+   * A task that has a slot, with those that are to share it, which wait no more.
+   * @param free How many slots are about to be used, that of the task among them.
+   */
+  gather(task: Task, pool: PriorityPool<Task>, lane: Lane<Task>, free: number): Batch<Task> {
+    const batch: [Task, ...Task[]] = [task];
+    const size = Math.min(this.#size(task, pool, free), lane.roomFor(task));
+    const fits = (other: Task) => travelsWith(task, other);
+    while (batch.length < size) {
+      const next = pool.takeAlong(task.priority, fits);
+      if (next === undefined) break;
+      next.hasSlot = true;
+      batch.push(next);
+    }
+    return batch;
+  }
+
+  #size(task: Task, pool: PriorityPool<Task>, free: number): number {
+    const waiting = pool.companions(task.priority);
+    const pace = this.#paces.get(task.definition.index);
+    if (waiting === 0 || pace === undefined) return 1;
+    return pace.batchSize(waiting, free, pool.limit(task.priority));
+  }
+}
+
+/**
+ * Whether one task may go along with another. What is handed over instead of copied travels alone, and so does what has a
+ * context of its own. A shallower one goes with none: a host that is beyond the ceiling is not for it.
+ */
+function travelsWith(task: Task, other: Task): boolean {
+  if (other.depth < task.depth) return false;
+  if (task.options.transfer !== undefined || other.options.transfer !== undefined) return false;
+  if (task.carried !== undefined || other.carried !== undefined) return false;
+  return task.spec === other.spec || (task.definition.index === other.definition.index && task.name === other.name);
+}

@@ -1,0 +1,50 @@
+/** Tasks that wait for too long: an event for each, and a log line where none of its pool and priority starts. */
+import { priorities } from '../../queue/priority.ts';
+import type { PriorityPool } from '../../queue/priority-pool.ts';
+import { StallWatch } from '../../queue/stall-watch.ts';
+import { WaitWatch } from '../../queue/wait-watch.ts';
+import type { Task } from '../../task/record/task.ts';
+import type { Places } from '../lane-registry.ts';
+import type { Announcer } from './task-events.ts';
+
+export class LateTasks {
+  readonly #waits: WaitWatch<Task>;
+  readonly #stalls: StallWatch<Task, PriorityPool<Task>>;
+  #levelsMs: readonly number[];
+
+  constructor(places: Places, levelsMs: readonly number[], announcer: Announcer) {
+    this.#levelsMs = levelsMs;
+    this.#waits = new WaitWatch(
+      () => [...places].flatMap(({ pool }) => priorities.flatMap((priority) => pool.queues(priority))),
+      levelsMs,
+      (level, late) => announcer.late(level, late),
+    );
+    this.#stalls = new StallWatch(
+      () => [...places].map(({ pool }) => pool),
+      levelsMs,
+      (level, late, pool) => announcer.stalled(level, late, this.#levelsMs[level] as number, pool),
+    );
+  }
+
+  configure(levelsMs: readonly number[]): void {
+    this.#levelsMs = levelsMs;
+    this.#waits.configure(levelsMs);
+    this.#stalls.configure(levelsMs);
+  }
+
+  /** A task waits. */
+  watch(task: Task): void {
+    this.#waits.watch(task.queuedAt);
+    if (!task.isAhead) this.#stalls.watch();
+  }
+
+  /** Some that had waited before wait again. */
+  watchAnew(): void {
+    this.#waits.watchAnew();
+  }
+
+  stop(): void {
+    this.#waits.stop();
+    this.#stalls.stop();
+  }
+}

@@ -1,0 +1,10 @@
+/** A supervisor, as its parts see it. */
+import type { TaskSubmitter } from '../task/call/task-options.ts';
+
+export type SupervisorState = 'idle' | 'running' | 'stopping' | 'stopped';
+
+export interface Startable extends TaskSubmitter {
+  readonly name: string;
+  readonly state: SupervisorState;
+  start(): unknown;
+}

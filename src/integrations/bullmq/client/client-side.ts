@@ -1,0 +1,381 @@
+/** The client side of the courier: adds tasks, cancels them, talks with their workers, and waits for their results. */
+import type { Job } from 'bullmq';
+import {
+  type AddOptions,
+  type BulkAddOptions,
+  type ClientTaskCourier,
+  type CourierNews,
+  type CourierOrder,
+  type CourierQueueInfo,
+  courierKit,
+  type DeadLetter,
+  type WaitOptions,
+} from '../../../index.ts';
+import {
+  canceledValue,
+  deadLetterOf,
+  errorOf,
+  jobName,
+  jobOptions,
+  makeId,
+  nonceOption,
+  resultOf,
+  unreadLetter,
+} from '../job/job-format.ts';
+import { isTaskMalformed } from '../job/job-reader.ts';
+import { isUnstorable, notCloneable, parseJson, plainJson, toJson } from '../job/json.ts';
+import type { Asked, Link } from '../server/link.ts';
+import { checkId, isReserved } from '../server/names.ts';
+import { pauseAfter } from '../server/pause.ts';
+import { endingMs } from '../worker/bull-queue.ts';
+import { EventReader } from './event-reader.ts';
+import type { RoomKeeper } from './queue-limit.ts';
+import { ResultWaits, type TaskEnd } from './result-waits.ts';
+import type { Orders } from './task-commands.ts';
+
+const { duplicateId, resultNotReady, taskNotFound } = courierKit;
+
+/** A task that is to be added. */
+interface NewTask {
+  readonly id: string;
+  readonly data: unknown;
+}
+
+interface Listening {
+  readonly waits: ResultWaits;
+  readonly reader: EventReader;
+}
+
+export class ClientSide implements ClientTaskCourier {
+  readonly #link: Link;
+  readonly #orders: Orders;
+  readonly #room: RoomKeeper;
+  readonly #resultTtlMs: number;
+  readonly #listening = new Map<string, Listening>();
+  /** Queues whose reader somebody tries to start. */
+  readonly #starting = new Set<string>();
+
+  constructor(link: Link, orders: Orders, room: RoomKeeper, resultTtlMs: number) {
+    this.#link = link;
+    this.#orders = orders;
+    this.#room = room;
+    this.#resultTtlMs = resultTtlMs;
+  }
+
+  async addTaskToQueue(queue: string, data: unknown, options: AddOptions): Promise<string> {
+    const id = options.id ?? makeId();
+    checkId(id);
+    const task = { id, data: toJson(data, 'ARGUMENT_NOT_CLONEABLE', 'the data of the task') };
+    await this.#add(queue, [task], options, options.id !== undefined);
+    return id;
+  }
+
+  async bulkAddTasksToQueue(queue: string, data: readonly unknown[], options: BulkAddOptions): Promise<string[]> {
+    const tasks = data.map((each, n) => {
+      return { id: makeId(), data: toJson(each, 'ARGUMENT_NOT_CLONEABLE', `the data of task ${n}`) };
+    });
+    if (tasks.length > 0) await this.#add(queue, tasks, options, false);
+    return tasks.map(({ id }) => id);
+  }
+
+  /** To add a task again that was added, but of which that was not heard, changes nothing: it has the same id. */
+  async #add(queue: string, tasks: readonly NewTask[], options: AddOptions, isNamed: boolean): Promise<void> {
+    const { wait = false, signal } = options;
+    const nonce = isNamed ? crypto.randomUUID() : undefined;
+    const what =
+      tasks.length === 1 ? `task '${tasks[0]?.id}' may not have been added` : 'tasks may not have been added';
+    const put = (some: readonly NewTask[]) =>
+      this.#link.ask(queue, what, (asked) => this.#put(asked, some, options, nonce), tasks[0]?.id);
+    for (let failures = 1; ; failures += 1) {
+      signal?.throwIfAborted();
+      try {
+        return await this.#room.fill(queue, tasks, { wait, ...(signal !== undefined && { signal }) }, put);
+      } catch (error) {
+        if (!wait || !isUnreachable(error)) throw error;
+        await pauseAfter(failures, this.#link.endOr(signal));
+      }
+    }
+  }
+
+  async #put({ queue }: Asked, tasks: readonly NewTask[], options: AddOptions, nonce?: string): Promise<void> {
+    const jobs = tasks.map(({ id, data }) => {
+      const opts = {
+        ...jobOptions(id, options, this.#resultTtlMs),
+        ...(nonce !== undefined && { [nonceOption]: nonce }),
+      };
+      return { name: jobName, data, opts };
+    });
+    try {
+      if (nonce === undefined) return await this.#addNew(queue, jobs);
+      await queue.add(jobs);
+    } catch (error) {
+      if (isUnstorable(error)) throw notCloneable('ARGUMENT_NOT_CLONEABLE', 'the data of the task', error);
+      throw error;
+    }
+    const [{ id }] = tasks as readonly [NewTask];
+    let job = await queue.find(id).catch((error: unknown) => {
+      throw isTaskMalformed(error) ? duplicateId(queue.name, id) : error; // it is somebody else's
+    });
+    if (job?.finishedOn !== undefined && job.failedReason === undefined && this.#isExpired(job)) {
+      await queue.backend.remove(id, false); // nobody knows it any more
+      await queue.add(jobs);
+      job = await queue.find(id);
+    }
+    // One that is gone already has ended since.
+    const own = job === undefined ? nonce : (job.opts as { readonly [nonceOption]?: string })[nonceOption];
+    if (own !== nonce) throw duplicateId(queue.name, id);
+  }
+
+  /** Jobs whose ids were made for them. */
+  async #addNew(queue: Asked['queue'], jobs: Parameters<Asked['queue']['add']>[0]): Promise<void> {
+    const listening = this.#listening.get(queue.name);
+    if (listening === undefined || !listening.reader.isListening) return queue.add(jobs);
+    const ids = jobs.map(({ opts }) => opts?.jobId as string);
+    listening.waits.expect(ids);
+    try {
+      await queue.add(jobs);
+    } catch (error) {
+      listening.waits.expectNoMore(ids);
+      throw error;
+    }
+  }
+
+  async getTaskResult<R>(queue: string, id: string): Promise<R> {
+    const end = await this.#endOf(queue, id);
+    if (end === undefined) throw resultNotReady(queue, id);
+    return end.value() as R;
+  }
+
+  async waitForTaskResult<R>(queue: string, id: string, options: WaitOptions): Promise<R> {
+    this.#link.refuseIfClosed();
+    options.signal?.throwIfAborted();
+    const listening = this.#listen(queue);
+    // Who waits may as well wait for the server.
+    const wait = listening.waits.wait(id, options, listening.reader.isListening);
+    void this.#read(queue, listening);
+    return (await wait) as R;
+  }
+
+  async checkForDone(queue: string, id: string): Promise<boolean> {
+    const end = await this.#endOf(queue, id);
+    if (end?.isKnown === false) throw taskNotFound(queue, id);
+    return end !== undefined;
+  }
+
+  #endOf(queue: string, id: string): Promise<(TaskEnd & { readonly isKnown: boolean }) | undefined> {
+    return this.#link.ask(
+      queue,
+      `whether task '${id}' has ended is not known`,
+      async (asked) => {
+        const status = isReserved(id) ? -1 : await asked.queue.backend.isFinished(id);
+        if (status === 0) return undefined;
+        let job: Job | undefined;
+        try {
+          job = status === -1 ? undefined : await asked.queue.find(id);
+        } catch (error) {
+          if (!isTaskMalformed(error)) throw error;
+          return { isKnown: true, value: () => raise(error) };
+        }
+        if (job === undefined || (status === 1 && this.#isExpired(job))) {
+          return { isKnown: false, value: () => raise(taskNotFound(queue, id)) };
+        }
+        const value = status === 1 ? () => resultOf(job.returnvalue, queue, id) : () => raise(errorOf(job, queue));
+        return { isKnown: true, value };
+      },
+      id,
+    );
+  }
+
+  /** BullMQ removes results by and by, and counts their age in seconds. */
+  #isExpired({ finishedOn = 0, opts }: { finishedOn?: number; opts: { removeOnComplete?: unknown } }): boolean {
+    const { age } = (opts.removeOnComplete ?? {}) as { readonly age?: number };
+    if (age === undefined) return false;
+    return Date.now() - finishedOn > Math.min(age * 1_000, this.#resultTtlMs);
+  }
+
+  #listen(queue: string): Listening {
+    let listening = this.#listening.get(queue);
+    if (listening === undefined) {
+      const look = (id: string) => this.#endOf(queue, id);
+      const waits = new ResultWaits(queue, look, ({ event, returnvalue }, id) => {
+        if (event !== 'completed') return undefined;
+        const result = parseJson(returnvalue);
+        return result === undefined ? undefined : { value: () => resultOf(result, queue, id) };
+      });
+      listening = { waits, reader: new EventReader(queue, waits) };
+      this.#listening.set(queue, listening);
+    }
+    return listening;
+  }
+
+  /** Tries until it listens; then ends that came before can be seen. The first who waits does it for all. */
+  async #read(queue: string, { reader, waits }: Listening): Promise<void> {
+    if (reader.isListening || this.#starting.has(queue)) return;
+    this.#starting.add(queue);
+    for (let failures = 1; !this.#link.signal.aborted && waits.isWaitedFor; failures += 1) {
+      try {
+        await this.#link.ask(queue, 'its events are not heard', ({ server }) => reader.start(server));
+        waits.lookAgain();
+        break;
+      } catch (error) {
+        if (isUnreachable(error)) await pauseAfter(failures, this.#link.signal);
+        else waits.fail(error);
+      }
+    }
+    this.#starting.delete(queue);
+  }
+
+  cancelTask(queue: string, id: string, reason?: unknown): Promise<boolean> {
+    return this.#link.ask(
+      queue,
+      `task '${id}' may not have been canceled`,
+      async (asked) => {
+        const { backend, claims } = asked.queue;
+        const token = crypto.randomUUID();
+        const from = await claims.seize(id, token, endingMs);
+        const job = from && (await asked.queue.findHeld(id));
+        if (job === undefined) return false;
+        const { removeOnComplete = false } = job.opts;
+        await backend.moveToCompleted(job, canceledValue(reason), removeOnComplete, token, false);
+        if (from === 'active') await this.#orders.tellCanceled(asked.server, queue, id, reason);
+        return true;
+      },
+      id,
+    );
+  }
+
+  async tellTask(queue: string, id: string, order: CourierOrder & { kind: 'stop' | 'message' }): Promise<void> {
+    const said =
+      order.kind === 'message'
+        ? { ...order, data: plainJson(order.data, 'MESSAGE_NOT_CLONEABLE', 'the message') }
+        : order;
+    await this.#link.ask(
+      queue,
+      `what was said to task '${id}' may not be kept`,
+      async ({ server, queue: bull }) => {
+        const status = isReserved(id) ? -1 : await bull.backend.isFinished(id);
+        if (status === -1) throw taskNotFound(queue, id);
+        if (status === 0) await this.#orders.tell(server, bull, id, said).catch(falseIfGone);
+      },
+      id,
+    );
+  }
+
+  async followTask(queue: string, id: string, hear: (news: CourierNews) => void): Promise<() => void> {
+    const { waits, reader } = this.#listen(queue);
+    const unfollow = waits.follow(id, hear);
+    try {
+      await this.#link.ask(queue, `task '${id}' can't be followed`, ({ server }) => reader.start(server), id);
+      return unfollow;
+    } catch (error) {
+      unfollow();
+      throw error;
+    }
+  }
+
+  getDeadLetters(
+    queue: string,
+    { offset = 0, max = 100 }: { readonly offset?: number; readonly max?: number },
+  ): Promise<DeadLetter[]> {
+    return this.#link.ask(queue, 'its dead letters are not known', async (asked) => {
+      const ids = await this.#deadIds(asked, offset, max);
+      const letters = await Promise.all(ids.map((id) => this.#deadLetter(asked, id)));
+      return letters.filter((letter) => letter !== undefined);
+    });
+  }
+
+  async #deadLetter({ queue }: Asked, id: string): Promise<DeadLetter | undefined> {
+    try {
+      const job = await queue.find(id);
+      return job && deadLetterOf(job, queue.name);
+    } catch (error) {
+      if (!isTaskMalformed(error)) throw error;
+      return unreadLetter(id, error, await queue.claims.timeFailed(id));
+    }
+  }
+
+  async #deadIds({ queue }: Asked, offset: number, max: number): Promise<string[]> {
+    const last = max === Infinity ? -1 : offset + max - 1;
+    const ids = (await queue.backend.getRanges(['failed'], offset, last, true)).flat();
+    return ids.filter((id) => !isReserved(id));
+  }
+
+  redriveTasks(queue: string, ids?: readonly string[]): Promise<number> {
+    return this.#forDeadLetters(queue, ids, 'dead letters may not have been redriven', async ({ queue: bull }, id) => {
+      const job = await bull.find(id).catch(nothingIfMalformed);
+      if (job === undefined) return false;
+      await bull.claims.forgetStalls(id);
+      await bull.backend.clearLogs(id);
+      await bull.backend.retryFinishedJob(job, 'failed', { resetAttemptsMade: true, resetAttemptsStarted: true });
+      return true;
+    });
+  }
+
+  removeDeadLetters(queue: string, ids?: readonly string[]): Promise<number> {
+    return this.#forDeadLetters(queue, ids, 'dead letters may not have been removed', async ({ queue: bull }, id) => {
+      return (await bull.backend.remove(id, false)) === 1;
+    });
+  }
+
+  /** One by one, in order. Gives of how many it was true. */
+  #forDeadLetters(
+    queue: string,
+    given: readonly string[] | undefined,
+    what: string,
+    act: (asked: Asked, id: string) => Promise<boolean>,
+  ): Promise<number> {
+    return this.#link.ask(queue, what, async (asked) => {
+      let done = 0;
+      // Those that there are now: what fails again meanwhile is left.
+      const ids = given ?? (await this.#deadIds(asked, 0, Infinity));
+      for (const id of ids) {
+        const isDead = given === undefined || (!isReserved(id) && (await asked.queue.backend.isFinished(id)) === 2);
+        if (isDead && (await act(asked, id).catch(falseIfGone))) done += 1;
+      }
+      return done;
+    });
+  }
+
+  getQueueInfo(queue: string): Promise<CourierQueueInfo> {
+    return this.#link.ask(queue, 'its state is not known', async ({ queue: { backend } }) => {
+      const [byPriority, states] = await Promise.all([
+        backend.getCountsPerPriority([0, 1, 2, 3]),
+        backend.getCounts(['prioritized', 'delayed', 'active', 'failed']),
+      ]);
+      const [none = 0, critical = 0, high = 0, normal = 0] = byPriority;
+      const [prioritized = 0, delayed = 0, leased = 0, deadLetters = 0] = states;
+      const low = Math.max(prioritized - critical - high - normal, 0); // they were counted one after the other
+      return { waiting: { critical, high, normal: normal + none, low }, delayed, leased, deadLetters };
+    });
+  }
+
+  async close(): Promise<void> {
+    const all = [...this.#listening.values()];
+    this.#listening.clear();
+    for (const { waits, reader } of all) {
+      waits.close();
+      reader.close();
+    }
+    this.#orders.close();
+    await this.#link.close();
+  }
+}
+
+function raise(error: unknown): never {
+  throw error;
+}
+
+export function isUnreachable(error: unknown): boolean {
+  return (error as { readonly code?: unknown } | undefined)?.code === 'COURIER_UNREACHABLE';
+}
+
+/** What can't be read is no use to whom it would come back; it stays a dead letter until it is removed. */
+function nothingIfMalformed(error: unknown): undefined {
+  if (!isTaskMalformed(error)) throw error;
+}
+
+/** BullMQ's errors of jobs that are not where they were have numbers. */
+function falseIfGone(error: unknown): false {
+  if (typeof (error as { readonly code?: unknown }).code === 'number') return false;
+  throw error;
+}

@@ -1,0 +1,181 @@
+/** How tasks are written as jobs of BullMQ, so that its own tools and workers understand them, and read again. */
+import type { Job, JobsOptions } from 'bullmq';
+import {
+  type AddOptions,
+  type CourierTask,
+  courierKit,
+  type DeadLetter,
+  type Priority,
+  type Progress,
+} from '../../../index.ts';
+import { fromJson, isJson, parseJson } from './json.ts';
+import { PlainCopy } from './plain-copy.ts';
+
+const { decodeThrown, encodeThrown, fieldOf, messageOf, taskCanceled, taskStalled } = courierKit;
+type WireThrown = courierKit.WireThrown;
+
+/** In BullMQ small numbers are urgent, and 0, which means none, is before all. */
+export const priorityNumbers: Readonly<Record<Priority, number>> = { critical: 1, high: 2, normal: 3, low: 4 };
+
+/** A job without a priority comes from a plain producer, and runs as a normal one. */
+export function priorityOf(number: number | undefined): Priority {
+  if (number === undefined || number === 0) return 'normal';
+  return number === 1 ? 'critical' : number === 2 ? 'high' : number === 3 ? 'normal' : 'low';
+}
+
+/** The name of jobs: they are told apart by their data. */
+export const jobName = 'task';
+
+/** PostgreSQL counts attempts in 32 bits. */
+const mostAttempts = 2 ** 31 - 1;
+
+/** By what the adder of a job knows that it is its own, and not one that was there. */
+export const nonceOption = 'taskwarden';
+
+export function jobOptions(id: string, options: AddOptions, resultTtlMs: number): JobsOptions {
+  const { priority = 'normal', delayMs = 0, retries, retryDelayMs = 100 } = options;
+  return {
+    jobId: id,
+    priority: priorityNumbers[priority],
+    delay: Math.round(delayMs),
+    ...(retries !== undefined && { attempts: Math.min(retries + 1, mostAttempts) }),
+    ...(retryDelayMs > 0 && { backoff: { type: 'exponential', delay: Math.ceil(retryDelayMs), jitter: 1 } }),
+    removeOnComplete: resultTtlMs === Infinity ? false : { age: Math.ceil(resultTtlMs / 1000) },
+    removeOnFail: false,
+  };
+}
+
+export function taskOf(job: Job, queue: string, lease: string): CourierTask {
+  return {
+    id: job.id as string,
+    queue,
+    data: fromJson(job.data),
+    priority: priorityOf(job.priority),
+    attempt: job.attemptsMade + job.stalledCounter + 1,
+    retries: job.opts.attempts ? job.opts.attempts - 1 : undefined, // BullMQ's own 0 is none that was given
+    timeQueued: job.timestamp,
+    lease,
+  };
+}
+
+/** Of a task that can't be read. */
+export function unreadLetter(id: string, error: unknown, timeFailed = 0): DeadLetter {
+  return { id, data: undefined, priority: 'normal', attempts: 0, error, timeFailed };
+}
+
+export function deadLetterOf(job: Job, queue: string): DeadLetter {
+  const error = errorOf(job, queue);
+  const wasStalled = (error as { readonly code?: unknown } | undefined)?.code === 'TASK_STALLED';
+  return {
+    id: job.id as string,
+    data: fromJson(job.data),
+    priority: priorityOf(job.priority),
+    attempts: job.attemptsMade + job.stalledCounter - (wasStalled ? 1 : 0),
+    error,
+    timeFailed: job.finishedOn ?? job.timestamp,
+  };
+}
+
+// Errors: what people read is the message and the stack, as BullMQ has them; what else there is follows in a line of its own.
+
+const envelopeMark = '\n# taskwarden ';
+
+/** In characters: of a text that people read, so much is kept. */
+const mostOfText = 2 ** 20;
+
+/** What BullMQ is to be told of a failure. */
+export function failureOf(error: unknown): Error {
+  const message = messageOf(error);
+  const stack = fieldOf(error, 'stack');
+  const failure = new Error(storable(message));
+  const shown = storable(typeof stack === 'string' ? stack : message);
+  failure.stack = `${shown}${envelopeMark}${JSON.stringify(thrownJson(error))}`;
+  return failure;
+}
+
+/** What was thrown, as plain data. Of what can't be carried, its text is. */
+export function thrownJson(thrown: unknown): unknown {
+  const { plain, problem } = new PlainCopy(encodeThrown(thrown, isJson));
+  return problem === undefined ? plain : encodeThrown(new Error(storable(messageOf(thrown))));
+}
+
+/** As every server can keep it. */
+function storable(text: string): string {
+  return text
+    .slice(0, mostOfText)
+    .replaceAll('\0', '\uFFFD')
+    .replace(/\p{Surrogate}/gu, '\uFFFD');
+}
+
+/** Why a job has failed. */
+export function errorOf(job: Job, queue: string): unknown {
+  const stack = job.stacktrace?.at(-1) ?? '';
+  const mark = stack.lastIndexOf(envelopeMark);
+  const carried = mark >= 0 ? thrownOf(parseJson(stack.slice(mark + envelopeMark.length))) : undefined;
+  if (carried !== undefined) return carried.thrown;
+  if (isStalled(job.failedReason)) return taskStalled(queue, job.id as string, job.stalledCounter);
+  const error = new Error(job.failedReason); // of a plain worker, or of nobody knows whom
+  if (stack !== '') error.stack = stack;
+  return error;
+}
+
+/** What was thrown, of what `encodeThrown` gave; undefined if it is not that. */
+export function thrownOf(wire: unknown): { readonly thrown: unknown } | undefined {
+  try {
+    return { thrown: decodeThrown(wire as WireThrown) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** What BullMQ says of a job that has lost too many leases. */
+function isStalled(reason: string | undefined): boolean {
+  return reason?.startsWith('job stalled more than') ?? false;
+}
+
+// A canceled task has ended as well as one that gave a result has, so its job is a completed one.
+
+const canceledKey = 'taskwarden:canceled';
+
+export function canceledValue(reason: unknown): object {
+  const thrown = JSON.stringify(thrownJson(reason));
+  const kept = JSON.parse(thrown, (_, value) => (typeof value === 'string' ? storable(value) : value));
+  return { [canceledKey]: kept };
+}
+
+/** What a completed job gave. @throws TaskwardenError `TASK_CANCELED`. */
+export function resultOf(returnvalue: unknown, queue: string, id: string): unknown {
+  if (typeof returnvalue === 'object' && returnvalue !== null && canceledKey in returnvalue) {
+    throw taskCanceled(queue, id, thrownOf(returnvalue[canceledKey])?.thrown);
+  }
+  return fromJson(returnvalue);
+}
+
+// Progress: BullMQ's tools show numbers up to 100.
+
+export function progressValue({ fraction, note }: Progress): number | object {
+  return note === undefined ? fraction * 100 : { fraction, note };
+}
+
+export function progressOf(value: unknown): Progress | undefined {
+  const [fraction, note] =
+    typeof value === 'number' ? [value / 100, undefined] : [fieldOf(value, 'fraction'), fieldOf(value, 'note')];
+  if (typeof fraction !== 'number' || !Number.isFinite(fraction)) return undefined;
+  return { fraction: Math.min(Math.max(fraction, 0), 1), ...(typeof note === 'string' && { note }) };
+}
+
+let latest = 0;
+let counter = 0;
+
+/** A UUID (version 7) that sorts by when it was made: jobs that are given back keep their order by it. */
+export function makeId(): string {
+  const time = Date.now();
+  counter += 1;
+  if (time > latest || counter > 0xfff) {
+    latest = Math.max(time, latest + 1);
+    counter = 0;
+  }
+  const hex = latest.toString(16).padStart(12, '0');
+  const tail = crypto.randomUUID().slice(18); // '-xxxx-xxxxxxxxxxxx' with the variant
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-7${counter.toString(16).padStart(3, '0')}${tail}`;
+}

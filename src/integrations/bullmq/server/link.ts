@@ -1,0 +1,105 @@
+/**
+ * A courier's link to its server: connected at the first call, and again after a call has found the server away. Each call
+ * fails fast then; who would rather wait tries again.
+ */
+import { courierKit } from '../../../index.ts';
+import { BullQueue, type QueueLimits } from '../worker/bull-queue.ts';
+import { checkQueueName } from './names.ts';
+import { hasTimedOut, isAnswer, isRefusal, type Server } from './server.ts';
+
+const { courierClosed, courierUnreachable, onAbort, serverRefused } = courierKit;
+
+/** A server, and one of its queues. */
+export interface Asked {
+  readonly server: Server;
+  readonly queue: BullQueue;
+}
+
+export class Link {
+  readonly limits: QueueLimits;
+  readonly #open: (signal: AbortSignal) => Promise<Server>;
+  readonly #end = new AbortController();
+  #server: Promise<Server> | undefined;
+  #wasConnected = false;
+  readonly #queues = new Map<string, BullQueue>();
+
+  /** @param open Gives up when the signal aborts. */
+  constructor(limits: QueueLimits, open: (signal: AbortSignal) => Promise<Server>) {
+    this.limits = limits;
+    this.#open = open;
+  }
+
+  /** Aborts when the courier is closed. */
+  get signal(): AbortSignal {
+    return this.#end.signal;
+  }
+
+  /** Aborts then, or with that signal. */
+  endOr(signal: AbortSignal | undefined): AbortSignal {
+    return signal === undefined ? this.signal : AbortSignal.any([signal, this.signal]);
+  }
+
+  refuseIfClosed(): void {
+    if (this.#end.signal.aborted) throw courierClosed();
+  }
+
+  /**
+   * @param what Is said if the server is away.
+   * @throws TaskwardenError `COURIER_UNREACHABLE` or `COURIER_CLOSED`; as long as it has never let anybody in,
+   * `SERVER_REFUSED` if it does not want to.
+   */
+  async ask<R>(queue: string, what: string, call: (asked: Asked) => Promise<R>, taskId?: string): Promise<R> {
+    this.refuseIfClosed();
+    checkQueueName(queue);
+    let server: Server | undefined;
+    try {
+      server = await this.#connect();
+      this.refuseIfClosed(); // meanwhile
+      return await this.#untilClosed(call({ server, queue: this.#queueOf(server, queue) }));
+    } catch (error) {
+      this.refuseIfClosed();
+      if (isAnswer(error)) throw error;
+      if (hasTimedOut(error)) server?.reconnect();
+      throw courierUnreachable(what, error, taskId);
+    }
+  }
+
+  /** What is asked when the courier is closed may not be answered any more. */
+  #untilClosed<R>(answer: Promise<R>): Promise<R> {
+    return new Promise((resolve, reject) => {
+      const unlisten = onAbort(this.#end.signal, () => reject(courierClosed()));
+      answer.then(resolve, reject).finally(unlisten);
+    });
+  }
+
+  async #connect(): Promise<Server> {
+    this.#server ??= this.#open(this.#end.signal);
+    try {
+      const server = await this.#server;
+      this.#wasConnected = true;
+      this.refuseIfClosed();
+      return server;
+    } catch (error) {
+      this.#server = undefined;
+      throw this.#wasConnected || !isRefusal(error) ? error : serverRefused(error);
+    }
+  }
+
+  #queueOf(server: Server, name: string): BullQueue {
+    let queue = this.#queues.get(name);
+    if (queue === undefined) {
+      queue = new BullQueue(server, name, this.limits);
+      this.#queues.set(name, queue);
+      void queue.keepEvents().catch(() => {}); // fewer are kept then
+    }
+    return queue;
+  }
+
+  /** Does not wait for a server that does not answer. */
+  async close(): Promise<void> {
+    if (this.#end.signal.aborted) return;
+    this.#end.abort();
+    const server = await this.#server?.catch(() => undefined);
+    await server?.close();
+  }
+}

@@ -1,0 +1,150 @@
+/**
+ * A Redis (or Valkey, or Dragonfly). Calls that are to be answered at once share a connection that fails fast; those that
+ * block have one each, which waits for the server to come back.
+ */
+import type { IQueueBackend, QueueBaseOptions } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { courierKit } from '../../../index.ts';
+import { priorityNumbers } from '../job/job-format.ts';
+import { loadBullMq, loadIoRedis } from '../peers.ts';
+import { RedisClaims } from './redis-claims.ts';
+import { answerMs, type BackendSettings, type Claims, closeMs, longestPauseMs, type Server } from './server.ts';
+
+const { onAbort } = courierKit;
+
+/** As BullMQ's own. */
+const defaultPrefix = 'bull';
+
+const retryStrategy = (times: number) => Math.min(50 * 2 ** Math.min(times, 10), longestPauseMs);
+
+/** What blocks asks again after 5 seconds: a connection that says nothing for longer is dead. */
+const silenceMs = 2 * answerMs;
+
+export class RedisServer implements Server {
+  readonly ordersEvents = true;
+  readonly #redis: Redis;
+  readonly #settings: BackendSettings;
+  readonly #prefix: string;
+  readonly #shared: IQueueBackend;
+  /** With the connections of their own. */
+  readonly #blocking = new Map<IQueueBackend, Redis>();
+  #isClosed = false;
+
+  /** @throws what the connection fails with. */
+  static async connect(
+    url: string,
+    prefix: string | undefined,
+    settings: BackendSettings,
+    signal: AbortSignal,
+  ): Promise<RedisServer> {
+    const { Redis } = loadIoRedis();
+    const redis = new Redis(url, {
+      lazyConnect: true,
+      enableOfflineQueue: false,
+      maxRetriesPerRequest: 0,
+      commandTimeout: answerMs,
+      connectTimeout: answerMs,
+      disconnectTimeout: closeMs,
+      keepAlive: 10_000,
+      retryStrategy,
+    });
+    let problem: unknown;
+    redis.on('error', (error) => {
+      problem = error; // what `connect()` rejects with says only that it was closed
+    });
+    const unlisten = onAbort(signal, () => redis.disconnect());
+    try {
+      await redis.connect();
+      const { db = 0 } = redis.options;
+      if (db !== 0) await redis.select(db); // it goes on with database 0 when it can't have that of the URL
+      const server = new RedisServer(redis, prefix ?? defaultPrefix, settings);
+      await server.#shared.waitUntilReady();
+      return server;
+    } catch (error) {
+      redis.disconnect();
+      throw problem ?? error;
+    } finally {
+      unlisten();
+    }
+  }
+
+  private constructor(redis: Redis, prefix: string, settings: BackendSettings) {
+    this.#redis = redis;
+    this.#prefix = prefix;
+    this.#settings = settings;
+    this.#shared = this.#build('taskwarden');
+  }
+
+  /** @param blocking A connection of its own for calls that block. */
+  #build(queue: string, blocking?: { readonly main: boolean }): IQueueBackend {
+    const { RedisConnection, RedisQueueBackend, QueueKeys } = loadBullMq();
+    const redis = blocking && this.#duplicate();
+    const own = () => new RedisConnection(redis as Redis, { shared: false, blocking: true });
+    const shared = () => new RedisConnection(this.#redis, { shared: true, blocking: false });
+    const names = new QueueKeys(this.#prefix);
+    const backend = new RedisQueueBackend(
+      blocking?.main ? own() : shared(),
+      queue,
+      names.getKeys(queue),
+      (type) => names.toKey(queue, type),
+      {
+        prefix: this.#prefix,
+        lockDuration: this.#settings.leaseMs,
+        stalledInterval: this.#settings.stalledIntervalMs,
+        maxStalledCount: Number.MAX_SAFE_INTEGER, // how many are too many is for the courier to say
+      } as unknown as QueueBaseOptions,
+      blocking?.main === false ? own() : undefined,
+    );
+    backend.on('error', () => {});
+    if (redis !== undefined) this.#blocking.set(backend, redis);
+    return backend;
+  }
+
+  #duplicate(): Redis {
+    const redis = this.#redis.duplicate({
+      lazyConnect: false,
+      enableOfflineQueue: true,
+      maxRetriesPerRequest: null,
+      commandTimeout: silenceMs,
+      retryStrategy: (times) => (this.#isClosed ? null : retryStrategy(times)),
+    });
+    redis.on('error', () => {}); // it connects again, and whoever asks it hears of what fails
+    redis.on('connect', () => {
+      if (this.#isClosed) redis.disconnect(); // BullMQ was about to connect it again
+    });
+    return redis;
+  }
+
+  backend(queue: string): IQueueBackend {
+    return this.#shared.forQueue(queue, this.#prefix);
+  }
+
+  async waiting(queue: string): Promise<IQueueBackend> {
+    const backend = this.#build(queue, { main: false });
+    await backend.waitUntilReady();
+    return backend;
+  }
+
+  async reading(queue: string): Promise<IQueueBackend> {
+    const backend = this.#build(queue, { main: true });
+    await backend.waitUntilReady();
+    return backend;
+  }
+
+  claims(queue: string): Claims {
+    return new RedisClaims(this.#redis, this.backend(queue), priorityNumbers.normal);
+  }
+
+  reconnect(): void {
+    this.#redis.disconnect(true);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#redis.disconnect();
+    for (const [backend, redis] of this.#blocking) {
+      void backend.close(true).catch(() => {}); // else it would connect again
+      redis.disconnect();
+    }
+  }
+}

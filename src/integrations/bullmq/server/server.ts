@@ -1,0 +1,103 @@
+/** What couriers need of a server beside BullMQ's own calls; Redis and PostgreSQL each have theirs. */
+import type { IQueueBackend } from 'bullmq';
+import { courierKit } from '../../../index.ts';
+import { isUnstorable } from '../job/json.ts';
+
+const { fieldOf, messageOf, textOf } = courierKit;
+
+/** Where a job was taken from. */
+export type TakenFrom = 'waiting' | 'active';
+
+/** What BullMQ has no call for: to take a certain job, and those above a priority. */
+export interface Claims {
+  /**
+   * Takes a job, from where it waits or from who has it, who then can't end it any more. Undefined if it has ended, or is
+   * not known.
+   */
+  seize(id: string, token: string, lockMs: number): Promise<TakenFrom | undefined>;
+  /**
+   * Takes those that are first among those of a priority number up to `maxPriority` (small numbers are urgent), one for
+   * each token. Gives their ids.
+   */
+  claim(maxPriority: number, tokens: readonly string[], lockMs: number): Promise<string[]>;
+  /** The order in which jobs stood that were fetched side by side. */
+  inOrder(ids: readonly string[]): Promise<readonly string[]>;
+  /** Which of these jobs have log lines. */
+  withLogs(ids: readonly string[]): Promise<string[]>;
+  /** Lets a job that has failed be as if it had lost no lease. */
+  forgetStalls(id: string): Promise<void>;
+  /** Gives a job back, before those that wait. False if it was not held with that token. */
+  giveBack(id: string, token: string): Promise<boolean>;
+  /** The job that is held with that token, if it is. */
+  heldBy(token: string): Promise<string | undefined>;
+  /** Ends a job as one that has failed, wherever it is, and without reading it. */
+  bury(id: string, reason: string): Promise<void>;
+  /** Jobs whose lock has run out that are none: they are to be buried before others can be given back. */
+  unsound(): Promise<string[]>;
+  /** When a job has failed, in epoch milliseconds. */
+  timeFailed(id: string): Promise<number | undefined>;
+  /** Gives back the jobs whose lock has run out, before those that wait. Gives their ids. */
+  giveBackStalled(): Promise<string[]>;
+}
+
+export interface BackendSettings {
+  readonly leaseMs: number;
+  /** How often all machines together look for leases that have run out, in milliseconds. */
+  readonly stalledIntervalMs: number;
+}
+
+/** A server that is connected. Its backends connect by themselves again when it comes back. */
+export interface Server {
+  /** For calls that are answered at once. All queues share its connection. */
+  backend(queue: string): IQueueBackend;
+  /** To wait for jobs, and nothing else. */
+  waiting(queue: string): Promise<IQueueBackend>;
+  /** To read events, and nothing else. */
+  reading(queue: string): Promise<IQueueBackend>;
+  /** Whether an event is never seen after one with a higher number. */
+  readonly ordersEvents: boolean;
+  claims(queue: string): Claims;
+  /** Some call was not answered in time: the connection may be dead without having been closed. */
+  reconnect(): void;
+  /** Ends all of its connections, also those of what waits or reads; does not wait long for a server that does not answer. */
+  close(): Promise<void>;
+}
+
+/** How long the server may take for an answer, in milliseconds. */
+export const answerMs = 5_000;
+
+/** How long the server may take to say good-bye, in milliseconds. */
+export const closeMs = 1_000;
+
+/** How long the pauses between tries to reach a server grow, in milliseconds. */
+export const longestPauseMs = 2_000;
+
+/**
+ * Whether an error is about what was asked: BullMQ's numbers for jobs that are not where they were, values that no server
+ * can keep, and mistakes in the call. All else is trouble of the server or of the way to it, whatever it is: it passes.
+ */
+export function isAnswer(error: unknown): boolean {
+  if (fieldOf(error, 'name') === 'TaskwardenError' || typeof fieldOf(error, 'code') === 'number') return true;
+  return isUnstorable(error) || [TypeError, RangeError, SyntaxError].some((mistake) => error instanceof mistake);
+}
+
+/** Whether a call was not answered in time, so that its connection may be dead though nobody has closed it. */
+export function hasTimedOut(error: unknown): boolean {
+  return /timed out|timeout/i.test(messageOf(error));
+}
+
+/** What a server says to who may not come in, or finds nothing there that could be used. */
+const closedDoors: Readonly<Record<string, RegExp>> = {
+  ReplyError: /^(WRONGPASS|NOAUTH|NOPERM|ERR (DB index|invalid DB|Client sent AUTH|AUTH|unknown command))/,
+  error: /^(28|3D|42|0A)/, // of PostgreSQL, by its SQLSTATE
+};
+
+/** Of certificates that are not trusted. */
+const tlsCode = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|^ERR_TLS|ALTNAME/;
+
+/** Whether an error of the very first connection says that waiting won't help: a wrong password, no such database, no rights. */
+export function isRefusal(error: unknown): boolean {
+  const code = textOf(fieldOf(error, 'code') ?? '');
+  const door = closedDoors[textOf(fieldOf(error, 'name'))];
+  return door?.test(door === closedDoors['error'] ? code : messageOf(error)) || tlsCode.test(code);
+}

@@ -1,0 +1,215 @@
+/** One queue of BullMQ: jobs are fetched from it, each with a lease, and brought back to it. It waits for nothing. */
+import type { IQueueBackend, Job, Queue } from 'bullmq';
+import { courierKit, type Priority, type TaskwardenError } from '../../../index.ts';
+import { mostEvents } from '../client/event-reader.ts';
+import { failureOf, priorityNumbers } from '../job/job-format.ts';
+import { isTaskMalformed, readJob, saysMalformed, taskMalformed } from '../job/job-reader.ts';
+import { loadBullMq } from '../peers.ts';
+import type { Claims, Server } from '../server/server.ts';
+
+const { fieldOf, messageOf, taskStalled } = courierKit;
+
+/** A job that was fetched. */
+export interface Fetched {
+  readonly job: Job;
+  readonly token: string;
+}
+
+export interface QueueLimits {
+  readonly leaseMs: number;
+  readonly maxStalls: number;
+}
+
+/** How long a job that is to be ended is held for that, in milliseconds. */
+export const endingMs = 30_000;
+
+/** So many jobs of a priority and above are fetched at a time. */
+const mostClaims = 1_000;
+
+export class BullQueue {
+  readonly name: string;
+  readonly backend: IQueueBackend;
+  readonly claims: Claims;
+  /** BullMQ's own, for jobs to belong to. */
+  readonly #queue: Queue;
+  readonly #limits: QueueLimits;
+  /** When the next delayed job is due, as far as the last fetch told, in epoch milliseconds; or 0. */
+  nextDelayed = 0;
+  /** For how long BullMQ's global rate limit lets no job be taken, as far as the last fetch told, in milliseconds. */
+  limitedMs = 0;
+  /** The last fetch gave as many as it was asked for. */
+  #wasFull = false;
+
+  constructor(server: Server, name: string, limits: QueueLimits) {
+    const { Queue } = loadBullMq();
+    this.name = name;
+    this.backend = server.backend(name);
+    this.claims = server.claims(name);
+    this.#limits = limits;
+    this.#queue = new Queue(name, { connection: {}, skipMetasUpdate: true }, () => this.backend) as Queue;
+    this.#queue.on('error', () => {});
+  }
+
+  /** Lets the server keep enough events for all who wait. */
+  async keepEvents(): Promise<void> {
+    await this.backend.setQueueMeta({ 'opts.maxLenEvents': mostEvents });
+  }
+
+  /**
+   * Undefined if there is none.
+   * @throws TaskwardenError `TASK_MALFORMED`.
+   */
+  async find(id: string): Promise<Job | undefined> {
+    try {
+      const json = await this.backend.getJobData(id);
+      return json && readJob(this.#queue, json, id);
+    } catch (error) {
+      throw saysMalformed(error) ? this.#malformed(id) : error;
+    }
+  }
+
+  /** The same of a job that is to be worked on: one that can't be read is buried, and undefined. */
+  findHeld(id: string): Promise<Job | undefined> {
+    return this.find(id).catch((error: unknown) => this.#buryUnread(id, error));
+  }
+
+  async add(jobs: Parameters<Queue['addBulk']>[0]): Promise<void> {
+    await this.#queue.addBulk(jobs);
+  }
+
+  /** Those that are next, at most `max`, of a priority and above. */
+  async fetch(max: number, minPriority: Priority): Promise<Fetched[]> {
+    if (minPriority !== 'low') return this.#claim(max, priorityNumbers[minPriority]);
+    // As long as many wait, all are asked for at once; else as many as are seen to wait.
+    const asked = this.#wasFull ? max : 1;
+    const [found, waiting] = await Promise.all([this.#take(asked), asked < max ? this.#countWaiting() : 0]);
+    if (found.length === asked && waiting > 0) found.push(...(await this.#take(Math.min(max - asked, waiting))));
+    this.#wasFull = found.length === max;
+    if (found.length < 2) return found;
+    const byId = new Map(found.map((each) => [each.job.id as string, each]));
+    const ids = await this.claims.inOrder([...byId.keys()]);
+    return ids.map((id) => byId.get(id)).filter((each) => each !== undefined);
+  }
+
+  async #countWaiting(): Promise<number> {
+    const counts = await this.backend.getCounts(['waiting', 'prioritized']);
+    return counts.reduce((sum, count) => sum + count, 0);
+  }
+
+  /** Side by side. When the server goes away in the middle, those that came count; of others the lease runs out. */
+  async #take(count: number): Promise<Fetched[]> {
+    const taken = await Promise.allSettled(Array.from({ length: count }, () => this.#next()));
+    const found = taken.flatMap((each) =>
+      each.status === 'fulfilled' && each.value !== undefined ? [each.value] : [],
+    );
+    const failed = taken.find((each) => each.status === 'rejected');
+    if (failed !== undefined && found.length === 0) throw failed.reason;
+    return found;
+  }
+
+  async #next(): Promise<Fetched | undefined> {
+    for (;;) {
+      const token = crypto.randomUUID();
+      try {
+        const [json, id, limitedMs = 0, delayedUntil = 0] = await this.backend.moveToActive(token);
+        this.nextDelayed = Math.max(delayedUntil, 0);
+        this.limitedMs = Math.max(limitedMs, 0);
+        if (!json) return undefined;
+        const fetched = await this.#begun({ job: readJob(this.#queue, json, id), token });
+        if (fetched !== undefined) return fetched;
+      } catch (error) {
+        if (!isTaskMalformed(error) && !saysMalformed(error)) throw error;
+        // What can't be read has no name here: it is the one that is held by the token.
+        const id = await this.claims.heldBy(token);
+        if (id === undefined) throw error;
+        await this.#buryUnread(id, isTaskMalformed(error) ? error : this.#malformed(id));
+      }
+    }
+  }
+
+  #malformed(id: string): TaskwardenError {
+    return taskMalformed(this.name, id, 'its fields are not those of a job');
+  }
+
+  /** Ends what can't be read as a dead letter, by its id alone. @throws any other error. */
+  async #buryUnread(id: string, error: unknown): Promise<undefined> {
+    if (!isTaskMalformed(error)) throw error;
+    await this.claims.bury(id, error.message);
+  }
+
+  /** Undefined if it is to fail before it begins. */
+  async #begun(fetched: Fetched): Promise<Fetched | undefined> {
+    const { job } = fetched;
+    if (job.repeatJobKey) await this.#scheduleNext(job);
+    if (job.deferredFailure === undefined) return fetched;
+    await this.#bury(fetched);
+    return undefined;
+  }
+
+  /** A job that a scheduler of BullMQ has made: whoever begins it adds the next. */
+  async #scheduleNext(job: Job): Promise<void> {
+    const { JobScheduler } = loadBullMq();
+    const scheduler = new JobScheduler(this.name, { connection: {} }, () => this.backend);
+    scheduler.on('error', () => {});
+    const { repeatJobKey = '', name, data, opts, id } = job;
+    const repeat = (opts as { readonly repeat?: object }).repeat ?? {};
+    const producer = { override: false, ...(id !== undefined && { producerId: id }) };
+    try {
+      await scheduler.upsertJobScheduler(repeatJobKey, repeat, name, data, opts, producer);
+    } catch (error) {
+      if (isOfServer(error)) throw error;
+      throw taskMalformed(this.name, id as string, 'the scheduler that has made it can not go on');
+    }
+  }
+
+  async #claim(max: number, maxPriority: number): Promise<Fetched[]> {
+    const tokens = Array.from({ length: Math.min(max, mostClaims) }, () => crypto.randomUUID());
+    const ids = await this.claims.claim(maxPriority, tokens, this.#limits.leaseMs);
+    const begun = await Promise.all(ids.map((id, n) => this.#claimed(id, tokens[n] as string)));
+    return begun.filter((each) => each !== undefined);
+  }
+
+  async #claimed(id: string, token: string): Promise<Fetched | undefined> {
+    try {
+      const job = await this.find(id);
+      return job && (await this.#begun({ job, token }));
+    } catch (error) {
+      return this.#buryUnread(id, error);
+    }
+  }
+
+  /** Gives back those whose lease has run out; what has lost too many has failed, and so has what can't be read. */
+  async recover(): Promise<void> {
+    for (const id of await this.claims.unsound()) await this.#buryUnread(id, this.#malformed(id));
+    for (const id of await this.claims.giveBackStalled()) await this.#recoverOne(id);
+  }
+
+  async #recoverOne(id: string): Promise<void> {
+    const job = await this.findHeld(id);
+    if (job === undefined || job.stalledCounter < this.#limits.maxStalls) return;
+    const token = crypto.randomUUID();
+    if ((await this.claims.seize(id, token, endingMs)) !== undefined) await this.#bury({ job, token });
+  }
+
+  async #bury({ job, token }: Fetched): Promise<void> {
+    const failure = finalOf(failureOf(taskStalled(this.name, job.id as string, job.stalledCounter)));
+    try {
+      await job.moveToFailed(failure, token, false);
+    } catch (error) {
+      if (!saysMalformed(error)) throw error;
+      await this.claims.bury(job.id as string, failure.message);
+    }
+  }
+}
+
+/** Errors of the servers have a code, or the name that ioredis gives them; those of the ways to them speak of that. */
+function isOfServer(error: unknown): boolean {
+  if (fieldOf(error, 'name') === 'ReplyError' || fieldOf(error, 'code') !== undefined) return true;
+  return /\b(connection|closed|timed out|timeout|stream|socket|retries)\b/i.test(messageOf(error));
+}
+
+/** A failure after which BullMQ does not try a job again. */
+export function finalOf({ message, stack }: Error): Error {
+  const { UnrecoverableError } = loadBullMq();
+  return Object.assign(new UnrecoverableError(message), stack !== undefined && { stack });
+}

@@ -1,0 +1,53 @@
+/**
+ * Stops a lane from starting for ever what dies as it starts: after 3 failures within 5 s the budget is spent, until
+ * 5 s have passed since the last one (then one more may try), a start succeeds, or someone resets it.
+ * The idea is Elixir's restart intensity, https://hexdocs.pm/elixir/Supervisor.html.
+ */
+import { TaskwardenError } from '../../base/errors.ts';
+import { messageOf } from '../../base/foreign-value.ts';
+import { elapsed } from '../../platform/globals.ts';
+import type { HostKind } from '../lane.ts';
+
+const failures = 3;
+const withinMs = 5_000;
+
+export class RestartBudget {
+  /** When the last starts failed. */
+  #failedAt: readonly number[] = [];
+  #isExceeded = false;
+  #cause: unknown;
+
+  /** Why the last start failed. */
+  get cause(): unknown {
+    return this.#cause;
+  }
+
+  get isSpent(): boolean {
+    return this.#isExceeded && elapsed() - (this.#failedAt.at(-1) ?? 0) < withinMs;
+  }
+
+  spend(cause: unknown): void {
+    this.#cause = cause;
+    this.#failedAt = [...this.#failedAt, elapsed()].slice(-failures);
+    const [first = 0, last = 0] = [this.#failedAt[0], this.#failedAt.at(-1)];
+    this.#isExceeded ||= this.#failedAt.length === failures && last - first <= withinMs;
+  }
+
+  reset(): void {
+    this.#failedAt = [];
+    this.#isExceeded = false;
+    this.#cause = undefined;
+  }
+
+  /** What those hear who need a host when none is started. */
+  error(kind: HostKind): TaskwardenError {
+    const { cause } = this;
+    const [hosts, pool] = kind === 'thread' ? ['threads', 'threads'] : ['children', 'processes'];
+    return new TaskwardenError(
+      'LANE_BROKEN',
+      `${hosts} die as they start, and are not started for ever: ${messageOf(cause)}; ` +
+        `see to the cause, then configure() the ${pool}, or try again in a few seconds`,
+      { cause },
+    );
+  }
+}

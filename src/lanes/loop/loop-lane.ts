@@ -1,0 +1,238 @@
+/**
+ * The main event loop as a lane: functions are called here, closures and all. Nothing here can be ended by force. Tasks
+ * begin one after the other, the most urgent first; those for which this turn of the loop has no time begin in a later one.
+ */
+import { types } from 'node:util';
+import { TaskwardenError } from '../../base/errors.ts';
+import { type Moment, now, thisMoment } from '../../platform/clock.ts';
+import { Promise, queueMicrotask } from '../../platform/globals.ts';
+import { inTurn, isSpent } from '../../platform/loop-turn.ts';
+import { Fifo, type FifoItem } from '../../queue/fifo.ts';
+import { type Priority, priorities } from '../../queue/priority.ts';
+import { shownAttempt, type TaskSubmitter } from '../../task/call/task-options.ts';
+import { loadFunctionInTime } from '../../task/definition/load-function.ts';
+import { runInTask } from '../../task/inside/context.ts';
+import { Run } from '../../task/inside/run.ts';
+import type { TaskWord } from '../../task/inside/task-message.ts';
+import { unwrapTransferred } from '../../task/inside/transferred.ts';
+import type { Progress } from '../../task/record/progress.ts';
+import type { Lane, LaneListener, LaneOutcome, LaneTask, TaskReach } from '../lane.ts';
+import type { FailureKind } from '../wire/protocol.ts';
+
+/** How many tasks begin one right after the other: results that come together cost less. */
+const mostAtOnce = 16;
+
+export class LoopLane<T extends LaneTask> implements Lane<T> {
+  readonly #listener: LaneListener<T>;
+  readonly #runs = new Map<T, LoopRun<T>>();
+  /** Those that have not begun. */
+  readonly #waiting: Readonly<Record<Priority, Fifo<LoopRun<T>>>> = {
+    critical: new Fifo(),
+    high: new Fifo(),
+    normal: new Fifo(),
+    low: new Fifo(),
+  };
+  #isBeginDue = false;
+
+  constructor(listener: LaneListener<T>) {
+    this.#listener = listener;
+  }
+
+  [Symbol.iterator](): Iterator<T> {
+    return this.#runs.keys();
+  }
+
+  /** Nothing travels here. */
+  roomFor(): number {
+    return 1;
+  }
+
+  run([task]: readonly [T]): void {
+    const whileItRuns = (tell: () => void) => {
+      if (this.#runs.get(task) === loopRun) tell();
+    };
+    const loopRun = new LoopRun(
+      task,
+      (progress) => whileItRuns(() => this.#listener.progress(task, progress)),
+      (word) => whileItRuns(() => this.#listener.said(task, word)),
+    );
+    this.#runs.set(task, loopRun);
+    this.#waiting[task.options.priority].push(loopRun);
+    this.#beginSoon();
+  }
+
+  #beginSoon(): void {
+    if (this.#isBeginDue || this.#nextPriority() === undefined) return;
+    this.#isBeginDue = true;
+    queueMicrotask(this.#begin);
+  }
+
+  readonly #begin = (): void => inTurn(this.#beginSome);
+
+  /** The next begin after what these leave to be done at once, which counts for the turn. */
+  readonly #beginSome = (moment: Moment): void => {
+    this.#isBeginDue = false;
+    let priority = this.#nextPriority();
+    for (let begun = 1; priority !== undefined; begun += 1) {
+      const loopRun = this.#waiting[priority].shift() as LoopRun<T>;
+      void this.#call(loopRun.task, loopRun, moment);
+      priority = this.#nextPriority();
+      if (begun === mostAtOnce || priority === undefined) break;
+      moment = thisMoment();
+      if (isSpent(moment.at)) break;
+    }
+    this.#beginSoon();
+  };
+
+  #nextPriority(): Priority | undefined {
+    for (const priority of priorities) if (this.#waiting[priority].size > 0) return priority;
+    return undefined;
+  }
+
+  look(task: T): TaskReach {
+    const loopRun = this.#runs.get(task);
+    if (loopRun === undefined) return 'ended';
+    return loopRun.begun ? 'runs' : 'waits';
+  }
+
+  withdraw(task: T): boolean {
+    const loopRun = this.#runs.get(task);
+    if (loopRun === undefined || loopRun.begun) return false;
+    this.#end(task, loopRun, { kind: 'withdrawn' });
+    return true;
+  }
+
+  stop(task: T, reason: unknown): void {
+    task.runInScope(() => this.#runs.get(task)?.stop(reason));
+  }
+
+  lend(task: T): boolean {
+    const loopRun = this.#runs.get(task);
+    if (loopRun === undefined || loopRun.isLent) return false;
+    loopRun.isLent = true;
+    return true;
+  }
+
+  resume(task: T): boolean {
+    const loopRun = this.#runs.get(task);
+    if (loopRun === undefined || !loopRun.isLent) return false;
+    loopRun.isLent = false;
+    return true;
+  }
+
+  tell(task: T, word: TaskWord): void {
+    this.#runs.get(task)?.hear(word);
+  }
+
+  /** The function can't be ended: its task ends, and what it still does is not seen any more. */
+  kill(task: T): void {
+    this.#end(task, this.#runs.get(task), { kind: 'died', exitCode: undefined, signal: undefined, cause: undefined });
+  }
+
+  async ready(): Promise<void> {}
+
+  async recycle(): Promise<void> {}
+
+  async close(): Promise<void> {}
+
+  async #call(task: T, loopRun: LoopRun<T>, moment: Moment): Promise<void> {
+    loopRun.begun = true;
+    this.#listener.started(task, undefined, moment.at, moment);
+    if (this.#runs.get(task) !== loopRun) return; // killed by who heard that
+    const startedAt = moment.at;
+    let kind: FailureKind = 'unloadable';
+    let outcome: LaneOutcome;
+    try {
+      const { fn, receiver } = task.definition;
+      const loaded = fn === undefined ? await loadFunctionInTime(task.definition) : { fn, receiver };
+      kind = 'thrown';
+      const value = unwrapTransferred(await task.runInScope(() => loopRun.call(loaded.fn, loaded.receiver)));
+      const endedAt = now();
+      outcome = { kind: 'result', value, runMs: endedAt - startedAt, endedAt };
+    } catch (error) {
+      outcome = { kind, error, runMs: now() - startedAt };
+    }
+    loopRun.end();
+    this.#end(task, loopRun, outcome);
+  }
+
+  /** Once for each run: an attempt that was given up does not end the next one. */
+  #end(task: T, loopRun: LoopRun<T> | undefined, outcome: LaneOutcome): void {
+    if (loopRun === undefined || this.#runs.get(task) !== loopRun) return;
+    this.#runs.delete(task);
+    if (!loopRun.begun) this.#waiting[task.options.priority].remove(loopRun);
+    this.#listener.vacated(this, loopRun.isLent);
+    this.#listener.ended(task, outcome, thisMoment());
+  }
+}
+
+/** One attempt of one task. */
+class LoopRun<T extends LaneTask> extends Run implements FifoItem<LoopRun<T>> {
+  next: LoopRun<T> | undefined = undefined;
+  previous: LoopRun<T> | undefined = undefined;
+  readonly name: string;
+  readonly attempt: number;
+  begun = false;
+  isLent = false;
+  readonly task: T;
+  readonly #tellProgress: (progress: Progress) => void;
+  readonly #tellWord: (word: TaskWord) => void;
+  #isStopRequested = false;
+
+  constructor(task: T, tellProgress: (progress: Progress) => void, tellWord: (word: TaskWord) => void) {
+    super(task.args);
+    this.name = task.name;
+    this.attempt = shownAttempt(task.options, task.attempt + 1);
+    this.task = task;
+    this.#tellProgress = tellProgress;
+    this.#tellWord = tellWord;
+  }
+
+  isBefore(other: LoopRun<T>): boolean {
+    return this.task.sequence < other.task.sequence;
+  }
+
+  /** What it gives is awaited where it runs: it may be the end of something that waits for it. */
+  override call(fn: (...args: never[]) => unknown, receiver: unknown): unknown {
+    const value = super.call(fn, receiver);
+    if (!types.isPromise(value) || !Object.hasOwn(value, 'constructor')) return value;
+    return runInTask(this, () => Promise.resolve(value));
+  }
+
+  get submitter(): TaskSubmitter | undefined {
+    return this.task.submitter;
+  }
+
+  get id(): string {
+    return this.task.options.delivery?.id ?? this.task.id;
+  }
+
+  protected override get key(): string | undefined {
+    return this.task.options.idempotencyKey;
+  }
+
+  protected isStopRequested(): boolean {
+    return this.#isStopRequested;
+  }
+
+  protected report(progress: Progress): void {
+    this.#tellProgress(progress);
+  }
+
+  say(word: TaskWord): void {
+    this.#tellWord(word);
+  }
+
+  protected listen(timeoutMs: number): boolean {
+    if (timeoutMs <= 0) return false;
+    const message =
+      'recvSync() would wait for ever: while it waits on the event loop, nothing can be sent; ' +
+      'use await recv(), or recvSync({ timeoutMs: 0 })';
+    throw new TaskwardenError('WOULD_BLOCK', message, { taskId: this.id });
+  }
+
+  override stop(reason: unknown): void {
+    this.#isStopRequested = true;
+    super.stop(reason);
+  }
+}

@@ -1,0 +1,258 @@
+/**
+ * One child, on `child_process.fork`. Its channel is not used: over pipes of our own the child can write what it has to
+ * say before it goes on, which its death then can't take along, and a thread in it, the guard, can read what the lane says
+ * while a function keeps the child busy. What the child's shared memory says is mirrored here as it is told.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import type { Duplex, Readable } from 'node:stream';
+import type { ResourceLimits } from 'node:worker_threads';
+import { now } from '../../platform/clock.ts';
+import { clearTimeout, Promise, setTimeout } from '../../platform/globals.ts';
+import { isSingleExecutable, programOf } from '../../platform/package-files.ts';
+import { batchMs } from '../../queue/run-time-estimate.ts';
+import { guarded, type Host, type HostListener, type HostOptions } from '../hosts/host.ts';
+import { ControlBlock } from '../wire/control-block.ts';
+import { decodeThrown, encodeThrown } from '../wire/error-codec.ts';
+import {
+  deserialize,
+  type Frame,
+  type FrameKind,
+  FrameReader,
+  frame,
+  guardPipe,
+  isSerializable,
+  type Recalled,
+  replyPipe,
+  serialize,
+  timeAt,
+} from '../wire/frames.ts';
+import { type HostMessage, type HostReply, type HostStart, isOfBatch } from '../wire/protocol.ts';
+import { passOn } from './printed-output.ts';
+import { endWithProcess } from './stopped-children.ts';
+
+/** Between SIGTERM and SIGKILL, in milliseconds. */
+const killAfterMs = 500;
+/** How long the pipe of a child that has exited is read, if someone else keeps it open. */
+const longestDrainMs = 1_000;
+
+export class ProcessHost implements Host {
+  readonly id: number;
+  /** As the child's was when it last spoke. */
+  readonly control: ControlBlock = new ControlBlock();
+  readonly #child: ChildProcess;
+  #guard: Duplex | undefined;
+  readonly #listener: HostListener;
+  /** How many items the batch has that was posted last. */
+  #items = 0;
+  #isUp = false;
+  #cause: unknown;
+  #killTimer: NodeJS.Timeout | undefined;
+
+  /** `ids` is asked when the child is on its way: what makes the first prefix takes long to load. */
+  constructor(
+    { env, execArgv, resourceLimits, recycle }: HostOptions,
+    ids: { readonly idPrefix: string },
+    listener: HostListener,
+  ) {
+    this.#listener = listener;
+    if (isSingleExecutable()) {
+      throw new Error(
+        "a single executable can't start children: each would be the program once more; run it in threads, { type: 'thread' }",
+      );
+    }
+    // A task module may be the program, and read its arguments as it loads.
+    const child = fork(programOf('process'), process.argv.slice(2), {
+      execArgv: [...(execArgv ?? flagsForChildren(process.execArgv)), ...limitFlags(resourceLimits)],
+      ...(env && { env }),
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe', 'ipc'],
+    });
+    this.#child = child;
+    this.id = child.pid ?? -1;
+    child.on('error', (error) => {
+      this.#cause ??= error;
+      if (child.pid === undefined) listener.exited({ exitCode: undefined, signal: undefined, cause: error });
+    });
+    if (child.pid === undefined) return;
+    this.#guard = child.stdio[guardPipe] as Duplex;
+    const replies = child.stdio[replyPipe] as Readable;
+    // What keeps the process alive is a pending task, not a child.
+    for (const each of [child, child.channel, ...child.stdio]) (each as Partial<NodeJS.Timeout> | null)?.unref?.();
+    this.#read(this.#guard);
+    this.#read(replies);
+    const [, stdout, stderr] = child.stdio as unknown as [null, Readable, Readable];
+    passOn(stdout, 'stdout');
+    passOn(stderr, 'stderr');
+    endWithProcess(child, () => this.#isUp && this.#killTimer === undefined);
+    child.once('exit', (exitCode, signal) => {
+      clearTimeout(this.#killTimer);
+      void this.#drained([this.#guard as Duplex, replies, stdout, stderr]).then(() => {
+        this.#blameNext();
+        listener.exited({ exitCode: exitCode ?? undefined, signal: signal ?? undefined, cause: this.#cause });
+      });
+    });
+    const start: HostStart = { idPrefix: ids.idPrefix, batchMs, maxHeapMb: recycle?.maxHeapMb ?? Infinity };
+    this.#write('message', 0, start);
+  }
+
+  #read(pipe: Duplex | Readable): void {
+    const reader = new FrameReader();
+    const read = (chunk: Buffer) => {
+      for (const each of reader.push(chunk)) this.#receive(each);
+    };
+    pipe.on(
+      'data',
+      guarded(read, (cause) => this.#fail(cause)),
+    );
+    pipe.on('error', () => {}); // such as EPIPE: 'exit' follows, and says why
+  }
+
+  /** It has said what can't be, and may say anything now. */
+  #fail(cause: Error): void {
+    this.#cause ??= cause;
+    this.#child.kill('SIGKILL');
+  }
+
+  /** What it said before it died may still be on its way. */
+  async #drained(pipes: readonly Readable[]): Promise<void> {
+    const timer = setTimeout(() => {
+      for (const pipe of pipes) pipe.destroy();
+    }, longestDrainMs);
+    await Promise.all(pipes.map((pipe) => pipe.closed || once(pipe, 'close').catch(() => {})));
+    clearTimeout(timer);
+  }
+
+  /** The item that follows one that has ended begins at once, and is heard of when it has ended, too. */
+  #blameNext(): void {
+    let hasBegun = false;
+    for (let item = 0; item < this.#items; item += 1) {
+      const state = this.control.state(item);
+      if (state === 'running') return;
+      if (state === 'posted') hasBegun = true;
+      else if (state === 'waiting' && hasBegun) {
+        this.control.begin(item, now());
+        return;
+      }
+    }
+  }
+
+  #receive({ kind, number, batch, body }: Frame): void {
+    switch (kind) {
+      case 'up':
+        this.#isUp = true;
+        this.#listener.up();
+        break;
+      case 'loading':
+        this.#expect(batch);
+        this.control.beginLoading(number === 1);
+        break;
+      case 'begun':
+        this.#expect(batch);
+        this.control.begin(number, timeAt(body, 0));
+        break;
+      case 'ended':
+        this.#expect(batch);
+        this.control.begin(number, timeAt(body, 0));
+        this.control.finishByMessage(number, timeAt(body, 1));
+        break;
+      case 'recalled':
+        if (batch === this.control.batch) this.#recalled(deserialize(body) as Recalled); // else that batch is over
+        break;
+      case 'reply':
+        this.#reply(batch, body);
+        break;
+      default:
+        throw new Error(`a child says no "${kind}"`);
+    }
+  }
+
+  #expect(batch: number): void {
+    if (batch !== this.control.batch)
+      throw new Error(`it speaks of batch ${batch}, and has batch ${this.control.batch}`);
+  }
+
+  #readReply(body: Buffer): HostReply | undefined {
+    try {
+      return deserialize(body) as HostReply;
+    } catch (problem) {
+      this.#listener.unreadable(problem);
+      return undefined;
+    }
+  }
+
+  #reply(batch: number, body: Buffer): void {
+    const reply = this.#readReply(body);
+    if (reply === undefined) return;
+    if (reply.kind === 'crash') {
+      this.#cause = decodeThrown(reply.error);
+      return;
+    }
+    if (isOfBatch(reply)) this.#expect(batch);
+    if (reply.kind === 'progress' || reply.kind === 'word') {
+      if (batch !== this.control.batch) return; // code that a task has left behind says it
+      if (this.control.state(reply.item) === 'waiting') this.control.begin(reply.item, now());
+    }
+    this.#listener.reply(reply);
+  }
+
+  #recalled({ items, running }: Recalled): void {
+    const withdrawn = items.filter((item) => this.control.withdraw(item));
+    if (running !== undefined) this.control.begin(running.item, running.at);
+    this.#listener.reply({ kind: 'recalled', items: withdrawn });
+  }
+
+  /** What can be transferred to threads is copied here. */
+  post(message: HostMessage): void {
+    if (message.kind === 'run') {
+      this.#write('run', message.items, message);
+      this.#items = message.items;
+    } else if (message.kind === 'stop') {
+      const reason = encodeThrown(decodeThrown(message.reason), isSerializable);
+      this.#write(message.isFinal ? 'cancel' : 'stop', message.item, { ...message, reason });
+    } else {
+      this.#write('message', 0, message);
+    }
+  }
+
+  recall(from: number): void {
+    this.#write('recall', from);
+  }
+
+  #write(kind: FrameKind, number: number, message?: unknown): void {
+    const parts = frame(kind, number, message === undefined ? undefined : serialize(message), this.control.batch);
+    this.#guard?.cork();
+    for (const part of parts) this.#guard?.write(part);
+    this.#guard?.uncork();
+  }
+
+  end(): void {
+    if (this.#killTimer !== undefined) return;
+    this.#child.kill('SIGTERM');
+    this.#killTimer = setTimeout(() => this.#child.kill('SIGKILL'), killAfterMs).unref();
+  }
+}
+
+/** Those that say what this process runs, and not how, would have each child run that, too: `-e` and its program, above all. */
+function flagsForChildren(flags: readonly string[]): string[] {
+  return flags.filter((flag, index) => {
+    const isValue = !flag.startsWith('-') && flagWithValue.test(flags[index - 1] ?? '');
+    return !isValue && !flagWithValue.test(flag) && !ownFlag.test(flag);
+  });
+}
+
+const flagWithValue = /^(-e|-p|-pe|--eval|--print|--input-type)$/;
+/** A debugger listens on one port, and that of this process is taken; the rest is for a program that is no file. */
+const ownFlag = /^(--inspect.*|--(eval|print|input-type)=.*|-i|--interactive)$/s;
+
+/** A process has no limits of its own, but flags that say the same; `codeRangeSizeMb` has none. */
+function limitFlags(limits: ResourceLimits = {}): string[] {
+  const { maxOldGenerationSizeMb, maxYoungGenerationSizeMb, stackSizeMb } = limits;
+  return [
+    ...(maxOldGenerationSizeMb === undefined ? [] : [`--max-old-space-size=${Math.ceil(maxOldGenerationSizeMb)}`]),
+    // The young generation is three semi-spaces.
+    ...(maxYoungGenerationSizeMb === undefined
+      ? []
+      : [`--max-semi-space-size=${Math.max(Math.ceil(maxYoungGenerationSizeMb / 3), 1)}`]),
+    ...(stackSizeMb === undefined ? [] : [`--stack-size=${Math.ceil(stackSizeMb * 1_000)}`]),
+  ];
+}

@@ -1,0 +1,111 @@
+/**
+ * One thread. Piscina starts it, gives it its environment and limits, and ends it: a pool of its own for each thread,
+ * so that the thread's fate is the pool's fate. Tasks don't go through Piscina's `run`, but over a port of ours, where
+ * everything keeps its order: progress, results, and what the thread says last.
+ */
+import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads';
+import type { Piscina } from 'piscina';
+import { programOf, requireLate } from '../../platform/package-files.ts';
+import { batchMs } from '../../queue/run-time-estimate.ts';
+import type { Transferable } from '../../task/inside/transferred.ts';
+import { guarded, type Host, type HostListener, type HostOptions } from '../hosts/host.ts';
+import { passOn } from '../process/printed-output.ts';
+import { ControlBlock } from '../wire/control-block.ts';
+import { decodeThrown } from '../wire/error-codec.ts';
+import type { HostMessage, HostReply, ThreadStart } from '../wire/protocol.ts';
+
+export class ThreadHost implements Host {
+  readonly id: number;
+  readonly control: ControlBlock = new ControlBlock();
+  readonly #pool: Piscina;
+  readonly #port: MessagePort;
+  #cause: unknown;
+
+  /** `ids` is asked when the thread is on its way: what makes the first prefix takes long to load. */
+  constructor(options: HostOptions, ids: { readonly idPrefix: string }, listener: HostListener) {
+    const { env, execArgv, resourceLimits, recycle: { maxHeapMb = Infinity } = {} } = options;
+    const program = programOf('thread');
+    const { Piscina } = requireLate('piscina') as typeof import('piscina');
+    const { port1, port2 } = new MessageChannel();
+    this.#port = port1;
+    this.#pool = new Piscina({
+      ...(env && { env }),
+      ...(execArgv && { execArgv }),
+      ...(resourceLimits && { resourceLimits }),
+      filename: program,
+      name: 'start',
+      argv: process.argv.slice(2), // a task module may be the program, and read them as it loads
+      minThreads: 1, // it starts here, and `start` need not wait until it is ready
+      maxThreads: 1,
+      idleTimeout: Infinity,
+      atomics: 'disabled', // 'sync' would stop the thread's timers and sockets between tasks
+      recordTiming: false,
+    });
+    this.#pool.on('error', () => {}); // told by the thread itself, below
+    const thread = this.#pool.threads[0] as Worker;
+    this.id = thread.threadId;
+    const { idPrefix } = ids;
+    const start: ThreadStart = { port: port2, control: this.control.buffer, idPrefix, batchMs, maxHeapMb };
+    const started = this.#pool.run(start, { transferList: [port2] });
+    const fail = (cause: Error) => this.#fail(cause);
+    const receive = guarded((reply: HostReply) => this.#receive(reply, listener), fail);
+    const mishear = guarded(listener.unreadable, fail);
+    port1.on('message', receive);
+    port1.on('messageerror', mishear);
+    port1.unref(); // what keeps the process alive is a pending task, not a thread
+    // Before the pool hears of them, and replaces the thread: what the host was for is over.
+    thread.prependListener('error', (error) => {
+      this.#cause ??= error;
+      void this.#pool.destroy();
+    });
+    thread.prependOnceListener('exit', (exitCode) => {
+      void this.#pool.destroy();
+      // What it said before it died may still be on its way.
+      while (readOne(port1, receive, mishear));
+      port1.close();
+      listener.exited({ exitCode, signal: undefined, cause: this.#cause });
+    });
+    for (const name of ['stdout', 'stderr'] as const) {
+      thread[name].unpipe(process[name]); // where Node has put it through
+      passOn(thread[name], name);
+    }
+    started.then(
+      guarded(() => listener.up(), fail),
+      () => {}, // it died, and 'exit' tells
+    );
+  }
+
+  /** It has said what can't be, and may say anything now. */
+  #fail(cause: Error): void {
+    this.#cause ??= cause;
+    void this.#pool.destroy();
+  }
+
+  #receive(reply: HostReply, listener: HostListener): void {
+    if (reply.kind === 'crash') this.#cause = decodeThrown(reply.error);
+    else listener.reply(reply);
+  }
+
+  post(message: HostMessage, transfer: readonly Transferable[]): void {
+    this.#port.postMessage(message, transfer);
+    // The reason is there when the flag is seen.
+    if (message.kind === 'stop') this.control.requestStop(message.item);
+    if (message.kind === 'stop' || message.kind === 'word') this.control.ring();
+  }
+
+  end(): void {
+    void this.#pool.destroy();
+  }
+}
+
+/** False: there is no more. */
+function readOne(port: MessagePort, receive: (reply: HostReply) => void, mishear: (problem: unknown) => void): boolean {
+  try {
+    const received = receiveMessageOnPort(port) as { readonly message: HostReply } | undefined;
+    if (received !== undefined) receive(received.message);
+    return received !== undefined;
+  } catch (problem) {
+    mishear(problem); // it is taken from the port all the same
+    return true;
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * Frames on the pipes between a lane and a child: what kinds there are, and how each is cut out of the stream again.
+ * A frame has a length, a kind, a number (the item that it is about, or how many there are), the number of its batch, a
+ * check of all these, and a body. Other code in the child can write to the pipes, too: what is no frame fails the check.
+ * What is in a body is copied as the structured clone copies it, and refused where that refuses it.
+ */
+import { Deserializer, Serializer } from 'node:v8';
+import { Buffer } from '../../platform/globals.ts';
+
+const kinds = [
+  // From the lane: a message for the child; a batch of so many items; a request to stop an item, or, if it has not begun,
+  // to let it be; a request to give back all items from that one on.
+  'message',
+  'run',
+  'stop',
+  'cancel',
+  'recall',
+  // From the child: it is up; it loads a definition; it has begun, or ended, an item, at the times in the body; a reply;
+  // which items will never begin, and which one runs.
+  'up',
+  'loading',
+  'begun',
+  'ended',
+  'reply',
+  'recalled',
+] as const;
+
+export type FrameKind = (typeof kinds)[number];
+
+export interface Frame {
+  readonly kind: FrameKind;
+  readonly number: number;
+  /** Which batch it is about, or came after; the first is 1. */
+  readonly batch: number;
+  /** Gone when the next chunk is read. */
+  readonly body: Buffer;
+}
+
+/** The answer to a recall. */
+export interface Recalled {
+  readonly items: readonly number[];
+  readonly running?: { readonly item: number; readonly at: number };
+}
+
+/** The pipes of a child, as file descriptors: what the lane and the guard say to each other, and what the child says. */
+export const guardPipe = 3;
+export const replyPipe = 4;
+
+const headerBytes = 17;
+const longestBody: number = 2 ** 32 - 1;
+const noBody: Buffer = Buffer.alloc(0);
+
+/** Taken when this loads: tasks may replace it. */
+const { imul } = Math;
+
+/**
+ * A frame, in the parts that are to be written one after the other.
+ * @throws RangeError if the body is too long.
+ */
+export function frame(kind: FrameKind, number = 0, body: Buffer = noBody, batch = 0): Buffer[] {
+  const { length } = body;
+  if (length > longestBody) {
+    throw new RangeError(`its copy takes ${length} bytes, and a child can take or give ${longestBody} at once`);
+  }
+  const header = Buffer.allocUnsafe(headerBytes);
+  header.writeUInt32LE(length, 0);
+  header.writeUInt8(kinds.indexOf(kind), 4);
+  header.writeUInt32LE(number, 5);
+  header.writeUInt32LE(batch, 9);
+  header.writeUInt32LE(checkOf(header), 13);
+  return length === 0 ? [header] : [header, body];
+}
+
+/** Of the first 13 bytes of a header. */
+function checkOf(header: Buffer): number {
+  let check = imul(header.readUInt32LE(0) ^ 0x7a5c7a5c, 0x9e3779b1);
+  check = imul(check ^ header.readUInt32LE(5) ^ header.readUInt8(4), 0x85ebca77) ^ (check >>> 15);
+  check = imul(check ^ header.readUInt32LE(9), 0xc2b2ae3d) ^ (check >>> 15);
+  return check >>> 0;
+}
+
+/** Throws if something in the value can't be cloned. */
+export function serialize(value: unknown): Buffer {
+  const serializer = new Serializer();
+  serializer.writeHeader();
+  serializer.writeValue(value);
+  return serializer.releaseBuffer();
+}
+
+/** Unlike a thread, a child is not given memory that is shared, nor live things that know how to be cloned. */
+export function isSerializable(value: unknown): boolean {
+  try {
+    readBack(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What the other side reads of a value. Throws if it can't be written, or read. */
+export function readBack(value: unknown): unknown {
+  return deserialize(serialize(value));
+}
+
+export function deserialize(body: Buffer): unknown {
+  const deserializer = new Deserializer(body);
+  deserializer.readHeader();
+  return deserializer.readValue();
+}
+
+export function times(...values: readonly number[]): Buffer {
+  return Buffer.from(Float64Array.from(values).buffer);
+}
+
+export function timeAt(body: Buffer, index: number): number {
+  return body.readDoubleLE(index * Float64Array.BYTES_PER_ELEMENT);
+}
+
+/** Cuts the frames out of a stream. Throws where it holds something else; then nothing that follows can be read. */
+export class FrameReader {
+  /** What has come of a frame that is not all there. */
+  #rest: Buffer = noBody;
+  /** A long body whose frame has begun, and how much of it is there. */
+  #long: { readonly header: Buffer; readonly body: Buffer; length: number } | undefined;
+
+  *push(chunk: Buffer): Generator<Frame> {
+    let data = this.#fill(chunk);
+    if (data === undefined) return;
+    if (this.#long !== undefined) {
+      const { header, body } = this.#long;
+      this.#long = undefined;
+      yield frameOf(header, body);
+    }
+    if (this.#rest.length > 0) data = Buffer.concat([this.#rest, data]);
+    this.#rest = noBody;
+    let at = 0;
+    while (data.length - at >= headerBytes) {
+      const header = data.subarray(at, at + headerBytes);
+      const end = at + headerBytes + bodyLengthIn(header);
+      if (end > data.length) break;
+      yield frameOf(header, data.subarray(at + headerBytes, end));
+      at = end;
+    }
+    this.#keep(data.subarray(at));
+  }
+
+  /** Adds to a long body. Gives what is left of the chunk, or nothing if the body is still not complete. */
+  #fill(chunk: Buffer): Buffer | undefined {
+    const long = this.#long;
+    if (long === undefined) return chunk;
+    const copied = chunk.copy(long.body, long.length);
+    long.length += copied;
+    return long.length < long.body.length ? undefined : chunk.subarray(copied);
+  }
+
+  #keep(data: Buffer): void {
+    if (data.length < headerBytes) {
+      this.#rest = Buffer.from(data);
+      return;
+    }
+    const header = Buffer.from(data.subarray(0, headerBytes));
+    const body = Buffer.allocUnsafeSlow(bodyLengthIn(header));
+    this.#long = { header, body, length: data.copy(body, 0, headerBytes) };
+  }
+}
+
+function bodyLengthIn(header: Buffer): number {
+  if (header.readUInt32LE(13) !== checkOf(header)) {
+    throw new Error(
+      `it is no frame; file descriptors ${guardPipe} and ${replyPipe} of a child are taken: write nothing there`,
+    );
+  }
+  return header.readUInt32LE(0);
+}
+
+function frameOf(header: Buffer, body: Buffer): Frame {
+  const kind = kinds[header.readUInt8(4)];
+  if (kind === undefined) throw new Error(`there is no frame of the kind ${header.readUInt8(4)}`);
+  return { kind, number: header.readUInt32LE(5), batch: header.readUInt32LE(9), body };
+}

@@ -1,0 +1,105 @@
+/**
+ * Notices where tasks wait and none starts: in one pool, of one priority, for as long as a level says. Where tasks flow, it is
+ * no fault that many wait. One timer for all, which is there only while tasks wait.
+ */
+import { now, Timer } from '../platform/clock.ts';
+import { type Priority, priorities } from './priority.ts';
+
+interface WatchedPool<T> {
+  /** How many tasks of that priority have started. */
+  starts(priority: Priority): number;
+  queues(priority: Priority): readonly Iterable<T>[];
+}
+
+interface WaitingTask {
+  /** On the clock of `now()`. */
+  readonly queuedAt: number;
+  /** It waits because it was submitted ahead of its turn. */
+  readonly isAhead: boolean;
+}
+
+/** Of one pool and priority. */
+interface Flow {
+  readonly starts: number;
+  /** Since when none is known to have started. */
+  readonly since: number;
+  /** The levels that were noticed. */
+  readonly noticed: Set<number>;
+}
+
+/** Something may have come meanwhile that is looked for in such intervals, at the least, in milliseconds. */
+const shortestMs = 10;
+
+export class StallWatch<T extends WaitingTask, P extends WatchedPool<T>> {
+  readonly #pools: () => Iterable<P>;
+  readonly #notice: (level: number, late: readonly T[], pool: P) => void;
+  readonly #flows = new Map<P, Map<Priority, Flow>>();
+  #levelsMs: readonly number[];
+  #timer: Timer | undefined;
+
+  constructor(
+    pools: () => Iterable<P>,
+    levelsMs: readonly number[],
+    notice: (level: number, late: readonly T[], pool: P) => void,
+  ) {
+    this.#pools = pools;
+    this.#levelsMs = levelsMs;
+    this.#notice = notice;
+  }
+
+  configure(levelsMs: readonly number[]): void {
+    this.#levelsMs = levelsMs;
+    this.stop();
+    this.watch();
+  }
+
+  /** Something waits. */
+  watch(): void {
+    if (this.#timer === undefined && this.#levelsMs.some((levelMs) => levelMs !== Infinity)) this.#look();
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#flows.clear();
+  }
+
+  #look(): void {
+    this.#timer = undefined;
+    let nextMs = Infinity;
+    for (const pool of this.#pools()) {
+      for (const priority of priorities) nextMs = Math.min(nextMs, this.#lookAt(pool, priority));
+    }
+    if (nextMs === Infinity) this.#flows.clear();
+    else this.#timer = new Timer(Math.max(nextMs, shortestMs), () => this.#look());
+  }
+
+  /** In how many milliseconds it is to be looked at again. */
+  #lookAt(pool: P, priority: Priority): number {
+    const tasks = pool.queues(priority).flatMap((queue) => [...queue].filter(({ isAhead }) => !isAhead));
+    const flows = this.#flows.get(pool) ?? new Map<Priority, Flow>();
+    this.#flows.set(pool, flows);
+    if (tasks.length === 0) {
+      flows.delete(priority);
+      return Infinity;
+    }
+    const starts = pool.starts(priority);
+    let flow = flows.get(priority);
+    if (flow?.starts !== starts) {
+      flow = { starts, since: now(), noticed: new Set() };
+      flows.set(priority, flow);
+    }
+    return Math.min(...this.#levelsMs.map((levelMs, level) => this.#lookFor(level, levelMs, flow, tasks, pool)));
+  }
+
+  #lookFor(level: number, levelMs: number, { since, noticed }: Flow, tasks: readonly T[], pool: P): number {
+    if (noticed.has(level)) return levelMs;
+    const leftMs = since + levelMs - now();
+    if (leftMs > 0) return leftMs;
+    const late = tasks.filter(({ queuedAt }) => now() - queuedAt >= levelMs);
+    if (late.length === 0) return levelMs / 4;
+    noticed.add(level);
+    this.#notice(level, late, pool);
+    return levelMs;
+  }
+}

@@ -1,0 +1,272 @@
+/** The schedules of a supervisor: checks what is asked for, submits a task for each run, and ends all when it stops. */
+import { AsyncResource } from 'node:async_hooks';
+import { TaskwardenError } from '../base/errors.ts';
+import { describe } from '../base/logger.ts';
+import { checkOptions, oneOf, type Rule, rules, show } from '../base/options.ts';
+import type { ClientWorkerTaskCourier } from '../couriers/courier.ts';
+import { courierRule } from '../couriers/workers/base-worker.ts';
+import type { Startable } from '../dispatch/supervisor-state.ts';
+import { defer } from '../platform/deferred.ts';
+import { Promise } from '../platform/globals.ts';
+import type { KeepAlive } from '../platform/keep-alive.ts';
+import { onAbort } from '../platform/on-abort.ts';
+import { heedHandle, type TaskHandle } from '../task/call/handle.ts';
+import { type PreparedCall, type PutOptions, prepareCall } from '../task/call/target.ts';
+import type { TaskSpec } from '../task/call/task-options.ts';
+import { type TaskResult, type TaskSubmitter, type TaskYield, taskRules } from '../task/call/task-options.ts';
+import type { TaskFunction } from '../task/definition/definition.ts';
+import { isHost, isInert } from '../task/definition/load-phase.ts';
+import { outsideTask } from '../task/inside/context.ts';
+import { Schedule, type ScheduleRules } from './schedule.ts';
+import { SharedRuns } from './shared-runs.ts';
+import { cron, epochInterval, interval, once, type Timetable } from './timetable.ts';
+
+/** When a scheduled task runs. With neither `delayMs` nor `cron`: once, at once. */
+export interface ScheduleTimes extends ScheduleRules {
+  /** The time until the run; if it is recurring, also between the runs: the n-th is due at start + n x `delayMs`. */
+  readonly delayMs?: number;
+  /** Whether it runs every `delayMs`, which is 1 or more then. Default: false. */
+  readonly recurring?: boolean;
+  /**
+   * When it runs by the wall clock, instead of `delayMs`: 5 fields, or 6 with seconds first, or 7 with years last, or a name
+   * such as `@daily`. As clocks are changed for daylight saving, a pattern that names its times (no `*` and no `/` in
+   * seconds, minutes and hours) is run as the clock jumps over them, and once if they come twice; any other runs when
+   * the clock shows its times, and not when it does not.
+   */
+  readonly cron?: string;
+  /** Of `cron`, such as `'Europe/Lisbon'`. Default: that of the process. */
+  readonly timezone?: string;
+}
+
+/** How a schedule is one for several machines. */
+export interface ScheduleSharing {
+  /**
+   * Makes it one for all machines whose schedules have the same courier, queue and name: each run comes once, on one of
+   * them, and if that dies, on another. It has to be recurring. Default: none; each machine runs its own.
+   */
+  readonly courier?: ClientWorkerTaskCourier;
+  /** Its queue at the courier, for nothing else. Default: `schedule.` and the name. */
+  readonly queue?: string;
+}
+
+/** What `scheduleTask` takes beside the target: its arguments, when it runs, and task options. `signal` cancels it, too. */
+export type ScheduleOptions<F extends TaskFunction> = Omit<PutOptions<F>, 'delayMs'> & ScheduleTimes & ScheduleSharing;
+
+/** A schedule whose runs are tasks: `trigger()` gives the handle. */
+export type TaskSchedule<F extends TaskFunction = TaskFunction> = Schedule<TaskHandle<TaskResult<F>, TaskYield<F>>>;
+
+const timeRules: Readonly<Record<keyof ScheduleTimes, Rule>> = {
+  delayMs: rules.durationMs,
+  recurring: rules.boolean,
+  runNow: rules.boolean,
+  cron: rules.string,
+  timezone: rules.string,
+  overlap: oneOf(['skip', 'queue']),
+  missed: oneOf(['skip', 'once']),
+  jitterMs: rules.durationMs,
+  maxRuns: rules.positiveCountOrInfinity,
+};
+
+const sharingRules: Readonly<Record<keyof ScheduleSharing, Rule>> = { courier: courierRule, queue: rules.string };
+
+const owner = 'scheduleTask()';
+
+export class Schedules {
+  readonly #supervisor: Startable;
+  readonly #keepAlive: KeepAlive;
+  readonly #log: (line: string) => void;
+  readonly #all = new Set<TaskSchedule>();
+  /** What ended ones still say to their couriers. */
+  readonly #leaving = new Set<Promise<void>>();
+  readonly #tooLate = defer();
+
+  constructor(supervisor: Startable, keepAlive: KeepAlive, log: (line: string) => void) {
+    this.#supervisor = supervisor;
+    this.#keepAlive = keepAlive;
+    this.#log = log;
+  }
+
+  [Symbol.iterator](): Iterator<TaskSchedule> {
+    return this.#all.values();
+  }
+
+  /** Ends all. */
+  close(): void {
+    for (const schedule of this.#all) schedule.cancel();
+  }
+
+  /** Resolves when those that have ended have returned or given back what they had from their couriers. */
+  async left(): Promise<void> {
+    await Promise.race([Promise.all(this.#leaving), this.#tooLate.promise]);
+  }
+
+  /** Nobody waits for that any more. */
+  giveUp(): void {
+    this.#tooLate.resolve();
+  }
+
+  /** Makes one, and begins it. */
+  add(target: TaskFunction, options: object): TaskSchedule {
+    checkOptions(options, { args: () => {}, ...taskRules, ...timeRules, ...sharingRules }, owner);
+    const { times, sharing, rest } = split(options);
+    if (sharing.courier === undefined) refuse(sharing, ['queue'], 'needs the option "courier"; give both');
+    else checkShared(times, rest);
+    const timetable = timetableOf(times, sharing.courier !== undefined);
+    // The schedule's delay is all there is, whatever the task was defined with.
+    const call = prepareCall(target, { ...rest, delayMs: 0 }, owner);
+    if (isInert()) return this.#inert(call);
+    if (this.#supervisor.state === 'idle') this.#supervisor.start();
+    this.#refuseIfClosed(call.name);
+
+    const { name, spec, args, supervisor = this.#supervisor } = call;
+    const scope = outsideTask(() => new AsyncResource('taskwarden.Schedule'));
+    const { signal } = spec.options;
+    let unlisten = () => {};
+    const submit = (what: TaskSpec) => scope.runInAsyncScope(() => supervisor.submit<unknown, unknown>(what, args));
+    const shared =
+      sharing.courier &&
+      this.#share(sharing.courier, {
+        ...call,
+        supervisor,
+        submit,
+        queue: sharing.queue,
+        overlap: times.overlap,
+      });
+    const schedule: TaskSchedule = new Schedule({
+      ...times,
+      name,
+      timetable,
+      // Alone it would be the same run twice.
+      runNow: times.runNow === true && timetable !== atOnce,
+      run: () => (shared === undefined ? submit(spec) : scope.runInAsyncScope(() => shared.trigger())),
+      ...(shared && { runDue: (due: number) => shared.run(due) }),
+      heed: heedHandle,
+      keepAlive: {
+        hold: () => {
+          this.#keepAlive.hold();
+          scope.runInAsyncScope(() => shared?.serve());
+        },
+        release: () => {
+          this.#keepAlive.release();
+          shared?.leave();
+        },
+      },
+      onEnd: () => {
+        unlisten();
+        if (shared !== undefined) this.#awaitEnd(shared);
+        this.#all.delete(schedule);
+      },
+    });
+    this.#all.add(schedule);
+    if (signal?.aborted) schedule.cancel();
+    else if (signal !== undefined) unlisten = onAbort(signal, () => schedule.cancel());
+    scope.runInAsyncScope(() => schedule.start());
+    return schedule;
+  }
+
+  #share(
+    courier: ClientWorkerTaskCourier,
+    { name, spec, supervisor, submit, queue = `schedule.${name}`, overlap = 'skip' }: SharedCall,
+  ): SharedRuns {
+    if (name.includes(':')) {
+      throw new TypeError(
+        `option "name" of ${owner} must be without ":" where there is a "courier", whose ids have none; got ${show(name)}`,
+      );
+    }
+    return new SharedRuns({
+      courier,
+      queue,
+      name,
+      overlap,
+      options: spec.options,
+      submitter: supervisor,
+      submit: (options) => submit({ ...spec, options: Object.freeze({ ...spec.options, ...options }) }),
+      log: (what, problem) => this.#log(`schedule "${name}": ${what}: ${describe(problem)}`),
+    });
+  }
+
+  #awaitEnd(shared: SharedRuns): void {
+    const end = shared.end().finally(() => this.#leaving.delete(end));
+    this.#leaving.add(end);
+  }
+
+  #refuseIfClosed(name: string): void {
+    const { state } = this.#supervisor;
+    if (isHost()) {
+      const message = `task "${name}" can't be scheduled in a thread or child: schedule it in the program`;
+      throw new TaskwardenError('NOT_IN_PROGRAM', message);
+    }
+    if (state === 'stopping' || state === 'stopped') {
+      const message = `task "${name}" can't be scheduled: ${this.#supervisor.name} is ${state}`;
+      throw new TaskwardenError('SUPERVISOR_STOPPED', message);
+    }
+  }
+
+  /** While a module loads in a thread: one that never comes to run, and holds nothing. */
+  #inert({ name, spec, args }: PreparedCall): TaskSchedule {
+    const run = () => {
+      if (!isInert()) this.#refuseIfClosed(name);
+      return this.#supervisor.submit<unknown, unknown>(spec, args);
+    };
+    return new Schedule({ name, timetable: once(Number.POSITIVE_INFINITY), run, heed: () => {} }).start();
+  }
+}
+
+interface SharedCall extends PreparedCall {
+  readonly supervisor: TaskSubmitter;
+  readonly submit: (spec: TaskSpec) => TaskHandle<unknown>;
+  readonly queue: string | undefined;
+  readonly overlap: ScheduleTimes['overlap'];
+}
+
+/** When it runs, for whom, and the rest, which is of the task. */
+function split(options: object): {
+  readonly times: ScheduleTimes;
+  readonly sharing: ScheduleSharing;
+  readonly rest: object;
+} {
+  const entries = Object.entries(options);
+  const pick = (isWanted: (key: string) => boolean) => Object.fromEntries(entries.filter(([key]) => isWanted(key)));
+  return {
+    times: pick((key) => Object.hasOwn(timeRules, key)),
+    sharing: pick((key) => Object.hasOwn(sharingRules, key)),
+    rest: pick((key) => !Object.hasOwn(timeRules, key) && !Object.hasOwn(sharingRules, key)),
+  };
+}
+
+/** What each machine would count, or begin, for itself means nothing for all of them. */
+function checkShared(times: ScheduleTimes, rest: object): void {
+  refuse(times, ['runNow'], 'has no meaning with a "courier", as each machine would add a run: call trigger()');
+  refuse(times, ['maxRuns'], 'has no meaning with a "courier", as each machine counts from its own start');
+  refuse(rest, ['taskId'], 'has no meaning with a "courier", where each run has an id of its own');
+  if (times.cron === undefined && !times.recurring) {
+    throw new TypeError(`option "courier" of ${owner} needs a time that is the same for all: "cron", or "recurring"`);
+  }
+}
+
+function refuse(options: object, names: readonly string[], why: string): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (names.includes(name) && value !== undefined && value !== false) {
+      throw new TypeError(`option "${name}" of ${owner} ${why}`);
+    }
+  }
+}
+
+const atOnce = once(0);
+
+function timetableOf({ delayMs, recurring, cron: pattern, timezone }: ScheduleTimes, isShared: boolean): Timetable {
+  if (pattern !== undefined) {
+    if (delayMs !== undefined || recurring) {
+      throw new TypeError(
+        `${owner} takes either cron, which recurs by itself, or delayMs and recurring; leave one out`,
+      );
+    }
+    return cron(pattern, timezone, owner);
+  }
+  if (timezone !== undefined) throw new TypeError(`option "timezone" of ${owner} needs the option "cron"; give both`);
+  if (!recurring) return delayMs ? once(delayMs) : atOnce;
+  if (delayMs === undefined || delayMs < 1) {
+    throw new TypeError(`option "recurring" of ${owner} needs a "delayMs" of 1 or more, the time between the runs`);
+  }
+  return isShared ? epochInterval(delayMs) : interval(delayMs);
+}

@@ -1,0 +1,131 @@
+/**
+ * The machine's side of a schedule that machines share: takes one run at a time from the courier and performs it as a task
+ * here. It tries again when the courier fails. What has not begun when it leaves, or does not end because the supervisor
+ * stops, goes back, and is run elsewhere.
+ */
+import { hasCode } from '../base/errors.ts';
+import type { ClientWorkerTaskCourier, CourierTask } from '../couriers/courier.ts';
+import { BaseWorker } from '../couriers/workers/base-worker.ts';
+import { runSupervised } from '../couriers/workers/supervised-run.ts';
+import { type CourierTaskContext, isLeaseLost } from '../couriers/workers/tasks-in-flight.ts';
+import { backoffMs } from '../dispatch/retries/backoff.ts';
+import { pause } from '../platform/pause.ts';
+import type { TaskHandle } from '../task/call/handle.ts';
+import type { Delivery, ResolvedTaskOptions, TaskSubmitter } from '../task/call/task-options.ts';
+
+export interface RunServerParts {
+  readonly courier: ClientWorkerTaskCourier;
+  readonly queue: string;
+  /** The same on all machines. */
+  readonly name: string;
+  /** Of the task. */
+  readonly options: ResolvedTaskOptions;
+  readonly submitter: TaskSubmitter;
+  /** Runs the task here, with these options beside its own. */
+  readonly submit: (options: { readonly taskId: string; readonly delivery: Delivery }) => TaskHandle<unknown>;
+  /** For what no task can tell. */
+  readonly log: (what: string, problem: unknown) => void;
+}
+
+/** The pause before a courier that failed is asked again: up to so much, twice that each time. In milliseconds. */
+const retryDelayMs = 500;
+
+export class RunServer extends BaseWorker {
+  readonly #parts: RunServerParts;
+  readonly #left = new AbortController();
+  readonly #runs = new Map<string, { readonly context: CourierTaskContext; handle?: TaskHandle<unknown> }>();
+  /** How often in a row the courier has failed. */
+  #failures = 0;
+
+  constructor(parts: RunServerParts) {
+    const { courier, queue: queueName, log } = parts;
+    super({
+      courier,
+      queueName,
+      onError: (problem) =>
+        log(isLeaseLost(problem) ? 'a run was lost' : 'its courier fails, and is asked again', problem),
+    });
+    this.#parts = parts;
+  }
+
+  /** Resolves when it has left, and the courier has all that it is due. */
+  async serve(): Promise<void> {
+    const { signal } = this.#left;
+    while (!signal.aborted) {
+      try {
+        await this.perform({ signal });
+        return;
+      } catch (problem) {
+        if (hasCode(problem, 'COURIER_CLOSED')) return;
+        this.#failures += 1;
+        if (this.#failures === 1) this.#parts.log('its courier fails, and is asked again', problem);
+        await pause(backoffMs(retryDelayMs, this.#failures), signal);
+      }
+    }
+  }
+
+  /** Takes no more, and gives back what has not begun. */
+  leave(): void {
+    this.#left.abort();
+    for (const [id, { context }] of this.#runs) if (!this.hasBegun(id)) void this.#giveBack(context);
+  }
+
+  hasBegun(id: string): boolean {
+    const handle = this.#runs.get(id)?.handle;
+    return handle !== undefined && (handle.status !== 'queued' || handle.info.attempt > 0);
+  }
+
+  override async waitForTasks(options: { readonly signal: AbortSignal }): Promise<readonly CourierTask[]> {
+    const tasks = await super.waitForTasks(options);
+    this.#failures = 0;
+    return tasks;
+  }
+
+  /**
+   * A triggered run, whose caller waits for what comes of it, comes as a call. That of any other is told here, and is not
+   * kept by the courier.
+   */
+  override async performSingleTask(task: CourierTask, context: CourierTaskContext): Promise<unknown> {
+    if (this.#left.signal.aborted) return this.#giveBack(context);
+    const isTriggered = task.data !== null;
+    try {
+      const result = await this.#run(task, context, isTriggered);
+      return isTriggered ? result : undefined;
+    } catch (error) {
+      if (this.#parts.options.signal?.aborted) return this.#giveBack(context); // this machine wants no more; others may
+      if (isTriggered) throw error;
+      return undefined;
+    } finally {
+      this.#runs.delete(task.id);
+    }
+  }
+
+  /** Each attempt has the same id, wherever it is. That of a triggered run can't be its call's own, which may wait here. */
+  #run({ id, attempt }: CourierTask, context: CourierTaskContext, isTriggered: boolean): Promise<unknown> {
+    const { name, options, submitter, submit } = this.#parts;
+    const run: { readonly context: CourierTaskContext; handle?: TaskHandle<unknown> } = { context };
+    this.#runs.set(id, run);
+    const taskId = isTriggered ? `${name}@${id}` : id;
+    return runSupervised(
+      {
+        options,
+        submitter,
+        isAwaited: isTriggered,
+        leftUndone: () => this.stop(),
+        submit: () => {
+          run.handle = submit({ taskId, delivery: { id: taskId, attempt } });
+          return run.handle;
+        },
+      },
+      context,
+    );
+  }
+
+  async #giveBack(context: CourierTaskContext): Promise<undefined> {
+    try {
+      await context.release();
+    } catch (problem) {
+      this.#parts.log('a run could not be given back, and comes when its lease has run out', problem);
+    }
+  }
+}

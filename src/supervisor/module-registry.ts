@@ -1,0 +1,59 @@
+/** The modules of a supervisor, by name. */
+import { TaskwardenError } from '../base/errors.ts';
+import { checkOptions } from '../base/options.ts';
+import type { Bulkhead } from '../queue/bulkhead.ts';
+import type { Task } from '../task/record/task.ts';
+import { type ModuleOptions, moduleRules, type NewModuleOptions, TaskModule } from './task-module.ts';
+
+export interface ModuleInfo {
+  readonly maxWorkers: number;
+  /** Tasks that have a slot. */
+  readonly running: number;
+  /** Tasks in queues, for whatever reason. */
+  readonly waiting: number;
+}
+
+export class Modules {
+  readonly #byName = new Map<string, TaskModule>();
+  readonly #supervisor: NonNullable<NewModuleOptions['supervisor']>;
+  /** There may be a place for tasks of that bulkhead. */
+  readonly #reopen: (bulkhead: Bulkhead<Task>) => void;
+
+  constructor(supervisor: NonNullable<NewModuleOptions['supervisor']>, reopen: (bulkhead: Bulkhead<Task>) => void) {
+    this.#supervisor = supervisor;
+    this.#reopen = reopen;
+  }
+
+  /** The module of that name, with that cap from now on; it is made if there is none. */
+  get(name: string, options: ModuleOptions): TaskModule {
+    checkOptions(options, moduleRules, 'module()');
+    const module = this.#byName.get(name);
+    if (module === undefined) return new TaskModule(name, { ...options, supervisor: this.#supervisor });
+    if (options.maxWorkers !== undefined) module.maxWorkers = options.maxWorkers;
+    return module;
+  }
+
+  /** As a thread knows it: its cap holds only if there is none of that name. */
+  find(name: string, maxWorkers: number): TaskModule {
+    return this.#byName.get(name) ?? this.get(name, { maxWorkers });
+  }
+
+  /** Takes in one that was made. Gives what is to be called when its cap has changed. */
+  adopt(module: TaskModule): () => void {
+    const { name, bulkhead } = module;
+    if (this.#byName.has(name)) {
+      const message = `${this.#supervisor.name} has a module "${name}" already: take it from module(), or give it another name`;
+      throw new TaskwardenError('DUPLICATE_MODULE_NAME', message);
+    }
+    this.#byName.set(name, module);
+    return () => this.#reopen(bulkhead);
+  }
+
+  get info(): Record<string, ModuleInfo> {
+    const entries = [...this.#byName.values()].map(({ name, maxWorkers, running, waiting }) => [
+      name,
+      { maxWorkers, running, waiting },
+    ]);
+    return Object.fromEntries(entries);
+  }
+}

@@ -1,0 +1,213 @@
+/**
+ * The end of a supervisor: lets tasks finish, or ends them, until nothing is pending; then closes the lanes. It may be
+ * hurried: each call of `hasten` adds its haste, and there is one report.
+ */
+import { notForItself, ownersOfCall } from '../background-workers/own-call.ts';
+import type { Roster } from '../background-workers/worker-registry.ts';
+import { either, type Rule, rules } from '../base/options.ts';
+import type { Dispatcher } from '../dispatch/dispatcher.ts';
+import type { StopReport } from '../dispatch/events/supervisor-events.ts';
+import type { Places } from '../dispatch/lane-registry.ts';
+import type { Ledger } from '../dispatch/task-counters.ts';
+import { now, Timer } from '../platform/clock.ts';
+import { defer } from '../platform/deferred.ts';
+import { Promise } from '../platform/globals.ts';
+import type { Schedules } from '../schedules/schedules.ts';
+import type { TaskSubmitter } from '../task/call/task-options.ts';
+import { currentRun } from '../task/inside/context.ts';
+import type { Task } from '../task/record/task.ts';
+
+export interface StopOptions {
+  /**
+   * `true`: waits until all that was submitted has ended; what is delayed, and has never begun, is canceled.
+   * A number: the same for at most so many milliseconds, then all that is left is canceled; resolves within them.
+   * `false`: cancels all at once, and ends the threads of what runs; resolves within some seconds, though one of them
+   * can't be ended. Default: `true`.
+   */
+  readonly wait?: boolean | number;
+  /** Cancels what waits, and asks what runs to stop. Default: `false`. */
+  readonly cancelTasks?: boolean;
+  /**
+   * Lets background workers end first, with what waits in queues of their own. `false`: they end as soon as they find that
+   * the supervisor takes no more runs. Default: `true`.
+   */
+  readonly stopWorkers?: boolean;
+}
+
+export const stopRules: Readonly<Record<keyof StopOptions, Rule>> = {
+  wait: either(rules.durationMsOrInfinity, rules.boolean),
+  cancelTasks: rules.boolean,
+  stopWorkers: rules.boolean,
+};
+
+/** How long idle threads and children, and workers that were stopped at once, may take to clean up, in milliseconds. */
+const dismissalMs = 1_000;
+
+/** How many waiting tasks can be canceled in a millisecond, at the least. */
+const settledPerMs = 200;
+
+/** How long what is ended by force may take to end, in milliseconds; then it is given up. */
+const forceMs = 5_000;
+
+/** How often it is looked whether what is pending is anywhere at all, in milliseconds. */
+const searchMs = 1_000;
+
+interface EndCounts {
+  readonly settled: number;
+  readonly shutdown: number;
+}
+
+export class Shutdown {
+  readonly #dispatcher: Dispatcher;
+  readonly #ledger: Ledger;
+  readonly #places: Places;
+  readonly #roster: Roster;
+  readonly #schedules: Schedules;
+  #takesRuns = false;
+  /** Nothing runs any more. */
+  readonly #quiet = defer();
+  /** On the clock of `now()`: when all is to have ended, and when the end is to be told. */
+  #deadlineAt = Infinity;
+  #resolvesBy = Infinity;
+  #search: Timer | undefined;
+  #before: EndCounts = { settled: 0, shutdown: 0 };
+
+  constructor(dispatcher: Dispatcher, ledger: Ledger, places: Places, roster: Roster, schedules: Schedules) {
+    this.#dispatcher = dispatcher;
+    this.#ledger = ledger;
+    this.#places = places;
+    this.#roster = roster;
+    this.#schedules = schedules;
+  }
+
+  /** Whether workers may still have something to finish. */
+  get takesRuns(): boolean {
+    return this.#takesRuns;
+  }
+
+  /** Takes note of what has ended before. */
+  begin(): void {
+    this.#before = this.#counts();
+  }
+
+  /** Resolves when all is settled and closed. */
+  async run(stopWorkers: boolean): Promise<StopReport> {
+    this.#dispatcher.hurry();
+    if (stopWorkers) {
+      this.#takesRuns = true;
+      this.#roster.stop(true);
+      await this.#roster.emptied();
+      this.#takesRuns = false;
+    }
+    this.#lookForLost(0);
+    await this.#ledger.drained();
+    this.#search?.cancel();
+    this.#roster.stop(false);
+    this.#quiet.resolve();
+    await this.#close();
+    return this.report();
+  }
+
+  /** What has become of tasks until now. */
+  report(): StopReport {
+    const { settled, shutdown } = this.#counts();
+    const { terminated, missing } = this.#ledger;
+    const canceled = shutdown - this.#before.shutdown - terminated;
+    const finished = settled - this.#before.settled - canceled - terminated;
+    return Object.freeze({ finished, canceled, terminated, ...(missing > 0 && { missing }) });
+  }
+
+  /** Ends all threads and children; one that can't be ended is not waited for longer than that. */
+  async #close(): Promise<void> {
+    const closingMs = Math.min(dismissalMs, Math.max(this.#deadlineAt - now(), 0));
+    const tooLate = new Timer(closingMs, () => {
+      this.#roster.giveUp();
+      this.#schedules.giveUp();
+    });
+    const closed = Promise.all([this.#places.close(closingMs), this.#roster.emptied(), this.#schedules.left()]);
+    const longest = defer();
+    const force = new Timer(closingMs + forceMs, () => longest.resolve());
+    await Promise.race([closed, longest.promise]);
+    force.cancel();
+    tooLate.cancel();
+  }
+
+  /** What is pending, and is found nowhere twice in a row, was lost by an error of the bookkeeping: it will never end. */
+  #lookForLost(times: number): void {
+    this.#search = new Timer(searchMs, () => {
+      if (this.#ledger.pending === 0) return;
+      const isLost = !this.#dispatcher.hasPending;
+      if (isLost && times > 0) this.#giveUp();
+      else this.#lookForLost(isLost ? times + 1 : 0);
+    });
+  }
+
+  /** The last resort: the end does not depend on what any book says. */
+  #giveUp(): void {
+    try {
+      this.#dispatcher.abandon();
+    } finally {
+      this.#roster.giveUp();
+      this.#ledger.giveUp();
+    }
+  }
+
+  /** The end for those who ask for it; it has to wait for tasks on the event loop, and for hooks and runs of workers. */
+  endFor(end: Promise<StopReport>, { wait = true }: StopOptions, supervisor: TaskSubmitter): Promise<StopReport> {
+    if (wait !== true && wait !== Infinity) return end;
+    const waitsForThis = () => {
+      const task = currentRun()?.task as Task | undefined;
+      if (task?.submitter === supervisor && !task.isSettled) return true;
+      const active = new Set<object>(this.#roster);
+      return [...ownersOfCall()].some((worker) => active.has(worker));
+    };
+    return notForItself(end, waitsForThis, () => this.report());
+  }
+
+  #counts(): EndCounts {
+    return { settled: this.#ledger.settled, shutdown: this.#ledger.counts.ended.shutdown };
+  }
+
+  hasten({ wait = true, cancelTasks = false }: StopOptions): void {
+    if (wait === false || wait === 0) {
+      this.#dispatcher.dropWaiting();
+      this.#endAll();
+    } else if (typeof wait === 'number' && wait !== Infinity) {
+      this.#setDeadline(wait);
+    }
+    if (cancelTasks) this.#askAll();
+  }
+
+  #endAll(): void {
+    try {
+      this.#dispatcher.killStarted();
+    } finally {
+      this.#roster.stop(false);
+      this.#roster.giveUp();
+      this.#whileNotQuiet(Math.min(Math.max(this.#resolvesBy - now(), 0), forceMs), () => {
+        if (this.#dispatcher.hasPending) this.#whileNotQuiet(forceMs, () => this.#giveUp());
+        else this.#giveUp();
+      });
+    }
+  }
+
+  #whileNotQuiet(delayMs: number, call: () => void): void {
+    const timer = new Timer(delayMs, call);
+    void this.#quiet.promise.then(() => timer.cancel());
+  }
+
+  #askAll(): void {
+    this.#dispatcher.dropWaiting();
+    this.#dispatcher.stopStarted();
+    this.#roster.stop(false);
+  }
+
+  /** What is left is first asked to stop, then ended; and that takes a moment, too. */
+  #setDeadline(waitMs: number): void {
+    this.#deadlineAt = Math.min(this.#deadlineAt, now() + waitMs * 0.95);
+    const settlingMs = this.#ledger.pending / settledPerMs;
+    this.#resolvesBy = Math.min(this.#resolvesBy, now() + waitMs);
+    this.#whileNotQuiet(Math.max(waitMs - Math.min(waitMs * 0.25, 2_000) - settlingMs, 0), () => this.#askAll());
+    this.#whileNotQuiet(waitMs - Math.min(waitMs * 0.1, 500), () => this.#endAll());
+  }
+}

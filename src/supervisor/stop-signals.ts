@@ -1,0 +1,36 @@
+/** Signals of the process that stop a supervisor. One listener for each, however many block: one signal counts once. */
+import { constants } from 'node:os';
+import { arrayOf, type Rule } from '../base/options.ts';
+
+const catchable = new Set(Object.keys(constants.signals).filter((name) => name !== 'SIGKILL' && name !== 'SIGSTOP'));
+
+export const catchableSignals: Rule = arrayOf(
+  "an array of signals that can be caught, such as 'SIGTERM'",
+  (signal) => typeof signal === 'string' && catchable.has(signal),
+);
+
+export class StopSignals {
+  readonly #onSignal: () => void;
+  /** How many listen to each. */
+  readonly #holds = new Map<NodeJS.Signals, number>();
+
+  constructor(onSignal: () => void) {
+    this.#onSignal = onSignal;
+  }
+
+  hold(signals: readonly NodeJS.Signals[]): void {
+    for (const signal of signals) {
+      const holds = this.#holds.get(signal) ?? 0;
+      if (holds === 0) process.on(signal, this.#onSignal);
+      this.#holds.set(signal, holds + 1);
+    }
+  }
+
+  release(signals: readonly NodeJS.Signals[]): void {
+    for (const signal of signals) {
+      const holds = (this.#holds.get(signal) ?? 1) - 1;
+      if (holds === 0) process.off(signal, this.#onSignal);
+      this.#holds.set(signal, holds);
+    }
+  }
+}

@@ -1,0 +1,28 @@
+/** What a supervisor says of itself in numbers. */
+import type { WorkerInfo } from '../background-workers/worker-registry.ts';
+import type { HostPoolInfo, PoolInfo } from '../dispatch/pool-info.ts';
+import type { SupervisorState } from '../dispatch/supervisor-state.ts';
+import type { EndReason } from '../task/record/task-info.ts';
+import type { ModuleInfo } from './module-registry.ts';
+
+export interface SupervisorInfo {
+  readonly id: string;
+  readonly name: string;
+  readonly state: SupervisorState;
+  /** How many tasks there have been. */
+  readonly submitted: number;
+  /** How many attempts were not the last. */
+  readonly retried: number;
+  /** How many tasks have not ended. */
+  readonly pending: number;
+  /** How many of those wait for their time, or for their next attempt. */
+  readonly delayed: number;
+  readonly ended: Readonly<Record<EndReason, number>>;
+  readonly threads: HostPoolInfo;
+  readonly processes: HostPoolInfo;
+  readonly loop: PoolInfo;
+  /** By name. */
+  readonly modules: Readonly<Record<string, ModuleInfo>>;
+  /** The background workers that are active, in the order in which they were started. */
+  readonly workers: readonly WorkerInfo[];
+}

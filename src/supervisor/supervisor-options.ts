@@ -1,0 +1,216 @@
+/** The options of a supervisor: what they mean, their defaults, and how they are checked. */
+import { availableParallelism } from 'node:os';
+import type { ResourceLimits } from 'node:worker_threads';
+import type { Logger } from '../base/logger.ts';
+import { arrayOf, checkOptions, either, is, oneOf, optionsBy, type Rule, rules } from '../base/options.ts';
+import type { HostPoolOptions } from '../dispatch/lane-registry.ts';
+import type { RecycleOptions } from '../lanes/host-pool/recycling.ts';
+import { randomUUID } from '../platform/globals.ts';
+import type { PoolLimits } from '../queue/priority-pool.ts';
+import type { ContextCarrier } from '../task/inside/context-carrier.ts';
+
+/**
+ * A task may start while fewer than its limit run in its pool: low `poolSize`; normal `poolSize + reserveNormal`; high
+ * `poolSize + reserveNormal + reserveHigh`; critical `maxSize`, and on the event loop always.
+ */
+export interface PoolOptions {
+  /** Slots for tasks of any priority; 0: no limit. Default: the number of cores for threads and processes, 0 for the loop. */
+  readonly poolSize?: number;
+  /** More slots for normal tasks and above. Default: 1. */
+  readonly reserveNormal?: number;
+  /** More slots for high tasks and above. Default: 1. */
+  readonly reserveHigh?: number;
+}
+
+export interface ThreadOptions extends PoolOptions {
+  /**
+   * Threads that are started at once and kept. Default: 0; `'max'`: `maxSize` if that is given, else
+   * `poolSize + reserveNormal + reserveHigh + 1`.
+   */
+  readonly minSize?: number | 'max';
+  /**
+   * Threads that there are at most, whatever the priority of the tasks: more critical ones wait, before all others. Only
+   * tasks that tasks call may have more, while those wait for them, and at most `maxDepth` more; and while threads are
+   * recycled, each may stand beside its successor. Default: `poolSize + reserveNormal + reserveHigh + 16`; 64 if
+   * `poolSize` is 0.
+   */
+  readonly maxSize?: number;
+  /** How long a thread beyond `minSize` stays without work. Default: 10,000. */
+  readonly idleTimeoutMs?: number;
+  /** See `new Worker()` of node:worker_threads; for threads that start from now on. */
+  readonly resourceLimits?: ResourceLimits;
+  /** When one is replaced by a new one, which is ready before the old one leaves. Default: never. */
+  readonly recycle?: RecycleOptions;
+  /** Environment of the threads. Default: a copy of `process.env`. */
+  readonly env?: NodeJS.ProcessEnv;
+  /** Node options of the threads. Default: those of the process. */
+  readonly execArgv?: string[];
+}
+
+/** The same for child processes: see `fork()` of node:child_process. Of `resourceLimits`, `codeRangeSizeMb` has no effect. */
+export type ProcessOptions = ThreadOptions;
+
+export interface SupervisorOptions {
+  /** Default: a UUID. */
+  readonly id?: string;
+  /** Shown in log lines. Default: `'taskwarden'`. */
+  readonly name?: string;
+  readonly threads?: ThreadOptions;
+  readonly processes?: ProcessOptions;
+  readonly loop?: PoolOptions;
+  /**
+   * How many tasks may have called one another, down to one: deeper, it fails with `TASK_TOO_DEEP`. Callers that have
+   * ended are not counted. Default: 64.
+   */
+  readonly maxDepth?: number;
+  /** How many ended tasks `getTaskInfo` still answers for. Default: 1,000. */
+  readonly keepFinished?: number;
+  /** How many tasks may wait, delayed ones too; one more fails with `QUEUE_FULL`. Default: Infinity. */
+  readonly maxQueued?: number;
+  /**
+   * A task that waits for longer to start is told of by an event; and by a log line, if none of its type and priority has
+   * started within that time, and it is none of those that `map()` submits. Default: 5,000; Infinity: never.
+   */
+  readonly timeoutWarningMs?: number;
+  /** The same, as an error. Default: 10,000; Infinity: never. */
+  readonly timeoutCriticalMs?: number;
+  /** What of a caller's asynchronous context goes along to threads and children. Default: nothing. */
+  readonly context?: ContextCarrier;
+  /** Takes warnings and errors; shaped like console or pino. Default: `console`; `false`: none. */
+  readonly logger?: Logger | false;
+}
+
+/** Of threads, or of children. */
+
+export interface ResolvedOptions {
+  readonly id: string;
+  readonly name: string;
+  readonly threads: HostPoolOptions;
+  readonly processes: HostPoolOptions;
+  readonly loop: PoolLimits;
+  readonly maxDepth: number;
+  readonly keepFinished: number;
+  readonly maxQueued: number;
+  /** `timeoutWarningMs` and `timeoutCriticalMs`. */
+  readonly lateMs: readonly number[];
+  readonly logger: Logger | false;
+  readonly context: ContextCarrier | undefined;
+}
+
+const poolRules: Readonly<Record<keyof PoolOptions, Rule>> = {
+  poolSize: rules.count,
+  reserveNormal: rules.count,
+  reserveHigh: rules.count,
+};
+
+const limitRules: Readonly<Record<keyof ResourceLimits, Rule>> = {
+  maxOldGenerationSizeMb: rules.positiveMb,
+  maxYoungGenerationSizeMb: rules.positiveMb,
+  codeRangeSizeMb: rules.positiveMb,
+  stackSizeMb: rules.positiveMb,
+};
+
+const recycleRules: Readonly<Record<keyof RecycleOptions, Rule>> = {
+  afterTasks: rules.positiveCount,
+  maxHeapMb: rules.positiveMb,
+  afterMs: rules.positiveMs,
+};
+
+const threadRules: Readonly<Record<keyof ThreadOptions, Rule>> = {
+  ...poolRules,
+  minSize: either(rules.count, oneOf(['max'])),
+  maxSize: rules.positiveCount,
+  idleTimeoutMs: rules.durationMsOrInfinity,
+  resourceLimits: optionsBy(limitRules, 'resourceLimits'),
+  recycle: optionsBy(recycleRules, 'recycle'),
+  env: rules.object,
+  execArgv: arrayOf('an array of strings', (value) => typeof value === 'string'),
+};
+
+const supervisorRules: Readonly<Record<keyof SupervisorOptions, Rule>> = {
+  id: rules.string,
+  name: rules.string,
+  threads: optionsBy(threadRules, 'threads'),
+  processes: optionsBy(threadRules, 'processes'),
+  loop: optionsBy(poolRules, 'loop'),
+  maxDepth: rules.count,
+  keepFinished: rules.count,
+  maxQueued: rules.positiveCountOrInfinity,
+  timeoutWarningMs: rules.durationMsOrInfinity,
+  timeoutCriticalMs: rules.durationMsOrInfinity,
+  context: is(
+    'what contextCarrier() gives',
+    (value) => typeof (value as ContextCarrier | null)?.capture === 'function',
+  ),
+  logger: is(
+    'a logger with warn() and error(), such as console or pino, or false',
+    (value) =>
+      value === false ||
+      (typeof (value as Logger | null)?.warn === 'function' && typeof (value as Logger).error === 'function'),
+  ),
+};
+
+/** What was given so far, joined with what is new: pools are joined key by key. Throws on bad options. */
+export function mergeOptions(given: SupervisorOptions, changes: SupervisorOptions, owner: string): SupervisorOptions {
+  checkOptions(changes, supervisorRules, owner);
+  return {
+    ...given,
+    ...defined(changes),
+    ...(changes.threads && { threads: { ...given.threads, ...defined(changes.threads) } }),
+    ...(changes.processes && { processes: { ...given.processes, ...defined(changes.processes) } }),
+    ...(changes.loop && { loop: { ...given.loop, ...defined(changes.loop) } }),
+  };
+}
+
+export function resolveOptions(given: SupervisorOptions): ResolvedOptions {
+  let { id } = given;
+  const { maxDepth = 64 } = given;
+  return Object.freeze({
+    get id() {
+      id ??= randomUUID(); // when it is asked for: few are, and what makes it takes long to load
+      return id;
+    },
+    name: given.name ?? 'taskwarden',
+    threads: resolveHosts('threads', given.threads ?? {}, maxDepth),
+    processes: resolveHosts('processes', given.processes ?? {}, maxDepth),
+    loop: { poolSize: 0, reserveNormal: 1, reserveHigh: 1, ...given.loop },
+    maxDepth,
+    keepFinished: given.keepFinished ?? 1_000,
+    maxQueued: given.maxQueued ?? Infinity,
+    lateMs: [given.timeoutWarningMs ?? 5_000, given.timeoutCriticalMs ?? 10_000],
+    logger: given.logger ?? console,
+    context: given.context,
+  });
+}
+
+/** Threads or children beyond the slots, for critical tasks, and how many there are where slots have no limit. */
+const extraHosts = 16;
+const hostsWithoutLimit = 64;
+
+function resolveHosts(pool: string, given: ThreadOptions, maxDepth: number): HostPoolOptions {
+  const { poolSize = availableParallelism(), reserveNormal = 1, reserveHigh = 1, idleTimeoutMs = 10_000 } = given;
+  const slots = poolSize + reserveNormal + reserveHigh;
+  const { maxSize = poolSize === 0 ? hostsWithoutLimit : slots + extraHosts } = given;
+  const minSize = given.minSize === 'max' ? (given.maxSize ?? slots + 1) : (given.minSize ?? 0);
+  if (given.minSize === 'max' && given.maxSize === undefined && poolSize === 0) {
+    throw new RangeError(`option "minSize" of ${pool} can't be 'max' without a limit: give "poolSize" or "maxSize"`);
+  }
+  if (minSize > maxSize) {
+    throw new RangeError(`option "minSize" of ${pool} must be at most "maxSize" (${maxSize}); got ${minSize}`);
+  }
+  const { resourceLimits, recycle, env, execArgv } = given;
+  return {
+    poolSize,
+    reserveNormal,
+    reserveHigh,
+    minSize,
+    maxSize,
+    maxDepth,
+    idleTimeoutMs,
+    ...defined({ resourceLimits, recycle, env, execArgv }),
+  };
+}
+
+function defined<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never;
+}

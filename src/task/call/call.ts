@@ -1,0 +1,52 @@
+/** A call of a background task: what is to run, and how. Nothing of that ever changes. */
+import type { Priority } from '../../queue/priority.ts';
+import type { Definition } from '../definition/definition.ts';
+import { TaskFlags } from '../record/task-flags.ts';
+import type { TaskType } from '../record/task-type.ts';
+import type { ResolvedTaskOptions, TaskSpec } from './task-options.ts';
+
+export abstract class Call extends TaskFlags {
+  readonly spec: TaskSpec;
+  /** Counts the tasks of a supervisor. */
+  readonly sequence: number;
+
+  constructor(spec: TaskSpec, sequence: number) {
+    super();
+    this.spec = spec;
+    this.sequence = sequence;
+  }
+
+  get definition(): Definition {
+    return this.spec.definition;
+  }
+
+  get options(): ResolvedTaskOptions {
+    return this.spec.options;
+  }
+
+  get name(): string {
+    return this.options.name ?? this.definition.name;
+  }
+
+  get isAhead(): boolean {
+    return this.spec.isAhead === true;
+  }
+
+  get priority(): Priority {
+    return this.options.priority;
+  }
+
+  get type(): TaskType {
+    return this.options.type;
+  }
+
+  /** The name of its module. */
+  get module(): string | undefined {
+    return this.options.module?.name;
+  }
+
+  /** The name of the background worker whose run it is. */
+  get worker(): string | undefined {
+    return this.options.worker;
+  }
+}

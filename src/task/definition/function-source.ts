@@ -1,0 +1,28 @@
+/** Functions that travel as their source text. */
+import type { TaskFunction } from './definition.ts';
+
+/** A function from its source, as `sourceOf` made it. */
+export function functionFromSource(source: string): TaskFunction {
+  const fn: unknown = new Function(`'use strict'; return ${source};`)();
+  if (typeof fn !== 'function')
+    throw new TypeError(`the source of a task is that of a ${typeof fn}, not of a function`);
+  return fn as TaskFunction;
+}
+
+/** An expression that evaluates to the function: methods are written back as properties. Undefined: it has no source. */
+export function sourceOf(fn: TaskFunction): string | undefined {
+  const text = Function.prototype.toString.call(fn);
+  if (text.endsWith('{ [native code] }')) return undefined;
+  if (/^[gs]et\s+[^\s(]/.test(text)) return undefined; // an accessor
+  const method = text.replace(/^((?:async\b)?[\s*]*)\[[^\]]*\]/, '$1method'); // a computed name may name a variable
+  return [`(${text}\n)`, `Object.values({ ${method}\n })[0]`].find(isExpression);
+}
+
+function isExpression(text: string): boolean {
+  try {
+    new Function(`'use strict'; return ${text};`);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,207 @@
+/**
+ * One run of one task: what its function sees of it, and what the function's end leaves to do. What its lane knows of the
+ * task, the lane adds.
+ */
+import { TaskwardenError } from '../../base/errors.ts';
+import { fieldOf } from '../../base/foreign-value.ts';
+import { checkOptions, rules } from '../../base/options.ts';
+import { now } from '../../platform/clock.ts';
+import { clearTimeout, elapsed, Promise, setTimeout } from '../../platform/globals.ts';
+import { turn } from '../../platform/loop-turn.ts';
+import type { Progress } from '../record/progress.ts';
+import { Channel } from './channel.ts';
+import { type ReceiveOptions, type RunningTask, runInTask } from './context.ts';
+import type { Talk, TaskNews, TaskWord } from './task-message.ts';
+
+type Yielding = Generator | AsyncGenerator;
+
+const receiveRules = { timeoutMs: rules.durationMsOrInfinity };
+const progressEveryMs = 20;
+
+export abstract class Run implements RunningTask {
+  abstract readonly id: string;
+  abstract readonly name: string;
+  abstract readonly attempt: number;
+  onStop: ((reason: unknown) => void) | undefined = undefined;
+  args: readonly unknown[];
+  context: unknown = undefined;
+  #abort: AbortController | undefined = undefined;
+  #reason: unknown = undefined;
+  #progress: { reportedAt: number; unreported?: Progress | undefined; timer?: NodeJS.Timeout | undefined } | undefined =
+    undefined;
+  #channels: Partial<Record<Talk['topic'], Channel>> | undefined = undefined;
+  #adopted: Map<string, (news: TaskNews) => void> | undefined = undefined;
+  #ended = false;
+  #wasStopped = false;
+
+  constructor(args: readonly unknown[]) {
+    this.args = args;
+  }
+
+  protected abstract isStopRequested(): boolean;
+  protected abstract report(progress: Progress): void;
+  abstract say(word: TaskWord): void;
+  /**
+   * Hears what has come, though the thread is busy; if nothing has, waits for it so long. False: nothing came. Throws where
+   * nothing can come while the thread is busy.
+   */
+  protected abstract listen(timeoutMs: number): boolean;
+
+  /** Undefined: its id. */
+  protected get key(): string | undefined {
+    return undefined;
+  }
+
+  get idempotencyKey(): string {
+    return this.key ?? this.id;
+  }
+
+  get stopped(): boolean {
+    return this.#ended ? this.#wasStopped : this.isStopRequested();
+  }
+
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController();
+    if (this.stopped && !this.#abort.signal.aborted) {
+      // Why it is to stop may not have been heard.
+      if (!this.#ended) while (this.#reason === undefined && this.listen(0));
+      this.#abort.abort(this.#reason ?? new TaskwardenError('TASK_CANCELED', 'asked to stop'));
+    }
+    return this.#abort.signal;
+  }
+
+  progress(fraction: number, note?: string): void {
+    rules.fraction(fraction, 'the fraction of progress()');
+    if (note !== undefined) rules.text(note, 'the note of progress()');
+    if (this.#ended) return;
+    this.#progress ??= { reportedAt: -Infinity };
+    this.#progress.unreported = note === undefined ? { fraction } : { fraction, note };
+    const sinceMs = elapsed() - this.#progress.reportedAt;
+    if (sinceMs >= progressEveryMs) this.#report();
+    else this.#progress.timer ??= setTimeout(() => this.#report(), progressEveryMs - sinceMs).unref();
+  }
+
+  #report(): void {
+    if (this.#progress === undefined) return;
+    const { timer, unreported } = this.#progress;
+    clearTimeout(timer);
+    this.#progress.timer = undefined;
+    if (unreported === undefined) return;
+    this.#progress.reportedAt = elapsed();
+    this.#progress.unreported = undefined;
+    this.report(unreported);
+  }
+
+  send(data: unknown): Promise<boolean> {
+    return this.#ended ? Promise.resolve(false) : this.#channel('message').send(data);
+  }
+
+  async recv(options: ReceiveOptions = {}): Promise<unknown> {
+    checkOptions(options, receiveRules, 'recv()');
+    const channel = this.#channel('message');
+    // What was sent before it was asked to stop may not have been heard.
+    if (this.stopped) while (this.listen(0));
+    return (await channel.receive(options.timeoutMs))?.value;
+  }
+
+  recvSync(options: ReceiveOptions = {}): unknown {
+    checkOptions(options, receiveRules, 'recvSync()');
+    const { timeoutMs = Infinity } = options;
+    const until = now() + timeoutMs;
+    const channel = this.#channel('message');
+    for (;;) {
+      const wasStopped = this.stopped; // what was sent before that has come by now
+      const received = channel.read() ?? (!this.#ended && this.listen(0) ? channel.read() : undefined);
+      if (received !== undefined) return received.value;
+      const leftMs = until - now();
+      if (wasStopped || this.#ended || leftMs <= 0) return undefined;
+      this.listen(leftMs);
+    }
+  }
+
+  #channel(topic: Talk['topic']): Channel {
+    this.#channels ??= {};
+    let channel = this.#channels[topic];
+    if (channel === undefined) {
+      channel = new Channel((word) => this.say({ topic, word })).open();
+      if (this.#ended) channel.end();
+      else if (this.stopped) channel.halt();
+      this.#channels[topic] = channel;
+    }
+    return channel;
+  }
+
+  hear(word: TaskWord): void {
+    if (this.#ended) return;
+    if (word.topic === 'message' || word.topic === 'yield') this.#channel(word.topic).hear(word.word);
+    else if (word.topic === 'news') this.#adopted?.get(word.id)?.(word.news);
+  }
+
+  get hasEnded(): boolean {
+    return this.#ended;
+  }
+
+  hasCalled(id: string): boolean {
+    return this.#adopted?.has(id) ?? false;
+  }
+
+  adopt(id: string, hear: (news: TaskNews) => void): void {
+    this.#adopted ??= new Map();
+    this.#adopted.set(id, (news) => {
+      if (news.kind === 'ended') this.#adopted?.delete(id);
+      hear(news);
+    });
+  }
+
+  surround(context: unknown): void {
+    this.context = context;
+    this.args = this.args.slice(1);
+  }
+
+  /** Calls the function in this context; what it gives may be a promise. */
+  call(fn: (...args: never[]) => unknown, receiver: unknown): unknown {
+    const value = runInTask(this, Reflect.apply, fn, receiver, this.args);
+    return isYielding(value) ? runInTask(this, () => this.#exhaust(value)) : value;
+  }
+
+  /** Gives the results of a generator as there is room for them, and in the end what it returns. */
+  async #exhaust(values: Yielding): Promise<unknown> {
+    const channel = this.#channel('yield');
+    for (;;) {
+      const later = turn();
+      if (later !== undefined) await later;
+      const { done, value } = await values.next();
+      if (done) return value;
+      try {
+        await channel.send(value);
+      } catch (error) {
+        await values.return(undefined);
+        throw error;
+      }
+      if (this.stopped) return (await values.return(undefined)).value;
+    }
+  }
+
+  /** The task was asked to stop; its stop flag is up already. */
+  stop(reason: unknown): void {
+    this.#reason = reason;
+    for (const channel of Object.values(this.#channels ?? {})) channel.halt();
+    const abort = this.#abort;
+    if (abort !== undefined) runInTask(this, () => abort.abort(reason)); // who listens is the task
+    this.onStop?.(reason);
+  }
+
+  /** The function has ended: says what progress was not said yet. */
+  end(): void {
+    this.#wasStopped = this.stopped; // what is left of it must not read the flag of the next task
+    this.#ended = true;
+    for (const channel of Object.values(this.#channels ?? {})) channel.end();
+    this.#report();
+  }
+}
+
+function isYielding(value: unknown): value is Yielding {
+  if (typeof value !== 'object' || value === null) return false;
+  const tag = fieldOf(value, Symbol.toStringTag);
+  return tag === 'AsyncGenerator' || tag === 'Generator';
+}

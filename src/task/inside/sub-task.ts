@@ -1,0 +1,170 @@
+/**
+ * A background task that is called inside a thread or child. Its supervisor is elsewhere: the call travels there, and what
+ * becomes of it is told back, so that its handle here is like any other.
+ */
+import { callSafely } from '../../base/call-safely.ts';
+import { isCloneable } from '../../base/cloneable.ts';
+import { TaskwardenError } from '../../base/errors.ts';
+import { messageOf } from '../../base/foreign-value.ts';
+import { TaskHandle } from '../call/handle.ts';
+import type { TaskOptions, TaskSpec } from '../call/task-options.ts';
+import { wireDefinition } from '../definition/definition.ts';
+import { Task } from '../record/task.ts';
+import { newIdPrefix, taskId } from '../record/task-id.ts';
+import type { TaskOwner } from '../record/task-owner.ts';
+import type { RunningTask } from './context.ts';
+import { currentRun } from './context.ts';
+import type { Carried, Order, TaskNews } from './task-message.ts';
+
+let idPrefix: string | undefined;
+let sequence = 0;
+
+/** Calls it for the task that `run` is. */
+export function submitFrom<T, Y>(run: RunningTask, spec: TaskSpec, args: readonly unknown[]): TaskHandle<T, Y> {
+  if (spec.options.retryIf !== undefined) {
+    throw new TypeError(
+      `option "retryIf" of task "${spec.options.name ?? spec.definition.name}" is a function, and can't cross: ` +
+        'inside a task, call it with { retryIf: undefined }, or retry in your own code',
+    );
+  }
+  if (!hasSource(spec)) {
+    throw new TypeError(
+      `task "${spec.options.name ?? spec.definition.name}" can't be sent from inside a task: ` +
+        'a native or bound function has no source; wrap it in a function of yours',
+    );
+  }
+  sequence += 1;
+  const task = new Task(spec, args, sequence, new SubTaskOwner(run));
+  task.isNested = true;
+  const handle = new TaskHandle<T, Y>(task);
+  if (!spec.options.delayMs) task.enqueue();
+  const problem = refusal(run, task) ?? post(run, task);
+  if (problem !== undefined) {
+    task.settle('failed', problem);
+    return handle;
+  }
+  run.adopt(task.id, (news) => follow(task, news));
+  const { signal } = spec.options;
+  if (signal?.aborted) task.cancel(signal.reason);
+  else if (signal !== undefined) task.listen(signal, () => task.cancel(signal.reason));
+  return handle;
+}
+
+function hasSource({ definition }: TaskSpec): boolean {
+  return definition.moduleUrl !== undefined || definition.source !== undefined;
+}
+
+/** Why the supervisor is not to be asked: what it said would reach nobody, or another task. */
+function refusal(run: RunningTask, task: Task): TaskwardenError | undefined {
+  if (run.hasEnded) {
+    const message = `task "${task.name}" is called by what is left of task "${run.name}", which has ended: await it there`;
+    return new TaskwardenError('NOT_IN_TASK', message, { taskId: task.id });
+  }
+  if (!run.hasCalled(task.id)) return undefined;
+  return new TaskwardenError('DUPLICATE_TASK_ID', `a live task has the id '${task.id}' already`, { taskId: task.id });
+}
+
+/** Gives what keeps it from being posted. */
+function post(run: RunningTask, task: Task): TaskwardenError | undefined {
+  let carried: Carried | undefined;
+  try {
+    const { id, args } = task;
+    const definition = wireDefinition(task.definition);
+    carried = run.carry?.();
+    const options = plainOptions(task.options);
+    const { name, maxWorkers } = task.options.module ?? {};
+    const module = name !== undefined && maxWorkers !== undefined && { name, maxWorkers };
+    run.say({ topic: 'submit', id, definition, options, args, ...(module && { module }), ...(carried && { carried }) });
+    return undefined;
+  } catch (cause) {
+    return uncloneable(task, cause, carried);
+  }
+}
+
+class SubTaskOwner implements TaskOwner<Task> {
+  readonly #run: RunningTask;
+
+  constructor(run: RunningTask) {
+    this.#run = run;
+  }
+
+  nameTask({ options, sequence: number }: Task): string {
+    idPrefix ??= newIdPrefix();
+    return options.taskId ?? taskId(idPrefix, number);
+  }
+
+  cancel(task: Task, reason: unknown): boolean {
+    if (task.isSettled) return false;
+    this.#order(task, { kind: 'cancel', reason });
+    return true;
+  }
+
+  stop(task: Task): void {
+    if (!task.isSettled) this.#order(task, { kind: 'stop' });
+  }
+
+  tell(task: Task, talk: Parameters<TaskOwner<Task>['tell']>[1]): void {
+    this.#order(task, { kind: 'talk', talk });
+  }
+
+  awaited(task: Task): void {
+    if (!task.isSettled && currentRun() === this.#run) this.#order(task, { kind: 'await' });
+  }
+
+  lenderOf(): undefined {}
+
+  #order(task: Task, order: Order['order']): void {
+    if (!this.#run.hasEnded) this.#run.say({ topic: 'order', id: task.id, order });
+  }
+}
+
+function follow(task: Task, news: TaskNews): void {
+  if (task.isSettled) return;
+  switch (news.kind) {
+    case 'started':
+      if (task.status === 'delayed') task.enqueue();
+      task.putBack(); // its thread or child may have died before it began
+      task.start(news.hostId);
+      break;
+    case 'retried':
+      task.retry();
+      break;
+    case 'progress':
+      task.report(news.progress, (problem) => complain(task, 'a listener of onProgress failed', problem));
+      break;
+    case 'talk':
+      task.conversation.hear(news.talk);
+      break;
+    case 'ended':
+      task.settle(news.endReason, news.outcome);
+      if (news.endReason === 'completed') callBack(task, news.outcome);
+  }
+}
+
+function callBack(task: Task, result: unknown): void {
+  const { callback = [] } = task.options;
+  for (const call of typeof callback === 'function' ? [callback] : callback) {
+    callSafely(
+      (value: unknown) => task.runInScope(() => call(value)),
+      result,
+      (problem) => complain(task, 'a callback failed', problem),
+    );
+  }
+}
+
+function complain({ name, id }: Task, what: string, problem: unknown): void {
+  console.error(`task "${name}" (${id}): ${what}:`, problem);
+}
+
+/** Functions stay here; the signal and the callbacks work from here. */
+function plainOptions(options: TaskOptions): TaskOptions {
+  const { signal, callback, transfer, supervisor, module, retryIf, taskId, ...plain } = options;
+  return plain;
+}
+
+function uncloneable(task: Task, cause: unknown, carried?: Carried): TaskwardenError {
+  const reason = messageOf(cause);
+  const which = isCloneable(carried?.value) ? 'its arguments' : 'what its context carrier has captured';
+  const message = `task "${task.name}" can't be called from inside a task: ${which} can't be copied (${reason})`;
+  return new TaskwardenError('ARGUMENT_NOT_CLONEABLE', message, { cause, taskId: task.id });
+}

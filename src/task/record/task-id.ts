@@ -1,0 +1,15 @@
+/**
+ * Ids of tasks: UUIDs that both sides can make from a sequence number, so that a task whose id nobody asks for costs
+ * none. The prefix holds 74 random bits for each supervisor; the last 48 bits count its tasks.
+ */
+import { randomUUID } from '../../platform/globals.ts';
+
+const digits = 12;
+
+export function newIdPrefix(): string {
+  return randomUUID().slice(0, -digits);
+}
+
+export function taskId(prefix: string, sequence: number): string {
+  return prefix + sequence.toString(16).padStart(digits, '0');
+}

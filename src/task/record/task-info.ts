@@ -1,0 +1,90 @@
+/** TaskInfo: what can be seen of a task from outside, as plain frozen data of one moment. */
+import { checkOptions, oneOf, type Rule, rules } from '../../base/options.ts';
+import { shownMs } from '../../platform/clock.ts';
+import { type Priority, priorities } from '../../queue/priority.ts';
+import type { Progress } from './progress.ts';
+import type { TaskStatus } from './task-status.ts';
+import { type TaskType, taskTypes } from './task-type.ts';
+
+/** What ended a task; the first cause counts. */
+export type EndReason = 'completed' | 'failed' | 'canceled' | 'timeout' | 'expired' | 'crashed' | 'shutdown';
+
+export interface TaskInfo {
+  readonly id: string;
+  readonly name: string;
+  /** The id of the task that called it, if one did. */
+  readonly parentId: string | undefined;
+  readonly type: TaskType;
+  readonly priority: Priority;
+  /** The name of its module, if it has one. */
+  readonly module: string | undefined;
+  /** The name of the background worker whose run it is, if it is one. */
+  readonly worker: string | undefined;
+  readonly status: TaskStatus;
+  /** The attempt that runs or ran last, from 1; 0 before the first. */
+  readonly attempt: number;
+  /** When it was submitted, in epoch milliseconds, like all times here. */
+  readonly timeQueued: number;
+  /** When its last attempt started. */
+  readonly timeStarted: number | undefined;
+  readonly timeFinished: number | undefined;
+  /** How long it waited for its last start, or has waited until now. */
+  readonly waitMs: number;
+  /** How long its last attempt ran, or has run until now. */
+  readonly runMs: number | undefined;
+  /** The thread it runs or ran in last. */
+  readonly threadId: number | undefined;
+  /** The child process it runs or ran in last. */
+  readonly pid: number | undefined;
+  readonly progress: Progress | undefined;
+  /** What it failed with. */
+  readonly error: unknown;
+  readonly endReason: EndReason | undefined;
+}
+
+/** A snapshot. */
+export function infoOf(task: TaskInfo): TaskInfo {
+  return Object.freeze({
+    id: task.id,
+    name: task.name,
+    parentId: task.parentId,
+    type: task.type,
+    priority: task.priority,
+    module: task.module,
+    worker: task.worker,
+    status: task.status,
+    attempt: task.attempt,
+    timeQueued: task.timeQueued,
+    timeStarted: task.timeStarted,
+    timeFinished: task.timeFinished,
+    waitMs: shownMs(task.waitMs),
+    runMs: task.runMs && shownMs(task.runMs),
+    threadId: task.threadId,
+    pid: task.pid,
+    progress: task.progress,
+    error: task.error,
+    endReason: task.endReason,
+  });
+}
+
+/** Which tasks `getTasks` lists: those that match all that is given. */
+export interface TaskFilter {
+  readonly status?: TaskStatus;
+  readonly type?: TaskType;
+  readonly priority?: Priority;
+  readonly name?: string;
+}
+
+const filterRules: Readonly<Record<keyof TaskFilter, Rule>> = {
+  status: oneOf(['delayed', 'queued', 'started', 'completed', 'failed', 'canceled']),
+  type: oneOf(taskTypes),
+  priority: oneOf(priorities),
+  name: rules.string,
+};
+
+/** Those that match all that is given. */
+export function matching<T extends Required<TaskFilter>>(tasks: readonly T[], filter: TaskFilter): T[] {
+  checkOptions(filter, filterRules, 'getTasks()');
+  const wanted = Object.entries(filter).filter(([, value]) => value !== undefined);
+  return tasks.filter((task) => wanted.every(([key, value]) => task[key as keyof TaskFilter] === value));
+}

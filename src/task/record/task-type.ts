@@ -1,0 +1,6 @@
+/** Where tasks run. */
+
+export const taskTypes = ['thread', 'process', 'loop'] as const;
+
+/** Where a task runs: in a thread, in a child process, or on the main event loop (for I/O; closures are fine there). */
+export type TaskType = (typeof taskTypes)[number];

@@ -1,0 +1,158 @@
+/** What a task that came through a courier sees of itself, and which of its definition's options hold there. */
+import {
+  BackgroundQueueWorker,
+  backgroundTask,
+  ClassicWorker,
+  type ClientWorkerTaskCourier,
+  currentTask,
+  MemoryTaskCourier,
+  TaskSupervisor,
+  viaCourier,
+} from 'taskwarden';
+import { BullMQTaskCourier } from 'taskwarden/bullmq';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { failure } from '../fixtures/listening.ts';
+import { startPostgres } from '../servers/postgres.ts';
+import { startRedis } from '../servers/redis.ts';
+import type { Server } from '../servers/server.ts';
+
+let servers: Server[] = [];
+
+beforeAll(async () => {
+  servers = await Promise.all([startRedis(), startPostgres()]);
+});
+
+afterAll(async () => {
+  await Promise.all(servers.map((server) => server.stop()));
+});
+
+const couriers: Readonly<Record<string, () => ClientWorkerTaskCourier>> = {
+  'in memory': () => new MemoryTaskCourier(),
+  'on Redis': () => new BullMQTaskCourier(servers[0]?.url as string),
+  'on PostgreSQL': () => new BullMQTaskCourier(servers[1]?.url as string),
+};
+
+let queues = 0;
+
+describe.each(Object.entries(couriers))('through a courier %s', (_name, create) => {
+  /** A queue that a worker with these functions serves. */
+  function serve(functions: ConstructorParameters<typeof ClassicWorker>[0]['functions']) {
+    queues += 1;
+    const queue = `deliveries${queues}`;
+    const courier = create();
+    const supervisor = new TaskSupervisor({ logger: false, threads: { poolSize: 1 } });
+    const worker = new ClassicWorker({ courier, queueName: queue, supervisor, functions });
+    const performed = worker.perform();
+    onTestFinished(async () => {
+      worker.stop();
+      await performed;
+      await Promise.all([courier.close(), supervisor.stop()]);
+    });
+    const add = (name: string, options: { id?: string; retries?: number; retryDelayMs?: number } = {}) =>
+      courier.addTaskToQueue(queue, { function: name }, options);
+    return { courier, queue, supervisor, add };
+  }
+
+  const types = ['loop', 'thread'] as const;
+
+  it.each(types)('the attempt is that of the courier, on a %s', async (type) => {
+    const flaky = backgroundTask(
+      async () => {
+        const { attempt } = (await import('taskwarden')).currentTask();
+        if (attempt < 3) throw new Error(`attempt ${attempt} failed`);
+        return `attempt ${attempt} worked`;
+      },
+      { name: 'flaky', type },
+    );
+    const { courier, queue, supervisor } = serve({ flaky });
+    const far = viaCourier(courier, queue, flaky).with({ supervisor, retries: 5, retryDelayMs: 1 });
+    expect(await far()).toBe('attempt 3 worked');
+  });
+
+  it.each(types)("the id is that of the courier's task, on a %s", async (type) => {
+    const seen = backgroundTask(
+      async () => {
+        const { id, idempotencyKey, attempt } = (await import('taskwarden')).currentTask();
+        if (attempt === 1) throw new Error('again');
+        return { id, idempotencyKey, attempt };
+      },
+      { name: 'seen', type },
+    );
+    const { courier, queue, add } = serve({ seen });
+    const id = await add('seen', { id: 'mine', retries: 1, retryDelayMs: 1 });
+    expect(await courier.waitForTaskResult(queue, id)).toEqual({ id: 'mine', idempotencyKey: 'mine', attempt: 2 });
+  });
+
+  it('both hold for the items of a queue worker', async () => {
+    queues += 1;
+    const courier = create();
+    await using supervisor = new TaskSupervisor({ logger: false });
+    const worker = new BackgroundQueueWorker(
+      (item: string) => {
+        const { id, attempt } = currentTask();
+        if (attempt < 3) throw new Error('again');
+        return { item, id, attempt };
+      },
+      { name: `items${queues}`, type: 'loop', supervisor, queue: { courier }, onError: () => {} },
+    );
+    worker.start();
+    const id = await worker.put('a', { retries: 2, retryDelayMs: 1 });
+    expect(await courier.waitForTaskResult(worker.queueName, id)).toEqual({ item: 'a', id, attempt: 3 });
+    await worker.stop();
+    await courier.close();
+  });
+
+  it('retries of the definition hold where the task was added with none', async () => {
+    const attempts: number[] = [];
+    const asked: number[] = [];
+    const picky = backgroundTask(
+      () => {
+        attempts.push(currentTask().attempt);
+        throw new Error(`attempt ${attempts.length}`);
+      },
+      {
+        name: 'picky',
+        type: 'loop',
+        retries: 5,
+        retryDelayMs: 1,
+        retryIf: (_error, attempt) => {
+          asked.push(attempt);
+          return attempt < 3;
+        },
+      },
+    );
+    const { courier, queue, add } = serve({ picky });
+    expect(await failure(courier.waitForTaskResult(queue, await add('picky')))).toMatchObject({ message: 'attempt 3' });
+    expect({ attempts, asked }).toEqual({ attempts: [1, 2, 3], asked: [1, 2, 3] });
+  });
+
+  it('retryIf of the definition ends the retries of the courier', async () => {
+    const attempts: number[] = [];
+    const picky = backgroundTask(
+      () => {
+        attempts.push(currentTask().attempt);
+        throw new Error(`attempt ${attempts.length}`);
+      },
+      { name: 'picky', type: 'loop', retries: 9, retryIf: async (_error, attempt) => attempt < 2 },
+    );
+    const { courier, queue, add } = serve({ picky });
+    const id = await add('picky', { retries: 5, retryDelayMs: 1 });
+    expect(await failure(courier.waitForTaskResult(queue, id))).toMatchObject({ message: 'attempt 2' });
+    expect(attempts).toEqual([1, 2]);
+    expect(await courier.getDeadLetters(queue)).toMatchObject([{ id, attempts: 2 }]);
+  });
+
+  it('retries: 0 of the call counts, whatever the definition says', async () => {
+    let runs = 0;
+    const fails = backgroundTask(
+      () => {
+        runs += 1;
+        throw new Error('no');
+      },
+      { name: 'fails', type: 'loop', retries: 5, retryDelayMs: 1 },
+    );
+    const { courier, queue, supervisor } = serve({ fails });
+    await failure(viaCourier(courier, queue, fails).with({ supervisor, retries: 0 })());
+    expect(runs).toBe(1);
+  });
+});

@@ -1,0 +1,53 @@
+/** ResultWaits: which tasks are looked up, and which are known to go on. */
+import { beforeEach, describe, expect, it } from 'vitest';
+import { ResultWaits } from '../../src/integrations/bullmq/client/result-waits.ts';
+
+describe('waits for results', () => {
+  let looked: string[];
+  let waits: ResultWaits;
+
+  beforeEach(() => {
+    looked = [];
+    const look = async (id: string) => {
+      looked.push(id);
+      return { value: () => 'looked up' };
+    };
+    waits = new ResultWaits('queue', look, () => ({ value: () => 'heard' }));
+  });
+
+  const completed = (jobId: string) => waits.hear({ event: 'completed', jobId });
+
+  it('look nothing up for a task that was added while its end is heard', async () => {
+    waits.expect(['a']);
+    const wait = waits.wait('a', {}, true);
+    completed('a');
+    expect(await wait).toBe('heard');
+    expect(looked).toEqual([]);
+  });
+
+  it('look up a task whose end came before the wait', async () => {
+    waits.expect(['a']);
+    completed('a');
+    expect(await waits.wait('a', {}, true)).toBe('looked up');
+  });
+
+  it('look up a task that nothing is known of', async () => {
+    expect(await waits.wait('a', {}, true)).toBe('looked up');
+  });
+
+  it('look up a task that may not have been added, and all when ends may have been missed', async () => {
+    waits.expect(['a', 'b']);
+    waits.expectNoMore(['a']);
+    expect(await waits.wait('a', {}, true)).toBe('looked up');
+    waits.lookAgain();
+    expect(await waits.wait('b', {}, true)).toBe('looked up');
+  });
+
+  it('look up once what was waited for before ends were heard', async () => {
+    const all = ['a', 'b'].map((id) => waits.wait(id, {}, false));
+    expect(looked).toEqual([]);
+    waits.lookAgain();
+    expect(await Promise.all(all)).toEqual(['looked up', 'looked up']);
+    expect(looked).toEqual(['a', 'b']);
+  });
+});

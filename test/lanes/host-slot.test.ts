@@ -1,0 +1,395 @@
+/** A batch in its host, with a host that does only what the test says. */
+import { describe, expect, it } from 'vitest';
+import { Seat } from '../../src/lanes/hosts/host-slot.ts';
+import { Suspects } from '../../src/lanes/hosts/suspects.ts';
+import type { Lane, LaneListener, LaneOutcome, LaneTask } from '../../src/lanes/lane.ts';
+import { ControlBlock } from '../../src/lanes/wire/control-block.ts';
+import { encodeThrown } from '../../src/lanes/wire/error-codec.ts';
+import type { HostMessage, ItemReply } from '../../src/lanes/wire/protocol.ts';
+import { resolveTaskOptions } from '../../src/task/call/task-options.ts';
+import { defineBySource } from '../../src/task/definition/definition-registry.ts';
+
+const definition = defineBySource('f', () => {});
+const exit = { exitCode: 1, signal: undefined, cause: undefined };
+
+class Scene implements LaneListener<LaneTask> {
+  readonly control = new ControlBlock();
+  readonly posted: HostMessage[] = [];
+  readonly told: string[] = [];
+  readonly seat: Seat<LaneTask> = new Seat<LaneTask>(this);
+  readonly tasks: readonly LaneTask[];
+  /** Called as an end is told. */
+  onEnded: (task: LaneTask) => void = () => {};
+
+  constructor(...args: readonly (readonly unknown[])[]) {
+    const options = resolveTaskOptions({}, 'it');
+    this.tasks = args.map((own, sequence) => ({
+      id: `${sequence}`,
+      sequence,
+      name: 'f',
+      definition,
+      options,
+      args: own,
+      attempt: 0,
+      runInScope: (call) => call(),
+    }));
+    this.seat.host = {
+      id: 5,
+      control: this.control,
+      post: (message) => void this.posted.push(structuredClone(message)),
+      end: () => {},
+    };
+    this.seat.wasUp = true;
+    // A first batch, which tells it the definition.
+    this.seat.take(this.tasks.slice(0, 1));
+    this.seat.post();
+    this.seat.loaded();
+    this.told.length = 0;
+    this.seat.take(this.tasks);
+  }
+
+  /** Hands the batch over. */
+  go(): this {
+    this.posted.length = 0;
+    this.refused = this.seat.post().map(({ task }) => task.id);
+    this.seat.begin();
+    return this;
+  }
+
+  hear(reply: ItemReply): void {
+    this.seat.conclude(this.seat.read(reply));
+  }
+
+  refused: readonly string[] = [];
+
+  run(item: number, result?: unknown): void {
+    this.control.begin(item, 1);
+    if (!this.control.finish(item, result, 2)) this.control.finishByMessage(item, 2);
+  }
+
+  ids(tasks: Iterable<LaneTask>): readonly string[] {
+    return [...tasks].map(({ id }) => id);
+  }
+
+  started(task: LaneTask): void {
+    this.told.push(`${task.id} started`);
+  }
+
+  ended(task: LaneTask, outcome: LaneOutcome): void {
+    this.told.push(`${task.id} ${outcome.kind}${outcome.kind === 'result' ? ` ${String(outcome.value)}` : ''}`);
+    this.onEnded(task);
+  }
+
+  progress(task: LaneTask): void {
+    this.told.push(`${task.id} progress`);
+  }
+
+  returned(): void {}
+  vacated(_: Lane<LaneTask>): void {}
+  departed(): void {}
+  said(): void {}
+}
+
+const four = [[1], [2], [3], [4]] as const;
+
+describe('update()', () => {
+  it('tells in order what has ended, and what runs', () => {
+    const scene = new Scene(...four).go();
+    scene.run(0, 10);
+    scene.run(1, 11);
+    scene.control.begin(2, 3);
+    scene.seat.update();
+    expect(scene.told).toEqual(['0 started', '0 result 10', '1 started', '1 result 11', '2 started']);
+    expect(scene.ids(scene.seat)).toEqual(['2', '3']);
+  });
+
+  it('waits for the message that says what one came to, and tells none behind it before', () => {
+    const scene = new Scene(...four).go();
+    scene.run(0, 'text');
+    scene.run(1, 11);
+    scene.seat.update();
+    expect(scene.told).toEqual(['0 started']);
+    scene.hear({ kind: 'result', item: 0, value: 'text', isBuffer: false });
+    expect(scene.told).toEqual(['0 started', '0 result text', '1 started', '1 result 11']);
+  });
+
+  it('tells each once, though who hears of one asks for the others', () => {
+    const scene = new Scene(...four).go();
+    scene.onEnded = () => scene.seat.update();
+    for (const item of [0, 1, 2, 3]) scene.run(item, item);
+    scene.seat.update();
+    scene.seat.update();
+    expect(scene.told.filter((line) => line.includes('result'))).toEqual([0, 1, 2, 3].map((n) => `${n} result ${n}`));
+    expect(scene.told).toHaveLength(8);
+  });
+
+  it('passes one that was withdrawn', () => {
+    const scene = new Scene(...four).go();
+    expect(scene.seat.withdraw(scene.tasks[1] as LaneTask)).toBe(true);
+    scene.run(0, 10);
+    scene.control.begin(2, 3);
+    scene.seat.update();
+    expect(scene.told).toEqual(['0 started', '0 result 10', '1 withdrawn', '2 started']);
+  });
+});
+
+describe('recall()', () => {
+  it('takes back what has not begun, and leaves what runs', () => {
+    const scene = new Scene(...four).go();
+    scene.run(0, 10);
+    scene.control.begin(1, 3);
+    expect(scene.ids(scene.seat.recall())).toEqual(['2', '3']);
+    expect(scene.told).toEqual(['0 started', '0 result 10', '1 started']);
+    expect([2, 3].map((item) => scene.control.begin(item, 4))).toEqual([false, false]);
+    expect(scene.seat.recall()).toEqual([]);
+  });
+
+  it('takes back the next, too, where none runs: the host may end its batch before that, and its start is told once', () => {
+    const scene = new Scene(...four).go();
+    scene.run(0, 10);
+    expect(scene.ids(scene.seat.recall())).toEqual(['1', '2', '3']);
+    expect(scene.control.begin(1, 4)).toBe(false);
+    expect(scene.told).toEqual(['0 started', '0 result 10']);
+  });
+
+  it('leaves the first, whose start was told when it was posted', () => {
+    const scene = new Scene(...four).go();
+    expect(scene.ids(scene.seat.recall())).toEqual(['1', '2', '3']);
+    expect(scene.control.begin(0, 4)).toBe(true);
+  });
+});
+
+describe('look()', () => {
+  it('knows what has ended, though an earlier one keeps it from being told', () => {
+    const scene = new Scene(...four).go();
+    scene.run(0, 'text'); // its message is on its way
+    scene.run(1, 11);
+    scene.control.begin(2, 3);
+    scene.seat.update();
+    expect(scene.tasks.map((task) => scene.seat.look(task))).toEqual(['ended', 'ended', 'runs', 'waits']);
+    expect(scene.told).toEqual(['0 started']);
+  });
+});
+
+describe('recall() while a definition is loaded', () => {
+  it('tells no start: the host is about to', () => {
+    const scene = new Scene([1]);
+    scene.seat.take([{ ...(scene.tasks[0] as LaneTask), definition: defineBySource('g', () => {}) }]);
+    scene.seat.post();
+    scene.control.begin(0, 1);
+    expect(scene.seat.recall()).toEqual([]);
+    expect(scene.told).toEqual([]);
+    scene.seat.loaded();
+    expect(scene.told).toEqual(['0 started']);
+  });
+});
+
+describe('recall() while the host goes on', () => {
+  it.each([1, 2, 3])('takes back none before one that begins: it had the time for %d of them', (times) => {
+    const scene = new Scene(...four).go();
+    scene.control.begin(0, 1);
+    const { control } = scene;
+    const begun: number[] = [];
+    const withdraw = control.withdraw.bind(control);
+    let calls = 0;
+    control.withdraw = (item) => {
+      const isWithdrawn = withdraw(item);
+      calls += 1;
+      if (calls === times) {
+        // the host ends what runs, and comes to the next that it may begin
+        control.finish(0, 0, 2);
+        const next = [1, 2, 3].find((each) => control.begin(each, 3));
+        if (next !== undefined) begun.push(next);
+      }
+      return isWithdrawn;
+    };
+    const recalled = scene.seat.recall().map(({ id }) => Number(id));
+    expect(recalled.filter((item) => begun.some((other) => other > item))).toEqual([]);
+    expect([...begun, ...recalled]).toEqual([1, 2, 3]);
+  });
+});
+
+describe('die()', () => {
+  it('ends what ran, keeps what had ended, and gives what had not begun, in its order', () => {
+    const scene = new Scene(...four).go();
+    scene.run(0, 10);
+    scene.control.begin(1, 3);
+    expect(scene.ids(scene.seat.die(exit, false, new Suspects()))).toEqual(['2', '3']);
+    expect(scene.told).toEqual(['0 started', '0 result 10', '1 started', '1 died']);
+  });
+
+  it('ends none where none ran', () => {
+    const scene = new Scene(...four).go();
+    scene.run(0, 10);
+    expect(scene.ids(scene.seat.die(exit, false, new Suspects()))).toEqual(['1', '2', '3']);
+    expect(scene.told).toEqual(['0 started', '0 result 10']);
+  });
+
+  it('ends what had finished, but could not say what it came to', () => {
+    const scene = new Scene(...four).go();
+    scene.run(0, 'text');
+    scene.run(1, 11);
+    expect(scene.ids(scene.seat.die(exit, false, new Suspects()))).toEqual(['2', '3']);
+    expect(scene.told).toEqual(['0 started', '0 died', '1 started', '1 result 11']);
+  });
+
+  it('gives back none that was withdrawn', () => {
+    const scene = new Scene(...four).go();
+    scene.control.begin(0, 1);
+    scene.seat.withdraw(scene.tasks[2] as LaneTask);
+    expect(scene.ids(scene.seat.die(exit, false, new Suspects()))).toEqual(['1', '3']);
+    expect(scene.told).toEqual(['0 started', '0 died', '2 withdrawn']);
+  });
+});
+
+describe('die() before anything of the batch has begun', () => {
+  it('gives all back, as often as they travel together', () => {
+    const suspects = new Suspects<LaneTask>();
+    const scene = new Scene(...four);
+    for (let death = 0; death < 5; death += 1) {
+      scene.seat.take(scene.tasks);
+      scene.go();
+      scene.told.length = 0;
+      expect(scene.ids(scene.seat.die(exit, false, suspects))).toEqual(['0', '1', '2', '3']);
+    }
+    expect(scene.told).toEqual([]);
+    expect(scene.tasks.every((task) => suspects.has(task))).toBe(true);
+  });
+
+  it('blames one that travels alone, the third time, and no neighbour of before', () => {
+    const suspects = new Suspects<LaneTask>();
+    const scene = new Scene(...four).go();
+    scene.seat.die(exit, false, suspects);
+    const alone = scene.tasks.slice(2, 3);
+    const die = () => {
+      scene.seat.take(alone);
+      scene.seat.post();
+      scene.told.length = 0;
+      return scene.ids(scene.seat.die(exit, false, suspects));
+    };
+    expect(die()).toEqual(['2']);
+    expect(scene.told).toEqual([]);
+    expect(die()).toEqual([]);
+    expect(scene.told).toEqual(['2 started', '2 died']);
+  });
+
+  it('suspects none of a batch that has begun', () => {
+    const suspects = new Suspects<LaneTask>();
+    const scene = new Scene(...four).go();
+    scene.control.begin(0, 1);
+    expect(scene.ids(scene.seat.die(exit, false, suspects))).toEqual(['1', '2', '3']);
+    expect(scene.tasks.some((task) => suspects.has(task))).toBe(false);
+  });
+});
+
+describe('what a host can not say now', () => {
+  const result = { kind: 'result', value: 'text', isBuffer: false } as const;
+
+  it.each([
+    ['of one that runs', 0, (scene: Scene) => scene.control.begin(0, 1)],
+    ['of one that has not begun', 1, (scene: Scene) => scene.run(0, 'text')],
+    ['of one that was told of', 0, (scene: Scene) => scene.run(0, 7)],
+    ['of none', 9, () => {}],
+  ])('a result %s changes nothing', (_, item, before) => {
+    const scene = new Scene(...four).go();
+    before(scene);
+    scene.seat.update();
+    const told = [...scene.told];
+    expect(() => scene.seat.read({ ...result, item })).toThrow('nobody waits for');
+    expect(scene.told).toEqual(told);
+  });
+
+  it('a result while the definition is loaded', () => {
+    const scene = new Scene([1]);
+    scene.seat.take([{ ...(scene.tasks[0] as LaneTask), definition: defineBySource('h', () => {}) }]);
+    scene.seat.post();
+    scene.run(0, 'text');
+    expect(() => scene.seat.read({ ...result, item: 0 })).toThrow('nobody waits for');
+  });
+
+  it('that it has loaded what it had', () => {
+    const scene = new Scene(...four).go();
+    expect(() => scene.seat.loaded()).toThrow('nobody asked for');
+  });
+
+  it('that it is done while something runs, or has not said what it came to', () => {
+    const scene = new Scene(...four).go();
+    scene.control.begin(0, 1);
+    expect(() => scene.seat.checkDone()).toThrow('not ended');
+    scene.control.finishByMessage(0, 2);
+    expect(() => scene.seat.checkDone()).toThrow('not ended');
+  });
+});
+
+describe('isHeldBy()', () => {
+  it('is so for the one that runs, and for no other', () => {
+    const scene = new Scene(...four).go();
+    scene.run(0, 10);
+    scene.control.begin(1, 3);
+    scene.seat.update();
+    expect(scene.tasks.slice(1).map((task) => scene.seat.isHeldBy(task))).toEqual([true, false, false]);
+  });
+});
+
+describe('post()', () => {
+  it('sends primitives in one message, and objects each in its own, in their order', () => {
+    const scene = new Scene([1, 'a'], [{ n: 1 }], [2n, undefined, null], [[2]]).go();
+    expect(scene.posted).toMatchObject([
+      { kind: 'run', args: [[1, 'a'], null, [2n, undefined, null], null], ids: 0 },
+      { kind: 'args', args: [{ n: 1 }] },
+      { kind: 'args', args: [[2]] },
+    ]);
+  });
+
+  it.each([
+    ['the first', 0],
+    ['the last', 3],
+  ])('refuses what can not be sent, and that is told of no more: %s', (_, place) => {
+    const args = [0, 1, 2, 3].map((n) => [n === place ? () => {} : { n }]);
+    const scene = new Scene(...args.map((own, n) => (n === place ? [0] : own)));
+    const tasks = scene.tasks.map((task, n) => ({ ...task, args: args[n] as readonly unknown[] }));
+    scene.seat.take(tasks);
+    scene.go();
+    expect(scene.refused).toEqual([`${place}`]);
+    expect(scene.posted).toHaveLength(5); // the host still waits for the arguments of each
+    for (const item of [0, 1, 2, 3]) if (item !== place) scene.run(item, item);
+    scene.seat.update();
+    expect(scene.told.some((line) => line.startsWith(`${place} `))).toBe(false);
+    expect(scene.told.filter((line) => line.includes('result'))).toHaveLength(3);
+  });
+});
+
+it('sends one that throws as it is looked at to nobody, and its neighbours all the same', () => {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  const scene = new Scene(...four);
+  scene.seat.take(scene.tasks.map((task, n) => ({ ...task, args: [n === 1 ? proxy : { n }] })));
+  revoke();
+  scene.go();
+  expect(scene.refused).toEqual(['1']);
+  expect(scene.posted).toHaveLength(5);
+});
+
+it('hears what one failed by', () => {
+  const scene = new Scene(...four).go();
+  scene.control.begin(0, 1);
+  scene.control.finishByMessage(0, 2);
+  scene.hear({ kind: 'thrown', item: 0, error: encodeThrown(new Error('no')) });
+  expect(scene.told).toEqual(['0 started', '0 thrown']);
+});
+
+describe('a seat that replaces another', () => {
+  it('knows what it was told to load, and not what the other has come to know since', () => {
+    const old = new Scene([1]);
+    const successor = new Scene([1]);
+    const later = { ...(old.tasks[0] as LaneTask), definition: defineBySource('g', () => 1) };
+    successor.seat.predecessor = old.seat;
+    expect(successor.seat.warm()).toBe(true);
+    old.seat.take([later]);
+    old.seat.post();
+    old.seat.loaded();
+    expect(old.seat.knows(later)).toBe(true);
+    successor.seat.warmed([]);
+    expect(successor.seat.knows(later)).toBe(false);
+    expect(successor.seat.knows(old.tasks[0] as LaneTask)).toBe(true);
+  });
+});

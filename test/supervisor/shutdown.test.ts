@@ -1,0 +1,65 @@
+/** stop() resolves whatever the books say: what is pending and nowhere, or can't be ended, is given up at last. */
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { Roster } from '../../src/background-workers/worker-registry.ts';
+import type { Dispatcher } from '../../src/dispatch/dispatcher.ts';
+import type { Places } from '../../src/dispatch/lane-registry.ts';
+import { Ledger } from '../../src/dispatch/task-counters.ts';
+import { KeepAlive } from '../../src/platform/keep-alive.ts';
+import type { Schedules } from '../../src/schedules/schedules.ts';
+import { Shutdown, type StopOptions } from '../../src/supervisor/shutdown.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** Stops a supervisor with so many tasks that are counted and not found, and so many that are found and never end. */
+async function stop(options: StopOptions, lost: number, found = 0, close: () => Promise<void> = async () => {}) {
+  const keepAlive = new KeepAlive();
+  const ledger = new Ledger(keepAlive);
+  const roster = new Roster(keepAlive);
+  let deaf = found;
+  const dispatcher = {
+    hurry() {},
+    dropWaiting() {},
+    stopStarted() {},
+    killStarted() {},
+    get hasPending() {
+      return deaf > 0;
+    },
+    abandon() {
+      for (; deaf > 0; deaf -= 1) ledger.settle('shutdown');
+    },
+  } as unknown as Dispatcher;
+  const schedules = { left: async () => {}, giveUp() {} } as unknown as Schedules;
+  const shutdown = new Shutdown(dispatcher, ledger, { close } as unknown as Places, roster, schedules);
+  shutdown.begin();
+  for (let n = 0; n < lost + found; n += 1) ledger.submit();
+  const report = shutdown.run(true);
+  shutdown.hasten(options);
+  await vi.advanceTimersByTimeAsync(20_000);
+  return await Promise.race([report, 'hangs']);
+}
+
+it.each<StopOptions>([{}, { wait: false }, { wait: 100 }, { cancelTasks: true }])(
+  'with %o it says how many tasks are lost',
+  async (options) => {
+    expect(await stop(options, 14)).toEqual({ finished: 0, canceled: 0, terminated: 0, missing: 14 });
+  },
+);
+
+it.each<StopOptions>([{ wait: false }, { wait: 100 }])('with %o it gives up what can not be ended', async (options) => {
+  expect(await stop(options, 0, 2)).toEqual({ finished: 0, canceled: 2, terminated: 0 });
+  expect(await stop(options, 1, 2)).toEqual({ finished: 0, canceled: 2, terminated: 0, missing: 1 });
+});
+
+it('waits for what runs, for as long as that takes', async () => {
+  expect(await stop({}, 0, 1)).toBe('hangs');
+});
+
+it('gives up threads that do not exit', async () => {
+  expect(await stop({}, 0, 0, () => new Promise(() => {}))).toEqual({ finished: 0, canceled: 0, terminated: 0 });
+});

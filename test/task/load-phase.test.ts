@@ -1,0 +1,80 @@
+/** Calls that do nothing while a module loads in a thread: they never settle, and who waits for one is noticed. */
+import { beforeEach, expect, it, vi } from 'vitest';
+
+let inert: typeof import('../../src/task/definition/load-phase.ts');
+let run: typeof import('../../src/task/inside/run.ts');
+
+beforeEach(async () => {
+  Reflect.deleteProperty(globalThis, Symbol.for('taskwarden.side'));
+  vi.resetModules();
+  inert = await import('../../src/task/definition/load-phase.ts');
+  run = await import('../../src/task/inside/run.ts');
+});
+
+it('the program itself is no host, and nothing in it is inert', () => {
+  expect([inert.isHost(), inert.isInert()]).toEqual([false, false]);
+});
+
+it('in a host all is inert but what runs in a task', () => {
+  inert.becomeHost();
+  expect([inert.isHost(), inert.isInert()]).toEqual([true, true]);
+  class TestRun extends run.Run {
+    readonly id = '';
+    readonly name = '';
+    readonly attempt = 1;
+    protected isStopRequested = () => false;
+    protected report(): void {}
+    say(): void {}
+    protected listen = () => false;
+  }
+  const testRun = new TestRun([]);
+  expect(testRun.call(() => inert.isInert(), undefined)).toBe(false);
+});
+
+it('says once that something waits, to those who asked before and to those who ask after', () => {
+  inert.becomeHost();
+  const [before, after] = [vi.fn(), vi.fn()];
+  inert.whenInertWait(before);
+  expect(before).not.toHaveBeenCalled();
+  inert.noteInertWait();
+  inert.noteInertWait();
+  inert.whenInertWait(after);
+  expect([before.mock.calls.length, after.mock.calls.length]).toEqual([1, 1]);
+});
+
+it('an inert promise never settles, and is noticed when it is awaited and not before', async () => {
+  inert.becomeHost();
+  const [waits, settled] = [vi.fn(), vi.fn()];
+  inert.whenInertWait(waits);
+  const promise = inert.inertPromise();
+  await Promise.resolve();
+  expect(waits).not.toHaveBeenCalled();
+  (async () => {
+    await promise;
+  })().then(settled, settled);
+  await new Promise(setImmediate);
+  expect([waits.mock.calls.length, settled.mock.calls.length]).toEqual([1, 0]);
+});
+
+it('outside a host nothing is noted', () => {
+  const waits = vi.fn();
+  inert.whenInertWait(waits);
+  inert.noteInertWait();
+  inert.becomeHost();
+  expect(waits).not.toHaveBeenCalled();
+});
+
+it('explains what a task missed of a module that waits, and nothing else', () => {
+  const early = () => new ReferenceError("Cannot access 'table' before initialization");
+  const [before, missing, other] = [early(), new ReferenceError('x is not defined'), new Error('m')];
+  inert.becomeHost();
+  expect(inert.explainInertWait(before)).toBe(before);
+  expect(before.message).toBe("Cannot access 'table' before initialization");
+
+  inert.noteInertWait();
+  const after = early();
+  expect(inert.explainInertWait(after)).toBe(after);
+  expect(after.message).toMatch(/^Cannot access 'table' before initialization: .* define what tasks need above/);
+  for (const each of [missing, other, 'text', undefined]) expect(inert.explainInertWait(each)).toBe(each);
+  expect([missing.message, other.message]).toEqual(['x is not defined', 'm']);
+});

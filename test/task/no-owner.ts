@@ -1,0 +1,12 @@
+/** An owner that a task by itself needs, and that does nothing. */
+import type { Task } from '../../src/task/record/task.ts';
+import type { TaskOwner } from '../../src/task/record/task-owner.ts';
+
+export const noOwner: TaskOwner<Task> = {
+  nameTask: (task) => `id-${task.sequence}`,
+  cancel: () => false,
+  stop: () => {},
+  tell: () => {},
+  awaited: () => {},
+  lenderOf: () => undefined,
+};
