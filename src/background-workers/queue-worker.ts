@@ -112,8 +112,8 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
   }
 
   /** How many items it has, of those that run and those that are returned. */
-  get inHand(): number {
-    return this.#feed?.inHand ?? 0;
+  get inFlight(): number {
+    return this.#feed?.inFlight ?? 0;
   }
 
   /** Of a queue of its own none: nobody else could take what waits there. */

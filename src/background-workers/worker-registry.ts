@@ -11,7 +11,7 @@ export interface WorkerInfo {
   /** Of a queue worker: when its courier last answered a fetch, though it had nothing, in epoch milliseconds. */
   readonly timeFetched?: number | undefined;
   /** Of a queue worker: how many items it has. */
-  readonly inHand?: number;
+  readonly inFlight?: number;
 }
 
 export class Roster {
@@ -41,8 +41,8 @@ export class Roster {
 
   get info(): readonly WorkerInfo[] {
     return [...this.#workers].map((worker: WorkerInfo) => {
-      const { name, state, lastExecuted, timeFetched, inHand } = worker;
-      return { name, state, lastExecuted, ...(inHand !== undefined && { timeFetched, inHand }) };
+      const { name, state, lastExecuted, timeFetched, inFlight } = worker;
+      return { name, state, lastExecuted, ...(inFlight !== undefined && { timeFetched, inFlight }) };
     });
   }
 

@@ -11,13 +11,13 @@ import type {
   BulkAddOptions,
   ClientTaskCourier,
   ClientWorkerTaskCourier,
-  CourierNews,
-  CourierOrder,
   CourierQueueInfo,
   CourierTask,
   DeadLetter,
   FetchOptions,
   ReturnErrorOptions,
+  TaskCommand,
+  TaskUpdate,
   WaitOptions,
   WorkerTaskCourier,
 } from './courier.ts';
@@ -110,14 +110,14 @@ export abstract class CheckedCourier implements ClientWorkerTaskCourier {
     return this.#asClient((client) => client.cancelTask(queue, id, reason));
   }
 
-  tellTask(queue: string, id: string, order: CourierOrder & { kind: 'stop' | 'message' }): Promise<void> {
-    return this.#asClient((client) => client.tellTask(queue, id, order));
+  sendToTask(queue: string, id: string, order: TaskCommand & { kind: 'stop' | 'message' }): Promise<void> {
+    return this.#asClient((client) => client.sendToTask(queue, id, order));
   }
 
-  followTask(queue: string, id: string, hear: (news: CourierNews) => void): Promise<() => void> {
+  subscribeToTask(queue: string, id: string, hear: (news: TaskUpdate) => void): Promise<() => void> {
     return this.#asClient((client) => {
       checkQueue(queue);
-      return client.followTask(queue, id, hear);
+      return client.subscribeToTask(queue, id, hear);
     });
   }
 
@@ -208,12 +208,12 @@ export abstract class CheckedCourier implements ClientWorkerTaskCourier {
     return this.#asWorker((worker) => worker.releaseTask(queue, task));
   }
 
-  tellClient(queue: string, task: CourierTask, news: CourierNews): Promise<void> {
-    return this.#asWorker((worker) => worker.tellClient(queue, task, news));
+  sendToClient(queue: string, task: CourierTask, news: TaskUpdate): Promise<void> {
+    return this.#asWorker((worker) => worker.sendToClient(queue, task, news));
   }
 
-  heedTask(queue: string, task: CourierTask, hear: (order: CourierOrder) => void): Promise<() => void> {
-    return this.#asWorker((worker) => worker.heedTask(queue, task, hear));
+  subscribeToClient(queue: string, task: CourierTask, hear: (order: TaskCommand) => void): Promise<() => void> {
+    return this.#asWorker((worker) => worker.subscribeToClient(queue, task, hear));
   }
 
   async close(): Promise<void> {

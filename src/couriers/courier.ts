@@ -69,13 +69,13 @@ export interface ReturnErrorOptions {
 }
 
 /** What a worker says of a task that it has. Of one that ends at once, a courier may leave out that it has started. */
-export type CourierNews =
+export type TaskUpdate =
   | { readonly kind: 'started'; readonly attempt: number }
   | { readonly kind: 'progress'; readonly progress: Progress }
   | { readonly kind: 'message'; readonly data: unknown };
 
 /** What a client says to the worker that has a task, and what the courier itself says. */
-export type CourierOrder =
+export type TaskCommand =
   /** The client wants no result any more. */
   | { readonly kind: 'cancel'; readonly reason: unknown }
   /** The task is to finish; its result counts. */
@@ -136,12 +136,12 @@ export interface ClientTaskCourier {
    * worker of each attempt hears it from the first on, since it begins anew. Rejects with `TASK_NOT_FOUND`, or
    * `MESSAGE_NOT_CLONEABLE`; a task that has ended hears nothing, and that is no failure.
    */
-  tellTask(queue: string, id: string, order: CourierOrder & { kind: 'stop' | 'message' }): Promise<void>;
+  sendToTask(queue: string, id: string, order: TaskCommand & { kind: 'stop' | 'message' }): Promise<void>;
   /**
    * Hears what the worker says, until the task has ended or what it gives is called. Not kept for late listeners: choose
    * the id, follow it, then add the task. What was said before the result is heard before it.
    */
-  followTask(queue: string, id: string, hear: (news: CourierNews) => void): Promise<() => void>;
+  subscribeToTask(queue: string, id: string, hear: (news: TaskUpdate) => void): Promise<() => void>;
   /** The oldest first. Default: 100 from the start. */
   getDeadLetters(queue: string, options?: { readonly offset?: number; readonly max?: number }): Promise<DeadLetter[]>;
   /**
@@ -179,12 +179,12 @@ export interface WorkerTaskCourier {
   /** Gives the task back, to where it was, before those that wait; this was no attempt. Rejects with `LEASE_LOST`. */
   releaseTask(queue: string, task: CourierTask): Promise<void>;
   /** Says something to whoever follows the task. Rejects with `LEASE_LOST`. */
-  tellClient(queue: string, task: CourierTask, news: CourierNews): Promise<void>;
+  sendToClient(queue: string, task: CourierTask, news: TaskUpdate): Promise<void>;
   /**
    * Hears all that clients have said and say, from the first on, and of the loss of the lease, though that was before;
    * until what it gives is called, or the worker has the task no more.
    */
-  heedTask(queue: string, task: CourierTask, hear: (order: CourierOrder) => void): Promise<() => void>;
+  subscribeToClient(queue: string, task: CourierTask, hear: (order: TaskCommand) => void): Promise<() => void>;
   /** How long a lease holds, in milliseconds: extend it in good time. */
   readonly leaseMs: number;
   /**

@@ -13,7 +13,7 @@ import { defineBySource } from '../task/definition/definition-registry.ts';
 import { isHost, isInert } from '../task/definition/load-phase.ts';
 import { currentRun, type RunningTask } from '../task/inside/context.ts';
 import type { Task } from '../task/record/task.ts';
-import type { AddOptions, ClientTaskCourier, CourierNews } from './courier.ts';
+import type { AddOptions, ClientTaskCourier, TaskUpdate } from './courier.ts';
 import type { CourierCall } from './courier-call.ts';
 import { courierRule } from './workers/base-worker.ts';
 import type { TaskOrder } from './workers/tasks-in-flight.ts';
@@ -126,7 +126,7 @@ class Relay {
   async run(call: CourierCall, order: AddOptions & { readonly id: string }, waitMs: number): Promise<unknown> {
     this.#id = order.id;
     this.#run.onStop = (reason) => this.#asked(reason);
-    const unfollow = await this.#courier.followTask(this.#queue, this.#id, (news) => this.#hear(news));
+    const unfollow = await this.#courier.subscribeToTask(this.#queue, this.#id, (news) => this.#hear(news));
     try {
       if (this.#canceled !== undefined) throw this.#canceled.reason;
       this.#timer = new Timer(waitMs, () => this.#expire(waitMs));
@@ -144,7 +144,7 @@ class Relay {
     }
   }
 
-  #hear(news: CourierNews): void {
+  #hear(news: TaskUpdate): void {
     if (news.kind === 'started') this.#timer?.cancel();
     else if (news.kind === 'progress') this.#run.progress(news.progress.fraction, news.progress.note);
     else void this.#run.send(news.data);
@@ -163,7 +163,7 @@ class Relay {
 
   /** What is sent to the task, in order, until it has ended or is asked to finish. */
   async #passOn(): Promise<void> {
-    const tell = (order: TaskOrder) => this.#courier.tellTask(this.#queue, this.#id, order);
+    const tell = (order: TaskOrder) => this.#courier.sendToTask(this.#queue, this.#id, order);
     try {
       for (;;) {
         const data = await this.#run.recv();

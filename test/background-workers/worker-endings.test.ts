@@ -380,7 +380,9 @@ describe('the stop of a worker', () => {
 
   it('does not come of a lease that is lost, of which onError hears, and may reject', async () => {
     class Losing extends MemoryTaskCourier {
-      override async heedTask(...[, , hear]: Parameters<MemoryTaskCourier['heedTask']>): Promise<() => void> {
+      override async subscribeToClient(
+        ...[, , hear]: Parameters<MemoryTaskCourier['subscribeToClient']>
+      ): Promise<() => void> {
         hear({ kind: 'lost' });
         return () => {};
       }

@@ -155,7 +155,7 @@ export function courierChaos(kind: ServerUnderChaos): void {
       const performed = classic.perform({ totalIterations: 1 });
       const id = 'spins';
       const add = () => client.addTaskToQueue('work', { function: 'spin', args: [2_000] }, { id });
-      await new Promise((resolve) => void client.followTask('work', id, resolve).then(add));
+      await new Promise((resolve) => void client.subscribeToTask('work', id, resolve).then(add));
       const other = new Echo(connect({ leaseMs: 400 }), begun);
       const ended = other.perform();
       expect(await client.waitForTaskResult('work', id)).toBe('spun');
@@ -306,7 +306,7 @@ export function courierChaos(kind: ServerUnderChaos): void {
       const client = connect();
       const ids = await addAll(client, 2_000);
       const results = resultsOf(client, ids);
-      await client.followTask('work', ids[0] as string, () => {}); // it listens
+      await client.subscribeToTask('work', ids[0] as string, () => {}); // it listens
       expect((await kind.connections(server.url)) - before).toBeLessThanOrEqual(kind.mostOfClient);
       const worker = new Gated(connect());
       worker.maxTasksPerIteration = 100;

@@ -109,9 +109,9 @@ export function courierValues({ name, create, copiesInMemory = false }: CourierO
       const refused = { code: 'MESSAGE_NOT_CLONEABLE' };
       const data = make();
       const said = { kind: 'progress', progress: { fraction: 0.5, note: make() as never } } as const;
-      expect(await failure(courier.tellTask('said', id, { kind: 'message', data }))).toMatchObject(refused);
-      expect(await failure(courier.tellClient('said', task, { kind: 'message', data }))).toMatchObject(refused);
-      expect(await failure(courier.tellClient('said', task, said))).toMatchObject(refused);
+      expect(await failure(courier.sendToTask('said', id, { kind: 'message', data }))).toMatchObject(refused);
+      expect(await failure(courier.sendToClient('said', task, { kind: 'message', data }))).toMatchObject(refused);
+      expect(await failure(courier.sendToClient('said', task, said))).toMatchObject(refused);
       await courier.returnTaskResult('said', task, 1);
     });
 

@@ -2,10 +2,10 @@
 import {
   type AddOptions,
   type ClientWorkerTaskCourier,
-  type CourierNews,
-  type CourierOrder,
   type CourierTask,
   type Priority,
+  type TaskCommand,
+  type TaskUpdate,
   TaskwardenError,
 } from 'taskwarden';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -542,7 +542,7 @@ export function courierConformance({
         courier.returnTaskError('work', late, new Error('late')),
         courier.extendLease('work', late),
         courier.releaseTask('work', late),
-        courier.tellClient('work', late, news),
+        courier.sendToClient('work', late, news),
         courier.bulkReturnTaskResults('work', [[late, 'late']]),
       ]) {
         expect(await failure(refused)).toMatchObject({ code: 'LEASE_LOST' });
@@ -615,7 +615,7 @@ export function courierConformance({
     it('the worker that has a task is told, and its result is refused', async () => {
       const id = await add(1);
       const task = await next();
-      const order = new Promise<CourierOrder>((resolve) => void courier.heedTask('work', task, resolve));
+      const order = new Promise<TaskCommand>((resolve) => void courier.subscribeToClient('work', task, resolve));
       const waiting = failure(courier.waitForTaskResult('work', id));
       expect(await courier.cancelTask('work', id, 'no need')).toBe(true);
       expect(await waiting).toMatchObject({ code: 'TASK_CANCELED' });
@@ -634,17 +634,17 @@ export function courierConformance({
 
   describe(`${name}: talking`, () => {
     it('brings what a worker says, in order, before the result', async () => {
-      const heard: CourierNews[] = [];
-      await courier.followTask('work', 'mine', (news) => heard.push(news));
+      const heard: TaskUpdate[] = [];
+      await courier.subscribeToTask('work', 'mine', (news) => heard.push(news));
       await add(1, { id: 'mine' });
       const waiting = courier.waitForTaskResult('work', 'mine').then(() => [...heard]);
       const task = await next();
-      const news: readonly CourierNews[] = [
+      const news: readonly TaskUpdate[] = [
         { kind: 'started', attempt: 1 },
         { kind: 'progress', progress: { fraction: 0.5, note: 'half' } },
         { kind: 'message', data: { n: 1 } },
       ];
-      for (const each of news) await courier.tellClient('work', task, each);
+      for (const each of news) await courier.sendToClient('work', task, each);
       await courier.returnTaskResult('work', task, 'done');
       expect(await waiting).toEqual(news);
     });
@@ -652,12 +652,12 @@ export function courierConformance({
     it('brings what the worker says to all who follow, and to none who has stopped', async () => {
       const heard: unknown[] = [];
       const id = await add(1);
-      const stop = await courier.followTask('work', id, () => heard.push('stopped'));
-      await courier.followTask('work', id, () => heard.push('first'));
-      await courier.followTask('work', id, () => heard.push('second'));
+      const stop = await courier.subscribeToTask('work', id, () => heard.push('stopped'));
+      await courier.subscribeToTask('work', id, () => heard.push('first'));
+      await courier.subscribeToTask('work', id, () => heard.push('second'));
       stop();
       const task = await next();
-      await courier.tellClient('work', task, { kind: 'message', data: 1 });
+      await courier.sendToClient('work', task, { kind: 'message', data: 1 });
       await courier.returnTaskResult('work', task, 1);
       await until(async () => heard.length === 2);
       expect(heard.sort()).toEqual(['first', 'second']);
@@ -665,26 +665,26 @@ export function courierConformance({
 
     it('keeps what a client says for the worker to come, in order', async () => {
       const id = await add(1);
-      await courier.tellTask('work', id, { kind: 'message', data: 'a' });
-      await courier.tellTask('work', id, { kind: 'message', data: 'b' });
-      const heard: CourierOrder[] = [];
-      await courier.heedTask('work', await next(), (order) => heard.push(order));
-      await courier.tellTask('work', id, { kind: 'stop' });
+      await courier.sendToTask('work', id, { kind: 'message', data: 'a' });
+      await courier.sendToTask('work', id, { kind: 'message', data: 'b' });
+      const heard: TaskCommand[] = [];
+      await courier.subscribeToClient('work', await next(), (order) => heard.push(order));
+      await courier.sendToTask('work', id, { kind: 'stop' });
       await until(async () => heard.length === 3);
       expect(heard).toEqual([{ kind: 'message', data: 'a' }, { kind: 'message', data: 'b' }, { kind: 'stop' }]);
     });
 
     it('says all again to the worker of the next attempt, which begins anew', async () => {
       const id = await add(1, { retries: 1, retryDelayMs: 1 });
-      await courier.tellTask('work', id, { kind: 'message', data: 'a' });
+      await courier.sendToTask('work', id, { kind: 'message', data: 'a' });
       const first = await next();
-      const before: CourierOrder[] = [];
-      await courier.heedTask('work', first, (order) => before.push(order));
+      const before: TaskCommand[] = [];
+      await courier.subscribeToClient('work', first, (order) => before.push(order));
       await until(async () => before.length === 1);
       await courier.returnTaskError('work', first, new Error('again'));
-      const after: CourierOrder[] = [];
-      await courier.heedTask('work', await next(), (order) => after.push(order));
-      await courier.tellTask('work', id, { kind: 'message', data: 'b' });
+      const after: TaskCommand[] = [];
+      await courier.subscribeToClient('work', await next(), (order) => after.push(order));
+      await courier.sendToTask('work', id, { kind: 'message', data: 'b' });
       await until(async () => after.length === 2);
       expect(after).toEqual([
         { kind: 'message', data: 'a' },
@@ -697,9 +697,9 @@ export function courierConformance({
       courier = await make({ leaseMs: shortLeaseMs });
       await add(1);
       const task = await next();
-      const lost = new Promise<CourierOrder>((resolve) => void courier.heedTask('work', task, resolve));
+      const lost = new Promise<TaskCommand>((resolve) => void courier.subscribeToClient('work', task, resolve));
       expect(await lost).toEqual({ kind: 'lost' });
-      const later = new Promise<CourierOrder>((resolve) => void courier.heedTask('work', task, resolve));
+      const later = new Promise<TaskCommand>((resolve) => void courier.subscribeToClient('work', task, resolve));
       expect(await later).toEqual({ kind: 'lost' });
     });
 
@@ -707,24 +707,24 @@ export function courierConformance({
       const id = await add(1);
       const task = await next();
       const heard: unknown[] = [];
-      const stop = await courier.heedTask('work', task, () => heard.push('stopped'));
-      await courier.heedTask('work', task, () => heard.push('heard'));
+      const stop = await courier.subscribeToClient('work', task, () => heard.push('stopped'));
+      await courier.subscribeToClient('work', task, () => heard.push('heard'));
       stop();
-      await courier.tellTask('work', id, { kind: 'stop' });
+      await courier.sendToTask('work', id, { kind: 'stop' });
       await until(async () => heard.length > 0);
       expect(heard).toEqual(['heard']);
     });
 
     it('knows no task that never came', async () => {
-      const refusal = await failure(courier.tellTask('work', 'none', { kind: 'stop' }));
+      const refusal = await failure(courier.sendToTask('work', 'none', { kind: 'stop' }));
       expect(refusal).toMatchObject({ code: 'TASK_NOT_FOUND' });
     });
 
     it('says nothing to a task that has ended, and that is no failure', async () => {
       const id = await add(1);
       await courier.returnTaskResult('work', await next(), 1);
-      await courier.tellTask('work', id, { kind: 'message', data: 1 });
-      await (await courier.followTask('work', id, () => {}))();
+      await courier.sendToTask('work', id, { kind: 'message', data: 1 });
+      await (await courier.subscribeToTask('work', id, () => {}))();
     });
   });
 
@@ -773,15 +773,15 @@ export function courierConformance({
         courier.getTaskResult('work', id),
         courier.checkForDone('work', id),
         courier.cancelTask('work', id),
-        courier.tellTask('work', id, { kind: 'stop' }),
+        courier.sendToTask('work', id, { kind: 'stop' }),
         courier.returnTaskResult('work', task, 1),
         courier.returnTaskError('work', task, 1),
         courier.bulkReturnTaskResults('work', [[task, 1]]),
         courier.extendLease('work', task),
         courier.bulkExtendLeases('work', [task]),
         courier.releaseTask('work', task),
-        courier.followTask('work', id, () => {}),
-        courier.heedTask('work', task, () => {}),
+        courier.subscribeToTask('work', id, () => {}),
+        courier.subscribeToClient('work', task, () => {}),
         courier.getDeadLetters('work'),
         courier.redriveTasks('work'),
         courier.removeDeadLetters('work'),

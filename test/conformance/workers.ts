@@ -346,7 +346,7 @@ export function testWorkers(type: TaskType): void {
       ] as const) {
         const worker = tells(queue, { type, supervisor });
         const heard: unknown[] = [];
-        await worker.courier.followTask(worker.queueName, 'mine', (news) => {
+        await worker.courier.subscribeToTask(worker.queueName, 'mine', (news) => {
           if (news.kind === 'progress') heard.push(news.progress);
         });
         await worker.put('other');

@@ -3,11 +3,11 @@ import { setTimeout as pause } from 'node:timers/promises';
 import {
   BaseWorker,
   type BaseWorkerOptions,
-  type CourierNews,
   type CourierTask,
   type CourierTaskContext,
   MemoryTaskCourier,
   type PerformOptions,
+  type TaskUpdate,
   TaskwardenError,
 } from 'taskwarden';
 import { afterEach, describe, expect, it, vi } from 'vitest';
@@ -381,8 +381,8 @@ describe('performTasks()', () => {
 describe('clients', () => {
   it('hear that their task begins, how far it is, and what it says, before its result', async () => {
     const courier = new MemoryTaskCourier();
-    const heard: CourierNews[] = [];
-    await courier.followTask(queueName, 'a', (news) => heard.push(news));
+    const heard: TaskUpdate[] = [];
+    await courier.subscribeToTask(queueName, 'a', (news) => heard.push(news));
     await courier.addTaskToQueue(queueName, 1, { id: 'a' });
     const worker = new Single({ queueName, courier }, async (data, context) => {
       await context.tell({ kind: 'progress', progress: { fraction: 0.5, note: 'half' } });
@@ -400,7 +400,7 @@ describe('clients', () => {
   it('are heard from the first word, in order', async () => {
     const courier = new MemoryTaskCourier();
     const id = await courier.addTaskToQueue(queueName, 1);
-    await courier.tellTask(queueName, id, { kind: 'message', data: 'early' });
+    await courier.sendToTask(queueName, id, { kind: 'message', data: 'early' });
     const stopped = gate();
     const orders: unknown[] = [];
     const begun = gate();
@@ -416,8 +416,8 @@ describe('clients', () => {
     });
     const performed = worker.perform({ totalIterations: 1 });
     await begun.opened;
-    await courier.tellTask(queueName, id, { kind: 'message', data: 'late' });
-    await courier.tellTask(queueName, id, { kind: 'stop' });
+    await courier.sendToTask(queueName, id, { kind: 'message', data: 'late' });
+    await courier.sendToTask(queueName, id, { kind: 'stop' });
     expect(await courier.waitForTaskResult(queueName, id)).toBe(false);
     await performed;
     expect(orders).toEqual([{ kind: 'message', data: 'early' }, { kind: 'message', data: 'late' }, { kind: 'stop' }]);
@@ -531,7 +531,7 @@ describe('leases', () => {
   it('are known to be lost from what extending them says', async () => {
     vi.useFakeTimers();
     const courier = new MemoryTaskCourier({ leaseMs: 300 });
-    vi.spyOn(courier, 'heedTask').mockResolvedValue(() => {}); // nobody tells
+    vi.spyOn(courier, 'subscribeToClient').mockResolvedValue(() => {}); // nobody tells
     vi.spyOn(courier, 'bulkExtendLeases').mockImplementation(async (_queue, tasks) => [...tasks]);
     await courier.addTaskToQueue(queueName, 1);
     const worker = new Single({ queueName, courier }, async (_data, { signal }) => {
@@ -546,7 +546,7 @@ describe('leases', () => {
   it('that are found lost when results are returned are no failure of the worker', async () => {
     const courier = new MemoryTaskCourier();
     const ids = await courier.bulkAddTasksToQueue(queueName, [1, 2, 3]);
-    vi.spyOn(courier, 'heedTask').mockResolvedValue(() => {}); // nobody tells
+    vi.spyOn(courier, 'subscribeToClient').mockResolvedValue(() => {}); // nobody tells
     const worker = new Single({ queueName, courier, maxTasksPerIteration: 3 }, async (data) => {
       await courier.cancelTask(queueName, ids[(data as number) - 1] as string);
       if (data === 1) throw new Error('too late');
@@ -687,7 +687,7 @@ it('says on the console what nobody else hears, unless onError does', async () =
   }
   const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
   const courier = new MemoryTaskCourier();
-  vi.spyOn(courier, 'tellClient').mockRejectedValue(new Error('no line'));
+  vi.spyOn(courier, 'sendToClient').mockRejectedValue(new Error('no line'));
   const id = await courier.addTaskToQueue(queueName, 1);
   await new Plain({ queueName, courier }).perform({ totalIterations: 1 });
   expect(warn.mock.calls).toEqual([[expect.stringMatching(`worker of queue "numbers", task ${id}: Error: no line`)]]);
@@ -735,7 +735,7 @@ describe('workers that die or stall', () => {
     /** Returns what it has only when it has lost it. */
     class Stalling extends Counting {
       override async performTasks(tasks: readonly CourierTask<number>[]): Promise<number[]> {
-        const lost = tasks.map((task) => new Promise((resolve) => courier.heedTask(queueName, task, resolve)));
+        const lost = tasks.map((task) => new Promise((resolve) => courier.subscribeToClient(queueName, task, resolve)));
         await Promise.all(lost);
         return tasks.map(({ data }) => -data);
       }
@@ -744,7 +744,7 @@ describe('workers that die or stall', () => {
     const lifeless = new Proxy(courier, {
       get: (target, key) => {
         if (key === 'leaseMs') return 2 ** 30;
-        if (key === 'heedTask') return async () => () => {};
+        if (key === 'subscribeToClient') return async () => () => {};
         const value: unknown = Reflect.get(target, key);
         return typeof value === 'function' ? value.bind(target) : value;
       },

@@ -3,10 +3,10 @@ import {
   backgroundTask,
   ClassicWorker,
   type ClassicWorkerOptions,
-  type CourierNews,
   MemoryTaskCourier,
   type TaskInfo,
   TaskSupervisor,
+  type TaskUpdate,
 } from 'taskwarden';
 import { describe, expect, it, vi } from 'vitest';
 import { failure, heard } from '../fixtures/listening.ts';
@@ -205,8 +205,8 @@ describe('what is refused', () => {
 describe('the client of a call', () => {
   it('hears its progress and messages, all before its result', async () => {
     await using machine = new Machine({ countsWhatItTells });
-    const news: CourierNews[] = [];
-    await machine.courier.followTask(queueName, 'a', (each) => news.push(each));
+    const news: TaskUpdate[] = [];
+    await machine.courier.subscribeToTask(queueName, 'a', (each) => news.push(each));
     await machine.courier.addTaskToQueue(queueName, { function: 'countsWhatItTells', args: [200] }, { id: 'a' });
     expect(await machine.courier.waitForTaskResult(queueName, 'a')).toBe(200);
     expect(news[0]).toEqual({ kind: 'started', attempt: 1 });
@@ -223,8 +223,8 @@ describe('the client of a call', () => {
     await using machine = new Machine({ collects });
     const { courier } = machine;
     const id = await courier.addTaskToQueue(queueName, { function: 'collects' });
-    for (const data of ['a', 'b']) await courier.tellTask(queueName, id, { kind: 'message', data });
-    await courier.tellTask(queueName, id, { kind: 'stop' });
+    for (const data of ['a', 'b']) await courier.sendToTask(queueName, id, { kind: 'message', data });
+    await courier.sendToTask(queueName, id, { kind: 'stop' });
     expect(await courier.waitForTaskResult(queueName, id)).toEqual(['a', 'b']);
   });
 
@@ -267,7 +267,7 @@ describe('when its supervisor stops', () => {
     const [first, second] = await courier.bulkAddTasksToQueue(queueName, [data, data]);
     await running;
     const stopped = supervisor.stop();
-    await courier.tellTask(queueName, first as string, { kind: 'stop' });
+    await courier.sendToTask(queueName, first as string, { kind: 'stop' });
     expect(await courier.waitForTaskResult(queueName, first as string)).toBe('TASK_STOPPED');
     await machine.performed;
     await stopped;

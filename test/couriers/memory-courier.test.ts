@@ -1,5 +1,5 @@
 /** The memory courier to the millisecond, and what it leaves behind. */
-import { type CourierOrder, type CourierTask, type MemoryCourierOptions, MemoryTaskCourier } from 'taskwarden';
+import { type CourierTask, type MemoryCourierOptions, MemoryTaskCourier, type TaskCommand } from 'taskwarden';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { failure } from '../fixtures/listening.ts';
 
@@ -65,8 +65,8 @@ describe('times', () => {
     const courier = new MemoryTaskCourier({ leaseMs: 1_000 });
     await courier.addTaskToQueue('work', 1);
     const task = await got(courier);
-    const heard: CourierOrder[] = [];
-    await courier.heedTask('work', task, (order) => heard.push(order));
+    const heard: TaskCommand[] = [];
+    await courier.subscribeToClient('work', task, (order) => heard.push(order));
     vi.advanceTimersByTime(999);
     expect(heard).toEqual([]);
     expect(await info(courier)).toMatchObject({ leased: 1 });
@@ -303,13 +303,13 @@ describe('copies', () => {
       (said.data as number[]).push(0);
     };
     await courier.addTaskToQueue('work', 1, { id: 'a' });
-    await courier.followTask('work', 'a', spoils);
-    await courier.followTask('work', 'a', spoils);
-    await courier.tellTask('work', 'a', { kind: 'message', data: [1] });
+    await courier.subscribeToTask('work', 'a', spoils);
+    await courier.subscribeToTask('work', 'a', spoils);
+    await courier.sendToTask('work', 'a', { kind: 'message', data: [1] });
     for (let attempt = 1; attempt <= 2; attempt += 1) {
       const task = await got(courier);
-      await courier.heedTask('work', task, (order) => spoils(order as { kind: string }));
-      await courier.tellClient('work', task, { kind: 'message', data: [2] });
+      await courier.subscribeToClient('work', task, (order) => spoils(order as { kind: string }));
+      await courier.sendToClient('work', task, { kind: 'message', data: [2] });
       await courier.releaseTask('work', task);
     }
     expect(heard).toEqual([[1], [2], [2], [1], [2], [2]]);
@@ -333,13 +333,13 @@ describe('copies', () => {
     expect(await failure(courier.getTaskResult('work', id))).toBe(error);
   });
 
-  it.each(['tellTask', 'tellClient'] as const)('refuses a message in %s that can not be copied', async (method) => {
+  it.each(['sendToTask', 'sendToClient'] as const)('refuses a message in %s that can not be copied', async (method) => {
     const courier = new MemoryTaskCourier();
     const id = await courier.addTaskToQueue('work', 1);
     const task = await got(courier);
     const message = { kind: 'message', data: () => {} } as const;
     const told =
-      method === 'tellTask' ? courier.tellTask('work', id, message) : courier.tellClient('work', task, message);
+      method === 'sendToTask' ? courier.sendToTask('work', id, message) : courier.sendToClient('work', task, message);
     expect(await failure(told)).toMatchObject({ code: 'MESSAGE_NOT_CLONEABLE' });
   });
 });
@@ -407,11 +407,11 @@ describe('what it leaves behind', () => {
     const courier = new MemoryTaskCourier();
     const id = await courier.addTaskToQueue('work', 1);
     const heard: unknown[] = [];
-    await courier.followTask('work', id, () => {
+    await courier.subscribeToTask('work', id, () => {
       throw new Error('bad listener');
     });
-    await courier.followTask('work', id, (news) => heard.push(news));
-    await courier.tellClient('work', await got(courier), { kind: 'message', data: 1 });
+    await courier.subscribeToTask('work', id, (news) => heard.push(news));
+    await courier.sendToClient('work', await got(courier), { kind: 'message', data: 1 });
     expect(heard).toHaveLength(1);
     expect(complaint).toHaveBeenCalledOnce();
   });

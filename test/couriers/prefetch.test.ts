@@ -330,7 +330,7 @@ describe('a ClassicWorker', () => {
     expect(machine.items).toEqual(['a', 'urgent']);
     expect(supervisor.getTasks().map(({ priority }) => priority)).toEqual(['normal', 'high']);
     expect((await courier.getQueueInfo('calls')).leased).toBe(2);
-    expect(worker.inHand).toBe(2);
+    expect(worker.inFlight).toBe(2);
     await machine.letGo('a');
     expect(machine.items).toEqual(['urgent']); // which has the slot of any priority
     await machine.letGo('urgent');

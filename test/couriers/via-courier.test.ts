@@ -136,8 +136,8 @@ describe('a call', () => {
   it('leaves no listener behind', async () => {
     await using world = World.serving({ add });
     const unfollow = vi.fn();
-    const follow = world.courier.followTask.bind(world.courier);
-    vi.spyOn(world.courier, 'followTask').mockImplementation(async (...given) => {
+    const follow = world.courier.subscribeToTask.bind(world.courier);
+    vi.spyOn(world.courier, 'subscribeToTask').mockImplementation(async (...given) => {
       const stop = await follow(...given);
       return () => {
         unfollow();

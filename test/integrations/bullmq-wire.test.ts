@@ -169,7 +169,7 @@ it('the error of a plain worker arrives as an Error, after the retries that we g
 it('we hear the progress of a plain worker', async () => {
   startPlainWorker((job) => job.updateProgress(25));
   const news: unknown[] = [];
-  await courier.followTask(name, 'followed', (each) => news.push(each));
+  await courier.subscribeToTask(name, 'followed', (each) => news.push(each));
   await courier.addTaskToQueue(name, { x: 10 }, { id: 'followed' });
   await courier.waitForTaskResult(name, 'followed');
   expect(news).toEqual([{ kind: 'progress', progress: { fraction: 0.25 } }]);

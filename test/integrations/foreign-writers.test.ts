@@ -262,12 +262,12 @@ describe('an event on Redis', () => {
     const id = await client.addTaskToQueue(queue, 1);
     const other = await client.addTaskToQueue(queue, 2);
     const heard: unknown[] = [];
-    await client.followTask(queue, id, (news) => heard.push(news));
-    await client.followTask(queue, other, () => {});
+    await client.subscribeToTask(queue, id, (news) => heard.push(news));
+    await client.subscribeToTask(queue, other, () => {});
     const [task] = await worker.bulkWaitForTasks(queue, 2);
     if (task === undefined) throw new Error('no task');
     await redis.xadd(`bull:${queue}:events`, '*', 'event', event, 'jobId', other, ...Object.entries(fields).flat());
-    await worker.tellClient(queue, task, { kind: 'message', data: 'hello' });
+    await worker.sendToClient(queue, task, { kind: 'message', data: 'hello' });
     await expect.poll(() => heard).toContainEqual({ kind: 'message', data: 'hello' });
     await worker.returnTaskResult(queue, task, 'done');
     expect(await client.waitForTaskResult(queue, id)).toBe('done');
@@ -284,11 +284,11 @@ describe('an order on Redis', () => {
       const task = await courier.waitForTask(queue);
       if (task === undefined) throw new Error('no task');
       const heard: unknown[] = [];
-      await courier.heedTask(queue, task, (order) => heard.push(order));
+      await courier.subscribeToClient(queue, task, (order) => heard.push(order));
       await redis.rpush(`bull:${queue}:${id}:logs`, `taskwarden: ${text}`);
       const cancel = ['event', 'taskwarden:cancel', 'queue', queue, 'jobId', 'other', 'reason', text];
       await redis.xadd('bull:taskwarden-orders:events', '*', ...cancel);
-      await courier.tellTask(queue, id, { kind: 'message', data: 'hello' });
+      await courier.sendToTask(queue, id, { kind: 'message', data: 'hello' });
       await expect.poll(() => heard).toEqual([{ kind: 'message', data: 'hello' }]);
     },
   );

@@ -172,14 +172,14 @@ describe('while the server is away', () => {
     const performed = worker.perform({ totalIterations: 2 });
     for (const [place, method] of ['bulkReturnTaskResults', 'returnTaskError'].entries()) {
       await vi.waitUntil(() => server.missed.filter((each) => each === method).length >= 2);
-      expect(worker.inHand).toBe(1);
+      expect(worker.inFlight).toBe(1);
       server.comeBack();
       await server.memory.waitForTaskResult(queueName, ids[place] as string).catch(() => {});
     }
     expect(await server.memory.getTaskResult(queueName, ids[0] as string)).toBe(1);
     expect(await failure(server.memory.getTaskResult(queueName, ids[1] as string))).toMatchObject({ message: 'odd' });
     await performed;
-    expect(worker.inHand).toBe(0);
+    expect(worker.inFlight).toBe(0);
   });
 
   it('a lease is extended as soon as it is back', async () => {
@@ -240,7 +240,7 @@ describe('while the server is away', () => {
     };
     const performed = worker.perform({ totalIterations: 1 });
     await heed.passed;
-    expect(server.missed).toContain('heedTask');
+    expect(server.missed).toContain('subscribeToClient');
     server.comeBack();
     await server.memory.cancelTask(queueName, id);
     await performed;
@@ -263,7 +263,7 @@ describe('while the server is away', () => {
     expect(isOver).toBe(false);
     await vi.advanceTimersByTimeAsync(500);
     await performed;
-    expect(worker.inHand).toBe(0);
+    expect(worker.inFlight).toBe(0);
     expect(vi.getTimerCount()).toBe(0);
   });
 
@@ -390,17 +390,17 @@ describe('the health of workers', () => {
     const info = () => supervisor.getInfo().workers;
     expect(info()).toEqual([]);
     worker.start();
-    expect(info()).toMatchObject([{ name: 'w', state: 'started', timeFetched: undefined, inHand: 0 }]);
+    expect(info()).toMatchObject([{ name: 'w', state: 'started', timeFetched: undefined, inFlight: 0 }]);
     const from = Date.now();
     const id = await worker.put(1);
     await turn();
-    const [{ timeFetched, inHand } = {}] = info();
-    expect(inHand).toBe(1);
+    const [{ timeFetched, inFlight } = {}] = info();
+    expect(inFlight).toBe(1);
     expect(timeFetched).toBeGreaterThanOrEqual(from);
     gate.open();
     await courier.waitForTaskResult('w', id);
     await worker.stop();
-    expect(worker).toMatchObject({ timeFetched, inHand: 0 });
+    expect(worker).toMatchObject({ timeFetched, inFlight: 0 });
   });
 
   it('is what the server said last, while it has nothing', async () => {

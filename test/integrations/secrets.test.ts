@@ -63,8 +63,8 @@ async function callAll(courier: BullMQTaskCourier): Promise<void> {
     courier.getTaskResult('q', 'one'),
     courier.checkForDone('q', 'one'),
     courier.cancelTask('q', 'one', data),
-    courier.tellTask('q', 'one', { kind: 'message', data }),
-    courier.followTask('q', 'one', () => {}),
+    courier.sendToTask('q', 'one', { kind: 'message', data }),
+    courier.subscribeToTask('q', 'one', () => {}),
     courier.getDeadLetters('q'),
     courier.redriveTasks('q'),
     courier.removeDeadLetters('q'),
@@ -76,7 +76,7 @@ async function callAll(courier: BullMQTaskCourier): Promise<void> {
     courier.bulkReturnTaskResults('q', [[task, data]]),
     courier.extendLease('q', task),
     courier.releaseTask('q', task),
-    courier.tellClient('q', task, { kind: 'message', data }),
+    courier.sendToClient('q', task, { kind: 'message', data }),
   ];
   await Promise.all(calls.map(fails));
 }

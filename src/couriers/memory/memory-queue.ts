@@ -8,7 +8,7 @@ import { timeOfDay } from '../../platform/globals.ts';
 import type { KeepAlive } from '../../platform/keep-alive.ts';
 import { Fifo } from '../../queue/fifo.ts';
 import { type Priority, priorities } from '../../queue/priority.ts';
-import type { CourierNews, CourierOrder, CourierQueueInfo, CourierTask, DeadLetter, WaitOptions } from '../courier.ts';
+import type { CourierQueueInfo, CourierTask, DeadLetter, TaskCommand, TaskUpdate, WaitOptions } from '../courier.ts';
 import * as courierError from '../courier-error.ts';
 import { type Listener, Listeners, ListenersById, say } from '../listeners.ts';
 import { AdderWait, rejectAll, Wait, WorkerLines, WorkerWait } from '../wait.ts';
@@ -47,7 +47,7 @@ export class MemoryQueue {
   readonly #dead: DeadLetters;
   readonly #workers = new WorkerLines<CourierTask>();
   readonly #adders = new Fifo<Wait<void>>();
-  readonly #followers = new ListenersById<CourierNews>();
+  readonly #followers = new ListenersById<TaskUpdate>();
   readonly #waits: WaitsHeld;
 
   constructor(name: string, parts: MemoryQueueParts) {
@@ -270,7 +270,7 @@ export class MemoryQueue {
   }
 
   /** @param last What its worker hears. */
-  #end(task: MemoryTask, state: MemoryTaskEnd, outcome: unknown, last?: CourierOrder): void {
+  #end(task: MemoryTask, state: MemoryTaskEnd, outcome: unknown, last?: TaskCommand): void {
     task.state = state;
     task.outcome = outcome;
     task.isKept = true;
@@ -307,14 +307,14 @@ export class MemoryQueue {
     return wait.promise;
   }
 
-  tellTask(task: MemoryTask, order: CourierOrder): void {
+  sendToTask(task: MemoryTask, order: TaskCommand): void {
     if (task.hasEnded) return;
     task.orders.push(order);
     task.heeders?.say(order);
   }
 
   /** From the first order on; without the lease, how it was lost. */
-  heed(id: string, lease: string, listener: Listener<CourierOrder>): () => void {
+  heed(id: string, lease: string, listener: Listener<TaskCommand>): () => void {
     const task = this.#tasks.get(id);
     if (task?.state === 'leased' && task.lease === lease) {
       task.heeders ??= new Listeners();
@@ -330,11 +330,11 @@ export class MemoryQueue {
     return () => {};
   }
 
-  tellClient({ id }: MemoryTask, news: CourierNews): void {
+  sendToClient({ id }: MemoryTask, news: TaskUpdate): void {
     this.#followers.say(id, news);
   }
 
-  follow(id: string, listener: Listener<CourierNews>): () => void {
+  follow(id: string, listener: Listener<TaskUpdate>): () => void {
     if (this.#tasks.get(id)?.hasEnded) {
       listener.end?.();
       return () => {};

@@ -12,13 +12,13 @@ import type {
   AddOptions,
   BulkAddOptions,
   ClientWorkerTaskCourier,
-  CourierNews,
-  CourierOrder,
   CourierQueueInfo,
   CourierTask,
   DeadLetter,
   FetchOptions,
   ReturnErrorOptions,
+  TaskCommand,
+  TaskUpdate,
   WaitOptions,
 } from '../courier.ts';
 import * as courierError from '../courier-error.ts';
@@ -29,7 +29,7 @@ interface MemoryStoreSettings extends MemoryQueueSettings {
   readonly copies: boolean;
 }
 
-type TaskOrder = CourierOrder & { kind: 'stop' | 'message' };
+type TaskOrder = TaskCommand & { kind: 'stop' | 'message' };
 
 export class MemoryStore implements ClientWorkerTaskCourier {
   readonly #settings: MemoryStoreSettings;
@@ -110,7 +110,7 @@ export class MemoryStore implements ClientWorkerTaskCourier {
   }
 
   /** Each who hears a message gets a copy of its own. */
-  #copied<T extends CourierNews | CourierOrder>(hear: (what: T) => void): (what: T) => void {
+  #copied<T extends TaskUpdate | TaskCommand>(hear: (what: T) => void): (what: T) => void {
     return (what) => hear(what.kind === 'message' ? { ...what, data: this.#again(what.data) } : what);
   }
 
@@ -175,16 +175,16 @@ export class MemoryStore implements ClientWorkerTaskCourier {
     return found !== undefined && task !== undefined && found.cancel(task, reason);
   }
 
-  async tellTask(queue: string, id: string, order: TaskOrder): Promise<void> {
+  async sendToTask(queue: string, id: string, order: TaskOrder): Promise<void> {
     const { task, queue: found } = this.#task(queue, id);
-    found.tellTask(task, this.#copy(order, 'MESSAGE_NOT_CLONEABLE', `what was said to task '${id}'`));
+    found.sendToTask(task, this.#copy(order, 'MESSAGE_NOT_CLONEABLE', `what was said to task '${id}'`));
   }
 
   /** @param end Is called when nothing more will be heard. */
-  async followTask(
+  async subscribeToTask(
     queue: string,
     id: string,
-    hear: (news: CourierNews) => void,
+    hear: (news: TaskUpdate) => void,
     end?: () => void,
   ): Promise<() => void> {
     return this.#queue(queue).follow(id, { hear: this.#copied(hear), end });
@@ -280,17 +280,17 @@ export class MemoryStore implements ClientWorkerTaskCourier {
     this.#held(queue, task, (held, found) => found.release(held));
   }
 
-  async tellClient(queue: string, task: CourierTask, news: CourierNews): Promise<void> {
+  async sendToClient(queue: string, task: CourierTask, news: TaskUpdate): Promise<void> {
     this.#held(queue, task, (held, found) => {
-      found.tellClient(held, this.#copy(news, 'MESSAGE_NOT_CLONEABLE', `what was said of task '${task.id}'`));
+      found.sendToClient(held, this.#copy(news, 'MESSAGE_NOT_CLONEABLE', `what was said of task '${task.id}'`));
     });
   }
 
   /** @param end Is called when nothing more will be heard. */
-  async heedTask(
+  async subscribeToClient(
     queue: string,
     task: CourierTask,
-    hear: (order: CourierOrder) => void,
+    hear: (order: TaskCommand) => void,
     end?: () => void,
   ): Promise<() => void> {
     return this.#queue(queue).heed(task.id, task.lease, { hear: this.#copied(hear), end });

@@ -10,7 +10,7 @@ import type { Timer } from '../../platform/clock.ts';
 import { timeOfDay } from '../../platform/globals.ts';
 import { Fifo } from '../../queue/fifo.ts';
 import type { Priority } from '../../queue/priority.ts';
-import type { AddOptions, CourierOrder } from '../courier.ts';
+import type { AddOptions, TaskCommand } from '../courier.ts';
 import type { Listeners } from '../listeners.ts';
 import type { Wait } from '../wait.ts';
 import type { DueItem } from './due-queue.ts';
@@ -50,9 +50,9 @@ export class MemoryTask implements DueItem<MemoryTask> {
   /** Of its delay. */
   timer: Timer | undefined = undefined;
   /** All that the client has said. */
-  readonly orders: CourierOrder[] = [];
+  readonly orders: TaskCommand[] = [];
   /** The worker that has it. */
-  heeders: Listeners<CourierOrder> | undefined = undefined;
+  heeders: Listeners<TaskCommand> | undefined = undefined;
   #waits: Fifo<Wait<unknown>> | undefined = undefined;
 
   constructor(id: string, data: unknown, options: AddOptions) {
@@ -88,7 +88,7 @@ export class MemoryTask implements DueItem<MemoryTask> {
   }
 
   /** No worker has it any more. @param last What those who had it hear. */
-  letGo(last?: CourierOrder): void {
+  letGo(last?: TaskCommand): void {
     const { heeders } = this;
     this.heeders = undefined;
     heeders?.end(last);

@@ -4,11 +4,11 @@ import { decodeThrown, encodeThrown, type WireThrown } from '../../lanes/wire/er
 import { callProgram, hearProgram, type ObjectName } from '../../task/definition/program-object.ts';
 import type {
   ClientWorkerTaskCourier,
-  CourierNews,
-  CourierOrder,
   CourierTask,
   DeadLetter,
   ReturnErrorOptions,
+  TaskCommand,
+  TaskUpdate,
 } from '../courier.ts';
 import { say } from '../listeners.ts';
 
@@ -27,8 +27,8 @@ const signaled: ReadonlyMap<string, boolean> = new Map([
 const notCloneable: ReadonlyMap<string, ErrorCode> = new Map([
   ['returnTaskResult', 'RESULT_NOT_CLONEABLE'],
   ['bulkReturnTaskResults', 'RESULT_NOT_CLONEABLE'],
-  ['tellTask', 'MESSAGE_NOT_CLONEABLE'],
-  ['tellClient', 'MESSAGE_NOT_CLONEABLE'],
+  ['sendToTask', 'MESSAGE_NOT_CLONEABLE'],
+  ['sendToClient', 'MESSAGE_NOT_CLONEABLE'],
 ]);
 
 /** A courier whose calls go to the one of that name in the program. */
@@ -45,10 +45,10 @@ export function courierStandIn(name: ObjectName, leaseMs: number): ClientWorkerT
       return letters.map((letter) => ({ ...letter, error: decodeThrown(letter.error as WireThrown) }));
     },
     cancelTask: (queue: string, id: string, reason: unknown) => call('cancelTask', [queue, id, encodeThrown(reason)]),
-    followTask: (queue: string, id: string, hear: (news: CourierNews) => void) =>
-      listen(name, 'followTask', [queue, id], hear),
-    heedTask: (queue: string, task: CourierTask, hear: (order: CourierOrder) => void) =>
-      listen<CourierOrder & { readonly thrown?: WireThrown }>(name, 'heedTask', [queue, task], (order) => {
+    subscribeToTask: (queue: string, id: string, hear: (news: TaskUpdate) => void) =>
+      listen(name, 'subscribeToTask', [queue, id], hear),
+    subscribeToClient: (queue: string, task: CourierTask, hear: (order: TaskCommand) => void) =>
+      listen<TaskCommand & { readonly thrown?: WireThrown }>(name, 'subscribeToClient', [queue, task], (order) => {
         hear(order.thrown === undefined ? order : { kind: 'cancel', reason: decodeThrown(order.thrown) });
       }),
   };

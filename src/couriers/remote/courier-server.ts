@@ -8,11 +8,11 @@ import type { Task } from '../../task/record/task.ts';
 import type {
   AddOptions,
   BulkAddOptions,
-  CourierNews,
-  CourierOrder,
   CourierTask,
   FetchOptions,
   ReturnErrorOptions,
+  TaskCommand,
+  TaskUpdate,
   WaitOptions,
 } from '../courier.ts';
 import type { MemoryStore } from '../memory/memory-store.ts';
@@ -22,7 +22,7 @@ import { Feed } from './update-feed.ts';
 const forwarded = [
   'getTaskResult',
   'checkForDone',
-  'tellTask',
+  'sendToTask',
   'redriveTasks',
   'removeDeadLetters',
   'getQueueInfo',
@@ -33,13 +33,13 @@ const forwarded = [
   'extendLease',
   'bulkExtendLeases',
   'releaseTask',
-  'tellClient',
+  'sendToClient',
 ] as const;
 
 export class CourierDesk {
   readonly #store: MemoryStore;
   /** What callers follow, by caller, queue and id. */
-  readonly #feeds = new Map<string, Set<Feed<CourierNews>>>();
+  readonly #feeds = new Map<string, Set<Feed<TaskUpdate>>>();
 
   readonly close: () => Promise<void>;
 
@@ -95,14 +95,14 @@ export class CourierDesk {
     return letters.map((letter) => ({ ...letter, error: encodeThrown(letter.error) }));
   }
 
-  async *followTask(queue: string, id: string): AsyncGenerator<readonly CourierNews[], void, undefined> {
+  async *subscribeToTask(queue: string, id: string): AsyncGenerator<readonly TaskUpdate[], void, undefined> {
     const { signal } = currentTask();
-    const feed = new Feed<CourierNews>();
+    const feed = new Feed<TaskUpdate>();
     const key = feedKey(queue, id);
     const feeds = this.#feeds.get(key) ?? new Set();
     this.#feeds.set(key, feeds.add(feed));
     try {
-      const stop = await this.#store.followTask(queue, id, feed.push, feed.end);
+      const stop = await this.#store.subscribeToTask(queue, id, feed.push, feed.end);
       try {
         yield* feed.batches(signal);
       } finally {
@@ -114,13 +114,13 @@ export class CourierDesk {
     }
   }
 
-  async *heedTask(queue: string, task: CourierTask): AsyncGenerator<readonly unknown[], void, undefined> {
+  async *subscribeToClient(queue: string, task: CourierTask): AsyncGenerator<readonly unknown[], void, undefined> {
     const { signal } = currentTask();
-    const feed = new Feed<CourierOrder | { kind: 'cancel'; thrown: WireThrown }>();
-    const hear = (order: CourierOrder) => {
+    const feed = new Feed<TaskCommand | { kind: 'cancel'; thrown: WireThrown }>();
+    const hear = (order: TaskCommand) => {
       feed.push(order.kind === 'cancel' ? { kind: 'cancel', thrown: encodeThrown(order.reason) } : order);
     };
-    const stop = await this.#store.heedTask(queue, task, hear, feed.end);
+    const stop = await this.#store.subscribeToClient(queue, task, hear, feed.end);
     try {
       yield* feed.batches(signal);
     } finally {

@@ -62,7 +62,7 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
   maxSimultaneousTasks: number;
   needsResultReturning: boolean;
   #fetching: AbortController | undefined;
-  #inHand: TasksInHand<D> | undefined;
+  #inFlight: TasksInHand<D> | undefined;
   /** Aborts when nothing of the courier is waited for any more. */
   #giveUp = new AbortController();
   readonly #outage = new Outage((error) => this.#report(error));
@@ -146,15 +146,15 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
   }
 
   /** How many tasks it has: those that are performed, and those whose results are returned. */
-  get inHand(): number {
-    return this.#inHand?.size ?? 0;
+  get inFlight(): number {
+    return this.#inFlight?.size ?? 0;
   }
 
   /** What belongs to a task in hand: its signal, and the talk with its client. */
   contextOf(task: CourierTask<D>): CourierTaskContext {
-    const inHand = this.#inHand?.find(task);
-    if (inHand === undefined) throw new TypeError('contextOf() takes a task that performTasks() was given');
-    return inHand;
+    const inFlight = this.#inFlight?.find(task);
+    if (inFlight === undefined) throw new TypeError('contextOf() takes a task that performTasks() was given');
+    return inFlight;
   }
 
   /**
@@ -204,12 +204,12 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
     this.#fetching = fetching;
     const giveUp = new AbortController();
     this.#giveUp = giveUp;
-    const inHand = new TasksInHand<D>(this.courier, this.queueName, {
+    const inFlight = new TasksInHand<D>(this.courier, this.queueName, {
       onTrouble: (error, task) => this.#report(error, task),
       outage: this.#outage,
     });
-    this.#inHand = inHand;
-    onAbort(fetching.signal, () => inHand.whenStuck(() => giveUp.abort()));
+    this.#inFlight = inFlight;
+    onAbort(fetching.signal, () => inFlight.whenStuck(() => giveUp.abort()));
     this.#iterationsLeft = totalIterations;
     const unlisten = signal && onAbort(signal, () => fetching.abort(signal.reason));
     if (signal?.aborted) fetching.abort(signal.reason);
@@ -231,13 +231,13 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
     const loops = Array.from({ length: sideBySide }, () => attempt(() => this.#iterate(fetching.signal)));
     await untilAborted(Promise.all(loops), giveUp.signal);
     unhear?.();
-    if (inHand.size > 0) this.#report(this.#unanswered(inHand.size));
-    inHand.close();
+    if (inFlight.size > 0) this.#report(this.#unanswered(inFlight.size));
+    inFlight.close();
     await attempt(() => this.destroy());
     unlisten?.();
     keepAlive.close();
     this.#fetching = undefined;
-    this.#inHand = undefined;
+    this.#inFlight = undefined;
     const [first, ...others] = problems;
     for (const problem of others) this.#report(problem);
     if (problems.length > 0) throw first;
@@ -286,24 +286,24 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
   }
 
   async #performBulk(tasks: readonly CourierTask<D>[]): Promise<void> {
-    const inHand = this.#inHand as TasksInHand<D>;
-    inHand.take(tasks);
+    const inFlight = this.#inFlight as TasksInHand<D>;
+    inFlight.take(tasks);
     const results = await this.#resultsOf(tasks);
-    const wanted = results.filter(([task]) => inHand.finish(task));
+    const wanted = results.filter(([task]) => inFlight.finish(task));
     try {
       if (wanted.length > 0) await this.returnTaskResults(wanted);
     } catch (error) {
       if (isClosed(error)) throw error;
       if (!this.#giveUp.signal.aborted) this.#report(error); // their leases run out
     } finally {
-      for (const task of tasks) inHand.leave(task);
+      for (const task of tasks) inFlight.leave(task);
     }
   }
 
   async #resultsOf(tasks: readonly CourierTask<D>[]): Promise<TaskAndResult<D, R>[]> {
     const isBulk = this.performTasks !== BaseWorker.prototype.performTasks;
     try {
-      if (isBulk) for (const task of tasks) this.#inHand?.find(task)?.begin();
+      if (isBulk) for (const task of tasks) this.#inFlight?.find(task)?.begin();
       const given = await settleResults(await this.performTasks(tasks));
       return pairResults(tasks, given, this.needsResultReturning);
     } catch (error) {
@@ -325,11 +325,11 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
   }
 
   async #performOne(task: CourierTask<D>): Promise<R | Error> {
-    const inHand = this.#inHand?.find(task);
-    if (!inHand?.isHeld) return undefined as R; // nobody wants it any more
-    inHand.begin();
+    const inFlight = this.#inFlight?.find(task);
+    if (!inFlight?.isHeld) return undefined as R; // nobody wants it any more
+    inFlight.begin();
     try {
-      return await this.performSingleTask(task, inHand);
+      return await this.performSingleTask(task, inFlight);
     } catch (error) {
       return failureOf(error);
     }
@@ -363,7 +363,7 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
 
   async #returnError(task: CourierTask<D>, problem: unknown): Promise<void> {
     try {
-      const how = this.#inHand?.find(task)?.isFinal ? [{ isFinal: true }] : [];
+      const how = this.#inFlight?.find(task)?.isFinal ? [{ isFinal: true }] : [];
       await this.#ask(() => this.courier.returnTaskError(this.queueName, task, problem, ...how));
     } catch (error) {
       if (!isLeaseLost(error)) throw error;

@@ -9,18 +9,18 @@ import { callSafely } from '../../base/call-safely.ts';
 import { hasCode, TaskwardenError } from '../../base/errors.ts';
 import { rules } from '../../base/options.ts';
 import { now, Timer } from '../../platform/clock.ts';
-import type { CourierNews, CourierOrder, CourierTask, WorkerTaskCourier } from '../courier.ts';
+import type { CourierTask, TaskCommand, TaskUpdate, WorkerTaskCourier } from '../courier.ts';
 import { isAnswer, isUnreachable, type Outage, outagePauseMs } from '../outage.ts';
 
 /** What a client says to a task that goes on. */
-export type TaskOrder = CourierOrder & { readonly kind: 'stop' | 'message' };
+export type TaskOrder = TaskCommand & { readonly kind: 'stop' | 'message' };
 
 /** A task in hand, beside its data: what is said of it, and to it. */
 export interface CourierTaskContext {
   /** Aborts when nobody wants the result any more: its client has canceled it, or its lease is lost. */
   readonly signal: AbortSignal;
   /** Says something to the client. False if nobody heard it, because the task is not this worker's any more. */
-  tell(news: CourierNews): Promise<boolean>;
+  tell(news: TaskUpdate): Promise<boolean>;
   /** Hears what the client says, from the first that was not heard. One hears at a time. */
   heed(hear: (order: TaskOrder) => unknown): void;
   /** Whatever it fails with is final: the courier does not try it again, though it has retries left. */
@@ -164,7 +164,7 @@ class TaskInHand<D> implements CourierTaskContext {
 
   async #listen(): Promise<void> {
     try {
-      const heed = () => this.#courier.heedTask(this.#queue, this.task, (order) => this.#heard(order));
+      const heed = () => this.#courier.subscribeToClient(this.#queue, this.task, (order) => this.#heard(order));
       const unheed = await heed().catch((error: unknown) => this.#heedAgain(error, heed));
       if (this.#state === 'left') unheed();
       else this.#unheed = unheed;
@@ -207,11 +207,11 @@ class TaskInHand<D> implements CourierTaskContext {
     void this.tell({ kind: 'started', attempt: this.task.attempt });
   }
 
-  async tell(news: CourierNews): Promise<boolean> {
+  async tell(news: TaskUpdate): Promise<boolean> {
     if (news.kind === 'progress') rules.fraction(news.progress.fraction, 'the fraction of a progress');
     if (!this.isHeld) return false;
     try {
-      await this.#courier.tellClient(this.#queue, this.task, news);
+      await this.#courier.sendToClient(this.#queue, this.task, news);
       return true;
     } catch (error) {
       this.#note(error);
@@ -256,7 +256,7 @@ class TaskInHand<D> implements CourierTaskContext {
     }
   }
 
-  #heard(order: CourierOrder): void {
+  #heard(order: TaskCommand): void {
     if (order.kind === 'lost') this.lose();
     else if (order.kind === 'cancel') this.#end('canceled', 'TASK_CANCELED', 'was canceled', order.reason);
     else if (this.#hear === undefined) this.#unheard.push(order as TaskOrder);

@@ -4,11 +4,11 @@ import {
   type AddOptions,
   type BulkAddOptions,
   type ClientTaskCourier,
-  type CourierNews,
-  type CourierOrder,
   type CourierQueueInfo,
   courierKit,
   type DeadLetter,
+  type TaskCommand,
+  type TaskUpdate,
   type WaitOptions,
 } from '../../../index.ts';
 import {
@@ -244,7 +244,7 @@ export class ClientSide implements ClientTaskCourier {
     );
   }
 
-  async tellTask(queue: string, id: string, order: CourierOrder & { kind: 'stop' | 'message' }): Promise<void> {
+  async sendToTask(queue: string, id: string, order: TaskCommand & { kind: 'stop' | 'message' }): Promise<void> {
     const said =
       order.kind === 'message'
         ? { ...order, data: plainJson(order.data, 'MESSAGE_NOT_CLONEABLE', 'the message') }
@@ -261,7 +261,7 @@ export class ClientSide implements ClientTaskCourier {
     );
   }
 
-  async followTask(queue: string, id: string, hear: (news: CourierNews) => void): Promise<() => void> {
+  async subscribeToTask(queue: string, id: string, hear: (news: TaskUpdate) => void): Promise<() => void> {
     const { waits, reader } = this.#listen(queue);
     const unfollow = waits.follow(id, hear);
     try {

@@ -2,7 +2,7 @@
  * Those who wait for results of a queue, or follow its tasks: many on one stream of events. Whoever waits listens first and
  * then looks, and looks again when events may have been missed, and now and then in any case; so no end is missed.
  */
-import { type CourierNews, courierKit, type WaitOptions } from '../../../index.ts';
+import { courierKit, type TaskUpdate, type WaitOptions } from '../../../index.ts';
 import { progressOf } from '../job/job-format.ts';
 import { parseJson } from '../job/json.ts';
 import type { EventListener, QueueEvent } from './event-reader.ts';
@@ -44,7 +44,7 @@ export class ResultWaits implements EventListener {
   readonly #look: Look;
   readonly #read: Read;
   readonly #waits = new Map<string, Set<ResultWait>>();
-  readonly #followers = new Map<string, Set<(news: CourierNews) => void>>();
+  readonly #followers = new Map<string, Set<(news: TaskUpdate) => void>>();
   /** Tasks that were added while ends were heard already: those that are still here have not ended. */
   readonly #going = new Set<string>();
   #timer: courierKit.Timer | undefined;
@@ -105,10 +105,10 @@ export class ResultWaits implements EventListener {
     for (const id of ids) this.#going.delete(id);
   }
 
-  follow(id: string, hear: (news: CourierNews) => void): () => void {
+  follow(id: string, hear: (news: TaskUpdate) => void): () => void {
     const followers = this.#followers.get(id) ?? new Set();
     this.#followers.set(id, followers);
-    const follower = (news: CourierNews) => hear(news);
+    const follower = (news: TaskUpdate) => hear(news);
     followers.add(follower);
     return () => {
       followers.delete(follower);
@@ -140,7 +140,7 @@ export class ResultWaits implements EventListener {
     }
   }
 
-  #tell(followers: ReadonlySet<(news: CourierNews) => void> | undefined, news: CourierNews | undefined): void {
+  #tell(followers: ReadonlySet<(news: TaskUpdate) => void> | undefined, news: TaskUpdate | undefined): void {
     if (news === undefined) return;
     const trouble = (problem: unknown) => console.error('BullMQTaskCourier: a listener failed:', problem);
     for (const hear of followers ?? []) callSafely(hear, news, trouble);
@@ -227,13 +227,13 @@ export class ResultWaits implements EventListener {
   }
 }
 
-function newsOfProgress(data: string | undefined): CourierNews | undefined {
+function newsOfProgress(data: string | undefined): TaskUpdate | undefined {
   const progress = progressOf(parseJson(data));
   return progress && { kind: 'progress', progress };
 }
 
 /** What a worker said; undefined if it was somebody else. */
-function newsOf(value: unknown): CourierNews | undefined {
+function newsOf(value: unknown): TaskUpdate | undefined {
   switch (fieldOf(value, 'kind')) {
     case 'started': {
       const attempt = fieldOf(value, 'attempt');

@@ -3,7 +3,7 @@
  * BullMQ's tools show; a stream of its own, one for all queues, tells workers that there is something to read.
  */
 import type { IQueueBackend } from 'bullmq';
-import { type CourierOrder, courierKit } from '../../../index.ts';
+import { courierKit, type TaskCommand } from '../../../index.ts';
 import { thrownJson, thrownOf } from '../job/job-format.ts';
 import { parseJson } from '../job/json.ts';
 import type { Claims, Server } from '../server/server.ts';
@@ -30,7 +30,7 @@ export interface QueueSide {
   readonly claims: Claims;
 }
 
-type Hear = (order: CourierOrder) => void;
+type Hear = (order: TaskCommand) => void;
 
 /** How long tasks are gathered whose orders from before are asked for, in milliseconds. */
 const gatherMs = 20;
@@ -44,7 +44,7 @@ export class Orders implements EventListener {
   #timer: courierKit.Timer | undefined;
 
   /** @param order Survives JSON. */
-  async tell(server: Server, { name, backend }: QueueSide, id: string, order: CourierOrder): Promise<void> {
+  async tell(server: Server, { name, backend }: QueueSide, id: string, order: TaskCommand): Promise<void> {
     await backend.addLog(id, `${mark}${JSON.stringify(order)}`);
     await server.backend(stream).publishEvent({ event: orderEvent, queue: name, jobId: id }, mostEvents);
   }
@@ -165,7 +165,7 @@ class Heed {
     this.#say({ kind: 'cancel', reason });
   }
 
-  #say(order: CourierOrder): void {
+  #say(order: TaskCommand): void {
     if (this.isOver) return;
     callSafely(this.#hear, order, (problem) => console.error('BullMQTaskCourier: a listener failed:', problem));
   }
@@ -176,7 +176,7 @@ class Heed {
 }
 
 /** What a client said; undefined if it was somebody else. */
-function orderOf(value: unknown): CourierOrder | undefined {
+function orderOf(value: unknown): TaskCommand | undefined {
   switch (fieldOf(value, 'kind')) {
     case 'stop':
       return { kind: 'stop' };

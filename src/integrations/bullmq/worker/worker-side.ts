@@ -1,12 +1,12 @@
 /** The worker side of the courier: fetches tasks with a lease each, and returns what they came to while the lease holds. */
 import type { Job } from 'bullmq';
 import {
-  type CourierNews,
-  type CourierOrder,
   type CourierTask,
   courierKit,
   type FetchOptions,
   type ReturnErrorOptions,
+  type TaskCommand,
+  type TaskUpdate,
   type WaitOptions,
   type WorkerTaskCourier,
 } from '../../../index.ts';
@@ -233,10 +233,10 @@ export class WorkerSide implements WorkerTaskCourier {
     return lease;
   }
 
-  async tellClient(queue: string, task: CourierTask, news: CourierNews): Promise<void> {
+  async sendToClient(queue: string, task: CourierTask, news: TaskUpdate): Promise<void> {
     const { id } = task;
     const lease = this.#held(queue, task);
-    const said = plainJson(news, 'MESSAGE_NOT_CLONEABLE', 'what the task says') as CourierNews;
+    const said = plainJson(news, 'MESSAGE_NOT_CLONEABLE', 'what the task says') as TaskUpdate;
     const tell = () =>
       this.#link.ask(
         queue,
@@ -258,9 +258,9 @@ export class WorkerSide implements WorkerTaskCourier {
     }
   }
 
-  async heedTask(queue: string, task: CourierTask, hear: (order: CourierOrder) => void): Promise<() => void> {
+  async subscribeToClient(queue: string, task: CourierTask, hear: (order: TaskCommand) => void): Promise<() => void> {
     this.#link.refuseIfClosed();
-    const say = (order: CourierOrder) =>
+    const say = (order: TaskCommand) =>
       callSafely(hear, order, (problem) => console.error('BullMQTaskCourier: a listener failed:', problem));
     const lease = this.#leases.find(task.lease);
     if (lease === undefined) {
