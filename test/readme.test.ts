@@ -1,6 +1,6 @@
 /** The README and docs/ tell the truth: their programs print what they say, and their tables are those of the code. */
 import { execFile } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
@@ -100,7 +100,7 @@ const command = blocks.findIndex(({ language, text }) => language === 'sh' && te
 const main = join(root, 'dist/src/cli/main.js');
 
 /** The rows of each table under a heading: cells without their backquotes. */
-function tables(heading: string, page = 'README.md'): string[][][] {
+function tables(heading: string, page: string): string[][][] {
   const section = pages
     .get(page)
     ?.split(/^#+ (?=.*\n)/m)
@@ -153,42 +153,46 @@ function expectSame(documented: readonly string[], actual: readonly string[]): v
   expect([...documented].sort()).toEqual([...actual].sort());
 }
 
-describe('the tables of the README', () => {
+describe('the tables of docs', () => {
   it('have every error code, with its meaning', () => {
-    const [table = []] = tables('Errors');
+    const [table = []] = tables('Errors', 'docs/reference/errors.md');
     expect(table.map(([code, meaning]) => [code?.replaceAll('`', ''), meaning])).toEqual(Object.entries(errorCodes));
   });
 
   it('have every task option', () => {
-    expectSame(names(tables('Task options')[0]), Object.keys(taskRules));
+    expectSame(names(tables('Task options', 'docs/reference/tasks.md')[0]), Object.keys(taskRules));
   });
 
   it('have every member of a handle', () => {
-    expectSame(names(tables('Handle')[0]), members('TaskHandle'));
+    expectSame(names(tables('Handle', 'docs/reference/tasks.md')[0]), members('TaskHandle'));
   });
 
   it('have every field of TaskInfo', () => {
-    expectSame(names(tables('TaskInfo')[0]), members('TaskInfo'));
+    expectSame(names(tables('TaskInfo', 'docs/reference/tasks.md')[0]), members('TaskInfo'));
   });
 
   it('have all that a task sees of itself', () => {
-    expectSame(names(tables('Inside a task')[0]), members('TaskContext'));
+    expectSame(names(tables('Inside a task', 'docs/reference/tasks.md')[0]), members('TaskContext'));
   });
 
   it('have every option of a supervisor and of its pools', () => {
-    const [options, threads] = tables('Supervisor options');
+    const [options, threads] = tables('Supervisor options', 'docs/reference/supervisor.md');
     expectSame(names(options), members('SupervisorOptions'));
     expectSame(names(threads), [...members('PoolOptions'), ...members('ThreadOptions')]);
   });
 
   it('have every public member of a supervisor', () => {
-    expectSame(names(tables('Supervisor members')[0]), [...members('TaskSupervisor'), ...members('SupervisorEmitter')]);
+    expectSame(names(tables('Supervisor members', 'docs/reference/supervisor.md')[0]), [
+      ...members('TaskSupervisor'),
+      ...members('SupervisorEmitter'),
+    ]);
   });
 
   it('have every option of stop, block, map and getTasks', () => {
-    const cells = [...tables('Supervisor members').flat(), ...tables('Defining tasks').flat()].map(
-      ([cell = '']) => cell,
-    );
+    const cells = [
+      ...tables('Supervisor members', 'docs/reference/supervisor.md').flat(),
+      ...tables('Defining tasks', 'docs/reference/tasks.md').flat(),
+    ].map(([cell = '']) => cell);
     const keysOf = (call: string): string[] => {
       const cell = cells.find((each) => each.includes(`${call}(`)) ?? '';
       return (/\{ (.*) \}/.exec(cell)?.[1] ?? '').split(', ');
@@ -201,7 +205,7 @@ describe('the tables of the README', () => {
 
   it('have every flag of taskwarden map', async () => {
     const { stdout } = await run(process.execPath, [main, 'map', '--help']);
-    const [table = []] = tables('How do I use it from the command line?');
+    const [table = []] = tables('How do I use it from the command line?', 'README.md');
     const flags = (text: string) => text.match(/--\w+/g) ?? [];
     expectSame(
       table.flatMap(([cell = '']) => flags(cell)),
@@ -210,14 +214,14 @@ describe('the tables of the README', () => {
   });
 
   it('have every option and member of a schedule', () => {
-    const [options, schedule] = tables('Schedules', 'docs/schedules.md');
+    const [options, schedule] = tables('Schedules', 'docs/reference/schedules.md');
     expectSame(names(options), [...members('ScheduleTimes'), ...members('ScheduleRules')]);
     expectSame(names(schedule), members('Schedule'));
-    expectSame(names(tables('Once for all machines', 'docs/schedules.md')[0]), members('ScheduleSharing'));
+    expectSame(names(tables('Once for all machines', 'docs/reference/schedules.md')[0]), members('ScheduleSharing'));
   });
 
   it('have every option and member of background workers', () => {
-    const page = 'docs/background-workers.md';
+    const page = 'docs/reference/background-workers.md';
     const [common, timed, queue] = tables('Options', page);
     expectSame(names(common), [...members('WorkerOptions'), ...members('WorkerHooks')]);
     expectSame(names(timed), members('IntervalOptions'));
@@ -229,7 +233,7 @@ describe('the tables of the README', () => {
   });
 
   it('have every method and option of couriers and of their workers', () => {
-    const page = 'docs/couriers.md';
+    const page = 'docs/reference/couriers.md';
     const [overBullMq] = tables('BullMQTaskCourier', 'docs/many-machines.md');
     expectSame(names(overBullMq), members('BullMQCourierOptions'));
     const [client, task] = tables("The client's side", page);
@@ -241,8 +245,14 @@ describe('the tables of the README', () => {
     expectSame(names(tables('Workers on a queue', page)[0]), members('BaseWorker'));
   });
 
+  it('have every option and member of a module', () => {
+    const [options, module] = tables('Options and members', 'docs/reference/modules.md');
+    expectSame(names(options), [...members('ModuleOptions'), ...members('NewModuleOptions')]);
+    expectSame(names(module), [...new Set(members('TaskModule'))]);
+  });
+
   it('have every event, with the fields of its payload', () => {
-    const [table = []] = tables('Events');
+    const [table = []] = tables('Events', 'docs/reference/supervisor.md');
     const declared = declarations.find(({ name }) => name?.text === 'SupervisorEvents')?.getText() ?? '';
     const events = [...declared.matchAll(/^ {2}'([\w:-]+)': (.*?);\n(?= {2}['/]|})/gms)].map(
       ([, event = '', payload = '']) => {
@@ -274,3 +284,61 @@ it('the page about the architecture has every room of src, with its folders', ()
     [...folders].filter((folder) => !/^integrations$/.test(folder)),
   );
 });
+
+describe('the links of the README and of docs', () => {
+  const links = [...pages].flatMap(([page, text]) =>
+    [...withoutCode(text).matchAll(/\]\(([^)\s]+)\)/g)]
+      .map(([, target = '']) => target)
+      .filter((target) => !/^https?:/.test(target))
+      .map((target) => {
+        const [path = '', anchor] = target.split('#');
+        return { link: `${page}: ${target}`, path: path === '' ? page : join(dirname(page), path), anchor };
+      }),
+  );
+
+  it('lead to what is there', () => {
+    expect(links.length).toBeGreaterThan(50);
+    const isThere = (path: string) => existsSync(join(root, path));
+    expect(links.filter(({ path }) => !isThere(path)).map(({ link }) => link)).toEqual([]);
+  });
+
+  it('lead to headings that are there', () => {
+    const hasAnchor = (path: string, anchor: string) =>
+      anchors(readFileSync(join(root, path), 'utf8')).includes(anchor);
+    const broken = links.filter(({ path, anchor }) => anchor !== undefined && !hasAnchor(path, anchor));
+    expect(broken.map(({ link }) => link)).toEqual([]);
+  });
+
+  it('hold in the package, too', async () => {
+    const { stdout } = await run('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: root });
+    const [{ files }] = JSON.parse(stdout) as [{ files: { path: string }[] }];
+    const packed = new Set(files.flatMap(({ path }) => [path, dirname(path)]));
+    expect(links.filter(({ path }) => !packed.has(path.replace(/\/$/, ''))).map(({ link }) => link)).toEqual([]);
+  });
+
+  it('lead from the index to every page of docs', () => {
+    const targets = links.filter(({ link }) => link.startsWith('docs/README.md:')).map(({ path }) => path);
+    expectSame(
+      [...new Set(targets)].filter((path) => path.startsWith('docs/')),
+      filesUnder('docs').filter((path) => path !== 'docs/README.md'),
+    );
+  });
+});
+
+function withoutCode(text: string): string {
+  return text.replaceAll(/^```\w*\n.*?^```$/gms, '');
+}
+
+/** What a link to a heading is called, as GitHub and npm do it. */
+function anchors(text: string): string[] {
+  const seen = new Map<string, number>();
+  return [...withoutCode(text).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => {
+    const name = heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+      .replaceAll(' ', '-');
+    const count = seen.get(name) ?? 0;
+    seen.set(name, count + 1);
+    return count === 0 ? name : `${name}-${count}`;
+  });
+}

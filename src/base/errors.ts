@@ -4,7 +4,7 @@
  */
 import { fieldOf } from './foreign-value.ts';
 
-/** Every code with what it says; the README's table is tested against it. */
+/** Every code with what it says; the table of docs/reference/errors.md is tested against it. */
 export const errorCodes = {
   TASK_CANCELED: 'The task was canceled: by `cancel()`, by its `signal`, or by the stop of its supervisor.',
   TASK_TIMEOUT: 'The task ran longer than its `timeoutMs`.',
