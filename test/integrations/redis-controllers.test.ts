@@ -68,6 +68,9 @@ async function popping(count = 1): Promise<void> {
 
 const failure = (ending: PromiseLike<unknown>) => failureOf(ending) as Promise<TaskwardenError>;
 
+/** Of outages that are meant. */
+const quiet = () => {};
+
 const brpop = () => redisBrpop('list', { connection: server.url });
 
 describe.each<TaskType>(['thread', 'process', 'loop'])('redisBrpop on the lane of %s', (type) => {
@@ -110,7 +113,7 @@ describe.each<TaskType>(['thread', 'process', 'loop'])('redisBrpop on the lane o
     const options = { type, supervisor, signal: cancel.signal, stopGraceMs: 50 };
     const result = failure(controller(brpop(), takes, options)(1, 'hangs'));
     // The one that is not taken is out of the list.
-    await expect.poll(() => list()).toEqual(['c']);
+    await expect.poll(() => list(), { timeout: 10_000 }).toEqual(['c']);
     await expect.poll(() => redis.keys('list:taskwarden:*')).toHaveLength(1);
     cancel.abort();
     expect((await result).code).toBe('TASK_CANCELED');
@@ -210,7 +213,7 @@ describe('redisBrpop', () => {
   it('goes on after a connection that was lost while it waited', async () => {
     const supervisor = supervise();
     await using proxy = await startProxy(server.port);
-    const through = redisBrpop('list', { connection: `redis://127.0.0.1:${proxy.port}` });
+    const through = redisBrpop('list', { connection: `redis://127.0.0.1:${proxy.port}`, onError: quiet });
     const result = controller(through, takes, { type: 'loop', supervisor })(2);
     await popping();
     proxy.cut();
@@ -241,7 +244,10 @@ describe('redisBrpop', () => {
       };
       return lost;
     };
-    const result = controller(redisBrpop('list', { connection: client }), takes, { type: 'loop', supervisor })(1);
+    const result = controller(redisBrpop('list', { connection: client, onError: quiet }), takes, {
+      type: 'loop',
+      supervisor,
+    })(1);
     await redis.lpush('list', 'a');
     expect(await result).toEqual(['a']);
     expect(refusedInOneTurn).toBeGreaterThan(0);
@@ -251,7 +257,7 @@ describe('redisBrpop', () => {
   it('gets an item that was popped when the answer was lost', async () => {
     const supervisor = supervise();
     await using proxy = await startProxy(server.port);
-    const through = redisBrpop('list', { connection: `redis://127.0.0.1:${proxy.port}` });
+    const through = redisBrpop('list', { connection: `redis://127.0.0.1:${proxy.port}`, onError: quiet });
     const result = controller(through, takes, { type: 'loop', supervisor })(2);
     await popping();
     proxy.freeze();
@@ -269,7 +275,10 @@ describe('redisBrpop', () => {
     const client = new Redis(other.url, { maxRetriesPerRequest: null });
     client.on('error', () => {});
     onTestFinished(() => client.disconnect());
-    const task = controller(redisBrpop('list', { connection: other.url }), takes, { type: 'loop', supervisor });
+    const task = controller(redisBrpop('list', { connection: other.url, onError: quiet }), takes, {
+      type: 'loop',
+      supervisor,
+    });
     const result = task(2);
     await client.lpush('list', 'a');
     await expect.poll(() => client.llen('list')).toBe(0);
@@ -325,7 +334,9 @@ describe('redisBrpop', () => {
     await using other = await startRedis();
     const supervisor = supervise();
     const connection = { port: other.port, retryStrategy: () => null };
-    const result = failure(controller(redisBrpop('list', { connection }), gathers, { type: 'loop', supervisor })('a'));
+    const result = failure(
+      controller(redisBrpop('list', { connection, onError: quiet }), gathers, { type: 'loop', supervisor })('a'),
+    );
     const client = new Redis(other.url);
     client.on('error', () => {});
     onTestFinished(() => client.disconnect());
@@ -334,12 +345,45 @@ describe('redisBrpop', () => {
     expect((await result).message).toBe('the connection to Redis is closed, and is not opened again');
   });
 
+  it('does not take another database for its own when it comes back', async () => {
+    const supervisor = supervise();
+    const user = ['worker', 'on', '>right', '~*', '&*', '+@all'] as const;
+    await redis.acl('SETUSER', ...user);
+    const own = new Redis(`${server.url}/1`);
+    const connection = `${server.url.replace('//', '//worker:right@')}/1`;
+    const control = redisBrpop('list', { connection, onError: () => {} });
+    const result = controller(control, takes, { type: 'loop', supervisor })(1);
+    await popping();
+    await redis.acl('SETUSER', 'worker', '-select');
+    await redis.client('KILL', 'USER', 'worker');
+    await redis.lpush('list', 'of another');
+    await expect.poll(() => redis.acl('LOG')).not.toEqual([]);
+    await redis.acl('SETUSER', ...user);
+    await own.lpush('list', 'own');
+    expect(await result).toEqual(['own']);
+    expect(await list()).toEqual(['of another']);
+    own.disconnect();
+  });
+
+  it('keeps its name when it could not tell it as it connected: else others would take what it holds', async () => {
+    const supervisor = supervise();
+    await redis.acl('SETUSER', 'nameless', 'on', '>right', '~*', '+@all', '-client|setname');
+    const connection = server.url.replace('//', '//nameless:right@');
+    const control = redisBrpop('list', { connection, onError: () => {} });
+    const result = controller(control, takes, { type: 'loop', supervisor })(1);
+    await expect.poll(async () => (await connections()).some((each) => each.startsWith(' '))).toBe(true);
+    await redis.acl('SETUSER', 'nameless', '+@all');
+    await expect.poll(connections, { timeout: 10_000 }).toEqual([expect.stringMatching(/^taskwarden:\S+ blmove$/)]);
+    await redis.lpush('list', 'a');
+    expect(await result).toEqual(['a']);
+  });
+
   it('ends with its task where there is no Redis at all', async () => {
     const gone = await startRedis();
     await gone.stop();
     const supervisor = supervise();
     const cancel = new AbortController();
-    const control = redisBrpop('list', { connection: gone.url });
+    const control = redisBrpop('list', { connection: gone.url, onError: quiet });
     const result = failure(controller(control, takes, { type: 'loop', supervisor, signal: cancel.signal })(1));
     cancel.abort();
     expect((await result).code).toBe('TASK_CANCELED');
@@ -350,7 +394,9 @@ describe('redisBrpop', () => {
     const supervisor = supervise();
     const cancel = new AbortController();
     const options = { type: 'loop', supervisor, signal: cancel.signal, stopGraceMs: 10 } as const;
-    const result = failure(controller(redisBrpop('list', { connection: other.url }), takes, options)(1));
+    const result = failure(
+      controller(redisBrpop('list', { connection: other.url, onError: quiet }), takes, options)(1),
+    );
     const client = new Redis(other.url);
     onTestFinished(() => client.disconnect());
     await expect.poll(() => client.client('LIST')).toContain('cmd=blmove');
@@ -396,7 +442,7 @@ describe('redisPubsub', () => {
       seen.push(text);
       return text;
     };
-    const control = redisPubsub('news', { connection: `redis://127.0.0.1:${proxy.port}`, parse });
+    const control = redisPubsub('news', { connection: `redis://127.0.0.1:${proxy.port}`, parse, onError: quiet });
     const result = controller(control, takes, { type: 'loop', supervisor })(2);
     await subscribed();
     await redis.publish('news', 'a');
@@ -422,6 +468,76 @@ describe('redisPubsub', () => {
     const url = server.url.replace('//', '//nobody:wrong@');
     const error = await failure(controller(pubsub(url), gathers, { type: 'loop', supervisor })('hello'));
     expect(error.message).toMatch(/WRONGPASS/);
+  });
+});
+
+/** Each with how something is sent to it. */
+const both: readonly [
+  name: string,
+  make: (connection: string, onError?: (error: unknown) => void) => Controller,
+  send: (text: string) => Promise<unknown>,
+  connected: string,
+][] = [
+  [
+    'redisBrpop',
+    (connection, onError = () => {}) => redisBrpop('list', { connection, onError }),
+    (text) => redis.lpush('list', text),
+    ' flags=b ',
+  ],
+  [
+    'redisPubsub',
+    (connection, onError = () => {}) => redisPubsub('list', { connection, onError }),
+    (text) => redis.publish('list', text),
+    ' sub=1 ',
+  ],
+];
+
+describe.each(both)('%s and what Redis refuses', (_name, make, send, connected) => {
+  const user = ['worker', 'on', '>right', '~*', '&*', '+@all'] as const;
+  const url = () => server.url.replace('//', '//worker:right@');
+  const idle = (isSo = true) =>
+    expect
+      .poll(async () => ((await redis.client('LIST')) as string).includes(connected), { timeout: 10_000 })
+      .toBe(isSo);
+
+  beforeEach(() => redis.acl('SETUSER', ...user));
+
+  it('throws when Redis does not have the database', async () => {
+    const supervisor = supervise();
+    const control = make(`${server.url}/99`, (error) => expect.fail(String(error)));
+    const error = await failure(controller(control, gathers, { type: 'loop', supervisor })('hello'));
+    expect(error).toMatchObject({ code: 'SERVER_REFUSED', message: 'ERR DB index is out of range' });
+  });
+
+  it('throws when it has no right to what it does', async () => {
+    await redis.acl('SETUSER', 'worker', '-blmove', '-subscribe');
+    const supervisor = supervise();
+    const error = await failure(controller(make(url()), gathers, { type: 'loop', supervisor })('hello'));
+    expect(error).toMatchObject({ code: 'SERVER_REFUSED', message: expect.stringMatching(/^NOPERM/) });
+  });
+
+  it.each<[string, () => Promise<unknown>]>([
+    ['its rights are taken away', () => redis.acl('SETUSER', 'worker', '-@all')],
+    ['its password is changed', () => redis.acl('SETUSER', 'worker', 'resetpass', '>other')],
+  ])('waits, and tells once, when %s later', async (_what, begin) => {
+    const supervisor = supervise();
+    const told: unknown[] = [];
+    const result = controller(
+      make(url(), (error) => told.push(error)),
+      takes,
+      { type: 'loop', supervisor },
+    )(2);
+    await idle();
+    await begin();
+    await redis.client('KILL', 'USER', 'worker');
+    await idle(false);
+    await expect.poll(() => told).toHaveLength(1);
+    await redis.acl('SETUSER', ...user);
+    await idle();
+    await send('a');
+    await send('b');
+    expect(await result).toEqual(['a', 'b']);
+    expect(told).toMatchObject([{ message: expect.stringContaining(`Redis can't be reached, or can't do it: `) }]);
   });
 });
 

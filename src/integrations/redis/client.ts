@@ -1,13 +1,15 @@
 /**
  * A connection of its own to Redis. It comes back when it is lost, as ioredis does it, and says so: a call that was under
- * way is then neither answered nor repeated, for nobody knows whether Redis has done it.
+ * way is then neither answered nor repeated, for nobody knows whether Redis has done it. What Redis refuses at first is for
+ * good; later it is an outage, as all else, but for a key of another type.
  */
-import { setImmediate as nextTurn, setTimeout } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Redis, RedisOptions } from 'ioredis';
 import { is, type Rule } from '../../base/options.ts';
 import { courierKit, TaskwardenError } from '../../index.ts';
+import { isRefusalOfRedis, isReply, keepToDatabase } from '../redis-connection.ts';
 
-const { serverError } = courierKit;
+const { backoffMs, messageOf, pause, serverError } = courierKit;
 
 /** A URL, the options of ioredis, or a client of it, which is left alone: what is needed is opened beside it. */
 export type RedisConnection = string | RedisOptions | Redis;
@@ -25,16 +27,24 @@ export const connectionRule: Rule = is(
 /** A connection on which no answer comes for so many milliseconds is dead, whatever the system says. */
 const silenceMs = 15_000;
 
-/** Before Redis is asked again when it said that it can't yet. */
-const passingMs = 100;
+/** Before Redis is asked again when it said that it can't: the first pause, and the longest, in milliseconds. */
+const firstPauseMs = 100;
+const longestPauseMs = 2_000;
 
-/** The connection went while a command was under way. */
-export class ConnectionLost extends Error {}
+/** The connection went while a command was under way, or Redis can't do it now. */
+export class NotAnswered extends Error {
+  constructor(thrown: unknown) {
+    const cause = serverError(thrown);
+    super(`Redis can't be reached, or can't do it: ${cause.message}`, { cause });
+    this.name = 'NotAnswered';
+  }
+}
 
 const ownOptions = {
   lazyConnect: true,
   enableOfflineQueue: false,
   autoResendUnfulfilledCommands: false,
+  autoResubscribe: false, // where it is refused then, nobody hears of it
   maxRetriesPerRequest: null,
   socketTimeout: silenceMs,
   // A pop takes its time, and one that ioredis gave up could still be done.
@@ -44,23 +54,46 @@ const ownOptions = {
 
 export class Client {
   readonly #redis: Redis;
+  readonly #tell: (error: Error) => void;
+  readonly #end = new AbortController();
+  #isAdmitted = false;
   #refusal: Error | undefined;
+  /** How often in a row Redis could not do what it was asked. */
+  #failures = 0;
+  #isTold = false;
 
-  private constructor(redis: Redis) {
+  private constructor(redis: Redis, tell: (error: Error) => void) {
     this.#redis = redis;
+    this.#tell = tell;
+    keepToDatabase(redis);
     redis.on('error', (error: Error) => {
-      if (isRefusal(error)) this.#refusal = refused(error);
+      if (!this.#isAdmitted && isRefusalOfRedis(error)) this.#refusal = refused(error);
+      else if (this.#refusal === undefined) this.#note(new NotAnswered(error));
     });
     redis.on('ready', () => {
       this.#refusal = undefined;
     });
   }
 
-  /** Does not wait until it is connected. */
-  static async open(connection: RedisConnection, name: string): Promise<Client> {
-    const client = new Client(await make(connection, { ...ownOptions, connectionName: name }));
+  /**
+   * Does not wait until it is connected.
+   * @param tell Hears once of each outage.
+   */
+  static async open(connection: RedisConnection, name: string, tell: (error: Error) => void): Promise<Client> {
+    const client = new Client(await make(connection, { ...ownOptions, connectionName: name }), tell);
     client.#redis.connect().catch(() => {}); // it tries again, and what can't be mended is in the event
     return client;
+  }
+
+  /** Redis has done what this is for: what it refuses from now on is an outage. */
+  admit(): void {
+    this.#isAdmitted = true;
+  }
+
+  #note(error: Error): void {
+    if (this.#isTold || this.#end.signal.aborted) return;
+    this.#isTold = true;
+    this.#tell(error);
   }
 
   /** To listen on. */
@@ -73,9 +106,9 @@ export class Client {
     return this.#until(() => this.#redis.status === 'ready');
   }
 
-  /** Rejects if it is disconnected for good, for one of these reasons. */
-  gone(): Promise<void> {
-    return this.#until(() => false);
+  /** Resolves when it is not connected any more; rejects as `ready()`. */
+  lost(): Promise<void> {
+    return this.#until(() => !['ready', 'end'].includes(this.#redis.status));
   }
 
   #until(isReached: () => boolean): Promise<void> {
@@ -89,14 +122,14 @@ export class Client {
         else return;
         for (const event of events) redis.off(event, settle);
       };
-      const events = ['ready', 'error', 'end'];
+      const events = ['ready', 'error', 'close', 'end'];
       for (const event of events) redis.on(event, settle);
       settle();
     });
   }
 
   /**
-   * Waits until it is connected. Rejects with what Redis answers, or ConnectionLost: never before the next turn of the event
+   * Waits until it is connected. Rejects with what Redis refuses, or NotAnswered: never before the next turn of the event
    * loop, for ioredis says `ready` until it has heard that its socket was closed, and who asks again at once would hinder that.
    */
   async call<T>(command: (redis: Redis) => Promise<T>): Promise<T> {
@@ -104,16 +137,24 @@ export class Client {
     const redis = this.#redis;
     let lose = () => {};
     const lost = new Promise<never>((_, reject) => {
-      lose = () => reject(new ConnectionLost('the connection to Redis was lost'));
+      lose = () => reject(new Error('the connection was lost'));
     });
     redis.once('close', lose);
     try {
-      return await Promise.race([command(redis), lost]);
+      const answer = await Promise.race([command(redis), lost]);
+      this.#failures = 0;
+      this.#isTold = false;
+      return answer;
     } catch (error) {
       if (error instanceof TypeError) throw error;
-      if (isAnswer(error) && !isPassing(error)) throw refused(error);
-      await (isAnswer(error) ? setTimeout(passingMs) : nextTurn());
-      throw new ConnectionLost('the connection to Redis was lost', { cause: serverError(error) });
+      if (isOfOtherType(error) || (!this.#isAdmitted && isRefusalOfRedis(error))) throw refused(error);
+      const problem = new NotAnswered(error);
+      this.#note(problem);
+      this.#failures += 1;
+      if (isReply(error))
+        await pause(Math.min(backoffMs(firstPauseMs, this.#failures), longestPauseMs), this.#end.signal);
+      await nextTurn();
+      throw problem;
     } finally {
       redis.off('close', lose);
     }
@@ -125,12 +166,13 @@ export class Client {
       try {
         return await this.call(command);
       } catch (error) {
-        if (!(error instanceof ConnectionLost)) throw error;
+        if (!(error instanceof NotAnswered)) throw error;
       }
     }
   }
 
   close(): void {
+    this.#end.abort();
     this.#redis.disconnect();
   }
 }
@@ -156,22 +198,12 @@ async function loadIoredis(): Promise<typeof Redis> {
 }
 
 /** In the words of Redis; not with the command that it was, which has passwords and data. */
-function refused(error: Error): TaskwardenError {
+function refused(error: unknown): TaskwardenError {
   const cause = serverError(error);
   return new TaskwardenError('SERVER_REFUSED', cause.message, { cause });
 }
 
-/** Redis has said it, and the connection is sound. */
-function isAnswer(error: unknown): error is Error {
-  return error instanceof Error && error.name === 'ReplyError';
-}
-
-/** Of a Redis that starts, or changes its role. */
-function isPassing({ message }: Error): boolean {
-  return /^(LOADING|UNBLOCKED|MASTERDOWN|READONLY|TRYAGAIN)\b/.test(message);
-}
-
-/** No further attempt would be let in: a wrong password, no password, a database that is not there. */
-function isRefusal(error: Error): boolean {
-  return (isAnswer(error) && !isPassing(error)) || /^Ready check failed: (NOAUTH|NOPERM)\b/.test(error.message);
+/** The key has something that is no list: no time mends that. */
+function isOfOtherType(error: unknown): boolean {
+  return isReply(error) && messageOf(error).startsWith('WRONGTYPE');
 }

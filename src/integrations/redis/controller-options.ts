@@ -1,5 +1,6 @@
 /** What both controllers take, and how it is checked. */
 import { checkOptions, rules } from '../../base/options.ts';
+import { courierKit } from '../../index.ts';
 import { connectionRule, type RedisConnection } from './client.ts';
 
 export interface RedisControllerOptions {
@@ -7,9 +8,14 @@ export interface RedisControllerOptions {
   readonly connection: RedisConnection;
   /** What the task gets for the text of an item. Default: the text. What it throws is thrown by the controller. */
   readonly parse?: (text: string) => unknown;
+  /**
+   * Hears once of each time that Redis can't be reached, or can't do what it is asked: that is waited for. Default: a line
+   * on the console.
+   */
+  readonly onError?: (error: unknown) => void;
 }
 
-const optionRules = { connection: connectionRule, parse: rules.function };
+const optionRules = { connection: connectionRule, parse: rules.function, onError: rules.function };
 
 /** Throws for a bad key, channel or option. */
 export function checkControllerOptions(
@@ -21,4 +27,10 @@ export function checkControllerOptions(
   rules.string(name, `the ${what} of ${owner}`);
   checkOptions(options, optionRules, owner);
   connectionRule(options.connection, `option "connection" of ${owner}`);
+}
+
+/** Tells of an outage; what `onError` throws harms nobody. */
+export function tellOutage({ onError }: RedisControllerOptions, owner: string): (error: Error) => void {
+  const tell = onError ?? ((error: Error) => console.warn(`${owner}: ${error.message}`));
+  return (error) => courierKit.callSafely(tell, error, () => {});
 }

@@ -4,7 +4,7 @@
  * whose connection is gone has nobody, and what it has popped goes back.
  */
 import { randomUUID } from 'node:crypto';
-import { type Client, ConnectionLost } from './client.ts';
+import { type Client, NotAnswered } from './client.ts';
 
 /** A pop waits no longer, and is then said again: so a dead connection is noticed. */
 const popSeconds = 5;
@@ -64,6 +64,7 @@ export class PoppedList {
 
   /** The next item; undefined where none came within some seconds. It is asked for again until it was removed. */
   async pop(client: Client): Promise<string | undefined> {
+    let isWaiting = false;
     try {
       const again = this.#isUnsure ? await client.call((redis) => redis.lindex(this.#own, -1)) : null;
       this.#isUnsure = false;
@@ -72,18 +73,22 @@ export class PoppedList {
         this.#isUsed = true;
         this.#isUnsure = true;
         this.#isPopping = true;
-        const [, , item] = await Promise.all([
+        const [, , , item] = await Promise.all([
+          redis.client('SETNAME', this.name).catch(() => {}), // it may have had no right to when it connected
           redis.sadd(this.#ids, this.id), // it may have been taken for dead when its connection was
           redis.client('ID').then((id) => {
             this.#connectionId = id;
+            isWaiting = true;
           }),
           redis.blmove(this.#key, this.#own, 'RIGHT', 'LEFT', popSeconds),
         ]);
         this.#isUnsure = false;
+        client.admit();
         return item ?? undefined;
       });
     } catch (error) {
-      if (!(error instanceof ConnectionLost)) throw error;
+      if (!(error instanceof NotAnswered)) throw error;
+      if (isWaiting) client.admit(); // a pop that is not let is refused at once
       return undefined;
     } finally {
       this.#isPopping = false;

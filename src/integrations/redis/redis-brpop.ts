@@ -5,7 +5,7 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Controller } from '../../index.ts';
 import { Client, type RedisConnection } from './client.ts';
-import { checkControllerOptions, type RedisControllerOptions } from './controller-options.ts';
+import { checkControllerOptions, type RedisControllerOptions, tellOutage } from './controller-options.ts';
 import { PoppedList } from './popped-list.ts';
 
 /** How long the end of a task may wait for a Redis that does not answer, in milliseconds. */
@@ -18,14 +18,15 @@ const unblockMs = 5;
  * that it has not taken when it ends, in whatever way, goes back to the right end of the list. If this process is killed,
  * or Redis can't be reached at the end, it stays in a list beside, until the next controller on that key starts and puts
  * it back. So no item is lost, and one can come twice: if a thread, this process or the connection dies just when the
- * task has taken it. A connection that is lost is waited for; what Redis refuses (WRONGTYPE, a wrong password) stops the
- * task, and is thrown. Needs Redis 6.2 or later, no cluster, and the package ioredis, else `PEER_MISSING`.
+ * task has taken it. What Redis refuses at the start (a wrong password, a database that is not there, no rights), and a key
+ * of another type, stop the task with `SERVER_REFUSED`. All else is waited for, and `onError` hears of it. Needs Redis 6.2 or later, no cluster, and the package ioredis, else `PEER_MISSING`.
  */
 export function redisBrpop(key: string, options: RedisControllerOptions): Controller {
   checkControllerOptions(key, options, 'redisBrpop()', 'key');
   const { connection, parse = (text) => text } = options;
   return (task, signal, hold) => {
-    const work = feed(key, connection, signal, (text) => task.send(parse(text), { untilTaken: true }));
+    const tell = tellOutage(options, `redisBrpop('${key}')`);
+    const work = feed(key, connection, signal, tell, (text) => task.send(parse(text), { untilTaken: true }));
     hold?.(work);
     return work;
   };
@@ -35,10 +36,11 @@ async function feed(
   key: string,
   connection: RedisConnection,
   signal: AbortSignal,
+  tell: (error: Error) => void,
   give: (text: string) => Promise<boolean>,
 ): Promise<void> {
   const popped = new PoppedList(key);
-  const client = await Client.open(connection, popped.name);
+  const client = await Client.open(connection, popped.name, tell);
   const clients = [client];
   const fed = (async () => {
     await popped.recover(client);
@@ -53,7 +55,7 @@ async function feed(
   async function close(): Promise<void> {
     if (!popped.isUsed) return;
     if (popped.isPopping) {
-      const other = await Client.open(connection, `${popped.name}:end`);
+      const other = await Client.open(connection, `${popped.name}:end`, () => {});
       clients.push(other);
       // Until the pop has heard it: what is said before Redis has the pop is said to nobody.
       while (popped.isPopping) {

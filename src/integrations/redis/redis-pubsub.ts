@@ -1,7 +1,7 @@
 /** A controller that subscribes to a Redis channel and sends its task what is published there. */
 import type { Controller } from '../../index.ts';
 import { Client } from './client.ts';
-import { checkControllerOptions, type RedisControllerOptions } from './controller-options.ts';
+import { checkControllerOptions, type RedisControllerOptions, tellOutage } from './controller-options.ts';
 
 /** Nothing may be published for long: so a dead connection is noticed. */
 const pingMs = 5_000;
@@ -9,14 +9,14 @@ const pingMs = 5_000;
 /**
  * For `controller()`: sends each text that is published in the channel to the task's `recv()`. Nothing is kept: what is
  * published before it has subscribed, while its connection is lost, or after the task has ended goes past it, and what
- * the task does not take is gone. A task that is slow is not waited for. It subscribes again after a lost connection; what
- * Redis refuses stops the task, and is thrown. Needs the package ioredis, else `PEER_MISSING`.
+ * the task does not take is gone. A task that is slow is not waited for. What Redis refuses at the start stops the task with
+ * `SERVER_REFUSED`; all else is waited for, `onError` hears of it, and it subscribes again. Needs the package ioredis, else `PEER_MISSING`.
  */
 export function redisPubsub(channel: string, options: RedisControllerOptions): Controller {
   checkControllerOptions(channel, options, 'redisPubsub()', 'channel');
   const { connection, parse = (text) => text } = options;
   return async (task, signal) => {
-    const client = await Client.open(connection, 'taskwarden:pubsub');
+    const client = await Client.open(connection, 'taskwarden:pubsub', tellOutage(options, `redisPubsub('${channel}')`));
     const pings = setInterval(() => client.call((redis) => redis.ping()).catch(() => {}), pingMs);
     try {
       await new Promise<void>((resolve, reject) => {
@@ -27,11 +27,13 @@ export function redisPubsub(channel: string, options: RedisControllerOptions): C
             reject(error);
           }
         };
-        // ioredis subscribes again by itself only after it has subscribed once; to do it twice changes nothing.
         const subscribe = async () => {
           try {
-            await client.insist((redis) => redis.subscribe(channel));
-            await client.gone();
+            for (;;) {
+              await client.insist((redis) => redis.subscribe(channel));
+              client.admit();
+              await client.lost();
+            }
           } catch (error) {
             reject(error);
           }

@@ -5,6 +5,7 @@
 import type { IQueueBackend, QueueBaseOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { courierKit } from '../../../index.ts';
+import { keepToDatabase } from '../../redis-connection.ts';
 import { priorityNumbers } from '../job/job-format.ts';
 import { loadBullMq, loadIoRedis } from '../peers.ts';
 import { RedisClaims } from './redis-claims.ts';
@@ -50,13 +51,12 @@ export class RedisServer implements Server {
     });
     let problem: unknown;
     redis.on('error', (error) => {
-      problem = error; // what `connect()` rejects with says only that it was closed
+      problem ??= error; // what `connect()` rejects with says only that it was closed
     });
+    keepToDatabase(redis);
     const unlisten = onAbort(signal, () => redis.disconnect());
     try {
       await redis.connect();
-      const { db = 0 } = redis.options;
-      if (db !== 0) await redis.select(db); // it goes on with database 0 when it can't have that of the URL
       const server = new RedisServer(redis, prefix ?? defaultPrefix, settings);
       await server.#shared.waitUntilReady();
       return server;
@@ -109,6 +109,7 @@ export class RedisServer implements Server {
       retryStrategy: (times) => (this.#isClosed ? null : retryStrategy(times)),
     });
     redis.on('error', () => {}); // it connects again, and whoever asks it hears of what fails
+    keepToDatabase(redis);
     redis.on('connect', () => {
       if (this.#isClosed) redis.disconnect(); // BullMQ was about to connect it again
     });

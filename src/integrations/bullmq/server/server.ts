@@ -1,6 +1,7 @@
 /** What couriers need of a server beside BullMQ's own calls; Redis and PostgreSQL each have theirs. */
 import type { IQueueBackend } from 'bullmq';
 import { courierKit } from '../../../index.ts';
+import { isRefusalOfRedis } from '../../redis-connection.ts';
 import { isUnstorable } from '../job/json.ts';
 
 const { fieldOf, messageOf, textOf } = courierKit;
@@ -86,11 +87,8 @@ export function hasTimedOut(error: unknown): boolean {
   return /timed out|timeout/i.test(messageOf(error));
 }
 
-/** What a server says to who may not come in, or finds nothing there that could be used. */
-const closedDoors: Readonly<Record<string, RegExp>> = {
-  ReplyError: /^(WRONGPASS|NOAUTH|NOPERM|ERR (DB index|invalid DB|Client sent AUTH|AUTH|unknown command))/,
-  error: /^(28|3D|42|0A)/, // of PostgreSQL, by its SQLSTATE
-};
+/** What PostgreSQL says to who may not come in, or finds nothing there that could be used: its SQLSTATE. */
+const closedDoor = /^(28|3D|42|0A)/;
 
 /** Of certificates that are not trusted. */
 const tlsCode = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|^ERR_TLS|ALTNAME/;
@@ -98,6 +96,6 @@ const tlsCode = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|^ERR_TLS|ALTNAME/;
 /** Whether an error of the very first connection says that waiting won't help: a wrong password, no such database, no rights. */
 export function isRefusal(error: unknown): boolean {
   const code = textOf(fieldOf(error, 'code') ?? '');
-  const door = closedDoors[textOf(fieldOf(error, 'name'))];
-  return door?.test(door === closedDoors['error'] ? code : messageOf(error)) || tlsCode.test(code);
+  const isOfPostgres = fieldOf(error, 'name') === 'error';
+  return isRefusalOfRedis(error) || (isOfPostgres && closedDoor.test(code)) || tlsCode.test(code);
 }
