@@ -15,10 +15,10 @@ import { now } from '../src/platform/clock.ts';
 import { Buffer, Promise } from '../src/platform/globals.ts';
 import type { WireDefinition } from '../src/task/definition/definition.ts';
 import { type LoadedFunction, loadFunction } from '../src/task/definition/load-function.ts';
-import { explainInertWait } from '../src/task/definition/load-phase.ts';
+import { explainModuleWait } from '../src/task/definition/load-phase.ts';
 import { hasTeardowns, setUpLane, tearDownLane } from '../src/task/inside/lane-setup.ts';
 import { Run } from '../src/task/inside/run.ts';
-import type { Carried, TaskWord } from '../src/task/inside/task-message.ts';
+import type { CarriedContext, TaskMessage } from '../src/task/inside/task-message.ts';
 import { type Transferable, takeTransfers, unwrapTransferred } from '../src/task/inside/transferred.ts';
 import type { Progress } from '../src/task/record/progress.ts';
 import { taskId } from '../src/task/record/task-id.ts';
@@ -72,7 +72,7 @@ export class HostRuntime {
   /** A batch runs, or is being loaded. */
   #isBusy = false;
   /** What was said to items of the batch that have not begun. */
-  #early: { readonly item: number; readonly word: TaskWord }[] = [];
+  #early: { readonly item: number; readonly word: TaskMessage }[] = [];
   /** What the next message says if it can't be read. */
   #standIn: (HostMessage & { readonly kind: 'stand-in' }) | undefined;
   /** Those of them that are to stop as soon as they begin, and why. */
@@ -124,8 +124,8 @@ export class HostRuntime {
     }
   }
 
-  #tell(item: number, word: TaskWord): void {
-    if (this.#running?.item === item) this.#running.hear(word);
+  #tell(item: number, word: TaskMessage): void {
+    if (this.#running?.item === item) this.#running.handle(word);
     else if (this.#control.state(item) === 'waiting') this.#early.push({ item, word });
   }
 
@@ -196,7 +196,7 @@ export class HostRuntime {
       if (!(outcome instanceof Failure)) {
         run = new ItemRun(this.#host, message, item, outcome as readonly unknown[]);
         this.#running = run;
-        for (const early of this.#early) if (early.item === item) run.hear(early.word);
+        for (const early of this.#early) if (early.item === item) run.handle(early.word);
         if (this.#toStop.has(item)) {
           this.#control.requestStop(item);
           run.stop(this.#toStop.get(item));
@@ -205,7 +205,7 @@ export class HostRuntime {
           outcome = run.callIn(carrier, loaded);
           if (isThenable(outcome)) outcome = await outcome;
         } catch (error) {
-          outcome = new Failure('thrown', explainInertWait(error));
+          outcome = new Failure('thrown', explainModuleWait(error));
         }
         run.end();
         this.#running = undefined;
@@ -234,7 +234,7 @@ export class HostRuntime {
   }
 
   /** Loads what the batch runs, which has one item then, and how its context is put on; or fails that. */
-  async #load(define: WireDefinition, carried: Carried | undefined): Promise<boolean> {
+  async #load(define: WireDefinition, carried: CarriedContext | undefined): Promise<boolean> {
     try {
       for (const each of carried === undefined ? [define] : [define, carried.definition]) {
         if (this.#functions.has(each.index)) continue;
@@ -329,7 +329,7 @@ class ItemRun extends Run {
     return this.#message.attempts?.[this.item] ?? 1;
   }
 
-  protected override get key(): string | undefined {
+  protected override get ownIdempotencyKey(): string | undefined {
     return this.#message.keys?.[this.item];
   }
 
@@ -349,13 +349,13 @@ class ItemRun extends Run {
     return carrier.fn(this.#message.carried?.value, () => this.call(fn, receiver));
   }
 
-  carry(): Carried | undefined {
+  captureContext(): CarriedContext | undefined {
     const { carried } = this.#message;
     const value = this.#carrier?.fn(undefined);
     return carried === undefined || value === undefined ? undefined : { ...carried, value };
   }
 
-  say(word: TaskWord): void {
+  post(word: TaskMessage): void {
     try {
       checkReadable(word, this.#host.readBack);
       this.#host.post({ kind: 'word', item: this.item, word: packWord(word) });
@@ -366,7 +366,7 @@ class ItemRun extends Run {
     this.hasSpoken = true;
   }
 
-  protected listen(timeoutMs: number): boolean {
+  protected poll(timeoutMs: number): boolean {
     const { control, hear } = this.#host;
     const { rings } = control;
     if (hear()) return true;

@@ -16,7 +16,7 @@ import { pause } from '../platform/pause.ts';
 import type { Priority } from '../queue/priority.ts';
 import type { TaskHandle } from '../task/call/handle.ts';
 import type { TaskSpec, TaskSubmitter } from '../task/call/task-options.ts';
-import { inertPromise, isHost, isInert } from '../task/definition/load-phase.ts';
+import { foreverPendingPromise, isHost, isLoadingModule } from '../task/definition/load-phase.ts';
 import { callProgram, exposeObject, type ProgramCallOptions } from '../task/definition/program-object.ts';
 import { outsideTask } from '../task/inside/context.ts';
 import type { TaskType } from '../task/record/task-type.ts';
@@ -151,7 +151,7 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
    * alive. Throws `SUPERVISOR_STOPPED`; and `NOT_IN_PROGRAM` in a task in a thread or child, which can stop it, and no more.
    */
   start(...args: A): boolean {
-    if (isInert() || this.isActive) return false;
+    if (isLoadingModule() || this.isActive) return false;
     this.#checkPlace();
     this.#post = this.supervisor.employ(this as unknown as BackgroundWorker);
     this.#state = 'starting';
@@ -191,7 +191,7 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
    * Awaited in a hook or run of its own it resolves at once, and the worker starts again when that has ended.
    */
   restart(options: WorkerStopOptions = {}): Promise<boolean> {
-    return isInert() ? inertPromise() : workerEnd(this, this.#runs, this.#restart(options), options);
+    return isLoadingModule() ? foreverPendingPromise() : workerEnd(this, this.#runs, this.#restart(options), options);
   }
 
   async #restart(options: WorkerStopOptions): Promise<boolean> {

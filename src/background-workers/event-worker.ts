@@ -3,7 +3,7 @@ import type { Rule } from '../base/options.ts';
 import { type Deferred, defer } from '../platform/deferred.ts';
 import { Promise } from '../platform/globals.ts';
 import { onAbort } from '../platform/on-abort.ts';
-import { isHost, isInert } from '../task/definition/load-phase.ts';
+import { isHost, isLoadingModule } from '../task/definition/load-phase.ts';
 import { type AnyArgs, BackgroundWorker } from './background-worker.ts';
 import { type EventWorkerOptions, eventRule } from './worker-options.ts';
 
@@ -31,7 +31,7 @@ export class BackgroundEventWorker<A extends unknown[] = AnyArgs> extends Backgr
    * in a thread or child, where that is not known, true.
    */
   trigger(): boolean {
-    if (isInert()) return false;
+    if (isLoadingModule()) return false;
     if (isHost()) {
       // Whoever triggers does not wait; that of the program says whether it has begun.
       this.askProgram('trigger', []).catch((problem: unknown) => console.error(problem));

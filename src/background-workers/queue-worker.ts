@@ -13,7 +13,7 @@ import { Timer } from '../platform/clock.ts';
 import { type Deferred, defer } from '../platform/deferred.ts';
 import { Promise } from '../platform/globals.ts';
 import { untilAborted } from '../platform/on-abort.ts';
-import { inertPromise, isHost, isInert } from '../task/definition/load-phase.ts';
+import { foreverPendingPromise, isHost, isLoadingModule } from '../task/definition/load-phase.ts';
 import { currentTask } from '../task/inside/context.ts';
 import { type AnyArgs, BackgroundWorker } from './background-worker.ts';
 import { type QueueOptions, type QueueWorkerOptions, queueRule } from './worker-options.ts';
@@ -64,7 +64,7 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
    * that id, too, for `getTaskInfo()`; of later attempts, with `.2` and so on. Canceling the item cancels its run.
    */
   put(item: I, options: AddOptions = {}): Promise<string> {
-    if (isInert()) return inertPromise();
+    if (isLoadingModule()) return foreverPendingPromise();
     if (isHost()) {
       const { signal, ...rest } = options;
       return this.askProgram('putFor', [item, rest], { waits: true, signal }) as Promise<string>;
@@ -118,9 +118,9 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
 
   /** Of a queue of its own none: nobody else could take what waits there. */
   #demand(): Demand | undefined {
-    const { openings } = this.supervisor;
-    if (this.#isOwnQueue || openings === undefined) return undefined;
-    return { openings, needs: [needOf(this.spec)] };
+    const { freeCapacity } = this.supervisor;
+    if (this.#isOwnQueue || freeCapacity === undefined) return undefined;
+    return { openings: freeCapacity, needs: [needOf(this.spec)] };
   }
 
   async #perform(

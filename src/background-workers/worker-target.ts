@@ -6,7 +6,7 @@ import { defaultSubmitter, specOf } from '../task/call/background-task.ts';
 import type { TaskSpec } from '../task/call/task-options.ts';
 import { resolveTaskOptions, type TaskSubmitter } from '../task/call/task-options.ts';
 import type { Definition, TaskFunction } from '../task/definition/definition.ts';
-import { defineBySource, defineInModule, inSurroundings } from '../task/definition/definition-registry.ts';
+import { defineBySource, defineInModule, takingWorkerContext } from '../task/definition/definition-registry.ts';
 import { toModuleUrl } from '../task/definition/module-url.ts';
 import type { ObjectName } from '../task/definition/program-object.ts';
 import type { TaskType } from '../task/record/task-type.ts';
@@ -71,7 +71,7 @@ export function readTarget(given: readonly unknown[], kind: { readonly name: str
     define(run) {
       const plain = definition(run);
       const resolved = resolveTaskOptions({ ...runOptionsOf(options), type }, owner);
-      return specOf(options.context === undefined ? plain : inSurroundings(plain), { ...resolved, worker: name });
+      return specOf(options.context === undefined ? plain : takingWorkerContext(plain), { ...resolved, worker: name });
     },
   };
 }

@@ -5,7 +5,7 @@
 import { arrayOf, checkOptions, is, oneOf, type Rule, rules } from '../base/options.ts';
 import { Promise } from '../platform/globals.ts';
 import { priorities } from '../queue/priority.ts';
-import { inertPromise, isInert } from '../task/definition/load-phase.ts';
+import { foreverPendingPromise, isLoadingModule } from '../task/definition/load-phase.ts';
 import type {
   AddOptions,
   BulkAddOptions,
@@ -224,7 +224,7 @@ export abstract class CheckedCourier implements ClientWorkerTaskCourier {
 
 /** What the call throws, it rejects with. While a module loads in a thread, nothing is asked. */
 function ask<C, R>(carrier: C, call: (carrier: C) => Promise<R>): Promise<R> {
-  if (isInert()) return inertPromise();
+  if (isLoadingModule()) return foreverPendingPromise();
   try {
     return call(carrier);
   } catch (error) {

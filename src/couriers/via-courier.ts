@@ -10,7 +10,7 @@ import { type BackgroundTask, type TaskPlan, wrapPlan } from '../task/call/backg
 import type { ResolvedTaskOptions } from '../task/call/task-options.ts';
 import type { TaskFunction } from '../task/definition/definition.ts';
 import { defineBySource } from '../task/definition/definition-registry.ts';
-import { isHost, isInert } from '../task/definition/load-phase.ts';
+import { isHost, isLoadingModule } from '../task/definition/load-phase.ts';
 import { currentRun, type RunningTask } from '../task/inside/context.ts';
 import type { Task } from '../task/record/task.ts';
 import type { AddOptions, ClientTaskCourier, TaskUpdate } from './courier.ts';
@@ -94,12 +94,12 @@ class RelayPlan implements TaskPlan {
   }
 
   argsOf(args: readonly unknown[]): readonly unknown[] {
-    if (!isHost() || isInert()) return args;
+    if (!isHost() || isLoadingModule()) return args;
     const message = `task "${this.name}" goes by a courier, which only the program itself can ask: call it there`;
     throw new TaskwardenError('NOT_IN_PROGRAM', message);
   }
 
-  over(): TaskPlan {
+  withDefinition(): TaskPlan {
     throw new TypeError(`task "${this.name}" goes by a courier, and can't get its TaskContext as first argument`);
   }
 }

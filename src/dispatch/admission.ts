@@ -5,11 +5,11 @@ import type { TaskSpec } from '../task/call/task-options.ts';
 import { type ResolvedTaskOptions, resolveTaskOptions, type TaskCap } from '../task/call/task-options.ts';
 import { wireDefinition } from '../task/definition/definition.ts';
 import { definitionOf } from '../task/definition/definition-registry.ts';
-import { isHost, isInert } from '../task/definition/load-phase.ts';
+import { isHost, isLoadingModule } from '../task/definition/load-phase.ts';
 import { currentRun } from '../task/inside/context.ts';
 import type { ContextCarrier } from '../task/inside/context-carrier.ts';
 import { submitFrom } from '../task/inside/sub-task.ts';
-import type { Submit, TaskNews } from '../task/inside/task-message.ts';
+import type { ChildUpdate, SubmitMessage } from '../task/inside/task-message.ts';
 import { Task } from '../task/record/task.ts';
 import type { TaskOwner } from '../task/record/task-owner.ts';
 import type { TaskTable } from '../task/record/task-table.ts';
@@ -43,14 +43,14 @@ export class Intake {
     const { dispatcher, table, supervisor } = parts;
     this.#parts = parts;
     this.#owner = {
-      nameTask: (task) => table.nameTask(task),
+      assignId: (task) => table.assignId(task),
       // A module that loads in a thread cancels and stops nothing there.
-      cancel: (task, reason) => !isInert() && dispatcher.cancel(task, reason),
+      cancel: (task, reason) => !isLoadingModule() && dispatcher.cancel(task, reason),
       stop: (task) => {
-        if (!isInert()) dispatcher.stop(task);
+        if (!isLoadingModule()) dispatcher.stop(task);
       },
-      tell: (task, talk) => dispatcher.tell(task, talk),
-      awaited: (task) => {
+      send: (task, talk) => dispatcher.tell(task, talk),
+      onAwaited: (task) => {
         const parent = runningTask();
         if (parent !== undefined && parent.id === task.parentId) dispatcher.families.wait(parent, task);
       },
@@ -83,19 +83,19 @@ export class Intake {
   }
 
   /** A task that runs in a thread or child calls another. */
-  submitChild(parent: Task, { id, definition, options, args, module: cap, carried }: Submit): void {
+  submitChild(parent: Task, { id, definition, options, args, module: cap, carried }: SubmitMessage): void {
     const { dispatcher } = this.#parts;
     const module = cap && { module: this.#parts.module(cap.name, cap.maxWorkers) };
     const resolved = resolveTaskOptions({ ...options, ...module, taskId: id }, 'a task');
     const task = this.#newTask({ definition: definitionOf(definition), options: resolved }, args);
     if (carried !== undefined && options.type !== 'loop') task.carried = carried;
-    if (task.definition.callKind !== undefined) task.awaited = true;
-    const tell = (news: TaskNews) => dispatcher.tell(parent, { topic: 'news', id, news });
+    if (task.definition.callKind !== undefined) task.isAwaited = true;
+    const tell = (update: ChildUpdate) => dispatcher.tell(parent, { topic: 'child-update', id, update });
     dispatcher.families.adopt(parent, task, (news) => {
       try {
         tell(news);
       } catch (cause) {
-        if (news.kind === 'talk' && task.type === 'loop') throw cause; // to who says it
+        if (news.kind === 'data' && task.type === 'loop') throw cause; // to who says it
         const message = `what task "${task.name}" gives can't be copied to the task that called it`;
         const outcome = new TaskwardenError('RESULT_NOT_CLONEABLE', message, { cause, taskId: id });
         tell({ kind: 'ended', endReason: 'failed', outcome });
@@ -145,7 +145,7 @@ export class Intake {
     task.isForgotten = true; // it is never kept
     const error = new TaskwardenError(code, message, { taskId: task.id });
     if (!task.settle('failed', error)) return;
-    if (task.isNested) dispatcher.families.ended(task, { kind: 'ended', endReason: 'failed', outcome: error });
+    if (task.isSubTask) dispatcher.families.ended(task, { kind: 'ended', endReason: 'failed', outcome: error });
     announcer.failed(task, error);
   }
 

@@ -1,14 +1,14 @@
 /** How long a task may wait, and how long an attempt of it may run. */
 import type { TaskReach } from '../lanes/lane.ts';
 import { setImmediate } from '../platform/globals.ts';
-import type { Ending, Task } from '../task/record/task.ts';
+import type { EndRequest, Task } from '../task/record/task.ts';
 import { expired, timedOut } from './end-reasons.ts';
 
 interface DeadlineParts {
   /** How far a task is that was handed to its lane. */
   look(task: Task): TaskReach;
   /** Ends a task; `onlyIfWaiting`: unless it has begun. */
-  end(task: Task, ending: Ending, onlyIfWaiting?: boolean): void;
+  end(task: Task, ending: EndRequest, onlyIfWaiting?: boolean): void;
 }
 
 export class Deadlines {

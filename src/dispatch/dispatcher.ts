@@ -4,9 +4,9 @@
  */
 import type { Lane, LaneListener, LaneOutcome } from '../lanes/lane.ts';
 import { type Moment, now, thisMoment } from '../platform/clock.ts';
-import type { Submit, TaskWord } from '../task/inside/task-message.ts';
+import type { SubmitMessage, TaskMessage } from '../task/inside/task-message.ts';
 import type { Progress } from '../task/record/progress.ts';
-import type { Ending, Task } from '../task/record/task.ts';
+import type { EndRequest, Task } from '../task/record/task.ts';
 import type { EndReason } from '../task/record/task-info.ts';
 import type { TaskTable } from '../task/record/task-table.ts';
 import { Deadlines } from './deadlines.ts';
@@ -60,7 +60,7 @@ export class Dispatcher implements LaneListener<Task> {
     readonly ledger: Ledger;
     readonly waiting: WaitingListener;
     /** Takes in a task that a task calls. */
-    readonly submit: (parent: Task, word: Submit) => void;
+    readonly submit: (parent: Task, word: SubmitMessage) => void;
   }) {
     this.#places = parts.places;
     this.#announcer = parts.announcer;
@@ -80,8 +80,8 @@ export class Dispatcher implements LaneListener<Task> {
       talk: (task, talk) => this.tell(task, talk),
       submit: parts.submit,
       free: (task) => {
-        task.letRun();
-        for (const topic of ['message', 'yield'] as const) this.tell(task, { topic, word: { kind: 'free' } });
+        task.release();
+        for (const topic of ['message', 'yield'] as const) this.tell(task, { topic, message: { kind: 'unthrottled' } });
       },
       lend: (parent) => {
         const { pool, lane } = this.#places().of(parent.type);
@@ -140,7 +140,7 @@ export class Dispatcher implements LaneListener<Task> {
       this.cancel(task, signal.reason);
       return;
     }
-    if (signal !== undefined) task.listen(signal, () => this.cancel(task, signal.reason));
+    if (signal !== undefined) task.listenToSignal(signal, () => this.cancel(task, signal.reason));
     if (delayMs > 0) this.#delay(task, delayMs);
     else this.#enqueue(task);
   }
@@ -155,7 +155,7 @@ export class Dispatcher implements LaneListener<Task> {
 
   #enqueue(task: Task): void {
     const { pool } = this.#places().of(task.type);
-    if (task.isNested) pool.putFirst(task, this.families.elderOf(task));
+    if (task.isSubTask) pool.putFirst(task, this.families.elderOf(task));
     else pool.put(task);
     task.enqueue();
     this.#deadlines.whileItWaits(task);
@@ -169,24 +169,24 @@ export class Dispatcher implements LaneListener<Task> {
   started(task: Task, hostId: number | undefined, at: number, heard: Moment): void {
     if (task.isSettled) return;
     task.start(hostId, heard, at);
-    if (task.ending?.isTentative) task.ending = undefined;
-    if (task.ending === undefined) this.#deadlines.whileItRuns(task, heard.at - at);
-    if (task.isToStop) this.#askToFinish(task);
-    if (task.isNested) this.families.tell(task, { kind: 'started', hostId });
+    if (task.endRequest?.isTentative) task.endRequest = undefined;
+    if (task.endRequest === undefined) this.#deadlines.whileItRuns(task, heard.at - at);
+    if (task.isStopRequested) this.#askToFinish(task);
+    if (task.isSubTask) this.families.tell(task, { kind: 'started', hostId });
     this.#announcer.emit('task:started', task);
   }
 
   progress(task: Task, progress: Progress): void {
     if (task.isSettled) return;
-    if (task.isNested) this.families.tell(task, { kind: 'progress', progress });
+    if (task.isSubTask) this.families.tell(task, { kind: 'progress', progress });
     this.#announcer.progress(task, progress);
   }
 
-  said(task: Task, word: TaskWord): void {
+  said(task: Task, word: TaskMessage): void {
     if (task.isSettled) return;
-    if (word.topic === 'submit' || word.topic === 'order') this.families.hear(task, word);
-    else if (word.topic !== 'news' && !this.families.tell(task, { kind: 'talk', talk: word })) {
-      task.conversation.hear(word);
+    if (word.topic === 'submit' || word.topic === 'child-command') this.families.hear(task, word);
+    else if (word.topic !== 'child-update' && !this.families.tell(task, { kind: 'data', data: word })) {
+      task.channels.handle(word);
     }
   }
 
@@ -199,7 +199,7 @@ export class Dispatcher implements LaneListener<Task> {
   returned(tasks: readonly Task[]): void {
     for (const task of tasks.toReversed()) {
       this.#freeSlot(task);
-      const ending = task.ending ?? (this.#isFinal ? shutDown(task) : undefined);
+      const ending = task.endRequest ?? (this.#isFinal ? shutDown(task) : undefined);
       if (task.isSettled) continue;
       if (ending !== undefined) {
         this.#settle(task, ending.reason, ending.error);
@@ -231,7 +231,7 @@ export class Dispatcher implements LaneListener<Task> {
   #conclude(task: Task, outcome: LaneOutcome, heard: Moment): void {
     task.runMs = 'runMs' in outcome ? outcome.runMs : task.runMs;
     if (outcome.kind === 'result' || outcome.kind === 'thrown') this.slots.batcher.note(task, outcome.runMs);
-    const ending = task.ending ?? overtime(task, outcome);
+    const ending = task.endRequest ?? overtime(task, outcome);
     if (ending !== undefined && !isInTime(task, ending, outcome)) {
       if (outcome.kind === 'died' && ending.reason === 'shutdown') this.#ledger.terminate();
       if (ending.reason === 'timeout') this.#retries.after(task, ending);
@@ -266,7 +266,7 @@ export class Dispatcher implements LaneListener<Task> {
     this.#ledger.retry();
     if (task.isParent) this.families.orphan(task, error);
     task.retry();
-    if (task.isNested) this.families.tell(task, { kind: 'retried' });
+    if (task.isSubTask) this.families.tell(task, { kind: 'retried' });
     this.#delay(task, delayMs);
     this.#announcer.emit('task:retried', task, { error, delayMs });
   }
@@ -279,9 +279,9 @@ export class Dispatcher implements LaneListener<Task> {
 
   /** One that waits is asked when it begins. */
   stop(task: Task): void {
-    if (task.isSettled || task.isToStop) return;
-    task.isToStop = true;
-    if (task.status === 'started' && task.ending === undefined) this.#askToFinish(task);
+    if (task.isSettled || task.isStopRequested) return;
+    task.isStopRequested = true;
+    if (task.status === 'started' && task.endRequest === undefined) this.#askToFinish(task);
   }
 
   #askToFinish(task: Task): void {
@@ -289,16 +289,16 @@ export class Dispatcher implements LaneListener<Task> {
   }
 
   /** Says something to a task that has begun. */
-  tell(task: Task, word: TaskWord): void {
+  tell(task: Task, word: TaskMessage): void {
     if (task.status === 'started') this.#places().of(task.type).lane.tell(task, word);
   }
 
   /** A task that waits is settled at once, one that runs is asked to stop, and settled when it has. False: it has ended. */
-  #end(task: Task, ending: Ending, onlyIfWaiting = false): boolean {
+  #end(task: Task, ending: EndRequest, onlyIfWaiting = false): boolean {
     if (task.isSettled) return false;
-    if (task.ending !== undefined) {
+    if (task.endRequest !== undefined) {
       // A timeout ends an attempt, and with retries not the task: then this is the first cause that does.
-      if (task.ending.reason === 'timeout' && this.#retries.hasOne(task)) task.ending = ending;
+      if (task.endRequest.reason === 'timeout' && this.#retries.hasOne(task)) task.endRequest = ending;
       return true;
     }
     const { lane } = this.#places().of(task.type);
@@ -314,17 +314,17 @@ export class Dispatcher implements LaneListener<Task> {
     if (task.isSettled) return false;
     if (state === 'ended') {
       // What it came to is not told yet: a result counts, and anything else comes too late for another attempt.
-      if (!onlyIfWaiting) task.ending = { ...ending, at: now() };
+      if (!onlyIfWaiting) task.endRequest = { ...ending, at: now() };
       return !onlyIfWaiting;
     }
-    task.ending = { ...ending, at: now() };
+    task.endRequest = { ...ending, at: now() };
     if (task.isParent) this.families.orphan(task, ending.error);
     const withdrawal = lane.withdraw(task);
     if (withdrawal === true) {
       this.#settle(task, ending.reason, ending.error);
     } else if (onlyIfWaiting) {
       // If it has begun after all, or does so now, it runs on.
-      task.ending = withdrawal === 'asked' ? { ...ending, isTentative: true } : undefined;
+      task.endRequest = withdrawal === 'asked' ? { ...ending, isTentative: true } : undefined;
       return false;
     } else {
       lane.stop(task, ending.error, true);
@@ -342,7 +342,7 @@ export class Dispatcher implements LaneListener<Task> {
 
   /** Ends what is delayed and has never begun, and lets run what waits for a reader: nobody is to wait for either. */
   hurry(): void {
-    for (const task of this) task.letRun();
+    for (const task of this) task.release();
     for (const task of [...this.#delayed]) if (task.attempt === 0) this.#end(task, shutDown(task));
   }
 
@@ -362,7 +362,7 @@ export class Dispatcher implements LaneListener<Task> {
   /** Settles all that can be found, wherever it is and whatever runs: nothing more is heard of it. */
   abandon(): void {
     for (const task of [...this]) {
-      const { reason, error } = task.ending ?? shutDown(task);
+      const { reason, error } = task.endRequest ?? shutDown(task);
       this.#settle(task, reason, error);
     }
   }
@@ -373,7 +373,7 @@ export class Dispatcher implements LaneListener<Task> {
     if (!task.settle(endReason, outcome, heard)) return;
     if (task.isParent)
       this.families.orphan(task, endReason === 'completed' || endReason === 'failed' ? undefined : outcome);
-    if (task.isNested) this.families.ended(task, { kind: 'ended', endReason, outcome });
+    if (task.isSubTask) this.families.ended(task, { kind: 'ended', endReason, outcome });
     this.#ledger.settle(endReason);
     this.#table.keep(task);
     this.#announcer.ended(task, outcome);

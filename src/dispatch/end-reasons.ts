@@ -4,10 +4,10 @@ import { type Exit, howItEnded } from '../base/exit.ts';
 import { isError, messageOf } from '../base/foreign-value.ts';
 import type { LaneOutcome } from '../lanes/lane.ts';
 import { withoutStack } from '../platform/stack-traces.ts';
-import type { Ending, Task } from '../task/record/task.ts';
+import type { EndRequest, Task } from '../task/record/task.ts';
 
 /** By its caller or its signal; the reason is the cause. */
-export function canceled(task: Task, reason: unknown): Ending {
+export function canceled(task: Task, reason: unknown): EndRequest {
   const error = new TaskwardenError('TASK_CANCELED', `task "${task.name}" was canceled`, {
     taskId: task.id,
     ...(reason !== undefined && { cause: reason }),
@@ -15,17 +15,17 @@ export function canceled(task: Task, reason: unknown): Ending {
   return { reason: 'canceled', error };
 }
 
-export function timedOut(task: Task, timeoutMs: number): Ending {
+export function timedOut(task: Task, timeoutMs: number): EndRequest {
   const message = `task "${task.name}" ran longer than its ${timeoutMs} ms`;
   return { reason: 'timeout', error: new TaskwardenError('TASK_TIMEOUT', message, { taskId: task.id, timeoutMs }) };
 }
 
-export function expired(task: Task, timeoutMs: number): Ending {
+export function expired(task: Task, timeoutMs: number): EndRequest {
   const message = `task "${task.name}" waited longer than its ${timeoutMs} ms, and never ran`;
   return { reason: 'expired', error: new TaskwardenError('TASK_EXPIRED', message, { taskId: task.id, timeoutMs }) };
 }
 
-export function crashed(task: Task, exit: Exit): Ending {
+export function crashed(task: Task, exit: Exit): EndRequest {
   const { exitCode, signal, cause } = exit;
   const host = task.type === 'process' ? 'child' : 'thread';
   const how = isError(cause) ? messageOf(cause) : howItEnded(exit);
@@ -39,7 +39,7 @@ export function crashed(task: Task, exit: Exit): Ending {
 }
 
 /** Tasks that wait for others hold all hosts that there may be, and it is one of those that they wait for. */
-export function hopeless(task: Task, held: number): Ending {
+export function hopeless(task: Task, held: number): EndRequest {
   const hosts = task.type === 'process' ? 'children' : 'threads';
   const message =
     `task "${task.name}" can't start: tasks that wait for others hold all ${held} ${hosts} that maxSize and maxDepth ` +
@@ -47,7 +47,7 @@ export function hopeless(task: Task, held: number): Ending {
   return { reason: 'failed', error: new TaskwardenError('TASK_TOO_DEEP', message, { taskId: task.id }) };
 }
 
-export function shutDown(task: Task): Ending {
+export function shutDown(task: Task): EndRequest {
   const message = `task "${task.name}" was canceled, because its supervisor stops`;
   // There may be a hundred thousand, and all come from the same place.
   const error = withoutStack(() => new TaskwardenError('TASK_CANCELED', message, { taskId: task.id }));
@@ -60,14 +60,14 @@ export function finish(task: Task): TaskwardenError {
 }
 
 /** A result that was there before the timer, but took longer than its task may. */
-export function overtime(task: Task, outcome: LaneOutcome): Ending | undefined {
+export function overtime(task: Task, outcome: LaneOutcome): EndRequest | undefined {
   const { timeoutMs } = task.options;
   const isLate = timeoutMs !== undefined && outcome.kind === 'result' && outcome.runMs > timeoutMs;
   return isLate ? timedOut(task, timeoutMs) : undefined;
 }
 
 /** A result that was there before it was decided to end the task, though nobody had heard of it. */
-export function isInTime({ options }: Task, ending: Ending, outcome: LaneOutcome): boolean {
+export function isInTime({ options }: Task, ending: EndRequest, outcome: LaneOutcome): boolean {
   if (outcome.kind !== 'result' || ending.at === undefined || outcome.endedAt > ending.at) return false;
   return ending.reason !== 'timeout' || outcome.runMs <= (options.timeoutMs ?? 0);
 }

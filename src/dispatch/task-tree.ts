@@ -5,7 +5,7 @@
  */
 import { TaskwardenError } from '../base/errors.ts';
 import { setImmediate } from '../platform/globals.ts';
-import type { Order, Submit, Talk, TaskNews } from '../task/inside/task-message.ts';
+import type { ChildCommandMessage, ChildUpdate, DataMessage, SubmitMessage } from '../task/inside/task-message.ts';
 import type { Task } from '../task/record/task.ts';
 
 interface FamilyParts {
@@ -14,11 +14,11 @@ interface FamilyParts {
   /** Cancels a task. */
   cancel(task: Task, reason: unknown): void;
   stop(task: Task): void;
-  talk(task: Task, talk: Talk): void;
+  talk(task: Task, talk: DataMessage): void;
   /** Nobody will read what it says: it need not wait for that. */
   free(task: Task): void;
   /** A task calls another. */
-  submit(parent: Task, word: Submit): void;
+  submit(parent: Task, word: SubmitMessage): void;
   /** Gives the slot of a running task to others, until it is resumed. */
   lend(parent: Task): void;
   resume(parent: Task): void;
@@ -37,7 +37,7 @@ interface Parent {
 
 interface Child {
   /** Absent: the parent can see the child itself, or has ended without it. */
-  readonly tell: ((news: TaskNews) => void) | undefined;
+  readonly tell: ((news: ChildUpdate) => void) | undefined;
   readonly parent: Task;
 }
 
@@ -53,8 +53,8 @@ export class Families {
   }
 
   /** @param tell Tells the parent what becomes of the child, where it can't see that. */
-  adopt(parent: Task, child: Task, tell?: (news: TaskNews) => void): void {
-    child.nest(parent);
+  adopt(parent: Task, child: Task, tell?: (news: ChildUpdate) => void): void {
+    child.setParent(parent);
     this.#children.set(child, { parent, tell });
     if (parent.isSettled) return;
     parent.isParent = true;
@@ -99,28 +99,28 @@ export class Families {
   }
 
   /** False: nobody is to be told. */
-  tell(child: Task, news: TaskNews): boolean {
+  tell(child: Task, news: ChildUpdate): boolean {
     const { tell } = this.#children.get(child) ?? {};
     tell?.(news);
     return tell !== undefined;
   }
 
   /** What a task says of those that it calls. */
-  hear(parent: Task, word: Submit | Order): void {
+  hear(parent: Task, word: SubmitMessage | ChildCommandMessage): void {
     if (word.topic === 'submit') {
       this.#parts.submit(parent, word);
       return;
     }
-    const { order } = word;
+    const { command } = word;
     const child = this.#find(parent, word.id);
     if (child === undefined) {
-      const ended = order.kind === 'await' ? this.#ended.get(word.id) : undefined;
-      if (ended !== undefined) ended.awaited = true;
+      const ended = command.kind === 'await' ? this.#ended.get(word.id) : undefined;
+      if (ended !== undefined) ended.isAwaited = true;
       return;
     }
-    switch (order.kind) {
+    switch (command.kind) {
       case 'cancel':
-        this.#parts.cancel(child, order.reason);
+        this.#parts.cancel(child, command.reason);
         break;
       case 'stop':
         this.#parts.stop(child);
@@ -128,9 +128,9 @@ export class Families {
       case 'await':
         this.wait(parent, child);
         break;
-      case 'talk':
+      case 'data':
         try {
-          this.#parts.talk(child, order.talk);
+          this.#parts.talk(child, command.data);
         } catch (problem) {
           this.#parts.cancel(child, problem); // its parent took it for sent: a thread takes more than a child process
         }
@@ -140,7 +140,7 @@ export class Families {
   /** The parent waits for the child from now on. */
   wait(parent: Task, child: Task): void {
     if (child.isSettled || parent.isSettled) return;
-    child.awaited = true;
+    child.isAwaited = true;
     const { awaited } = this.#of(parent);
     awaited.add(child);
     if (awaited.size === 1) this.#parts.lend(parent);
@@ -171,7 +171,7 @@ export class Families {
   }
 
   /** A task that was called by another has ended. */
-  ended(child: Task, news: TaskNews): void {
+  ended(child: Task, news: ChildUpdate): void {
     const { parent, tell } = this.#children.get(child) ?? {};
     if (parent === undefined) return;
     this.#children.delete(child);
@@ -189,7 +189,7 @@ export class Families {
     const known = this.#children.get(child);
     if (known?.tell === undefined) return;
     this.#children.set(child, { ...known, tell: undefined });
-    if (child.definition.callKind !== undefined) child.awaited = false;
+    if (child.definition.callKind !== undefined) child.isAwaited = false;
     this.#parts.free(child);
   }
 

@@ -3,7 +3,7 @@ import type { Exit } from '../base/exit.ts';
 import type { Moment } from '../platform/clock.ts';
 import type { ResolvedTaskOptions, TaskSubmitter } from '../task/call/task-options.ts';
 import type { Definition } from '../task/definition/definition.ts';
-import type { Carried, TaskWord } from '../task/inside/task-message.ts';
+import type { CarriedContext, TaskMessage } from '../task/inside/task-message.ts';
 import type { Progress } from '../task/record/progress.ts';
 import type { FailureKind } from './wire/protocol.ts';
 
@@ -19,7 +19,7 @@ export interface LaneTask {
   /** How many attempts have started. */
   readonly attempt: number;
   /** What of its caller's context goes along; such a task travels alone. */
-  readonly carried?: Carried | undefined;
+  readonly carried?: CarriedContext | undefined;
   /** Takes in the tasks that it calls. */
   readonly submitter?: TaskSubmitter | undefined;
   /** Calls something in the asynchronous context of whoever submitted the task. */
@@ -50,7 +50,7 @@ export interface LaneListener<T extends LaneTask> {
    */
   started(task: T, hostId: number | undefined, at: number, heard: Moment): void;
   progress(task: T, progress: Progress): void;
-  said(task: T, word: TaskWord): void;
+  said(task: T, word: TaskMessage): void;
   /** Once for each task handed over, unless it is given back. */
   ended(task: T, outcome: LaneOutcome, heard: Moment): void;
   /** Instead of `ended`: they did not begin, through no fault of their own, and may be handed over again. */
@@ -96,7 +96,7 @@ export interface Lane<T extends LaneTask> {
   /** Asks a running task to stop. `isFinal`: it need not begin any more; else what it then returns is still wanted. */
   stop(task: T, reason: unknown, isFinal: boolean): void;
   /** Says something to a task whose start was told. Throws `MESSAGE_NOT_CLONEABLE`; then nothing was said. */
-  tell(task: T, word: TaskWord): void;
+  tell(task: T, word: TaskMessage): void;
   /** The slot of a running task goes to others while it waits for tasks that it has called. True: it had it. */
   lend(task: T): boolean;
   /** Its slot is its own again. True: it was lent. */

@@ -15,7 +15,7 @@ interface WaitingTask {
   /** On the clock of `now()`. */
   readonly queuedAt: number;
   /** It waits because it was submitted ahead of its turn. */
-  readonly isAhead: boolean;
+  readonly isSubmittedAhead: boolean;
 }
 
 /** Of one pool and priority. */
@@ -76,7 +76,9 @@ export class StallWatch<T extends WaitingTask, P extends WatchedPool<T>> {
 
   /** In how many milliseconds it is to be looked at again. */
   #lookAt(pool: P, priority: Priority): number {
-    const tasks = pool.queues(priority).flatMap((queue) => [...queue].filter(({ isAhead }) => !isAhead));
+    const tasks = pool
+      .queues(priority)
+      .flatMap((queue) => [...queue].filter(({ isSubmittedAhead }) => !isSubmittedAhead));
     const flows = this.#flows.get(pool) ?? new Map<Priority, Flow>();
     this.#flows.set(pool, flows);
     if (tasks.length === 0) {

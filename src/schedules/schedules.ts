@@ -10,12 +10,12 @@ import { defer } from '../platform/deferred.ts';
 import { Promise } from '../platform/globals.ts';
 import type { KeepAlive } from '../platform/keep-alive.ts';
 import { onAbort } from '../platform/on-abort.ts';
-import { heedHandle, type TaskHandle } from '../task/call/handle.ts';
+import { onHandleEnd, type TaskHandle } from '../task/call/handle.ts';
 import { type PreparedCall, type PutOptions, prepareCall } from '../task/call/target.ts';
 import type { TaskSpec } from '../task/call/task-options.ts';
 import { type TaskResult, type TaskSubmitter, type TaskYield, taskRules } from '../task/call/task-options.ts';
 import type { TaskFunction } from '../task/definition/definition.ts';
-import { isHost, isInert } from '../task/definition/load-phase.ts';
+import { isHost, isLoadingModule } from '../task/definition/load-phase.ts';
 import { outsideTask } from '../task/inside/context.ts';
 import { Schedule, type ScheduleRules } from './schedule.ts';
 import { SharedRuns } from './shared-runs.ts';
@@ -114,7 +114,7 @@ export class Schedules {
     const timetable = timetableOf(times, sharing.courier !== undefined);
     // The schedule's delay is all there is, whatever the task was defined with.
     const call = prepareCall(target, { ...rest, delayMs: 0 }, owner);
-    if (isInert()) return this.#inert(call);
+    if (isLoadingModule()) return this.#inert(call);
     if (this.#supervisor.state === 'idle') this.#supervisor.start();
     this.#refuseIfClosed(call.name);
 
@@ -140,7 +140,7 @@ export class Schedules {
       runNow: times.runNow === true && timetable !== atOnce,
       run: () => (shared === undefined ? submit(spec) : scope.runInAsyncScope(() => shared.trigger())),
       ...(shared && { runDue: (due: number) => shared.run(due) }),
-      heed: heedHandle,
+      heed: onHandleEnd,
       keepAlive: {
         hold: () => {
           this.#keepAlive.hold();
@@ -205,7 +205,7 @@ export class Schedules {
   /** While a module loads in a thread: one that never comes to run, and holds nothing. */
   #inert({ name, spec, args }: PreparedCall): TaskSchedule {
     const run = () => {
-      if (!isInert()) this.#refuseIfClosed(name);
+      if (!isLoadingModule()) this.#refuseIfClosed(name);
       return this.#supervisor.submit<unknown, unknown>(spec, args);
     };
     return new Schedule({ name, timetable: once(Number.POSITIVE_INFINITY), run, heed: () => {} }).start();

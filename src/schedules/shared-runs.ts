@@ -8,7 +8,7 @@
 import { type ErrorCode, hasCode } from '../base/errors.ts';
 import { nameViaCourier } from '../couriers/via-courier.ts';
 import { Promise } from '../platform/globals.ts';
-import { heedHandle, type TaskHandle } from '../task/call/handle.ts';
+import { onHandleEnd, type TaskHandle } from '../task/call/handle.ts';
 import { resolveTaskOptions } from '../task/call/task-options.ts';
 import { RunServer, type RunServerParts } from './shared-run-worker.ts';
 
@@ -73,7 +73,7 @@ export class SharedRuns {
     const relay = nameViaCourier(courier, queue, name, resolveTaskOptions({ name, priority, type: 'loop' }, name));
     const handle = submitter.submit<unknown, unknown>(relay.spec, []);
     this.#triggered.add(handle);
-    heedHandle(handle, () => this.#triggered.delete(handle));
+    onHandleEnd(handle, () => this.#triggered.delete(handle));
     return handle;
   }
 

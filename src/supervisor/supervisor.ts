@@ -30,7 +30,7 @@ import type { TaskHandle } from '../task/call/handle.ts';
 import { type PutOptions, prepareCall } from '../task/call/target.ts';
 import type { ResolvedTaskOptions, TaskResult, TaskSpec, TaskSubmitter, TaskYield } from '../task/call/task-options.ts';
 import type { TaskFunction } from '../task/definition/definition.ts';
-import { inertPromise, isHost, isInert } from '../task/definition/load-phase.ts';
+import { foreverPendingPromise, isHost, isLoadingModule } from '../task/definition/load-phase.ts';
 import { matching, type TaskFilter, type TaskInfo } from '../task/record/task-info.ts';
 import { TaskTable } from '../task/record/task-table.ts';
 import type { TaskType } from '../task/record/task-type.ts';
@@ -181,7 +181,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
 
   /** Resolves when `minSize` threads and children are up. Rejects with `LANE_BROKEN` or `SUPERVISOR_STOPPED`. */
   ready(): Promise<this> {
-    return isInert() ? inertPromise() : this.#awaitHosts();
+    return isLoadingModule() ? foreverPendingPromise() : this.#awaitHosts();
   }
 
   async #awaitHosts(): Promise<this> {
@@ -196,7 +196,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
    * idle. No task is lost, or waits for it. Resolves when all are replaced. Rejects with `LANE_BROKEN`.
    */
   recycle(): Promise<void> {
-    return isInert() ? inertPromise() : this.#keepAlive.during(() => this.#places.recycle());
+    return isLoadingModule() ? foreverPendingPromise() : this.#keepAlive.during(() => this.#places.recycle());
   }
 
   #stoppedError(consequence: string): TaskwardenError {
@@ -209,7 +209,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
    */
   block(options: BlockOptions = {}): Promise<StopReport> {
     checkOptions(options, { signals: catchableSignals, wait: stopRules.wait }, 'block()');
-    return isInert() ? inertPromise() : this.#blockUntilEnd(options);
+    return isLoadingModule() ? foreverPendingPromise() : this.#blockUntilEnd(options);
   }
 
   async #blockUntilEnd({ signals = ['SIGINT', 'SIGTERM'], wait = true }: BlockOptions): Promise<StopReport> {
@@ -240,7 +240,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
    */
   stop(options: StopOptions = {}): Promise<StopReport> {
     checkOptions(options, stopRules, 'stop()');
-    if (isInert()) return inertPromise();
+    if (isLoadingModule()) return foreverPendingPromise();
     const end = this.#end();
     if (this.#state === 'idle' || this.#state === 'running') void this.#stop(options);
     if (this.#state === 'stopping') this.#shutdown.hasten(options);
@@ -315,7 +315,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
   }
 
   /** @internal What it could start at once. In a thread or child that is not known. */
-  get openings(): Openings<TaskType> | undefined {
+  get freeCapacity(): Openings<TaskType> | undefined {
     return isHost() ? undefined : this.#openings;
   }
 
@@ -347,7 +347,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
   /** Resolves when `maxQueued` leaves room for one more task; of those that wait, the most urgent first. */
   capacity(priority: Priority = 'normal'): Promise<void> {
     oneOf(priorities)(priority, 'the priority of capacity()');
-    if (isInert()) return inertPromise();
+    if (isLoadingModule()) return foreverPendingPromise();
     return this.#capacity.wait(priority);
   }
 

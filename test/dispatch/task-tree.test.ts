@@ -17,7 +17,7 @@ it('finds each of many children by its id, and looks at no other', () => {
       return super.id;
     }
   }
-  const owner = { ...noOwner, nameTask: ({ sequence }: Task) => `task ${sequence}` };
+  const owner = { ...noOwner, assignId: ({ sequence }: Task) => `task ${sequence}` };
   const none = () => {};
   const lent: Task[] = [];
   const families = new Families({
@@ -36,9 +36,9 @@ it('finds each of many children by its id, and looks at no other', () => {
   for (const child of children) families.adopt(parent, child, none);
   for (const [n, child] of children.entries()) byId.set(`task ${n + 1}`, child);
   for (const n of children.keys()) {
-    families.hear(parent, { topic: 'order', id: `task ${n + 1}`, order: { kind: 'await' } });
+    families.hear(parent, { topic: 'child-command', id: `task ${n + 1}`, command: { kind: 'await' } });
   }
-  expect(children.every(({ awaited }) => awaited)).toBe(true);
+  expect(children.every(({ isAwaited }) => isAwaited)).toBe(true);
   expect(lent).toEqual([parent]);
   expect(looks).toEqual([]);
 });
@@ -58,13 +58,13 @@ it('knows no child of another parent', () => {
     resume: none,
     lendTo: none,
   });
-  const owner = { ...noOwner, nameTask: ({ sequence }: Task) => `task ${sequence}` };
+  const owner = { ...noOwner, assignId: ({ sequence }: Task) => `task ${sequence}` };
   const parent = new Task(spec, [], 2, owner);
   const stranger = new Task(spec, [], 3, owner);
   families.adopt(parent, child, none);
-  const order = { topic: 'order', id: 'child', order: { kind: 'cancel', reason: 'it' } } as const;
-  families.hear(stranger, order);
+  const command = { topic: 'child-command', id: 'child', command: { kind: 'cancel', reason: 'it' } } as const;
+  families.hear(stranger, command);
   expect(canceled).toEqual([]);
-  families.hear(parent, order);
+  families.hear(parent, command);
   expect(canceled).toEqual([child]);
 });

@@ -7,7 +7,7 @@ import { StallWatch } from '../../src/queue/stall-watch.ts';
 interface Item {
   readonly name: string;
   readonly queuedAt: number;
-  readonly isAhead: boolean;
+  readonly isSubmittedAhead: boolean;
 }
 
 class Pool {
@@ -51,8 +51,8 @@ function watchWith(levelsMs: readonly number[]): StallWatch<Item, Pool> {
   );
 }
 
-function put(name: string, priority: Priority = 'normal', isAhead = false): void {
-  pool.waiting[priority].push({ name, queuedAt: now(), isAhead });
+function put(name: string, priority: Priority = 'normal', isSubmittedAhead = false): void {
+  pool.waiting[priority].push({ name, queuedAt: now(), isSubmittedAhead });
   watch.watch();
 }
 

@@ -2,7 +2,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Channel, type Word } from '../../src/task/inside/channel.ts';
+import { Channel, type ChannelMessage } from '../../src/task/inside/channel.ts';
 
 /** At most so many may be on their way before a sender waits. */
 const windowSize = 64;
@@ -10,17 +10,17 @@ const windowSize = 64;
 const numbersBelow = (count: number) => Array.from({ length: count }, (_, n) => n);
 
 /** An open channel, and what it says. */
-function speaking(options?: ConstructorParameters<typeof Channel>[1]): { channel: Channel; said: Word[] } {
-  const said: Word[] = [];
+function speaking(options?: ConstructorParameters<typeof Channel>[1]): { channel: Channel; said: ChannelMessage[] } {
+  const said: ChannelMessage[] = [];
   return { channel: new Channel((word) => said.push(word), options).open(), said };
 }
 
 function hearAll(channel: Channel, values: readonly unknown[]): void {
-  for (const value of values) channel.hear({ kind: 'data', value });
+  for (const value of values) channel.handle({ kind: 'data', value });
 }
 
-const sentIn = (said: readonly Word[]) => said.flatMap((word) => (word.kind === 'data' ? [word.value] : []));
-const takenIn = (said: readonly Word[]) =>
+const sentIn = (said: readonly ChannelMessage[]) => said.flatMap((word) => (word.kind === 'data' ? [word.value] : []));
+const takenIn = (said: readonly ChannelMessage[]) =>
   said.reduce((count, word) => count + (word.kind === 'taken' ? word.count : 0), 0);
 
 /** What has become of promises by now, undefined for those that wait. */
@@ -45,7 +45,7 @@ describe('a sender', () => {
         free += Number(wasTaken);
       }),
     );
-    for (let taken = 0; taken < count; taken += 16) channel.hear({ kind: 'taken', count: 16 });
+    for (let taken = 0; taken < count; taken += 16) channel.handle({ kind: 'taken', count: 16 });
     await Promise.all(sent);
     expect(free).toBe(count);
   });
@@ -54,7 +54,7 @@ describe('a sender', () => {
     const { channel } = speaking();
     const sent = numbersBelow(windowSize + 2).map((n) => channel.send(n));
     expect((await stateOf(sent)).slice(-4)).toEqual([true, undefined, undefined, undefined]);
-    channel.hear({ kind: 'taken', count: 2 });
+    channel.handle({ kind: 'taken', count: 2 });
     expect((await stateOf(sent)).slice(-4)).toEqual([true, true, true, undefined]);
   });
 
@@ -67,20 +67,20 @@ describe('a sender', () => {
   it('is given no more room than it has used, whatever it is told', async () => {
     const { channel } = speaking();
     void channel.send(0);
-    channel.hear({ kind: 'taken', count: 1_000 });
+    channel.handle({ kind: 'taken', count: 1_000 });
     const sent = numbersBelow(windowSize).map((n) => channel.send(n));
     expect((await stateOf(sent)).at(-1)).toBeUndefined();
   });
 
   it('hears what saying throws, and then has sent nothing', async () => {
     let isBroken = true;
-    const said: Word[] = [];
+    const said: ChannelMessage[] = [];
     const channel = new Channel(
       (word) => {
         if (isBroken) throw new Error('broken');
         said.push(word);
       },
-      { keeps: true },
+      { resends: true },
     ).open();
     expect(() => channel.send('lost')).toThrow('broken');
     isBroken = false;
@@ -93,8 +93,8 @@ describe('a sender', () => {
 
 describe('a channel that keeps', () => {
   it('says what was sent before it was opened, in order, when it is', () => {
-    const said: Word[] = [];
-    const channel = new Channel((word) => said.push(word), { keeps: true });
+    const said: ChannelMessage[] = [];
+    const channel = new Channel((word) => said.push(word), { resends: true });
     for (const n of [1, 2, 3]) void channel.send(n);
     expect(said).toEqual([]);
     channel.open();
@@ -102,9 +102,9 @@ describe('a channel that keeps', () => {
   });
 
   it('says again to the next listener what the last has not taken, and what was sent between', () => {
-    const { channel, said } = speaking({ keeps: true });
+    const { channel, said } = speaking({ resends: true });
     for (const n of [1, 2, 3]) void channel.send(n);
-    channel.hear({ kind: 'taken', count: 2 });
+    channel.handle({ kind: 'taken', count: 2 });
     channel.close();
     void channel.send(4);
     said.length = 0;
@@ -113,12 +113,12 @@ describe('a channel that keeps', () => {
   });
 
   it('lets a sender wait through a change of listeners', async () => {
-    const { channel } = speaking({ keeps: true });
+    const { channel } = speaking({ resends: true });
     const sent = numbersBelow(windowSize).map((n) => channel.send(n));
     channel.close();
     channel.open();
     expect((await stateOf(sent)).at(-1)).toBeUndefined();
-    channel.hear({ kind: 'taken', count: 1 });
+    channel.handle({ kind: 'taken', count: 1 });
     expect((await stateOf(sent)).at(-1)).toBe(true);
   });
 });
@@ -150,8 +150,8 @@ describe('what has come', () => {
   });
 
   it('before the channel was opened is told as taken when it is', () => {
-    const said: Word[] = [];
-    const channel = new Channel((word) => said.push(word), { takesUnread: true });
+    const said: ChannelMessage[] = [];
+    const channel = new Channel((word) => said.push(word), { countsUnreadAsTaken: true });
     hearAll(channel, numbersBelow(windowSize));
     channel.open();
     expect(takenIn(said)).toBe(windowSize);
@@ -172,7 +172,7 @@ describe('what has come', () => {
   });
 
   it('is taken at once while nobody reads, and can be read later', () => {
-    const { channel, said } = speaking({ takesUnread: true });
+    const { channel, said } = speaking({ countsUnreadAsTaken: true });
     hearAll(channel, numbersBelow(windowSize));
     expect(takenIn(said)).toBe(windowSize);
     expect(channel.read()).toEqual({ value: 0 });
@@ -180,7 +180,7 @@ describe('what has come', () => {
   });
 
   it('is not taken at once while a reader has paused, but as soon as it has left', async () => {
-    const { channel, said } = speaking({ takesUnread: true });
+    const { channel, said } = speaking({ countsUnreadAsTaken: true });
     const reader = channel[Symbol.asyncIterator]();
     const first = reader.next();
     hearAll(channel, numbersBelow(windowSize));
@@ -245,7 +245,7 @@ describe('a halt', () => {
     const { channel, said } = speaking();
     const waits = channel.receive();
     const sent = numbersBelow(windowSize).map((n) => channel.send(n));
-    channel.halt();
+    channel.stopWaiting();
     expect(await waits).toBeUndefined();
     expect((await stateOf(sent)).at(-1)).toBe(true);
     expect(await channel.send('more')).toBe(true);
@@ -255,7 +255,7 @@ describe('a halt', () => {
   it('lets what has come, and what still comes, be read without a wait', async () => {
     const { channel } = speaking();
     hearAll(channel, [1]);
-    channel.halt();
+    channel.stopWaiting();
     hearAll(channel, [2]);
     expect([await channel.receive(), await channel.receive(), await channel.receive()]).toEqual([
       { value: 1 },
@@ -268,30 +268,30 @@ describe('a halt', () => {
 describe('one who gives', () => {
   it('waits until what it gave was taken, also while there is room', async () => {
     const { channel } = speaking();
-    const given = [channel.give('a'), channel.give('b'), channel.give('c')];
+    const given = [channel.sendUntilTaken('a'), channel.sendUntilTaken('b'), channel.sendUntilTaken('c')];
     expect(await stateOf(given)).toEqual([undefined, undefined, undefined]);
-    channel.hear({ kind: 'taken', count: 2 });
+    channel.handle({ kind: 'taken', count: 2 });
     expect(await stateOf(given)).toEqual([true, true, undefined]);
     channel.end();
     expect(await stateOf(given)).toEqual([true, true, false]);
-    expect(await channel.give('d')).toBe(false);
+    expect(await channel.sendUntilTaken('d')).toBe(false);
   });
 
   it('is told also of what is taken while it is said', async () => {
-    const channel: Channel = new Channel(() => channel.hear({ kind: 'taken', count: 1 })).open();
-    expect(await channel.give('a')).toBe(true);
+    const channel: Channel = new Channel(() => channel.handle({ kind: 'taken', count: 1 })).open();
+    expect(await channel.sendUntilTaken('a')).toBe(true);
     const sent = numbersBelow(windowSize + 1).map((n) => channel.send(n));
     expect(await stateOf(sent)).toEqual(sent.map(() => true));
   });
 
   it('goes on waiting while what was not taken is said to another', async () => {
-    const { channel, said } = speaking({ keeps: true });
-    const given = channel.give('a');
+    const { channel, said } = speaking({ resends: true });
+    const given = channel.sendUntilTaken('a');
     channel.close();
     channel.open();
     expect(sentIn(said)).toEqual(['a', 'a']);
     expect(await stateOf([given])).toEqual([undefined]);
-    channel.hear({ kind: 'taken', count: 1 });
+    channel.handle({ kind: 'taken', count: 1 });
     expect(await given).toBe(true);
   });
 
@@ -301,20 +301,20 @@ describe('one who gives', () => {
       () => {
         if (isBroken) throw new Error('broken');
       },
-      { keeps: true },
+      { resends: true },
     ).open();
-    await expect(channel.give('a')).rejects.toThrow('broken');
+    await expect(channel.sendUntilTaken('a')).rejects.toThrow('broken');
     isBroken = false;
-    const given = channel.give('b');
-    channel.hear({ kind: 'taken', count: 1 });
+    const given = channel.sendUntilTaken('b');
+    channel.handle({ kind: 'taken', count: 1 });
     expect(await given).toBe(true);
   });
 });
 
 /** Two ends, with words on their way between them, and a count of what a sender and readers see. */
 class Scene {
-  readonly toReader: Word[] = [];
-  readonly toSender: Word[] = [];
+  readonly toReader: ChannelMessage[] = [];
+  readonly toSender: ChannelMessage[] = [];
   readonly sender = new Channel((word) => this.toReader.push(word)).open();
   readonly reader: Channel;
   /** Of awaiting senders, one at a time: how many have been sent, and whether the last still waits. */
@@ -322,8 +322,8 @@ class Scene {
   waits = false;
   read: unknown[] = [];
   readers: { readonly values: AsyncGenerator<unknown, void, undefined>; isWaiting: boolean }[] = [];
-  constructor(takesUnread: boolean) {
-    this.reader = new Channel((word) => this.toSender.push(word), { takesUnread }).open();
+  constructor(countsUnreadAsTaken: boolean) {
+    this.reader = new Channel((word) => this.toSender.push(word), { countsUnreadAsTaken }).open();
   }
 
   send(): void {
@@ -337,8 +337,8 @@ class Scene {
 
   /** So many words arrive, of those that are on their way. */
   carry(toReader: number, toSender: number): void {
-    for (const word of this.toReader.splice(0, toReader)) this.reader.hear(word);
-    for (const word of this.toSender.splice(0, toSender)) this.sender.hear(word);
+    for (const word of this.toReader.splice(0, toReader)) this.reader.handle(word);
+    for (const word of this.toSender.splice(0, toSender)) this.sender.handle(word);
   }
 
   next(n: number): void {
@@ -369,7 +369,7 @@ class Scene {
   }
 
   takeUnread(): void {
-    this.reader.takeUnread();
+    this.reader.countUnreadAsTaken();
   }
 
   /** All that is on its way arrives, and what that sets off. */
@@ -417,8 +417,8 @@ async function act(scene: Scene, step: Step): Promise<void> {
 describe('two ends, in any order of sends, reads, and readers that come and go', () => {
   it('lose nothing, keep the order, and hold up no sender once all is read', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.boolean(), steps, async (takesUnread, script) => {
-        const scene = new Scene(takesUnread);
+      fc.asyncProperty(fc.boolean(), steps, async (countsUnreadAsTaken, script) => {
+        const scene = new Scene(countsUnreadAsTaken);
         for (const step of script) await act(scene, step);
         await scene.settle();
         for (let received = scene.reader.read(); received !== undefined; received = scene.reader.read()) {

@@ -28,9 +28,9 @@ class TestRun extends Run {
     reports.push(progress);
   }
 
-  say(): void {}
+  post(): void {}
 
-  protected listen(): boolean {
+  protected poll(): boolean {
     return false;
   }
 }

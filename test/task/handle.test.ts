@@ -15,7 +15,7 @@ beforeEach(() => {
   cancel.mockClear();
   const options = resolveTaskOptions({ priority: 'high', type: 'loop' }, 'it');
   const definition = defineBySource('add', () => 1);
-  task = new Task({ definition, options }, [], 1, { ...noOwner, nameTask: () => 'id', cancel });
+  task = new Task({ definition, options }, [], 1, { ...noOwner, assignId: () => 'id', cancel });
   handle = new TaskHandle<number>(task);
 });
 
@@ -74,7 +74,7 @@ describe('a failure', () => {
     await nextTurn();
     process.off('unhandledRejection', unhandled);
     expect(unhandled).not.toHaveBeenCalled();
-    expect(task.awaited).toBe(false);
+    expect(task.isAwaited).toBe(false);
   });
 
   it('can be awaited later still', async () => {
@@ -96,10 +96,10 @@ describe('being awaited', () => {
     ['Promise.race()', (handle) => Promise.race([handle])],
     ['a return from an async function', async (handle) => handle],
   ])('is noticed with %s', async (_, use) => {
-    expect(task.awaited).toBe(false);
+    expect(task.isAwaited).toBe(false);
     const used = use(handle);
     await Promise.resolve();
-    expect(task.awaited).toBe(true);
+    expect(task.isAwaited).toBe(true);
     complete(1);
     await used;
   });
@@ -107,7 +107,7 @@ describe('being awaited', () => {
   it('looking at it is not awaiting', () => {
     void [handle.id, handle.info, handle.done, handle.result, String(handle), handle instanceof Promise];
     handle.onProgress(() => {});
-    expect(task.awaited).toBe(false);
+    expect(task.isAwaited).toBe(false);
   });
 });
 

@@ -12,41 +12,41 @@ beforeEach(async () => {
 });
 
 it('the program itself is no host, and nothing in it is inert', () => {
-  expect([inert.isHost(), inert.isInert()]).toEqual([false, false]);
+  expect([inert.isHost(), inert.isLoadingModule()]).toEqual([false, false]);
 });
 
 it('in a host all is inert but what runs in a task', () => {
   inert.becomeHost();
-  expect([inert.isHost(), inert.isInert()]).toEqual([true, true]);
+  expect([inert.isHost(), inert.isLoadingModule()]).toEqual([true, true]);
   class TestRun extends run.Run {
     readonly id = '';
     readonly name = '';
     readonly attempt = 1;
     protected isStopRequested = () => false;
     protected report(): void {}
-    say(): void {}
-    protected listen = () => false;
+    post(): void {}
+    protected poll = () => false;
   }
   const testRun = new TestRun([]);
-  expect(testRun.call(() => inert.isInert(), undefined)).toBe(false);
+  expect(testRun.call(() => inert.isLoadingModule(), undefined)).toBe(false);
 });
 
 it('says once that something waits, to those who asked before and to those who ask after', () => {
   inert.becomeHost();
   const [before, after] = [vi.fn(), vi.fn()];
-  inert.whenInertWait(before);
+  inert.onModuleWait(before);
   expect(before).not.toHaveBeenCalled();
-  inert.noteInertWait();
-  inert.noteInertWait();
-  inert.whenInertWait(after);
+  inert.noteModuleWait();
+  inert.noteModuleWait();
+  inert.onModuleWait(after);
   expect([before.mock.calls.length, after.mock.calls.length]).toEqual([1, 1]);
 });
 
 it('an inert promise never settles, and is noticed when it is awaited and not before', async () => {
   inert.becomeHost();
   const [waits, settled] = [vi.fn(), vi.fn()];
-  inert.whenInertWait(waits);
-  const promise = inert.inertPromise();
+  inert.onModuleWait(waits);
+  const promise = inert.foreverPendingPromise();
   await Promise.resolve();
   expect(waits).not.toHaveBeenCalled();
   (async () => {
@@ -58,8 +58,8 @@ it('an inert promise never settles, and is noticed when it is awaited and not be
 
 it('outside a host nothing is noted', () => {
   const waits = vi.fn();
-  inert.whenInertWait(waits);
-  inert.noteInertWait();
+  inert.onModuleWait(waits);
+  inert.noteModuleWait();
   inert.becomeHost();
   expect(waits).not.toHaveBeenCalled();
 });
@@ -68,13 +68,13 @@ it('explains what a task missed of a module that waits, and nothing else', () =>
   const early = () => new ReferenceError("Cannot access 'table' before initialization");
   const [before, missing, other] = [early(), new ReferenceError('x is not defined'), new Error('m')];
   inert.becomeHost();
-  expect(inert.explainInertWait(before)).toBe(before);
+  expect(inert.explainModuleWait(before)).toBe(before);
   expect(before.message).toBe("Cannot access 'table' before initialization");
 
-  inert.noteInertWait();
+  inert.noteModuleWait();
   const after = early();
-  expect(inert.explainInertWait(after)).toBe(after);
+  expect(inert.explainModuleWait(after)).toBe(after);
   expect(after.message).toMatch(/^Cannot access 'table' before initialization: .* define what tasks need above/);
-  for (const each of [missing, other, 'text', undefined]) expect(inert.explainInertWait(each)).toBe(each);
+  for (const each of [missing, other, 'text', undefined]) expect(inert.explainModuleWait(each)).toBe(each);
   expect([missing.message, other.message]).toEqual(['x is not defined', 'm']);
 });

@@ -58,7 +58,7 @@ function end(key: unknown, error?: Error): void {
 const target: MapTarget<string> = {
   submit,
   hasRoom: () => !isFull,
-  untilRoom() {
+  waitForRoom() {
     waits += 1;
     return new Promise((resolve) => {
       makeRoom = resolve;

@@ -3,10 +3,10 @@ import type { Task } from '../../src/task/record/task.ts';
 import type { TaskOwner } from '../../src/task/record/task-owner.ts';
 
 export const noOwner: TaskOwner<Task> = {
-  nameTask: (task) => `id-${task.sequence}`,
+  assignId: (task) => `id-${task.sequence}`,
   cancel: () => false,
   stop: () => {},
-  tell: () => {},
-  awaited: () => {},
+  send: () => {},
+  onAwaited: () => {},
   lenderOf: () => undefined,
 };

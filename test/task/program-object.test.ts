@@ -1,13 +1,13 @@
 /** Objects of the program that threads call: how they are named, and found again. */
 import { afterEach, expect, it, vi } from 'vitest';
 import { findDefinition } from '../../src/task/definition/definition-registry.ts';
-import { concealObject, exposeObject, type ObjectName } from '../../src/task/definition/program-object.ts';
+import { exposeObject, type ObjectName, unexposeObject } from '../../src/task/definition/program-object.ts';
 
 const here = 'at file:///app/couriers.js:3:24';
 const made: [ObjectName, object][] = [];
 
 afterEach(() => {
-  for (const [name, object] of made.splice(0)) concealObject(name, object);
+  for (const [name, object] of made.splice(0)) unexposeObject(name, object);
 });
 
 class Counter {
@@ -72,9 +72,9 @@ it('gives the name back, but not that of a successor', () => {
   const name = { kind: 'Counter', name: 'mine', place: here };
   const first = expose(name);
   const second = expose(name);
-  concealObject(name, first);
+  unexposeObject(name, first);
   expect(call('Counter "mine"', 'add', 1)).toBe(1);
-  concealObject(name, second);
+  unexposeObject(name, second);
   expect(() => call('Counter "mine"', 'add', 1)).toThrow(expect.objectContaining({ code: 'OBJECT_NOT_FOUND' }));
 });
 

@@ -18,7 +18,7 @@ function live(taskId?: string): Task {
   const options = resolveTaskOptions(taskId === undefined ? {} : { taskId }, 'it');
   return new Task({ definition, options }, [], table.nextSequence(), {
     ...noOwner,
-    nameTask: (task) => table.nameTask(task),
+    assignId: (task) => table.assignId(task),
   });
 }
 

@@ -135,7 +135,7 @@ describe('settling', () => {
     vi.useFakeTimers();
     const { signal } = new AbortController();
     const task = newTask({ signal });
-    task.listen(signal, () => {});
+    task.listenToSignal(signal, () => {});
     task.setTimer(1_000, () => {});
     expect([getEventListeners(signal, 'abort').length, vi.getTimerCount()]).toEqual([1, 1]);
     task.settle('canceled', new Error('m'));
@@ -149,9 +149,9 @@ describe('attempts', () => {
     const task = taskThatIs('started');
     expect(task.attempt).toBe(1);
     task.report({ fraction: 0.5 }, fail);
-    task.ending = { reason: 'timeout', error: new Error('m') };
+    task.endRequest = { reason: 'timeout', error: new Error('m') };
     task.retry();
-    expect(task).toMatchObject({ attempt: 1, progress: undefined, ending: undefined, status: 'delayed' });
+    expect(task).toMatchObject({ attempt: 1, progress: undefined, endRequest: undefined, status: 'delayed' });
     task.enqueue();
     task.start(2);
     expect(task).toMatchObject({ attempt: 2 });
@@ -286,7 +286,7 @@ it('hears its signal abort, once', () => {
   const controller = new AbortController();
   const task = newTask();
   const abort = vi.fn();
-  task.listen(controller.signal, abort);
+  task.listenToSignal(controller.signal, abort);
   controller.abort();
   expect(abort).toHaveBeenCalledTimes(1);
 });
@@ -428,10 +428,10 @@ describe('info', () => {
 });
 
 it('its id is made when it is first asked for, and once', () => {
-  const nameTask = vi.fn(() => 'made');
-  const task = new Task({ definition, options: resolveTaskOptions({}, 'it') }, [], 1, { ...noOwner, nameTask });
+  const assignId = vi.fn(() => 'made');
+  const task = new Task({ definition, options: resolveTaskOptions({}, 'it') }, [], 1, { ...noOwner, assignId });
   task.enqueue();
-  expect(nameTask).not.toHaveBeenCalled();
+  expect(assignId).not.toHaveBeenCalled();
   expect([task.id, task.id]).toEqual(['made', 'made']);
-  expect(nameTask.mock.calls).toEqual([[task]]);
+  expect(assignId.mock.calls).toEqual([[task]]);
 });

@@ -5,8 +5,8 @@
  */
 import { checkOptions, type Rule, rules } from '../../base/options.ts';
 import { callSite } from '../../platform/stack-traces.ts';
-import { isHost, isInert } from '../../task/definition/load-phase.ts';
-import { concealObject, exposeObject, type ObjectName } from '../../task/definition/program-object.ts';
+import { isHost, isLoadingModule } from '../../task/definition/load-phase.ts';
+import { exposeObject, type ObjectName, unexposeObject } from '../../task/definition/program-object.ts';
 import { CheckedCourier } from '../checked-courier.ts';
 import { courierStandIn } from '../remote/courier-proxy.ts';
 import { CourierDesk } from '../remote/courier-server.ts';
@@ -67,7 +67,7 @@ export class MemoryTaskCourier extends CheckedCourier {
   }
 
   override close(): Promise<void> {
-    if (this.#desk !== undefined && !isInert()) concealObject(this.#name, this.#desk);
+    if (this.#desk !== undefined && !isLoadingModule()) unexposeObject(this.#name, this.#desk);
     return super.close();
   }
 }

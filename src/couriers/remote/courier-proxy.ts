@@ -1,7 +1,7 @@
 /** A memory courier in a thread or child: it stands in for that of the program, whose desk it calls. */
 import { type ErrorCode, hasCode, TaskwardenError } from '../../base/errors.ts';
 import { decodeThrown, encodeThrown, type WireThrown } from '../../lanes/wire/error-codec.ts';
-import { callProgram, hearProgram, type ObjectName } from '../../task/definition/program-object.ts';
+import { callProgram, type ObjectName, subscribeToProgram } from '../../task/definition/program-object.ts';
 import type {
   ClientWorkerTaskCourier,
   CourierTask,
@@ -80,7 +80,7 @@ async function listen<T>(
   hear: (what: T) => void,
 ): Promise<() => void> {
   let isHeard = true;
-  const stop = await hearProgram(name, method, args, (batch) => {
+  const stop = await subscribeToProgram(name, method, args, (batch) => {
     for (const what of batch as readonly T[]) if (isHeard) say({ hear }, what);
   });
   return () => {

@@ -15,7 +15,7 @@ import { nextTurn, Promise, timeOfDay } from '../../platform/globals.ts';
 import { KeepAlive } from '../../platform/keep-alive.ts';
 import { turn } from '../../platform/loop-turn.ts';
 import { onAbort, untilAborted } from '../../platform/on-abort.ts';
-import { inertPromise, isInert } from '../../task/definition/load-phase.ts';
+import { foreverPendingPromise, isLoadingModule } from '../../task/definition/load-phase.ts';
 import type { CourierTask, WorkerTaskCourier } from '../courier.ts';
 import { endsFetching, isClosed, isNotCloneable, Outage } from '../outage.ts';
 import { errorIn, failureOf, pairResults, settleResults, type TaskAndResult } from './task-results.ts';
@@ -165,7 +165,7 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
    */
   perform(options: PerformOptions = {}): Promise<void> {
     checkOptions(options, performRules, `${this.constructor.name}.perform()`);
-    if (isInert()) return inertPromise();
+    if (isLoadingModule()) return foreverPendingPromise();
     this.#checkFields();
     return this.#perform(options);
   }

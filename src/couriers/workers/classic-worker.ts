@@ -62,8 +62,8 @@ export class ClassicWorker extends BaseWorker {
     const { courier, queueName, maxTasksPerIteration, maxSimultaneousTasks } = this;
     const demands = new Map<Openings<TaskType>, Need<TaskType>[]>();
     for (const { spec } of this.#functions.values()) {
-      const { openings } = this.#supervisor ?? submitterOf(spec.options);
-      if (openings !== undefined) demands.set(openings, [...(demands.get(openings) ?? []), needOf(spec)]);
+      const { freeCapacity } = this.#supervisor ?? submitterOf(spec.options);
+      if (freeCapacity !== undefined) demands.set(freeCapacity, [...(demands.get(freeCapacity) ?? []), needOf(spec)]);
     }
     if (demands.size === 0) return undefined;
     return new Pull({

@@ -5,7 +5,7 @@
 import { hasCode } from '../../base/errors.ts';
 import { Promise } from '../../platform/globals.ts';
 import { onAbort, untilAborted } from '../../platform/on-abort.ts';
-import { heedHandle, type TaskHandle } from '../../task/call/handle.ts';
+import { onHandleEnd, type TaskHandle } from '../../task/call/handle.ts';
 import type { ResolvedTaskOptions, TaskSubmitter } from '../../task/call/task-options.ts';
 import type { CourierTaskContext } from './tasks-in-flight.ts';
 
@@ -47,7 +47,7 @@ async function converse(
   context: CourierTaskContext,
   isAwaited: boolean,
 ): Promise<unknown> {
-  const end = isAwaited ? undefined : new Promise<void>((resolve) => heedHandle(handle, resolve));
+  const end = isAwaited ? undefined : new Promise<void>((resolve) => onHandleEnd(handle, resolve));
   handle.onProgress((progress) => void context.tell({ kind: 'progress', progress }));
   context.heed((order) => (order.kind === 'stop' ? handle.stop() : handle.send(order.data)));
   for await (const data of handle.messages()) await context.tell({ kind: 'message', data });

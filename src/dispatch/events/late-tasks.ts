@@ -35,7 +35,7 @@ export class LateTasks {
   /** A task waits. */
   watch(task: Task): void {
     this.#waits.watch(task.queuedAt);
-    if (!task.isAhead) this.#stalls.watch();
+    if (!task.isSubmittedAhead) this.#stalls.watch();
   }
 
   /** Some that had waited before wait again. */

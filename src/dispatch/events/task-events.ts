@@ -72,7 +72,7 @@ export class Announcer implements HostWatcher {
     if (this.#unawaited.push(task) > 1) return;
     setImmediate(() => {
       for (const each of this.#unawaited.splice(0)) {
-        if (!each.awaited) this.log(each, 'failed, and nobody awaits it', each.error);
+        if (!each.isAwaited) this.log(each, 'failed, and nobody awaits it', each.error);
       }
     });
   }

@@ -1,5 +1,5 @@
 /** What follows a failed attempt: another one after a pause, if the task has one left and wants it; else its end. */
-import type { Ending, Task } from '../../task/record/task.ts';
+import type { EndRequest, Task } from '../../task/record/task.ts';
 import { backoffMs } from './backoff.ts';
 import { mayRetry, mayRetryCrash, wantsRetry } from './retry-policy.ts';
 
@@ -8,7 +8,7 @@ interface RetryParts {
   isFinal(): boolean;
   /** Lets the task wait so long, and then for its next attempt. */
   runAgain(task: Task, error: unknown, delayMs: number): void;
-  settle(task: Task, ending: Ending): void;
+  settle(task: Task, ending: EndRequest): void;
   /** `retryIf` has failed. */
   log(task: Task, problem: unknown): void;
 }
@@ -25,7 +25,7 @@ export class Retries {
   }
 
   /** Its thread or child has died under it. */
-  afterCrash(task: Task, ending: Ending): void {
+  afterCrash(task: Task, ending: EndRequest): void {
     if (mayRetryCrash(task) && !this.#parts.isFinal()) {
       task.crashes += 1;
       this.#parts.runAgain(task, ending.error, 0);
@@ -35,12 +35,12 @@ export class Retries {
   }
 
   /** Unless the task has a retry left, and wants it, that is its end. */
-  after(task: Task, ending: Ending): void {
+  after(task: Task, ending: EndRequest): void {
     if (!this.hasOne(task)) {
       this.#parts.settle(task, ending);
       return;
     }
-    if (task.ending !== undefined) task.ending = undefined; // it has come to that, and whoever cancels it now ends it
+    if (task.endRequest !== undefined) task.endRequest = undefined; // it has come to that, and whoever cancels it now ends it
     const wants = wantsRetry(task, ending.error, (problem) => this.#parts.log(task, problem));
     if (typeof wants === 'boolean') {
       this.#decide(task, ending, wants);
@@ -52,7 +52,7 @@ export class Retries {
     });
   }
 
-  #decide(task: Task, ending: Ending, wants: boolean): void {
+  #decide(task: Task, ending: EndRequest, wants: boolean): void {
     const { retryDelayMs = 100 } = task.options;
     if (task.isSettled) return; // retryIf has canceled it
     if (!wants || !this.hasOne(task)) this.#parts.settle(task, ending);

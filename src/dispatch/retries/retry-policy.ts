@@ -5,13 +5,13 @@ import type { FailureKind } from '../../lanes/wire/protocol.ts';
 import { shownAttempt } from '../../task/call/task-options.ts';
 import type { Task } from '../../task/record/task.ts';
 
-export function mayRetry({ attempt, crashes, options, isToStop }: Task): boolean {
-  return attempt - crashes <= (options.retries ?? 0) && !isToStop;
+export function mayRetry({ attempt, crashes, options, isStopRequested }: Task): boolean {
+  return attempt - crashes <= (options.retries ?? 0) && !isStopRequested;
 }
 
 /** After its thread or child died under it. */
-export function mayRetryCrash({ crashes, options, isToStop }: Task): boolean {
-  return crashes < (options.crashRetries ?? 0) && !isToStop;
+export function mayRetryCrash({ crashes, options, isStopRequested }: Task): boolean {
+  return crashes < (options.crashRetries ?? 0) && !isStopRequested;
 }
 
 /** What `retryIf` says, or promises; `onProblem` hears what it throws, or rejects with, which is a no. */

@@ -8,7 +8,7 @@ import { now, thisMoment } from '../../platform/clock.ts';
 import { clearTimeout, setTimeout } from '../../platform/globals.ts';
 import type { HostSupply } from '../../queue/host-ceiling.ts';
 import { batchMs } from '../../queue/run-time-estimate.ts';
-import type { TaskWord } from '../../task/inside/task-message.ts';
+import type { TaskMessage } from '../../task/inside/task-message.ts';
 import { Staff, type StaffOptions } from '../host-pool/host-pool.ts';
 import type {
   Batch,
@@ -201,7 +201,7 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
     this.#listener.vacated(this, this.#takeBack(seat));
   }
 
-  tell(task: T, word: TaskWord): void {
+  tell(task: T, word: TaskMessage): void {
     this.#seatOf(task)?.tell(task, word);
   }
 

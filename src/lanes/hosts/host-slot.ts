@@ -6,7 +6,7 @@ import type { Exit } from '../../base/exit.ts';
 import { type Moment, now, type Timer, thisMoment } from '../../platform/clock.ts';
 import { type Deferred, defer } from '../../platform/deferred.ts';
 import { type WireDefinition, wireDefinition } from '../../task/definition/definition.ts';
-import type { TaskWord } from '../../task/inside/task-message.ts';
+import type { TaskMessage } from '../../task/inside/task-message.ts';
 import type { Progress } from '../../task/record/progress.ts';
 import type { LaneListener, LaneOutcome, LaneTask, TaskReach, Withdrawal } from '../lane.ts';
 import type { ControlBlock } from '../wire/control-block.ts';
@@ -272,13 +272,13 @@ export class Seat<T extends LaneTask> {
     if (task !== undefined) this.#listener.progress(task, progress);
   }
 
-  said(item: number, word: TaskWord): void {
+  said(item: number, word: TaskMessage): void {
     this.update();
     const task = this.#batch[item];
     if (task !== undefined) this.#listener.said(task, word);
   }
 
-  tell(task: T, word: TaskWord): void {
+  tell(task: T, word: TaskMessage): void {
     const item = this.#batch.indexOf(task);
     if (item < this.#item) return; // it has ended
     try {

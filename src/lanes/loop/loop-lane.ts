@@ -13,7 +13,7 @@ import { shownAttempt, type TaskSubmitter } from '../../task/call/task-options.t
 import { loadFunctionInTime } from '../../task/definition/load-function.ts';
 import { runInTask } from '../../task/inside/context.ts';
 import { Run } from '../../task/inside/run.ts';
-import type { TaskWord } from '../../task/inside/task-message.ts';
+import type { TaskMessage } from '../../task/inside/task-message.ts';
 import { unwrapTransferred } from '../../task/inside/transferred.ts';
 import type { Progress } from '../../task/record/progress.ts';
 import type { Lane, LaneListener, LaneOutcome, LaneTask, TaskReach } from '../lane.ts';
@@ -120,8 +120,8 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
     return true;
   }
 
-  tell(task: T, word: TaskWord): void {
-    this.#runs.get(task)?.hear(word);
+  tell(task: T, word: TaskMessage): void {
+    this.#runs.get(task)?.handle(word);
   }
 
   /** The function can't be ended: its task ends, and what it still does is not seen any more. */
@@ -176,10 +176,10 @@ class LoopRun<T extends LaneTask> extends Run implements FifoItem<LoopRun<T>> {
   isLent = false;
   readonly task: T;
   readonly #tellProgress: (progress: Progress) => void;
-  readonly #tellWord: (word: TaskWord) => void;
+  readonly #tellWord: (word: TaskMessage) => void;
   #isStopRequested = false;
 
-  constructor(task: T, tellProgress: (progress: Progress) => void, tellWord: (word: TaskWord) => void) {
+  constructor(task: T, tellProgress: (progress: Progress) => void, tellWord: (word: TaskMessage) => void) {
     super(task.args);
     this.name = task.name;
     this.attempt = shownAttempt(task.options, task.attempt + 1);
@@ -207,7 +207,7 @@ class LoopRun<T extends LaneTask> extends Run implements FifoItem<LoopRun<T>> {
     return this.task.options.delivery?.id ?? this.task.id;
   }
 
-  protected override get key(): string | undefined {
+  protected override get ownIdempotencyKey(): string | undefined {
     return this.task.options.idempotencyKey;
   }
 
@@ -219,11 +219,11 @@ class LoopRun<T extends LaneTask> extends Run implements FifoItem<LoopRun<T>> {
     this.#tellProgress(progress);
   }
 
-  say(word: TaskWord): void {
+  post(word: TaskMessage): void {
     this.#tellWord(word);
   }
 
-  protected listen(timeoutMs: number): boolean {
+  protected poll(timeoutMs: number): boolean {
     if (timeoutMs <= 0) return false;
     const message =
       'recvSync() would wait for ever: while it waits on the event loop, nothing can be sent; ' +

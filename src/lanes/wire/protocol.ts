@@ -5,7 +5,7 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { WireDefinition } from '../../task/definition/definition.ts';
-import type { Carried } from '../../task/inside/task-message.ts';
+import type { CarriedContext } from '../../task/inside/task-message.ts';
 import type { Progress } from '../../task/record/progress.ts';
 import type { ArgsColumn, IdsColumn } from './columns.ts';
 import type { WireThrown } from './error-codec.ts';
@@ -43,7 +43,7 @@ export interface RunMessage {
   /** Which arguments of an only task are Buffers. */
   readonly buffers?: readonly number[];
   /** Of an only task: what of its caller's context goes along. */
-  readonly carried?: Carried;
+  readonly carried?: CarriedContext;
   /** Absent: it is the first of each. */
   readonly attempts?: readonly number[];
   /** What is the same for all attempts. Absent: the id of each. */

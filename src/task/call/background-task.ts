@@ -42,7 +42,7 @@ export interface BackgroundTask<F extends TaskFunction> {
   /** @internal Performs a task of a courier. */
   deliver(delivery: Delivery, args: readonly unknown[]): TaskHandle<unknown>;
   /** @internal The same with another definition. */
-  over(change: (definition: Definition) => Definition): BackgroundTask<TaskFunction>;
+  withDefinition(change: (definition: Definition) => Definition): BackgroundTask<TaskFunction>;
 }
 
 type Inputs<T> = Iterable<T> | AsyncIterable<T>;
@@ -230,14 +230,14 @@ export interface TaskPlan {
   specOf(options: ResolvedTaskOptions): TaskSpec;
   /** What the function gets instead of the arguments of the call. */
   argsOf?(args: readonly unknown[], options: ResolvedTaskOptions): readonly unknown[];
-  over(change: (definition: Definition) => Definition): TaskPlan;
+  withDefinition(change: (definition: Definition) => Definition): TaskPlan;
 }
 
 function planOf(definition: Definition): TaskPlan {
   return {
     name: definition.name,
     specOf: (options) => specOf(definition, options),
-    over: (change) => planOf(change(definition)),
+    withDefinition: (change) => planOf(change(definition)),
   };
 }
 
@@ -257,14 +257,14 @@ export function wrapPlan(plan: TaskPlan, options: ResolvedTaskOptions): Backgrou
       value: (delivery: Delivery, args: readonly unknown[]) =>
         submitAs({ ...spec, options: Object.freeze({ ...spec.options, delivery }) }, args),
     },
-    over: { value: (change: (old: Definition) => Definition) => wrapPlan(plan.over(change), options) },
+    over: { value: (change: (old: Definition) => Definition) => wrapPlan(plan.withDefinition(change), options) },
     map: {
       value: (items: Iterable<unknown[]> | AsyncIterable<unknown[]>, mapOptions: MapOptions = {}) => {
         checkOptions(mapOptions, { concurrency: rules.positiveCount, ordered: rules.boolean }, `${plan.name}.map()`);
         const hasRoom = () => submitter().hasRoom(spec.options);
-        const untilRoom = () => submitter().capacity(spec.options.priority);
-        const ahead = Object.freeze({ ...spec, isAhead: true });
-        return mapTasks({ submit: (...args) => submitAs(ahead, args), hasRoom, untilRoom }, items, mapOptions);
+        const waitForRoom = () => submitter().capacity(spec.options.priority);
+        const ahead = Object.freeze({ ...spec, isSubmittedAhead: true });
+        return mapTasks({ submit: (...args) => submitAs(ahead, args), hasRoom, waitForRoom }, items, mapOptions);
       },
     },
   }) as BackgroundTask<TaskFunction>;

@@ -28,8 +28,8 @@ export abstract class Call extends TaskFlags {
     return this.options.name ?? this.definition.name;
   }
 
-  get isAhead(): boolean {
-    return this.spec.isAhead === true;
+  get isSubmittedAhead(): boolean {
+    return this.spec.isSubmittedAhead === true;
   }
 
   get priority(): Priority {

@@ -7,7 +7,7 @@ import { nextTurn, Promise, sleep } from '../../platform/globals.ts';
 import type { TaskFunction } from '../definition/definition.ts';
 import { passingContext } from '../definition/definition-registry.ts';
 import type { TaskContext } from '../inside/context.ts';
-import { copyOf } from '../record/task-channels.ts';
+import { copyMessage } from '../record/task-channels.ts';
 import { type BackgroundTask, backgroundTask } from './background-task.ts';
 import type { SendOptions, TaskHandle } from './handle.ts';
 import type { TaskOptions, TaskResult, TaskYield } from './task-options.ts';
@@ -38,7 +38,7 @@ export class ControlledTask<A extends unknown[] = unknown[], R = unknown> {
   /** Of one that looks for its arguments in `task.args`. */
   constructor(target: (task: TaskContext) => R, ...args: A);
   constructor(target: ControlledFunction<A, R> | BackgroundTask<ControlledFunction<A, R>>, ...args: A) {
-    const task = taskOf(target).over(passingContext);
+    const task = taskOf(target).withDefinition(passingContext);
     this.args = args;
     this.#name = task.name;
     this.#submit = () => task(...args) as Handle<R>;
@@ -61,7 +61,7 @@ export class ControlledTask<A extends unknown[] = unknown[], R = unknown> {
   send(data: unknown, options?: SendOptions): Promise<boolean> {
     if (this.#handle !== undefined) return this.#handle.send(data, options);
     return new Promise((resolve) => {
-      const copy = copyOf(data, { name: this.#name });
+      const copy = copyMessage(data, { name: this.#name });
       this.#early.push((handle) => resolve(handle.send(copy, options)));
     });
   }

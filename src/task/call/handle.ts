@@ -14,7 +14,7 @@ export let settleHandle: (handle: TaskHandle<unknown>, completed: boolean, outco
  * Calls back when the task has ended. That counts as nobody who awaits it: a failure is still told in a log line, and a
  * generator waits for no reader.
  */
-export let heedHandle: (handle: PromiseLike<unknown>, ended: () => void) => void;
+export let onHandleEnd: (handle: PromiseLike<unknown>, ended: () => void) => void;
 
 export interface SendOptions {
   /**
@@ -43,15 +43,15 @@ interface HandledTask {
   readonly error: unknown;
   readonly isSettled: boolean;
   /** Whether somebody waits for its end. */
-  awaited: boolean;
+  isAwaited: boolean;
   attach(handle: TaskHandle<unknown>): void;
   /** Somebody waits for its end from now on. */
-  observe(): void;
-  letRun(): void;
+  markAwaited(): void;
+  release(): void;
   cancel(reason: unknown): boolean;
   stop(): void;
   send(data: unknown, untilTaken: boolean): Promise<boolean>;
-  expect(): { readonly messages: AsyncIterable<unknown>; readonly results: AsyncIterable<unknown> };
+  channelsForReader(): { readonly messages: AsyncIterable<unknown>; readonly results: AsyncIterable<unknown> };
   onProgress(listener: (progress: Progress) => void): void;
 }
 
@@ -74,19 +74,19 @@ export class TaskHandle<T, Y = unknown> extends Promise<T> implements AsyncItera
 
   static {
     settleHandle = (handle, completed, outcome) => handle.#settle(completed, outcome);
-    heedHandle = (handle, ended) => {
+    onHandleEnd = (handle, ended) => {
       if (!(#task in handle)) {
         void handle.then(ended, ended); // of another copy of the package
         return;
       }
-      handle.#task.letRun();
-      handle.#heed(ended);
+      handle.#task.release();
+      handle.#onEnd(ended);
     };
     // `await`, `then` and Promise.all all read `constructor`: they find Promise, so that nothing wraps the handle or
     // makes another one of it (https://tc39.es/ecma262/#sec-promise-resolve), and the task learns that it is awaited.
     Object.defineProperty(TaskHandle.prototype, 'constructor', {
       get(this: object) {
-        if (#task in this) this.#task.observe();
+        if (#task in this) this.#task.markAwaited();
         return Promise;
       },
     });
@@ -108,15 +108,15 @@ export class TaskHandle<T, Y = unknown> extends Promise<T> implements AsyncItera
       resolve(outcome);
     } else {
       this.#outcome = undefined;
-      this.#heed(() => {}); // never an unhandled rejection
+      this.#onEnd(() => {}); // never an unhandled rejection
       resolve(Promise.reject(outcome));
     }
   }
 
-  #heed(ended: () => void): void {
-    const { awaited } = this.#task;
+  #onEnd(ended: () => void): void {
+    const { isAwaited } = this.#task;
     super.then(ended, ended);
-    this.#task.awaited = awaited;
+    this.#task.isAwaited = isAwaited;
   }
 
   get id(): string {
@@ -202,7 +202,7 @@ export class TaskHandle<T, Y = unknown> extends Promise<T> implements AsyncItera
    * goes to one reader; what nobody reads is kept as long as the handle.
    */
   async *messages<M = unknown>(): AsyncGenerator<M, void, undefined> {
-    yield* this.#task.expect().messages as AsyncIterable<M>;
+    yield* this.#task.channelsForReader().messages as AsyncIterable<M>;
   }
 
   /**
@@ -211,7 +211,7 @@ export class TaskHandle<T, Y = unknown> extends Promise<T> implements AsyncItera
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<Y, void, undefined> {
     try {
-      yield* this.#task.expect().results as AsyncIterable<Y>;
+      yield* this.#task.channelsForReader().results as AsyncIterable<Y>;
       await this;
     } finally {
       if (!this.done) {

@@ -15,11 +15,11 @@ export interface MapOptions {
 export interface MapTarget<T> {
   submit(...args: unknown[]): TaskHandle<T>;
   hasRoom(): boolean;
-  untilRoom(): Promise<void>;
+  waitForRoom(): Promise<void>;
 }
 
 export async function* mapTasks<T>(
-  { submit, hasRoom, untilRoom }: MapTarget<T>,
+  { submit, hasRoom, waitForRoom }: MapTarget<T>,
   items: Iterable<unknown[]> | AsyncIterable<unknown[]>,
   { concurrency = 64, ordered = false }: MapOptions,
 ): AsyncGenerator<T, void, undefined> {
@@ -37,7 +37,7 @@ export async function* mapTasks<T>(
 
   function fill(): void {
     while (!isReading && !isWaiting && !isExhausted && problem === undefined && handles.size < concurrency) {
-      const later = turn() ?? (hasRoom() ? undefined : untilRoom());
+      const later = turn() ?? (hasRoom() ? undefined : waitForRoom());
       if (later !== undefined) void waitUntil(later);
       else if (isAsync) void readLater();
       else readNow();
@@ -65,7 +65,7 @@ export async function* mapTasks<T>(
     isReading = true;
     try {
       const next = await source.next();
-      while (!next.done && !isLeft && !hasRoom()) await untilRoom(); // others may have taken what there was
+      while (!next.done && !isLeft && !hasRoom()) await waitForRoom(); // others may have taken what there was
       take(next);
     } catch (error) {
       fail(error);

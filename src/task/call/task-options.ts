@@ -78,7 +78,7 @@ export interface TaskSpec {
   readonly definition: Definition;
   readonly options: ResolvedTaskOptions;
   /** It is submitted ahead of its turn: that it waits for long says nothing. */
-  readonly isAhead?: boolean;
+  readonly isSubmittedAhead?: boolean;
 }
 
 /** What takes tasks: a `TaskSupervisor`. */
@@ -90,7 +90,7 @@ export interface TaskSubmitter {
   /** Resolves when one more task can wait. */
   capacity(priority?: Priority): Promise<void>;
   /** @internal What it could start at once; undefined where that is not known. */
-  readonly openings?: Openings<TaskType> | undefined;
+  readonly freeCapacity?: Openings<TaskType> | undefined;
 }
 
 interface CappedTask extends BulkheadItem<CappedTask> {}

@@ -118,19 +118,19 @@ export function withContext(fn: TaskFunction): TaskFunction {
 }
 
 /** The same function, called with an argument before its own that its context takes away. */
-export function inSurroundings(definition: Definition): Definition {
+export function takingWorkerContext(definition: Definition): Definition {
   const { fn, index } = definition;
   return {
     ...definition,
     index: indexOf(`${index} in surroundings`),
-    hasSurroundings: true,
-    ...(fn && { fn: withSurroundings(fn) }),
+    takesWorkerContext: true,
+    ...(fn && { fn: takeWorkerContext(fn) }),
   };
 }
 
-export function withSurroundings(fn: TaskFunction): TaskFunction {
+export function takeWorkerContext(fn: TaskFunction): TaskFunction {
   return function (this: unknown, surroundings: unknown, ...args: unknown[]) {
-    currentRun()?.surround(surroundings);
+    currentRun()?.takeContext(surroundings);
     return fn.apply(this, args);
   };
 }

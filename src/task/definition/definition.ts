@@ -27,7 +27,7 @@ export interface WireDefinition {
   /** The function gets its TaskContext before its arguments. */
   readonly passesContext?: boolean;
   /** Before all others comes an argument that is not for the function: what `currentTask().context` is to be. */
-  readonly hasSurroundings?: boolean;
+  readonly takesWorkerContext?: boolean;
 }
 
 export interface Definition extends WireDefinition {
@@ -47,7 +47,7 @@ export function wireDefinition({
   exportName,
   source,
   passesContext,
-  hasSurroundings,
+  takesWorkerContext,
 }: Definition): WireDefinition {
   return {
     index,
@@ -56,6 +56,6 @@ export function wireDefinition({
     ...(exportName !== undefined && { exportName }),
     ...(source !== undefined && { source }),
     ...(passesContext && { passesContext }),
-    ...(hasSurroundings && { hasSurroundings }),
+    ...(takesWorkerContext && { takesWorkerContext }),
   };
 }

@@ -5,10 +5,10 @@ import { TaskwardenError } from '../../base/errors.ts';
 import { isReferenceError, isThenable, memberOf, messageOf, sayInstead } from '../../base/foreign-value.ts';
 import { clearTimeout, Promise, setTimeout } from '../../platform/globals.ts';
 import type { Definition, TaskFunction, WireDefinition } from './definition.ts';
-import { findDefinition, whenDefined, withContext, withSurroundings } from './definition-registry.ts';
+import { findDefinition, takeWorkerContext, whenDefined, withContext } from './definition-registry.ts';
 import { functionFromSource } from './function-source.ts';
 import { importModule } from './import-module.ts';
-import { whenInertWait, whileLoading } from './load-phase.ts';
+import { onModuleWait, whileLoading } from './load-phase.ts';
 
 export interface LoadedFunction {
   readonly fn: TaskFunction;
@@ -28,7 +28,7 @@ const longestLoadMs = 60_000;
 export async function loadFunction(wire: WireDefinition): Promise<LoadedFunction> {
   const loaded = await find(wire);
   if (wire.passesContext) return { ...loaded, fn: withContext(loaded.fn) };
-  return wire.hasSurroundings ? { ...loaded, fn: withSurroundings(loaded.fn) } : loaded;
+  return wire.takesWorkerContext ? { ...loaded, fn: takeWorkerContext(loaded.fn) } : loaded;
 }
 
 async function find(wire: WireDefinition): Promise<LoadedFunction> {
@@ -136,9 +136,9 @@ function fromModule(moduleUrl: string, { name, exportName }: WireDefinition): Pr
         setTimeout(takeOr, ms, () => reject(problem)).unref();
       });
     };
-    whenInertWait(() => takeWithin(lastChanceMs, unreachable(moduleUrl, name)), moduleUrl);
+    onModuleWait(() => takeWithin(lastChanceMs, unreachable(moduleUrl, name)), moduleUrl);
     if (exportName === undefined) {
-      whenInertWait(() => setTimeout(takeWithin, longestBehindMs, 0, unreachable(moduleUrl, name)).unref());
+      onModuleWait(() => setTimeout(takeWithin, longestBehindMs, 0, unreachable(moduleUrl, name)).unref());
     }
     load(moduleUrl).then((module) => {
       const found = exportName === undefined ? undefined : exported(module, exportName);

@@ -15,7 +15,7 @@ interface Load {
   readonly listeners: (() => void)[];
 }
 
-interface Side {
+interface ThreadState {
   /** This thread runs tasks for a supervisor elsewhere. */
   isHost: boolean;
   /** Of any module. */
@@ -27,9 +27,9 @@ interface Side {
 
 // One for all copies of the package in a thread.
 const sideSymbol = Symbol.for('taskwarden.side');
-const holder = globalThis as { [sideSymbol]?: Side };
+const holder = globalThis as { [sideSymbol]?: ThreadState };
 holder[sideSymbol] ??= { isHost: false, any: newLoad(), loads: new Map(), current: new AsyncLocalStorage() };
-const side: Side = holder[sideSymbol];
+const side: ThreadState = holder[sideSymbol];
 
 function newLoad(): Load {
   return { waits: false, listeners: [] };
@@ -45,7 +45,7 @@ export function isHost(): boolean {
 }
 
 /** Whether this code runs in a task module that loads in a thread, and not in the program or in a task. */
-export function isInert(): boolean {
+export function isLoadingModule(): boolean {
   return isHost() && !isInTask();
 }
 
@@ -67,7 +67,7 @@ function loadOf(moduleUrl: string): Load {
 }
 
 /** Says that a module waits for an inert call: the one that loads here, or any, where that can't be told. */
-export function noteInertWait(): void {
+export function noteModuleWait(): void {
   if (!side.isHost) return;
   const load = side.current.getStore();
   for (const each of [side.any, ...(load === undefined ? side.loads.values() : [load])]) {
@@ -77,14 +77,14 @@ export function noteInertWait(): void {
 }
 
 /** Calls back when that module, or any, of this thread has begun to wait for an inert call. */
-export function whenInertWait(callback: () => void, moduleUrl?: string): void {
+export function onModuleWait(callback: () => void, moduleUrl?: string): void {
   const { waits, listeners } = moduleUrl === undefined ? side.any : loadOf(moduleUrl);
   if (waits) callback();
   else if (side.isHost) listeners.push(callback);
 }
 
 /** What a task threw; with a hint, if it missed what its module would define after a wait that never ends here. */
-export function explainInertWait(error: unknown): unknown {
+export function explainModuleWait(error: unknown): unknown {
   if (side.any.waits && isReferenceError(error) && /before initialization$/.test(messageOf(error))) {
     const hint =
       'in a thread, the module of this task stops at the first task, or call of the supervisor, that it awaits; ' +
@@ -95,17 +95,17 @@ export function explainInertWait(error: unknown): unknown {
 }
 
 /** A promise that never settles and notes who waits for it. */
-export function inertPromise<T>(): Promise<T> {
-  return new InertPromise<T>(() => {});
+export function foreverPendingPromise<T>(): Promise<T> {
+  return new ForeverPendingPromise<T>(() => {});
 }
 
-class InertPromise<T> extends Promise<T> {
+class ForeverPendingPromise<T> extends Promise<T> {
   // biome-ignore lint/suspicious/noThenProperty: to see who waits.
   override then<A = T, B = never>(
     onFulfilled?: ((value: T) => A | PromiseLike<A>) | null,
     onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
-    noteInertWait();
+    noteModuleWait();
     return super.then(onFulfilled, onRejected);
   }
 }

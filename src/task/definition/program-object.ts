@@ -8,11 +8,11 @@ import { messageOf } from '../../base/foreign-value.ts';
 import { Promise } from '../../platform/globals.ts';
 import { onAbort } from '../../platform/on-abort.ts';
 import { currentRun, type RunningTask } from '../inside/context.ts';
-import type { Order, TaskNews } from '../inside/task-message.ts';
+import type { ChildCommandMessage, ChildUpdate } from '../inside/task-message.ts';
 import { newIdPrefix, taskId } from '../record/task-id.ts';
 import { type Definition, type TaskFunction, wireDefinition } from './definition.ts';
 import { defineInModule } from './definition-registry.ts';
-import { inertPromise } from './load-phase.ts';
+import { foreverPendingPromise } from './load-phase.ts';
 
 interface Exposed {
   /** The program can forget it. */
@@ -66,7 +66,7 @@ export function exposeObject(name: ObjectName, object: object): void {
 }
 
 /** Gives the name back. */
-export function concealObject(name: ObjectName, object: object): void {
+export function unexposeObject(name: ObjectName, object: object): void {
   const key = keyOf(name);
   if (objects.get(key)?.object.deref() === object) objects.delete(key);
 }
@@ -117,18 +117,18 @@ export function callProgram(
   { waits = false, lends = waits, signal }: ProgramCallOptions = {},
 ): Promise<unknown> {
   const run = currentRun();
-  if (run === undefined) return inertPromise();
+  if (run === undefined) return foreverPendingPromise();
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
     let unlisten: (() => void) | undefined;
-    const order = submit(run, waits ? wait : call, name, method, args, (news) => {
-      if (news.kind !== 'ended') return;
+    const command = submit(run, waits ? wait : call, name, method, args, (update) => {
+      if (update.kind !== 'ended') return;
       unlisten?.();
-      if (news.endReason === 'completed') resolve(news.outcome);
-      else reject(news.endReason === 'canceled' && signal?.aborted ? signal.reason : news.outcome);
+      if (update.endReason === 'completed') resolve(update.outcome);
+      else reject(update.endReason === 'canceled' && signal?.aborted ? signal.reason : update.outcome);
     });
-    if (lends) order({ kind: 'await' });
-    if (signal !== undefined) unlisten = onAbort(signal, () => order({ kind: 'cancel', reason: signal.reason }));
+    if (lends) command({ kind: 'await' });
+    if (signal !== undefined) unlisten = onAbort(signal, () => command({ kind: 'cancel', reason: signal.reason }));
   });
 }
 
@@ -136,32 +136,32 @@ export function callProgram(
  * Calls a generator method, and hears what it yields, from the second value on: the first says that it has begun, and
  * resolves the promise. Ends it when what that gives is called, and with the caller.
  */
-export function hearProgram(
+export function subscribeToProgram(
   name: ObjectName,
   method: string,
   args: readonly unknown[],
-  hear: (value: unknown) => void,
+  onUpdate: (value: unknown) => void,
 ): Promise<() => void> {
   const run = currentRun();
-  if (run === undefined) return inertPromise();
+  if (run === undefined) return foreverPendingPromise();
   return new Promise((resolve, reject) => {
     let isHeard = true;
     let hasBegun = false;
     const stop = () => {
-      if (isHeard) order({ kind: 'cancel', reason: 'nobody listens any more' });
+      if (isHeard) command({ kind: 'cancel', reason: 'nobody listens any more' });
       isHeard = false;
     };
-    const order = submit(run, wait, name, method, args, (news) => {
-      if (news.kind === 'started') {
-        order({ kind: 'talk', talk: { topic: 'yield', word: { kind: 'free' } } }); // it is heard at once
-      } else if (news.kind === 'talk' && news.talk.topic === 'yield' && news.talk.word.kind === 'data') {
-        if (hasBegun && isHeard) hear(news.talk.word.value);
+    const command = submit(run, wait, name, method, args, (update) => {
+      if (update.kind === 'started') {
+        command({ kind: 'data', data: { topic: 'yield', message: { kind: 'unthrottled' } } }); // it is heard at once
+      } else if (update.kind === 'data' && update.data.topic === 'yield' && update.data.message.kind === 'data') {
+        if (hasBegun && isHeard) onUpdate(update.data.message.value);
         hasBegun = true;
         resolve(stop);
-      } else if (news.kind === 'ended') {
+      } else if (update.kind === 'ended') {
         isHeard = false;
-        if (news.endReason === 'completed') resolve(stop);
-        else reject(news.outcome);
+        if (update.endReason === 'completed') resolve(stop);
+        else reject(update.outcome);
       }
     });
   });
@@ -174,8 +174,8 @@ function submit(
   name: ObjectName,
   method: string,
   args: readonly unknown[],
-  hear: (news: TaskNews) => void,
-): (order: Order['order']) => void {
+  onUpdate: (update: ChildUpdate) => void,
+): (command: ChildCommandMessage['command']) => void {
   const label = `${name.kind}.${method}`;
   if (run.hasEnded) {
     const message = `${label}() is called by what is left of task "${run.name}", which has ended: await it there`;
@@ -186,7 +186,7 @@ function submit(
   const id = taskId(idPrefix, sequence);
   try {
     const options = { type: 'loop', priority: 'critical', name: label } as const;
-    run.say({
+    run.post({
       topic: 'submit',
       id,
       definition: wireDefinition(definition),
@@ -199,8 +199,8 @@ function submit(
       cause,
     });
   }
-  run.adopt(id, hear);
-  return (order) => {
-    if (!run.hasEnded) run.say({ topic: 'order', id, order });
+  run.addChild(id, onUpdate);
+  return (command) => {
+    if (!run.hasEnded) run.post({ topic: 'child-command', id, command });
   };
 }

@@ -8,16 +8,16 @@ import { clearTimeout, Promise, setTimeout } from '../../platform/globals.ts';
 import { turn } from '../../platform/loop-turn.ts';
 
 /** What one end says to the other. */
-export type Word =
+export type ChannelMessage =
   | { readonly kind: 'data'; readonly value: unknown }
   /** Instead of a value that can't be said any more: it counts as taken. */
   | { readonly kind: 'lost' }
   /** Instead of a value that this side could not read. */
-  | { readonly kind: 'unread' }
+  | { readonly kind: 'unreadable' }
   /** The value that would be taken next could not be read, and counts as taken. */
-  | { readonly kind: 'refused' }
+  | { readonly kind: 'rejected' }
   /** Nobody will read: no sender is to wait. */
-  | { readonly kind: 'free' }
+  | { readonly kind: 'unthrottled' }
   | { readonly kind: 'taken'; readonly count: number };
 
 /** Among what has come: a value that could not be read. */
@@ -28,64 +28,67 @@ const windowSize = 64;
 
 interface ChannelOptions {
   /** Whether what was sent, and not taken, is to be said again to the next listener. */
-  readonly keeps?: boolean;
+  readonly resends?: boolean;
   /** Whether what comes counts as taken while nobody reads: it is kept for a later reader, and no sender waits. */
-  readonly takesUnread?: boolean;
+  readonly countsUnreadAsTaken?: boolean;
 }
 
-interface Giver {
+interface PendingSend {
   readonly resolve: (wasTaken: boolean) => void;
   readonly reject: (error: unknown) => void;
 }
 
 export class Channel {
-  readonly #say: (word: Word) => void;
+  readonly #post: (word: ChannelMessage) => void;
   /** Nobody listens at the other end before it is opened. */
   #isOpen = false;
   #isEnded = false;
-  #isHalted = false;
-  #isFree = false;
+  #isWaitingOver = false;
+  #isUnthrottled = false;
 
   /** How many were sent, and how many of these the other side has taken. */
   #sent = 0;
   #taken = 0;
-  readonly #kept: Map<number, unknown> | undefined;
+  readonly #resendable: Map<number, unknown> | undefined;
   /** Who waits until there is room after the value that they sent, by its number. */
   readonly #senders = new Map<number, (wasTaken: boolean) => void>();
   /** Who waits until a value is taken, by its number. */
-  #givers: Map<number, Giver> | undefined;
+  #untilTaken: Map<number, PendingSend> | undefined;
 
   /** What has come, from `#first` on. */
   #received: unknown[] = [];
   #first = 0;
   readonly #receivers = new Set<(value: { readonly value: unknown } | undefined) => void>();
   #readers = 0;
-  #takesUnread: boolean;
+  #countsUnreadAsTaken: boolean;
   /** How many of those that have come and were not read, from the first, count as taken. */
-  #takenUnread = 0;
+  #unreadTaken = 0;
   /** Taken, and not yet told. */
-  #untold = 0;
+  #unreportedTaken = 0;
 
-  constructor(say: (word: Word) => void, { keeps = false, takesUnread = false }: ChannelOptions = {}) {
-    this.#say = say;
-    this.#kept = keeps ? new Map() : undefined;
-    this.#takesUnread = takesUnread;
+  constructor(
+    say: (word: ChannelMessage) => void,
+    { resends = false, countsUnreadAsTaken = false }: ChannelOptions = {},
+  ) {
+    this.#post = say;
+    this.#resendable = resends ? new Map() : undefined;
+    this.#countsUnreadAsTaken = countsUnreadAsTaken;
   }
 
   /** Somebody listens at the other end from now on, and has heard nothing. */
   open(): this {
     this.#isOpen = true;
-    for (const value of this.#kept?.values() ?? []) this.#sayAgain(value);
-    this.#tellTaken();
+    for (const value of this.#resendable?.values() ?? []) this.#resend(value);
+    this.#reportTaken();
     return this;
   }
 
   /** It could be said when it was sent, and may have changed. */
-  #sayAgain(value: unknown): void {
+  #resend(value: unknown): void {
     try {
-      this.#say({ kind: 'data', value });
+      this.#post({ kind: 'data', value });
     } catch (problem) {
-      this.#say({ kind: 'lost' });
+      this.#post({ kind: 'lost' });
       process.emitWarning(problem as Error);
     }
   }
@@ -93,25 +96,25 @@ export class Channel {
   /** Nobody listens any more, but somebody else may, later: who does has not sent what has come until now. */
   close(): void {
     this.#isOpen = false;
-    this.#takenUnread = this.#unread;
-    this.#untold = 0;
+    this.#unreadTaken = this.#unread;
+    this.#unreportedTaken = 0;
   }
 
   /** Nothing will be sent or received any more; what has come can still be read. */
   end(): void {
-    if (this.#isOpen) this.#tellTaken(); // it is not to be said to another listener
+    if (this.#isOpen) this.#reportTaken(); // it is not to be said to another listener
     this.#isEnded = true;
     this.#isOpen = false;
-    this.#kept?.clear();
+    this.#resendable?.clear();
     this.#release(false);
-    for (const { resolve } of this.#givers?.values() ?? []) resolve(false);
-    this.#givers?.clear();
-    this.halt();
+    for (const { resolve } of this.#untilTaken?.values() ?? []) resolve(false);
+    this.#untilTaken?.clear();
+    this.stopWaiting();
   }
 
   /** Senders are not held up any more. */
-  #free(): void {
-    this.#isFree = true;
+  #stopThrottling(): void {
+    this.#isUnthrottled = true;
     this.#release(true);
   }
 
@@ -122,13 +125,13 @@ export class Channel {
 
   /** Whether the next sender has to wait. */
   get isFull(): boolean {
-    return !this.#isFree && !this.#isEnded && this.#sent - this.#taken >= windowSize;
+    return !this.#isUnthrottled && !this.#isEnded && this.#sent - this.#taken >= windowSize;
   }
 
   /** Nobody waits any more: receivers get what has come, and then nothing; senders are not held up. */
-  halt(): void {
-    this.#isHalted = true;
-    this.#free();
+  stopWaiting(): void {
+    this.#isWaitingOver = true;
+    this.#stopThrottling();
     for (const resolve of this.#receivers) resolve(undefined);
     this.#receivers.clear();
   }
@@ -142,11 +145,11 @@ export class Channel {
   send(value: unknown): Promise<boolean> {
     if (this.#isEnded) return Promise.resolve(false);
     this.#sent += 1; // first: it may be taken while it is said
-    this.#kept?.set(this.#sent, value);
+    this.#resendable?.set(this.#sent, value);
     try {
-      if (this.#isOpen) this.#say({ kind: 'data', value });
+      if (this.#isOpen) this.#post({ kind: 'data', value });
     } catch (error) {
-      this.#kept?.delete(this.#sent);
+      this.#resendable?.delete(this.#sent);
       this.#sent -= 1;
       throw error;
     }
@@ -157,36 +160,36 @@ export class Channel {
   }
 
   /** Sends, and resolves when the other side has taken the value; with false if the conversation ended before. */
-  give(value: unknown): Promise<boolean> {
+  sendUntilTaken(value: unknown): Promise<boolean> {
     if (this.#isEnded) return Promise.resolve(false);
     return new Promise((resolve, reject) => {
-      this.#givers ??= new Map();
-      this.#givers.set(this.#sent + 1, { resolve, reject });
+      this.#untilTaken ??= new Map();
+      this.#untilTaken.set(this.#sent + 1, { resolve, reject });
       try {
         void this.send(value);
       } catch (error) {
-        this.#givers.delete(this.#sent + 1);
+        this.#untilTaken.delete(this.#sent + 1);
         reject(error);
       }
     });
   }
 
-  hear(word: Word): void {
+  handle(word: ChannelMessage): void {
     if (this.#isEnded) return;
-    if (word.kind === 'data') this.#receive(word.value);
+    if (word.kind === 'data') this.#onData(word.value);
     else if (word.kind === 'lost') this.#take();
-    else if (word.kind === 'unread') this.#skip();
-    else if (word.kind === 'refused') this.#hearRefusal();
-    else if (word.kind === 'free') this.#free();
-    else this.#note(word.count);
+    else if (word.kind === 'unreadable') this.#onUnreadable();
+    else if (word.kind === 'rejected') this.#onRejected();
+    else if (word.kind === 'unthrottled') this.#stopThrottling();
+    else this.#onTaken(word.count);
   }
 
-  #note(count: number): void {
+  #onTaken(count: number): void {
     for (let left = count; left > 0 && this.#taken < this.#sent; left -= 1) {
       this.#taken += 1;
-      this.#kept?.delete(this.#taken);
-      this.#givers?.get(this.#taken)?.resolve(true);
-      this.#givers?.delete(this.#taken);
+      this.#resendable?.delete(this.#taken);
+      this.#untilTaken?.get(this.#taken)?.resolve(true);
+      this.#untilTaken?.delete(this.#taken);
       const next = this.#taken + windowSize - 1; // behind it there is room now
       this.#senders.get(next)?.(true);
       this.#senders.delete(next);
@@ -194,32 +197,32 @@ export class Channel {
   }
 
   /** The sender that waits for that hears of it; else nobody does but who reads the warnings of the process. */
-  #hearRefusal(): void {
+  #onRejected(): void {
     const message =
       "a message can't be read where it was sent to: it is nested too deeply there, or holds what can't be copied; send flat, plain data";
     const error = new TaskwardenError('MESSAGE_NOT_CLONEABLE', message);
-    const giver = this.#givers?.get(this.#taken + 1);
-    this.#givers?.delete(this.#taken + 1);
+    const giver = this.#untilTaken?.get(this.#taken + 1);
+    this.#untilTaken?.delete(this.#taken + 1);
     if (giver === undefined) process.emitWarning(error);
     else giver.reject(error);
-    this.#note(1);
+    this.#onTaken(1);
   }
 
   // In.
 
   /** The sender is told when it is the turn of the value that could not be read. */
-  #skip(): void {
+  #onUnreadable(): void {
     if (this.#unread > 0) this.#received.push(unreadable);
-    else this.#refuse();
+    else this.#reject();
   }
 
-  #refuse(): void {
+  #reject(): void {
     if (!this.#isOpen) return;
-    this.#tellTaken();
-    this.#say({ kind: 'refused' });
+    this.#reportTaken();
+    this.#post({ kind: 'rejected' });
   }
 
-  #receive(value: unknown): void {
+  #onData(value: unknown): void {
     const [receiver] = this.#receivers;
     if (receiver === undefined) {
       this.#received.push(value);
@@ -232,15 +235,15 @@ export class Channel {
   }
 
   #take(count = 1): void {
-    this.#untold += count;
+    this.#unreportedTaken += count;
     // Not each by itself; but a sender may wait for the last one.
-    if (this.#isOpen && (this.#untold >= windowSize / 4 || this.#unread === 0)) this.#tellTaken();
+    if (this.#isOpen && (this.#unreportedTaken >= windowSize / 4 || this.#unread === 0)) this.#reportTaken();
   }
 
-  #tellTaken(): void {
-    if (this.#untold === 0) return;
-    this.#say({ kind: 'taken', count: this.#untold });
-    this.#untold = 0;
+  #reportTaken(): void {
+    if (this.#unreportedTaken === 0) return;
+    this.#post({ kind: 'taken', count: this.#unreportedTaken });
+    this.#unreportedTaken = 0;
   }
 
   get #unread(): number {
@@ -259,10 +262,10 @@ export class Channel {
       this.#first = 0;
     }
     if (value === unreadable) {
-      this.#refuse();
+      this.#reject();
       return this.read();
     }
-    if (this.#takenUnread > 0) this.#takenUnread -= 1;
+    if (this.#unreadTaken > 0) this.#unreadTaken -= 1;
     else this.#take();
     return { value };
   }
@@ -274,7 +277,7 @@ export class Channel {
   receive(timeoutMs?: number): Promise<{ readonly value: unknown } | undefined> {
     const value = this.read();
     if (value !== undefined) return turn()?.then(() => value) ?? Promise.resolve(value);
-    if (this.#isHalted || timeoutMs === 0) return Promise.resolve(undefined);
+    if (this.#isWaitingOver || timeoutMs === 0) return Promise.resolve(undefined);
     return new Promise((resolve) => {
       let timer: NodeJS.Timeout | undefined;
       const receiver = (received: { readonly value: unknown } | undefined) => {
@@ -294,15 +297,15 @@ export class Channel {
   }
 
   /** From now on what nobody reads counts as taken, and so does what has come. */
-  takeUnread(): void {
-    this.#takesUnread = true;
+  countUnreadAsTaken(): void {
+    this.#countsUnreadAsTaken = true;
     this.#settleUnread();
   }
 
   #settleUnread(): void {
-    if (!this.#takesUnread || this.#readers > 0 || this.#unread === this.#takenUnread) return;
-    const count = this.#unread - this.#takenUnread;
-    this.#takenUnread = this.#unread;
+    if (!this.#countsUnreadAsTaken || this.#readers > 0 || this.#unread === this.#unreadTaken) return;
+    const count = this.#unread - this.#unreadTaken;
+    this.#unreadTaken = this.#unread;
     this.#take(count);
   }
 

@@ -5,7 +5,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { TaskwardenError } from '../../base/errors.ts';
 import type { TaskSubmitter } from '../call/task-options.ts';
-import type { Carried, TaskNews, TaskWord } from './task-message.ts';
+import type { CarriedContext, ChildUpdate, TaskMessage } from './task-message.ts';
 
 /** A running task, seen from inside. */
 export interface TaskContext {
@@ -62,17 +62,17 @@ export interface RunningTask extends TaskContext {
   /** Hears why it is to end, each time: the signal says it once, and a task that was to finish may be canceled then. */
   onStop: ((reason: unknown) => void) | undefined;
   /** Takes the first of its arguments as its `context`. */
-  surround(context: unknown): void;
+  takeContext(context: unknown): void;
   /** What of its context goes along with a task that it calls now. */
-  carry?(): Carried | undefined;
+  captureContext?(): CarriedContext | undefined;
   /** Its function has ended, and what is left of it is heard no more. */
   readonly hasEnded: boolean;
   /** Elsewhere: throws if the word can't cross; then nothing was said. */
-  say(word: TaskWord): void;
+  post(word: TaskMessage): void;
   /** Whether it has called a task of that id that has not ended. */
-  hasCalled(id: string): boolean;
+  hasChild(id: string): boolean;
   /** Calls back with what becomes of the task of that id. */
-  adopt(id: string, hear: (news: TaskNews) => void): void;
+  addChild(id: string, onUpdate: (update: ChildUpdate) => void): void;
 }
 
 const storageSymbol = Symbol.for('taskwarden.context');

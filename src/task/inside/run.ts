@@ -11,7 +11,7 @@ import { turn } from '../../platform/loop-turn.ts';
 import type { Progress } from '../record/progress.ts';
 import { Channel } from './channel.ts';
 import { type ReceiveOptions, type RunningTask, runInTask } from './context.ts';
-import type { Talk, TaskNews, TaskWord } from './task-message.ts';
+import type { ChildUpdate, DataMessage, TaskMessage } from './task-message.ts';
 
 type Yielding = Generator | AsyncGenerator;
 
@@ -29,8 +29,8 @@ export abstract class Run implements RunningTask {
   #reason: unknown = undefined;
   #progress: { reportedAt: number; unreported?: Progress | undefined; timer?: NodeJS.Timeout | undefined } | undefined =
     undefined;
-  #channels: Partial<Record<Talk['topic'], Channel>> | undefined = undefined;
-  #adopted: Map<string, (news: TaskNews) => void> | undefined = undefined;
+  #channels: Partial<Record<DataMessage['topic'], Channel>> | undefined = undefined;
+  #children: Map<string, (update: ChildUpdate) => void> | undefined = undefined;
   #ended = false;
   #wasStopped = false;
 
@@ -40,20 +40,20 @@ export abstract class Run implements RunningTask {
 
   protected abstract isStopRequested(): boolean;
   protected abstract report(progress: Progress): void;
-  abstract say(word: TaskWord): void;
+  abstract post(word: TaskMessage): void;
   /**
    * Hears what has come, though the thread is busy; if nothing has, waits for it so long. False: nothing came. Throws where
    * nothing can come while the thread is busy.
    */
-  protected abstract listen(timeoutMs: number): boolean;
+  protected abstract poll(timeoutMs: number): boolean;
 
   /** Undefined: its id. */
-  protected get key(): string | undefined {
+  protected get ownIdempotencyKey(): string | undefined {
     return undefined;
   }
 
   get idempotencyKey(): string {
-    return this.key ?? this.id;
+    return this.ownIdempotencyKey ?? this.id;
   }
 
   get stopped(): boolean {
@@ -64,7 +64,7 @@ export abstract class Run implements RunningTask {
     this.#abort ??= new AbortController();
     if (this.stopped && !this.#abort.signal.aborted) {
       // Why it is to stop may not have been heard.
-      if (!this.#ended) while (this.#reason === undefined && this.listen(0));
+      if (!this.#ended) while (this.#reason === undefined && this.poll(0));
       this.#abort.abort(this.#reason ?? new TaskwardenError('TASK_CANCELED', 'asked to stop'));
     }
     return this.#abort.signal;
@@ -100,7 +100,7 @@ export abstract class Run implements RunningTask {
     checkOptions(options, receiveRules, 'recv()');
     const channel = this.#channel('message');
     // What was sent before it was asked to stop may not have been heard.
-    if (this.stopped) while (this.listen(0));
+    if (this.stopped) while (this.poll(0));
     return (await channel.receive(options.timeoutMs))?.value;
   }
 
@@ -111,49 +111,49 @@ export abstract class Run implements RunningTask {
     const channel = this.#channel('message');
     for (;;) {
       const wasStopped = this.stopped; // what was sent before that has come by now
-      const received = channel.read() ?? (!this.#ended && this.listen(0) ? channel.read() : undefined);
+      const received = channel.read() ?? (!this.#ended && this.poll(0) ? channel.read() : undefined);
       if (received !== undefined) return received.value;
       const leftMs = until - now();
       if (wasStopped || this.#ended || leftMs <= 0) return undefined;
-      this.listen(leftMs);
+      this.poll(leftMs);
     }
   }
 
-  #channel(topic: Talk['topic']): Channel {
+  #channel(topic: DataMessage['topic']): Channel {
     this.#channels ??= {};
     let channel = this.#channels[topic];
     if (channel === undefined) {
-      channel = new Channel((word) => this.say({ topic, word })).open();
+      channel = new Channel((message) => this.post({ topic, message })).open();
       if (this.#ended) channel.end();
-      else if (this.stopped) channel.halt();
+      else if (this.stopped) channel.stopWaiting();
       this.#channels[topic] = channel;
     }
     return channel;
   }
 
-  hear(word: TaskWord): void {
+  handle(word: TaskMessage): void {
     if (this.#ended) return;
-    if (word.topic === 'message' || word.topic === 'yield') this.#channel(word.topic).hear(word.word);
-    else if (word.topic === 'news') this.#adopted?.get(word.id)?.(word.news);
+    if (word.topic === 'message' || word.topic === 'yield') this.#channel(word.topic).handle(word.message);
+    else if (word.topic === 'child-update') this.#children?.get(word.id)?.(word.update);
   }
 
   get hasEnded(): boolean {
     return this.#ended;
   }
 
-  hasCalled(id: string): boolean {
-    return this.#adopted?.has(id) ?? false;
+  hasChild(id: string): boolean {
+    return this.#children?.has(id) ?? false;
   }
 
-  adopt(id: string, hear: (news: TaskNews) => void): void {
-    this.#adopted ??= new Map();
-    this.#adopted.set(id, (news) => {
-      if (news.kind === 'ended') this.#adopted?.delete(id);
-      hear(news);
+  addChild(id: string, onUpdate: (update: ChildUpdate) => void): void {
+    this.#children ??= new Map();
+    this.#children.set(id, (update) => {
+      if (update.kind === 'ended') this.#children?.delete(id);
+      onUpdate(update);
     });
   }
 
-  surround(context: unknown): void {
+  takeContext(context: unknown): void {
     this.context = context;
     this.args = this.args.slice(1);
   }
@@ -185,7 +185,7 @@ export abstract class Run implements RunningTask {
   /** The task was asked to stop; its stop flag is up already. */
   stop(reason: unknown): void {
     this.#reason = reason;
-    for (const channel of Object.values(this.#channels ?? {})) channel.halt();
+    for (const channel of Object.values(this.#channels ?? {})) channel.stopWaiting();
     const abort = this.#abort;
     if (abort !== undefined) runInTask(this, () => abort.abort(reason)); // who listens is the task
     this.onStop?.(reason);

@@ -14,7 +14,7 @@ import { newIdPrefix, taskId } from '../record/task-id.ts';
 import type { TaskOwner } from '../record/task-owner.ts';
 import type { RunningTask } from './context.ts';
 import { currentRun } from './context.ts';
-import type { Carried, Order, TaskNews } from './task-message.ts';
+import type { CarriedContext, ChildCommandMessage, ChildUpdate } from './task-message.ts';
 
 let idPrefix: string | undefined;
 let sequence = 0;
@@ -35,18 +35,18 @@ export function submitFrom<T, Y>(run: RunningTask, spec: TaskSpec, args: readonl
   }
   sequence += 1;
   const task = new Task(spec, args, sequence, new SubTaskOwner(run));
-  task.isNested = true;
+  task.isSubTask = true;
   const handle = new TaskHandle<T, Y>(task);
   if (!spec.options.delayMs) task.enqueue();
-  const problem = refusal(run, task) ?? post(run, task);
+  const problem = problemOf(run, task) ?? post(run, task);
   if (problem !== undefined) {
     task.settle('failed', problem);
     return handle;
   }
-  run.adopt(task.id, (news) => follow(task, news));
+  run.addChild(task.id, (update) => handleUpdate(task, update));
   const { signal } = spec.options;
   if (signal?.aborted) task.cancel(signal.reason);
-  else if (signal !== undefined) task.listen(signal, () => task.cancel(signal.reason));
+  else if (signal !== undefined) task.listenToSignal(signal, () => task.cancel(signal.reason));
   return handle;
 }
 
@@ -55,26 +55,34 @@ function hasSource({ definition }: TaskSpec): boolean {
 }
 
 /** Why the supervisor is not to be asked: what it said would reach nobody, or another task. */
-function refusal(run: RunningTask, task: Task): TaskwardenError | undefined {
+function problemOf(run: RunningTask, task: Task): TaskwardenError | undefined {
   if (run.hasEnded) {
     const message = `task "${task.name}" is called by what is left of task "${run.name}", which has ended: await it there`;
     return new TaskwardenError('NOT_IN_TASK', message, { taskId: task.id });
   }
-  if (!run.hasCalled(task.id)) return undefined;
+  if (!run.hasChild(task.id)) return undefined;
   return new TaskwardenError('DUPLICATE_TASK_ID', `a live task has the id '${task.id}' already`, { taskId: task.id });
 }
 
 /** Gives what keeps it from being posted. */
 function post(run: RunningTask, task: Task): TaskwardenError | undefined {
-  let carried: Carried | undefined;
+  let carried: CarriedContext | undefined;
   try {
     const { id, args } = task;
     const definition = wireDefinition(task.definition);
-    carried = run.carry?.();
+    carried = run.captureContext?.();
     const options = plainOptions(task.options);
     const { name, maxWorkers } = task.options.module ?? {};
     const module = name !== undefined && maxWorkers !== undefined && { name, maxWorkers };
-    run.say({ topic: 'submit', id, definition, options, args, ...(module && { module }), ...(carried && { carried }) });
+    run.post({
+      topic: 'submit',
+      id,
+      definition,
+      options,
+      args,
+      ...(module && { module }),
+      ...(carried && { carried }),
+    });
     return undefined;
   } catch (cause) {
     return uncloneable(task, cause, carried);
@@ -88,56 +96,56 @@ class SubTaskOwner implements TaskOwner<Task> {
     this.#run = run;
   }
 
-  nameTask({ options, sequence: number }: Task): string {
+  assignId({ options, sequence: number }: Task): string {
     idPrefix ??= newIdPrefix();
     return options.taskId ?? taskId(idPrefix, number);
   }
 
   cancel(task: Task, reason: unknown): boolean {
     if (task.isSettled) return false;
-    this.#order(task, { kind: 'cancel', reason });
+    this.#command(task, { kind: 'cancel', reason });
     return true;
   }
 
   stop(task: Task): void {
-    if (!task.isSettled) this.#order(task, { kind: 'stop' });
+    if (!task.isSettled) this.#command(task, { kind: 'stop' });
   }
 
-  tell(task: Task, talk: Parameters<TaskOwner<Task>['tell']>[1]): void {
-    this.#order(task, { kind: 'talk', talk });
+  send(task: Task, data: Parameters<TaskOwner<Task>['send']>[1]): void {
+    this.#command(task, { kind: 'data', data });
   }
 
-  awaited(task: Task): void {
-    if (!task.isSettled && currentRun() === this.#run) this.#order(task, { kind: 'await' });
+  onAwaited(task: Task): void {
+    if (!task.isSettled && currentRun() === this.#run) this.#command(task, { kind: 'await' });
   }
 
   lenderOf(): undefined {}
 
-  #order(task: Task, order: Order['order']): void {
-    if (!this.#run.hasEnded) this.#run.say({ topic: 'order', id: task.id, order });
+  #command(task: Task, command: ChildCommandMessage['command']): void {
+    if (!this.#run.hasEnded) this.#run.post({ topic: 'child-command', id: task.id, command });
   }
 }
 
-function follow(task: Task, news: TaskNews): void {
+function handleUpdate(task: Task, update: ChildUpdate): void {
   if (task.isSettled) return;
-  switch (news.kind) {
+  switch (update.kind) {
     case 'started':
       if (task.status === 'delayed') task.enqueue();
       task.putBack(); // its thread or child may have died before it began
-      task.start(news.hostId);
+      task.start(update.hostId);
       break;
     case 'retried':
       task.retry();
       break;
     case 'progress':
-      task.report(news.progress, (problem) => complain(task, 'a listener of onProgress failed', problem));
+      task.report(update.progress, (problem) => logProblem(task, 'a listener of onProgress failed', problem));
       break;
-    case 'talk':
-      task.conversation.hear(news.talk);
+    case 'data':
+      task.channels.handle(update.data);
       break;
     case 'ended':
-      task.settle(news.endReason, news.outcome);
-      if (news.endReason === 'completed') callBack(task, news.outcome);
+      task.settle(update.endReason, update.outcome);
+      if (update.endReason === 'completed') callBack(task, update.outcome);
   }
 }
 
@@ -147,12 +155,12 @@ function callBack(task: Task, result: unknown): void {
     callSafely(
       (value: unknown) => task.runInScope(() => call(value)),
       result,
-      (problem) => complain(task, 'a callback failed', problem),
+      (problem) => logProblem(task, 'a callback failed', problem),
     );
   }
 }
 
-function complain({ name, id }: Task, what: string, problem: unknown): void {
+function logProblem({ name, id }: Task, what: string, problem: unknown): void {
   console.error(`task "${name}" (${id}): ${what}:`, problem);
 }
 
@@ -162,7 +170,7 @@ function plainOptions(options: TaskOptions): TaskOptions {
   return plain;
 }
 
-function uncloneable(task: Task, cause: unknown, carried?: Carried): TaskwardenError {
+function uncloneable(task: Task, cause: unknown, carried?: CarriedContext): TaskwardenError {
   const reason = messageOf(cause);
   const which = isCloneable(carried?.value) ? 'its arguments' : 'what its context carrier has captured';
   const message = `task "${task.name}" can't be called from inside a task: ${which} can't be copied (${reason})`;

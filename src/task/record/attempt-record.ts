@@ -2,7 +2,7 @@
 import { type Moment, timeOf } from '../../platform/clock.ts';
 import type { EndReason } from './task-info.ts';
 
-export class Course {
+export class AttemptRecord {
   /** The attempt that runs or ran last; 0 if none did. */
   attempt = 0;
   /** When it started, on the clock of `now()`, and when that was heard of. */
@@ -24,7 +24,7 @@ export class Course {
   }
 
   /** It had not started after all. */
-  unstart(): void {
+  undoStart(): void {
     this.attempt -= 1;
     this.started = undefined;
     this.hostId = undefined;

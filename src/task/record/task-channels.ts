@@ -3,17 +3,20 @@ import { TaskwardenError } from '../../base/errors.ts';
 import { isInstance } from '../../base/foreign-value.ts';
 import { Buffer, structuredClone } from '../../platform/globals.ts';
 import { Channel } from '../inside/channel.ts';
-import type { Talk } from '../inside/task-message.ts';
+import type { DataMessage } from '../inside/task-message.ts';
 
-export class Conversation {
+export class TaskChannels {
   /** What was sent and not taken is said again to the next attempt. */
   readonly messages: Channel;
   /** What a generator yields. */
   readonly results: Channel;
 
-  constructor(say: (talk: Talk) => void) {
-    this.messages = new Channel((word) => say({ topic: 'message', word }), { keeps: true, takesUnread: true });
-    this.results = new Channel((word) => say({ topic: 'yield', word }));
+  constructor(send: (data: DataMessage) => void) {
+    this.messages = new Channel((message) => send({ topic: 'message', message }), {
+      resends: true,
+      countsUnreadAsTaken: true,
+    });
+    this.results = new Channel((message) => send({ topic: 'yield', message }));
   }
 
   /** An attempt has started. */
@@ -35,13 +38,13 @@ export class Conversation {
     this.results.end();
   }
 
-  hear({ topic, word }: Talk): void {
-    (topic === 'message' ? this.messages : this.results).hear(word);
+  handle({ topic, message }: DataMessage): void {
+    (topic === 'message' ? this.messages : this.results).handle(message);
   }
 }
 
 /** Of a message for a task that has not begun. */
-export function copyOf(data: unknown, { id, name }: { readonly id?: string; readonly name: string }): unknown {
+export function copyMessage(data: unknown, { id, name }: { readonly id?: string; readonly name: string }): unknown {
   try {
     return isInstance(data, Buffer) ? Buffer.from(data) : structuredClone(data);
   } catch (cause) {

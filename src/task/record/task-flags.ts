@@ -23,11 +23,11 @@ export abstract class TaskFlags {
   }
 
   /** Somebody waits, or waited, for the handle. */
-  get awaited(): boolean {
+  get isAwaited(): boolean {
     return this.#has(awaitedFlag);
   }
 
-  set awaited(is: boolean) {
+  set isAwaited(is: boolean) {
     this.#set(awaitedFlag, is);
   }
 
@@ -41,20 +41,20 @@ export abstract class TaskFlags {
   }
 
   /** It was asked to finish. */
-  get isToStop(): boolean {
+  get isStopRequested(): boolean {
     return this.#has(stopFlag);
   }
 
-  set isToStop(is: boolean) {
+  set isStopRequested(is: boolean) {
     this.#set(stopFlag, is);
   }
 
   /** A task called it. */
-  get isNested(): boolean {
+  get isSubTask(): boolean {
     return this.#has(nestedFlag);
   }
 
-  set isNested(is: boolean) {
+  set isSubTask(is: boolean) {
     this.#set(nestedFlag, is);
   }
 
@@ -68,11 +68,11 @@ export abstract class TaskFlags {
   }
 
   /** It need not wait for who reads its results. */
-  get isFree(): boolean {
+  get isReleased(): boolean {
     return this.#has(freeFlag);
   }
 
-  set isFree(is: boolean) {
+  set isReleased(is: boolean) {
     this.#set(freeFlag, is);
   }
 

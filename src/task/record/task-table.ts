@@ -27,7 +27,7 @@ export class TaskTable {
     return this.#sequence;
   }
 
-  nameTask(task: Task): string {
+  assignId(task: Task): string {
     const id = task.options.taskId ?? taskId(this.idPrefix, task.sequence);
     if (!task.isForgotten && this.#byId.get(id)?.isSettled !== false) this.#byId.set(id, task);
     return id;
@@ -65,7 +65,7 @@ export class TaskTable {
 
   #forget(task: Task): void {
     task.isForgotten = true;
-    if (task.isNamed && this.#byId.get(task.id) === task) this.#byId.delete(task.id);
+    if (task.hasId && this.#byId.get(task.id) === task) this.#byId.delete(task.id);
   }
 
   resize(keepFinished: number): void {

@@ -10,17 +10,17 @@ import type { Bulkhead } from '../../queue/bulkhead.ts';
 import { Call } from '../call/call.ts';
 import { settleHandle, type TaskHandle } from '../call/handle.ts';
 import type { TaskSpec, TaskSubmitter } from '../call/task-options.ts';
-import { isInert, noteInertWait } from '../definition/load-phase.ts';
-import type { Carried } from '../inside/task-message.ts';
-import { Course } from './attempt-record.ts';
+import { isLoadingModule, noteModuleWait } from '../definition/load-phase.ts';
+import type { CarriedContext } from '../inside/task-message.ts';
+import { AttemptRecord } from './attempt-record.ts';
 import type { Progress } from './progress.ts';
-import { Conversation, copyOf } from './task-channels.ts';
+import { copyMessage, TaskChannels } from './task-channels.ts';
 import { type EndReason, infoOf, type TaskInfo } from './task-info.ts';
 import type { TaskOwner } from './task-owner.ts';
 import { canBecome, type TaskStatus } from './task-status.ts';
 
 /** What asked a running task to end before its function did. */
-export interface Ending {
+export interface EndRequest {
   readonly reason: EndReason;
   readonly error: unknown;
   /** When it was decided, on the clock of `now()`. */
@@ -39,17 +39,17 @@ interface Extras {
   /** How long it waited, if it ended while it did. */
   waitMs?: number;
   error?: unknown;
-  ending?: Ending | undefined;
+  ending?: EndRequest | undefined;
   progress?: Progress | undefined;
   crashes?: number;
   timer?: Timer | undefined;
   unlisten?: (() => void) | undefined;
   progressListeners?: ((progress: Progress) => void)[] | undefined;
   scope?: AsyncResource;
-  conversation?: Conversation;
+  conversation?: TaskChannels;
   parentId?: string;
   depth?: number;
-  carried?: Carried;
+  carried?: CarriedContext;
 }
 
 export class Task extends Call {
@@ -63,7 +63,7 @@ export class Task extends Call {
   readonly #owner: TaskOwner<Task>;
   /** Holds the result, so that a task that is kept for its TaskInfo does not. */
   #handle: TaskHandle<unknown> | undefined = undefined;
-  #course: Course | undefined = undefined;
+  #course: AttemptRecord | undefined = undefined;
   #extras: Extras | undefined = undefined;
 
   constructor(spec: TaskSpec, args: readonly unknown[], sequence: number, owner: TaskOwner<Task>) {
@@ -82,15 +82,15 @@ export class Task extends Call {
     return this.#extras;
   }
 
-  get #run(): Course {
-    this.#course ??= new Course();
+  get #run(): AttemptRecord {
+    this.#course ??= new AttemptRecord();
     return this.#course;
   }
 
   /** Made when it is first asked for. */
   get id(): string {
     const more = this.#more;
-    more.id ??= this.#owner.nameTask(this);
+    more.id ??= this.#owner.assignId(this);
     return more.id;
   }
 
@@ -107,22 +107,22 @@ export class Task extends Call {
     return this.#extras?.depth ?? 0;
   }
 
-  nest(parent: Task): void {
-    this.isNested = true;
+  setParent(parent: Task): void {
+    this.isSubTask = true;
     this.#more.parentId = parent.id;
     this.#more.depth = parent.depth + 1;
   }
 
   /** Of those that called it: who lends it a place in their module. */
   get lender(): Task | undefined {
-    return this.isNested ? this.#owner.lenderOf(this) : undefined;
+    return this.isSubTask ? this.#owner.lenderOf(this) : undefined;
   }
 
-  get carried(): Carried | undefined {
+  get carried(): CarriedContext | undefined {
     return this.#extras?.carried;
   }
 
-  set carried(carried: Carried) {
+  set carried(carried: CarriedContext) {
     this.#more.carried = carried;
   }
 
@@ -130,7 +130,7 @@ export class Task extends Call {
     return this.#owner.submitter;
   }
 
-  get isNamed(): boolean {
+  get hasId(): boolean {
     return this.#extras?.id !== undefined;
   }
 
@@ -193,11 +193,11 @@ export class Task extends Call {
   }
 
   /** Decided, but not yet over: the first cause to end the task that runs. */
-  get ending(): Ending | undefined {
+  get endRequest(): EndRequest | undefined {
     return this.#extras?.ending;
   }
 
-  set ending(ending: Ending | undefined) {
+  set endRequest(ending: EndRequest | undefined) {
     this.#more.ending = ending;
   }
 
@@ -229,30 +229,30 @@ export class Task extends Call {
   /** Until it has begun, what is sent is copied at once: it must not change, or turn out to be none that can be copied. */
   send(data: unknown, untilTaken: boolean): Promise<boolean> {
     const isCopied = this.status === 'started' || this.type === 'loop';
-    const { messages } = this.conversation;
-    const message = isCopied ? data : copyOf(data, this);
-    const room = untilTaken ? messages.give(message) : messages.send(message);
-    if ((untilTaken || messages.isFull) && isInert()) noteInertWait();
-    if ((untilTaken || messages.isFull) && this.isNested) this.#owner.awaited(this);
+    const { messages } = this.channels;
+    const message = isCopied ? data : copyMessage(data, this);
+    const room = untilTaken ? messages.sendUntilTaken(message) : messages.send(message);
+    if ((untilTaken || messages.isFull) && isLoadingModule()) noteModuleWait();
+    if ((untilTaken || messages.isFull) && this.isSubTask) this.#owner.onAwaited(this);
     return room;
   }
 
-  expect(): Conversation {
-    if (this.isNested) this.#owner.awaited(this);
-    if (isInert()) noteInertWait();
-    return this.conversation;
+  channelsForReader(): TaskChannels {
+    if (this.isSubTask) this.#owner.onAwaited(this);
+    if (isLoadingModule()) noteModuleWait();
+    return this.channels;
   }
 
-  letRun(): void {
-    this.isFree = true;
-    this.#extras?.conversation?.results.takeUnread();
+  release(): void {
+    this.isReleased = true;
+    this.#extras?.conversation?.results.countUnreadAsTaken();
   }
 
-  get conversation(): Conversation {
+  get channels(): TaskChannels {
     const more = this.#more;
     if (more.conversation === undefined) {
-      more.conversation = new Conversation((talk) => this.#owner.tell(this, talk));
-      if (this.awaited || this.isFree) more.conversation.results.takeUnread();
+      more.conversation = new TaskChannels((data) => this.#owner.send(this, data));
+      if (this.isAwaited || this.isReleased) more.conversation.results.countUnreadAsTaken();
       if (this.isSettled) more.conversation.end();
       else if (this.status === 'started') more.conversation.open();
     }
@@ -285,7 +285,7 @@ export class Task extends Call {
   putBack(): void {
     if (this.status === 'queued') return;
     this.#become('queued', 'started');
-    this.#run.unstart();
+    this.#run.undoStart();
     this.#extras?.conversation?.close();
   }
 
@@ -352,15 +352,15 @@ export class Task extends Call {
   }
 
   /** Until it settles, calls back when the signal of its options aborts. */
-  listen(signal: AbortSignal, abort: () => void): void {
+  listenToSignal(signal: AbortSignal, abort: () => void): void {
     this.#more.unlisten = onAbort(signal, abort);
   }
 
-  observe(): void {
-    this.awaited = true;
-    if (this.isNested) this.#owner.awaited(this);
-    this.#extras?.conversation?.results.takeUnread();
-    if (isInert()) noteInertWait();
+  markAwaited(): void {
+    this.isAwaited = true;
+    if (this.isSubTask) this.#owner.onAwaited(this);
+    this.#extras?.conversation?.results.countUnreadAsTaken();
+    if (isLoadingModule()) noteModuleWait();
   }
 
   onProgress(listener: (progress: Progress) => void): void {
