@@ -65,7 +65,7 @@ export function readTarget(given: readonly unknown[], kind: { readonly name: str
     objectName: {
       kind: 'BackgroundWorker',
       name: moduleUrl === undefined ? undefined : `${moduleUrl}#${name}`,
-      place,
+      site: place,
     },
     prefix: options.context === undefined ? [] : [options.context],
     define(run) {

@@ -1,7 +1,8 @@
 /** How long a task may wait, and how long an attempt of it may run. */
 import type { TaskReach } from '../lanes/lane.ts';
 import { setImmediate } from '../platform/globals.ts';
-import type { EndRequest, Task } from '../task/record/task.ts';
+import type { Task } from '../task/record/task.ts';
+import type { EndRequest } from '../task/record/task-record.ts';
 import { expired, timedOut } from './end-reasons.ts';
 
 interface DeadlineParts {

@@ -4,7 +4,8 @@ import { type Exit, howItEnded } from '../base/exit.ts';
 import { isError, messageOf } from '../base/foreign-value.ts';
 import type { LaneOutcome } from '../lanes/lane.ts';
 import { withoutStack } from '../platform/stack-traces.ts';
-import type { EndRequest, Task } from '../task/record/task.ts';
+import type { Task } from '../task/record/task.ts';
+import type { EndRequest } from '../task/record/task-record.ts';
 
 /** By its caller or its signal; the reason is the cause. */
 export function canceled(task: Task, reason: unknown): EndRequest {

@@ -2,7 +2,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Channel, type ChannelMessage } from '../../src/task/inside/channel.ts';
+import { Channel } from '../../src/task/inside/channel.ts';
+import type { ChannelMessage } from '../../src/task/inside/channel-message.ts';
 
 /** At most so many may be on their way before a sender waits. */
 const windowSize = 64;
@@ -10,18 +11,22 @@ const windowSize = 64;
 const numbersBelow = (count: number) => Array.from({ length: count }, (_, n) => n);
 
 /** An open channel, and what it says. */
-function speaking(options?: ConstructorParameters<typeof Channel>[1]): { channel: Channel; said: ChannelMessage[] } {
-  const said: ChannelMessage[] = [];
-  return { channel: new Channel((word) => said.push(word), options).open(), said };
+function openChannel(options?: ConstructorParameters<typeof Channel>[1]): {
+  channel: Channel;
+  posted: ChannelMessage[];
+} {
+  const posted: ChannelMessage[] = [];
+  return { channel: new Channel((message) => posted.push(message), options).open(), posted };
 }
 
-function hearAll(channel: Channel, values: readonly unknown[]): void {
+function handleAll(channel: Channel, values: readonly unknown[]): void {
   for (const value of values) channel.handle({ kind: 'data', value });
 }
 
-const sentIn = (said: readonly ChannelMessage[]) => said.flatMap((word) => (word.kind === 'data' ? [word.value] : []));
-const takenIn = (said: readonly ChannelMessage[]) =>
-  said.reduce((count, word) => count + (word.kind === 'taken' ? word.count : 0), 0);
+const sentIn = (posted: readonly ChannelMessage[]) =>
+  posted.flatMap((message) => (message.kind === 'data' ? [message.value] : []));
+const takenIn = (posted: readonly ChannelMessage[]) =>
+  posted.reduce((count, message) => count + (message.kind === 'taken' ? message.count : 0), 0);
 
 /** What has become of promises by now, undefined for those that wait. */
 async function stateOf(promises: readonly Promise<boolean>[]): Promise<(boolean | undefined)[]> {
@@ -37,7 +42,7 @@ async function stateOf(promises: readonly Promise<boolean>[]): Promise<(boolean 
 
 describe('a sender', () => {
   it('that waits for none of very many is held up by none of them', async () => {
-    const { channel } = speaking();
+    const { channel } = openChannel();
     const count = 100_000;
     let free = 0;
     const sent = numbersBelow(count).map((n) =>
@@ -51,7 +56,7 @@ describe('a sender', () => {
   });
 
   it('waits when the window is full, until enough was taken', async () => {
-    const { channel } = speaking();
+    const { channel } = openChannel();
     const sent = numbersBelow(windowSize + 2).map((n) => channel.send(n));
     expect((await stateOf(sent)).slice(-4)).toEqual([true, undefined, undefined, undefined]);
     channel.handle({ kind: 'taken', count: 2 });
@@ -59,13 +64,13 @@ describe('a sender', () => {
   });
 
   it('that does not wait is never refused', () => {
-    const { channel, said } = speaking();
+    const { channel, posted } = openChannel();
     for (let n = 0; n < 1_000; n += 1) void channel.send(n);
-    expect(sentIn(said)).toEqual(numbersBelow(1_000));
+    expect(sentIn(posted)).toEqual(numbersBelow(1_000));
   });
 
   it('is given no more room than it has used, whatever it is told', async () => {
-    const { channel } = speaking();
+    const { channel } = openChannel();
     void channel.send(0);
     channel.handle({ kind: 'taken', count: 1_000 });
     const sent = numbersBelow(windowSize).map((n) => channel.send(n));
@@ -74,11 +79,11 @@ describe('a sender', () => {
 
   it('hears what saying throws, and then has sent nothing', async () => {
     let isBroken = true;
-    const said: ChannelMessage[] = [];
+    const posted: ChannelMessage[] = [];
     const channel = new Channel(
-      (word) => {
+      (message) => {
         if (isBroken) throw new Error('broken');
-        said.push(word);
+        posted.push(message);
       },
       { resends: true },
     ).open();
@@ -87,33 +92,33 @@ describe('a sender', () => {
     const sent = numbersBelow(windowSize - 1).map((n) => channel.send(n));
     expect(await stateOf(sent)).toEqual(sent.map(() => true));
     channel.open();
-    expect(sentIn(said)).toEqual([...numbersBelow(windowSize - 1), ...numbersBelow(windowSize - 1)]);
+    expect(sentIn(posted)).toEqual([...numbersBelow(windowSize - 1), ...numbersBelow(windowSize - 1)]);
   });
 });
 
 describe('a channel that keeps', () => {
   it('says what was sent before it was opened, in order, when it is', () => {
-    const said: ChannelMessage[] = [];
-    const channel = new Channel((word) => said.push(word), { resends: true });
+    const posted: ChannelMessage[] = [];
+    const channel = new Channel((message) => posted.push(message), { resends: true });
     for (const n of [1, 2, 3]) void channel.send(n);
-    expect(said).toEqual([]);
+    expect(posted).toEqual([]);
     channel.open();
-    expect(sentIn(said)).toEqual([1, 2, 3]);
+    expect(sentIn(posted)).toEqual([1, 2, 3]);
   });
 
   it('says again to the next listener what the last has not taken, and what was sent between', () => {
-    const { channel, said } = speaking({ resends: true });
+    const { channel, posted } = openChannel({ resends: true });
     for (const n of [1, 2, 3]) void channel.send(n);
     channel.handle({ kind: 'taken', count: 2 });
     channel.close();
     void channel.send(4);
-    said.length = 0;
+    posted.length = 0;
     channel.open();
-    expect(sentIn(said)).toEqual([3, 4]);
+    expect(sentIn(posted)).toEqual([3, 4]);
   });
 
   it('lets a sender wait through a change of listeners', async () => {
-    const { channel } = speaking({ resends: true });
+    const { channel } = openChannel({ resends: true });
     const sent = numbersBelow(windowSize).map((n) => channel.send(n));
     channel.close();
     channel.open();
@@ -125,107 +130,107 @@ describe('a channel that keeps', () => {
 
 describe('what has come', () => {
   it('is told as taken when it is read: not each, but when all is read', () => {
-    const { channel, said } = speaking();
-    hearAll(channel, numbersBelow(10));
+    const { channel, posted } = openChannel();
+    handleAll(channel, numbersBelow(10));
     for (let n = 0; n < 9; n += 1) channel.read();
-    expect(said).toEqual([]);
+    expect(posted).toEqual([]);
     channel.read();
-    expect(said).toEqual([{ kind: 'taken', count: 10 }]);
+    expect(posted).toEqual([{ kind: 'taken', count: 10 }]);
   });
 
   it('is told as taken by and by, if there is much', () => {
-    const { channel, said } = speaking();
-    hearAll(channel, numbersBelow(1_000));
+    const { channel, posted } = openChannel();
+    handleAll(channel, numbersBelow(1_000));
     for (let n = 0; n < 999; n += 1) channel.read();
-    expect(takenIn(said)).toBeGreaterThan(999 - windowSize / 2);
-    expect(said.length).toBeLessThan(100);
+    expect(takenIn(posted)).toBeGreaterThan(999 - windowSize / 2);
+    expect(posted.length).toBeLessThan(100);
   });
 
-  it('is told as taken at the end, so that it is not said again to another', () => {
-    const { channel, said } = speaking();
-    hearAll(channel, numbersBelow(10));
+  it('is told as taken at the end, so that it is not posted again to another', () => {
+    const { channel, posted } = openChannel();
+    handleAll(channel, numbersBelow(10));
     channel.read();
     channel.end();
-    expect(said).toEqual([{ kind: 'taken', count: 1 }]);
+    expect(posted).toEqual([{ kind: 'taken', count: 1 }]);
   });
 
   it('before the channel was opened is told as taken when it is', () => {
-    const said: ChannelMessage[] = [];
-    const channel = new Channel((word) => said.push(word), { countsUnreadAsTaken: true });
-    hearAll(channel, numbersBelow(windowSize));
+    const posted: ChannelMessage[] = [];
+    const channel = new Channel((message) => posted.push(message), { countsUnreadAsTaken: true });
+    handleAll(channel, numbersBelow(windowSize));
     channel.open();
-    expect(takenIn(said)).toBe(windowSize);
+    expect(takenIn(posted)).toBe(windowSize);
   });
 
   it('from a listener that has gone is not told as taken to the next', () => {
-    const { channel, said } = speaking();
-    hearAll(channel, numbersBelow(40));
+    const { channel, posted } = openChannel();
+    handleAll(channel, numbersBelow(40));
     channel.read();
     channel.close();
-    said.length = 0;
+    posted.length = 0;
     channel.open();
     for (let n = 1; n < 40; n += 1) expect(channel.read()).toEqual({ value: n });
-    expect(said).toEqual([]);
-    hearAll(channel, ['new']);
+    expect(posted).toEqual([]);
+    handleAll(channel, ['new']);
     channel.read();
-    expect(said).toEqual([{ kind: 'taken', count: 1 }]);
+    expect(posted).toEqual([{ kind: 'taken', count: 1 }]);
   });
 
   it('is taken at once while nobody reads, and can be read later', () => {
-    const { channel, said } = speaking({ countsUnreadAsTaken: true });
-    hearAll(channel, numbersBelow(windowSize));
-    expect(takenIn(said)).toBe(windowSize);
+    const { channel, posted } = openChannel({ countsUnreadAsTaken: true });
+    handleAll(channel, numbersBelow(windowSize));
+    expect(takenIn(posted)).toBe(windowSize);
     expect(channel.read()).toEqual({ value: 0 });
-    expect(takenIn(said)).toBe(windowSize);
+    expect(takenIn(posted)).toBe(windowSize);
   });
 
   it('is not taken at once while a reader has paused, but as soon as it has left', async () => {
-    const { channel, said } = speaking({ countsUnreadAsTaken: true });
+    const { channel, posted } = openChannel({ countsUnreadAsTaken: true });
     const reader = channel[Symbol.asyncIterator]();
     const first = reader.next();
-    hearAll(channel, numbersBelow(windowSize));
+    handleAll(channel, numbersBelow(windowSize));
     expect(await first).toEqual({ done: false, value: 0 });
-    expect(takenIn(said)).toBe(1);
+    expect(takenIn(posted)).toBe(1);
     await reader.return();
-    expect(takenIn(said)).toBe(windowSize);
+    expect(takenIn(posted)).toBe(windowSize);
   });
 
   it('goes to those who wait, in the order in which they began to', async () => {
-    const { channel } = speaking();
+    const { channel } = openChannel();
     const received = [channel.receive(), channel.receive()];
-    hearAll(channel, ['a', 'b']);
+    handleAll(channel, ['a', 'b']);
     expect(await Promise.all(received)).toEqual([{ value: 'a' }, { value: 'b' }]);
   });
 
   it('may be undefined', async () => {
-    const { channel } = speaking();
-    hearAll(channel, [undefined]);
+    const { channel } = openChannel();
+    handleAll(channel, [undefined]);
     expect(await channel.receive()).toEqual({ value: undefined });
   });
 
   it('is not lost to one who has waited long enough', async () => {
-    const { channel } = speaking();
+    const { channel } = openChannel();
     expect(await channel.receive(1)).toBeUndefined();
-    hearAll(channel, ['late']);
+    handleAll(channel, ['late']);
     expect(await channel.receive(0)).toEqual({ value: 'late' });
   });
 });
 
 describe('the end', () => {
   it('refuses senders that wait, and those that come', async () => {
-    const { channel, said } = speaking();
+    const { channel, posted } = openChannel();
     const sent = numbersBelow(windowSize).map((n) => channel.send(n));
     channel.end();
     expect((await stateOf(sent)).at(-1)).toBe(false);
     expect(await channel.send('late')).toBe(false);
-    expect(sentIn(said)).not.toContain('late');
+    expect(sentIn(posted)).not.toContain('late');
   });
 
   it('lets what has come be read, gives the others nothing, and hears no more', async () => {
-    const { channel } = speaking();
-    hearAll(channel, [1, 2]);
+    const { channel } = openChannel();
+    handleAll(channel, [1, 2]);
     channel.end();
-    hearAll(channel, [3]);
+    handleAll(channel, [3]);
     const read: unknown[] = [];
     for await (const value of channel) read.push(value);
     expect(read).toEqual([1, 2]);
@@ -233,7 +238,7 @@ describe('the end', () => {
   });
 
   it('wakes all who wait', async () => {
-    const { channel } = speaking();
+    const { channel } = openChannel();
     const waiting = [channel.receive(), channel.receive(2 ** 40), channel[Symbol.asyncIterator]().next()];
     channel.end();
     expect(await Promise.all(waiting)).toEqual([undefined, undefined, { done: true, value: undefined }]);
@@ -242,21 +247,21 @@ describe('the end', () => {
 
 describe('a halt', () => {
   it('wakes all who wait for something, and holds up no sender', async () => {
-    const { channel, said } = speaking();
+    const { channel, posted } = openChannel();
     const waits = channel.receive();
     const sent = numbersBelow(windowSize).map((n) => channel.send(n));
     channel.stopWaiting();
     expect(await waits).toBeUndefined();
     expect((await stateOf(sent)).at(-1)).toBe(true);
     expect(await channel.send('more')).toBe(true);
-    expect(sentIn(said).at(-1)).toBe('more');
+    expect(sentIn(posted).at(-1)).toBe('more');
   });
 
   it('lets what has come, and what still comes, be read without a wait', async () => {
-    const { channel } = speaking();
-    hearAll(channel, [1]);
+    const { channel } = openChannel();
+    handleAll(channel, [1]);
     channel.stopWaiting();
-    hearAll(channel, [2]);
+    handleAll(channel, [2]);
     expect([await channel.receive(), await channel.receive(), await channel.receive()]).toEqual([
       { value: 1 },
       { value: 2 },
@@ -267,7 +272,7 @@ describe('a halt', () => {
 
 describe('one who gives', () => {
   it('waits until what it gave was taken, also while there is room', async () => {
-    const { channel } = speaking();
+    const { channel } = openChannel();
     const given = [channel.sendUntilTaken('a'), channel.sendUntilTaken('b'), channel.sendUntilTaken('c')];
     expect(await stateOf(given)).toEqual([undefined, undefined, undefined]);
     channel.handle({ kind: 'taken', count: 2 });
@@ -277,19 +282,19 @@ describe('one who gives', () => {
     expect(await channel.sendUntilTaken('d')).toBe(false);
   });
 
-  it('is told also of what is taken while it is said', async () => {
+  it('is told also of what is taken while it is posted', async () => {
     const channel: Channel = new Channel(() => channel.handle({ kind: 'taken', count: 1 })).open();
     expect(await channel.sendUntilTaken('a')).toBe(true);
     const sent = numbersBelow(windowSize + 1).map((n) => channel.send(n));
     expect(await stateOf(sent)).toEqual(sent.map(() => true));
   });
 
-  it('goes on waiting while what was not taken is said to another', async () => {
-    const { channel, said } = speaking({ resends: true });
+  it('goes on waiting while what was not taken is posted to another', async () => {
+    const { channel, posted } = openChannel({ resends: true });
     const given = channel.sendUntilTaken('a');
     channel.close();
     channel.open();
-    expect(sentIn(said)).toEqual(['a', 'a']);
+    expect(sentIn(posted)).toEqual(['a', 'a']);
     expect(await stateOf([given])).toEqual([undefined]);
     channel.handle({ kind: 'taken', count: 1 });
     expect(await given).toBe(true);
@@ -315,7 +320,7 @@ describe('one who gives', () => {
 class Scene {
   readonly toReader: ChannelMessage[] = [];
   readonly toSender: ChannelMessage[] = [];
-  readonly sender = new Channel((word) => this.toReader.push(word)).open();
+  readonly sender = new Channel((message) => this.toReader.push(message)).open();
   readonly reader: Channel;
   /** Of awaiting senders, one at a time: how many have been sent, and whether the last still waits. */
   sent = 0;
@@ -323,7 +328,7 @@ class Scene {
   read: unknown[] = [];
   readers: { readonly values: AsyncGenerator<unknown, void, undefined>; isWaiting: boolean }[] = [];
   constructor(countsUnreadAsTaken: boolean) {
-    this.reader = new Channel((word) => this.toSender.push(word), { countsUnreadAsTaken }).open();
+    this.reader = new Channel((message) => this.toSender.push(message), { countsUnreadAsTaken }).open();
   }
 
   send(): void {
@@ -337,8 +342,8 @@ class Scene {
 
   /** So many words arrive, of those that are on their way. */
   carry(toReader: number, toSender: number): void {
-    for (const word of this.toReader.splice(0, toReader)) this.reader.handle(word);
-    for (const word of this.toSender.splice(0, toSender)) this.sender.handle(word);
+    for (const message of this.toReader.splice(0, toReader)) this.reader.handle(message);
+    for (const message of this.toSender.splice(0, toSender)) this.sender.handle(message);
   }
 
   next(n: number): void {
@@ -368,7 +373,7 @@ class Scene {
     if (received !== undefined) this.read.push(received.value);
   }
 
-  takeUnread(): void {
+  countUnreadAsTaken(): void {
     this.reader.countUnreadAsTaken();
   }
 
@@ -381,7 +386,7 @@ class Scene {
   }
 }
 
-type Step = readonly ['send' | 'next' | 'takeAtOnce' | 'carry', number] | 'come' | 'leave' | 'takeUnread';
+type Step = readonly ['send' | 'next' | 'takeAtOnce' | 'carry', number] | 'come' | 'leave' | 'countUnreadAsTaken';
 
 const steps: fc.Arbitrary<Step[]> = fc.array(
   fc.oneof(
@@ -391,7 +396,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
     { weight: 8, arbitrary: fc.tuple(fc.constant('carry' as const), fc.integer({ min: 0, max: 80 })) },
     { weight: 2, arbitrary: fc.constant('come' as const) },
     { weight: 2, arbitrary: fc.constant('leave' as const) },
-    { weight: 1, arbitrary: fc.constant('takeUnread' as const) },
+    { weight: 1, arbitrary: fc.constant('countUnreadAsTaken' as const) },
   ),
   { maxLength: 40 },
 );
@@ -450,7 +455,7 @@ describe('two ends, in any order of sends, reads, and readers that come and go',
   it('let an awaiting sender be ahead of what was read by no more than the window', async () => {
     await fc.assert(
       fc.asyncProperty(
-        steps.map((script) => script.filter((step) => step !== 'takeUnread')),
+        steps.map((script) => script.filter((step) => step !== 'countUnreadAsTaken')),
         async (script) => {
           const scene = new Scene(false);
           for (const step of script) {

@@ -31,7 +31,7 @@ function call(key: string, ...args: unknown[]): unknown {
 }
 
 it('calls a method of the object that has the name', () => {
-  expose({ kind: 'Counter', name: 'mine', place: here });
+  expose({ kind: 'Counter', name: 'mine', site: here });
   expect(call('Counter "mine"', 'add', 2)).toBe(2);
   expect(call('Counter "mine"', 'add', 3)).toBe(5);
 });
@@ -41,35 +41,35 @@ it.each([
   'at new Couriers (file:///app/couriers.js:3:24)',
   'at file:///app/couriers.js?tsx-namespace=1:3:24',
   'at Object.<anonymous> (/app/couriers.js:3:24)',
-])('knows %s by its file, line and column', (place) => {
-  expose({ kind: 'Counter', place });
+])('knows %s by its file, line and column', (site) => {
+  expose({ kind: 'Counter', site });
   expect(call('Counter file:///app/couriers.js:3:24', 'add', 1)).toBe(1);
 });
 
 it('keeps kinds apart', () => {
-  expose({ kind: 'Counter', name: 'mine', place: here });
+  expose({ kind: 'Counter', name: 'mine', site: here });
   expect(() => call('Worker "mine"', 'add', 1)).toThrow(/made no Worker "mine".*name/);
 });
 
-it('refuses a second one of a name, naming both places; one of the same place replaces it', () => {
-  const name = { kind: 'Counter', name: 'mine', place: here };
+it('refuses a second one of a name, naming both call sites; one of the same site replaces it', () => {
+  const name = { kind: 'Counter', name: 'mine', site: here };
   expose(name);
-  expect(() => expose({ ...name, place: 'at file:///app/other.js:1:1' })).toThrow(/couriers\.js.*other\.js/);
+  expect(() => expose({ ...name, site: 'at file:///app/other.js:1:1' })).toThrow(/couriers\.js.*other\.js/);
   call('Counter "mine"', 'add', 5);
   expose(name);
   expect(call('Counter "mine"', 'add', 1)).toBe(1);
 });
 
-it('does not choose among many of one place', () => {
-  expose({ kind: 'Counter', place: here });
-  expose({ kind: 'Counter', place: here });
+it('does not choose among many of one site', () => {
+  expose({ kind: 'Counter', site: here });
+  expose({ kind: 'Counter', site: here });
   expect(() => call('Counter file:///app/couriers.js:3:24', 'add', 1)).toThrow(
     expect.objectContaining({ code: 'OBJECT_NOT_FOUND', message: expect.stringContaining('more than one') }),
   );
 });
 
 it('gives the name back, but not that of a successor', () => {
-  const name = { kind: 'Counter', name: 'mine', place: here };
+  const name = { kind: 'Counter', name: 'mine', site: here };
   const first = expose(name);
   const second = expose(name);
   unexposeObject(name, first);
@@ -79,7 +79,7 @@ it('gives the name back, but not that of a successor', () => {
 });
 
 it('can be loaded twice in a process', async () => {
-  expose({ kind: 'Counter', name: 'mine', place: here });
+  expose({ kind: 'Counter', name: 'mine', site: here });
   vi.resetModules();
   const again = await import('../../src/task/definition/program-object.ts');
   expect(again.exposeObject).not.toBe(exposeObject);

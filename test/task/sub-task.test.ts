@@ -4,7 +4,7 @@ import type { RunningTask } from '../../src/task/inside/context.ts';
 import { submitFrom } from '../../src/task/inside/sub-task.ts';
 import type { ChildUpdate, TaskMessage } from '../../src/task/inside/task-message.ts';
 
-/** A task as its own lane sees it: keeps what it says, and hears what the test tells. */
+/** A task as its own lane sees it: keeps what it posts, and receives the updates of the test. */
 function running() {
   const sent: TaskMessage[] = [];
   const listeners = new Map<string, (update: ChildUpdate) => void>();

@@ -282,7 +282,7 @@ describe('timer', () => {
   });
 });
 
-it('hears its signal abort, once', () => {
+it('is called once when its signal aborts', () => {
   const controller = new AbortController();
   const task = newTask();
   const abort = vi.fn();
@@ -303,7 +303,7 @@ describe('progress', () => {
     expect(Object.isFrozen(task.info.progress)).toBe(true);
   });
 
-  it('a listener that throws is told of, and does not keep the others from hearing', () => {
+  it('an error of a listener is reported, and the others are called all the same', () => {
     const task = taskThatIs('started');
     const problem = new Error('from a listener');
     const after = vi.fn();

@@ -32,10 +32,10 @@ it('is known to another copy of the package', async () => {
 });
 
 it.each([[undefined], [new ArrayBuffer(8)], [{ length: 0 }]])(
-  'refuses %o in place of an array to hand over',
+  'refuses %o in place of an array to transfer',
   (transfers) => {
     expect(() => transferred('value', transfers as unknown as ArrayBuffer[])).toThrow(
-      new TypeError('transferred() takes the result and an array of what to hand over'),
+      new TypeError('transferred() takes the result and an array of what to transfer'),
     );
   },
 );

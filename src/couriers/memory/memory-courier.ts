@@ -53,7 +53,7 @@ export class MemoryTaskCourier extends CheckedCourier {
     checkOptions(options, courierRules, 'MemoryTaskCourier');
     const { leaseMs = 30_000, resultTtlMs = 3_600_000, maxQueued = Infinity, maxStalls = 3, copies = true } = options;
     const { maxDeadLetters = Infinity } = options;
-    const name: ObjectName = { kind: 'MemoryTaskCourier', name: options.name, place: callSite(new.target) };
+    const name: ObjectName = { kind: 'MemoryTaskCourier', name: options.name, site: callSite(new.target) };
     if (isHost()) {
       const standIn = courierStandIn(name, leaseMs);
       super(standIn, standIn);

@@ -1,5 +1,6 @@
 /** What follows a failed attempt: another one after a pause, if the task has one left and wants it; else its end. */
-import type { EndRequest, Task } from '../../task/record/task.ts';
+import type { Task } from '../../task/record/task.ts';
+import type { EndRequest } from '../../task/record/task-record.ts';
 import { backoffMs } from './backoff.ts';
 import { mayRetry, mayRetryCrash, wantsRetry } from './retry-policy.ts';
 

@@ -1,4 +1,4 @@
-/** Background tasks: functions that run elsewhere when they are called. As a wrapper, a decorator, or a whole module. */
+/** Background tasks: functions whose calls run as tasks. Made by a wrapper, a decorator, or from a whole module. */
 import { createRequire, isBuiltin } from 'node:module';
 import { isAbsolute, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -24,14 +24,14 @@ import {
 
 /** A function whose calls are tasks. */
 export interface BackgroundTask<F extends TaskFunction> {
-  /** Submits a task, and returns at once. */
+  /** Submits a task, and returns its handle at once. */
   (...args: Parameters<F>): TaskHandle<TaskResult<F>, TaskYield<F>>;
   readonly name: string;
-  /** The same task with other options; what they don't say stays. */
+  /** The same task with some options changed. */
   with(options: TaskOptions<F>): BackgroundTask<F>;
   /**
-   * Calls the task for each list of arguments, and gives the results as they come. Reads its input no faster than it
-   * is used. The first failure is thrown; then, and when the loop is left, what still waits or runs is canceled.
+   * Calls the task for each list of arguments, and yields the results. It reads its input no faster than the results are
+   * used. It throws the first failure. Then, and when the loop is left, it cancels the tasks that still wait or run.
    */
   map<I extends Inputs<unknown> = Inputs<Parameters<F>>>(
     items: I extends Inputs<Parameters<F>> ? I : ListsOfArguments<Parameters<F>>,
@@ -39,7 +39,7 @@ export interface BackgroundTask<F extends TaskFunction> {
   ): AsyncGenerator<TaskResult<F>, void, undefined>;
   /** @internal */
   readonly spec: TaskSpec;
-  /** @internal Performs a task of a courier. */
+  /** @internal Runs a courier's task. */
   deliver(delivery: Delivery, args: readonly unknown[]): TaskHandle<unknown>;
   /** @internal The same with another definition. */
   withDefinition(change: (definition: Definition) => Definition): BackgroundTask<TaskFunction>;
@@ -47,22 +47,22 @@ export interface BackgroundTask<F extends TaskFunction> {
 
 type Inputs<T> = Iterable<T> | AsyncIterable<T>;
 
-/** What `map()` takes in the place of other inputs: nothing. It says so in the error of the compiler. */
+/** The parameter type of `map()` for wrong inputs. No value has it; its text appears in the compiler's error. */
 interface ListsOfArguments<A> {
   readonly 'each input is the list of arguments of one call': A;
 }
 
-/** Makes a background task of a static async method; `decoratedTask()` gives it with its type. */
+/** Makes a static async method a background task. `decoratedTask()` returns it with the type of one. */
 export type BackgroundTaskDecorator = <F extends (this: never, ...args: never[]) => Promise<unknown>>(
   method: F,
   context: ClassMethodDecoratorContext,
 ) => F;
 
 /**
- * Makes a background task of a function that its module holds, at the module's top level: the thread imports the
- * module and calls the function there. It need not be exported.
+ * Makes a background task of a function of a module. Call this at the top level of that module: the thread or child
+ * imports the module, and calls the function there. The function need not be exported.
  * @param moduleUrl `import.meta.url`, or `__filename` in CommonJS.
- * @throws TaskwardenError `DUPLICATE_TASK_NAME` if the module has a task of that name.
+ * @throws TaskwardenError `DUPLICATE_TASK_NAME` if the module has another task of that name.
  */
 export function backgroundTask<F extends TaskFunction>(
   moduleUrl: string | URL,
@@ -70,8 +70,8 @@ export function backgroundTask<F extends TaskFunction>(
   options?: TaskOptions<F>,
 ): BackgroundTask<F>;
 /**
- * Makes a background task of a function alone. Its source is sent to the thread, so it sees nothing of what is around
- * it; it may `await import('node:crypto')`. With `type: 'loop'` nothing is sent, and closures are fine.
+ * Makes a background task of a function without its module. Its source is sent to the thread or child, so it can't see
+ * variables around it; it may `await import('node:crypto')`. With `type: 'loop'` nothing is sent, and closures work.
  */
 export function backgroundTask<F extends TaskFunction>(
   fn: F & TaskFunction,
@@ -93,22 +93,22 @@ export function backgroundTask(
     return wrap(defineBySource(nameOf(fn, options), fn), options);
   }
   const moduleUrl = toModuleUrl(first);
-  const place = callSite(backgroundTask);
+  const site = callSite(backgroundTask);
   if (typeof second === 'function') {
     const options = resolveTaskOptions((third === undefined ? {} : third) as TaskOptions, 'backgroundTask()');
     const fn = second as TaskFunction;
-    return wrap(defineInModule(moduleUrl, nameOf(fn, options), fn, place), options);
+    return wrap(defineInModule(moduleUrl, nameOf(fn, options), fn, site), options);
   }
   return decorator(
     moduleUrl,
-    place,
+    site,
     resolveTaskOptions((second === undefined ? {} : second) as TaskOptions, 'backgroundTask()'),
   );
 }
 
 /**
- * The background task that a decorated method is. A decorator can't change the type of its method, which for TypeScript
- * gives a promise as before; this has `with()` and `map()`, and gives handles: `decoratedTask(Reports.build)(2027).cancel()`.
+ * Returns a decorated method with the type of a background task, which has `with()` and `map()` and returns handles:
+ * `decoratedTask(Reports.build)(2027).cancel()`. A decorator itself can't change the type of its method.
  * @throws TypeError for a method without the decorator.
  */
 export function decoratedTask<F extends TaskFunction>(method: F): BackgroundTask<F> {
@@ -122,7 +122,7 @@ export function isBackgroundTask(target: TaskFunction): target is BackgroundTask
   return 'spec' in target && 'with' in target;
 }
 
-/** The functions of a module as background tasks. */
+/** The functions of a module `M` as background tasks. */
 export type TasksFrom<M> = {
   readonly [K in keyof M as M[K] extends TaskFunction ? K : never]: M[K] extends TaskFunction
     ? BackgroundTask<M[K]>
@@ -130,11 +130,11 @@ export type TasksFrom<M> = {
 };
 
 /**
- * The exported functions of a module that knows nothing of taskwarden, as background tasks:
+ * Returns the exported functions of a module that does not use taskwarden, as background tasks:
  * `tasksFrom<typeof import('./legacy.js')>(new URL('./legacy.js', import.meta.url))`.
- * The module is imported where the tasks run, not here; a function that it does not export fails with
- * `TASK_NOT_DEFINED` when it is called.
- * @param module A URL, an absolute path, a built-in such as `node:zlib`, or a package, found from the working directory.
+ * The module is imported where the tasks run, not here. The call of a function that it does not export fails with
+ * `TASK_NOT_DEFINED`.
+ * @param module A URL, an absolute path, a built-in such as `node:zlib`, or a package, resolved from the working directory.
  */
 export function tasksFrom<M>(module: string | URL, options: TaskOptions<never> = {}): TasksFrom<M> {
   const moduleUrl = resolveModule(module);
@@ -144,7 +144,7 @@ export function tasksFrom<M>(module: string | URL, options: TaskOptions<never> =
   const shown = Object.freeze({ [Symbol.toPrimitive]: () => `tasks of ${moduleUrl}` });
   return new Proxy(shown, {
     get: (target, key) => {
-      // It is no promise, and can be shown: these never name a task.
+      // These never name a task: the object must not look like a promise, and must be printable.
       if (typeof key !== 'string' || key === 'then' || key === 'toJSON') return Reflect.get(target, key);
       let task = tasks.get(key);
       if (task === undefined) {
@@ -167,7 +167,7 @@ function resolveModule(module: unknown): string {
   try {
     return pathToFileURL(createRequire(join(process.cwd(), 'package.json')).resolve(module)).href;
   } catch {
-    // not there, or a package that only `import` can load
+    // it is not installed, or only `import` can resolve it
   }
   try {
     return import.meta.resolve(module);
@@ -186,7 +186,7 @@ function isDecoratorContext(value: unknown): boolean {
   return typeof value === 'object' && value !== null && 'kind' in value && 'addInitializer' in value;
 }
 
-function decorator(moduleUrl: string, place: string, options: ResolvedTaskOptions): BackgroundTaskDecorator {
+function decorator(moduleUrl: string, site: string, options: ResolvedTaskOptions): BackgroundTaskDecorator {
   return (method, context) => {
     if (!isDecoratorContext(context)) {
       throw new TypeError(
@@ -200,7 +200,7 @@ function decorator(moduleUrl: string, place: string, options: ResolvedTaskOption
       );
     }
     const fn = method as unknown as TaskFunction;
-    const definition = defineInModule(moduleUrl, options.name ?? String(context.name), fn, place);
+    const definition = defineInModule(moduleUrl, options.name ?? String(context.name), fn, site);
     context.addInitializer(function (this: unknown) {
       definition.receiver = this;
     });
@@ -208,7 +208,7 @@ function decorator(moduleUrl: string, place: string, options: ResolvedTaskOption
   };
 }
 
-/** What all calls are to run. Throws a TypeError if that can't be sent to where they run. */
+/** @throws TypeError if the function can't be sent to a thread or child. */
 export function specOf(definition: Definition, options: ResolvedTaskOptions): TaskSpec {
   if (options.type !== 'loop' && definition.moduleUrl === undefined && definition.source === undefined) {
     throw new TypeError(
@@ -223,12 +223,12 @@ function wrap(definition: Definition, options: ResolvedTaskOptions): BackgroundT
   return wrapPlan(planOf(definition), options);
 }
 
-/** What a background task does with its options, which `with()` changes. */
+/** How a background task turns options into the spec of its calls. `with()` uses it with other options. */
 export interface TaskPlan {
-  /** Where the options say none. */
+  /** The name, unless the options give one. */
   readonly name: string;
   specOf(options: ResolvedTaskOptions): TaskSpec;
-  /** What the function gets instead of the arguments of the call. */
+  /** Replaces the arguments of the call. */
   argsOf?(args: readonly unknown[], options: ResolvedTaskOptions): readonly unknown[];
   withDefinition(change: (definition: Definition) => Definition): TaskPlan;
 }
@@ -270,12 +270,12 @@ export function wrapPlan(plan: TaskPlan, options: ResolvedTaskOptions): Backgrou
   }) as BackgroundTask<TaskFunction>;
 }
 
-/** Where a task with these options goes. */
+/** The supervisor for a task with these options. */
 export function submitterOf({ supervisor, module }: ResolvedTaskOptions): TaskSubmitter {
   return supervisor ?? module?.supervisor ?? currentRun()?.submitter ?? defaultSubmitter();
 }
 
-/** Where the default supervisor is found, whichever copy of the package made it. */
+/** The global key of the default supervisor, which all copies of the package share. */
 export const defaultSupervisorSymbol: unique symbol = Symbol.for('taskwarden.supervisor') as never;
 
 export function defaultSubmitter(): TaskSubmitter {

@@ -1,4 +1,4 @@
-/** A call of a background task: what is to run, and how. Nothing of that ever changes. */
+/** One call of a background task: its definition and options, which never change. */
 import type { Priority } from '../../queue/priority.ts';
 import type { Definition } from '../definition/definition.ts';
 import { TaskFlags } from '../record/task-flags.ts';
@@ -7,7 +7,7 @@ import type { ResolvedTaskOptions, TaskSpec } from './task-options.ts';
 
 export abstract class Call extends TaskFlags {
   readonly spec: TaskSpec;
-  /** Counts the tasks of a supervisor. */
+  /** The number of the task among those of its supervisor. */
   readonly sequence: number;
 
   constructor(spec: TaskSpec, sequence: number) {

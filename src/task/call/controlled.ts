@@ -1,6 +1,6 @@
 /**
- * Tasks that are controlled while they run: `Task`, `controller()` and `chain()`. Their functions get what they see of
- * themselves, the TaskContext, as first argument. The ideas are those of task.py, https://github.com/abhinavsingh/task.py.
+ * Tasks that are controlled while they run: `Task`, `controller()` and `chain()`. Their functions get their TaskContext
+ * as first argument. The ideas are those of task.py, https://github.com/abhinavsingh/task.py.
  */
 import { rules, show } from '../../base/options.ts';
 import { nextTurn, Promise, sleep } from '../../platform/globals.ts';
@@ -12,30 +12,30 @@ import { type BackgroundTask, backgroundTask } from './background-task.ts';
 import type { SendOptions, TaskHandle } from './handle.ts';
 import type { TaskOptions, TaskResult, TaskYield } from './task-options.ts';
 
-/** How long the feed of a chain that has ended early may take to close, in milliseconds. */
+/** How long `chain()` waits for its feed to close after it ended early, in milliseconds. */
 const closingMs = 1_000;
 
-/** Gets what it sees of itself before its arguments. */
+/** A function that gets its TaskContext before its arguments. */
 export type ControlledFunction<A extends unknown[], R> = (task: TaskContext, ...args: A) => R;
 
-/** What a function gives as a task: what its promise gives, or what it returns. */
+/** The result of a function as a task. */
 type Result<R> = TaskResult<() => R>;
 type Handle<R> = TaskHandle<Result<R>, TaskYield<() => R>>;
 
-/** A task that is made first and started later. It is told to finish by `stop()`, and talked with meanwhile. */
+/** A task that is created first and started later. `stop()` asks it to finish; messages can be exchanged meanwhile. */
 export class ControlledTask<A extends unknown[] = unknown[], R = unknown> {
   readonly args: Readonly<A>;
   readonly #name: string;
   readonly #submit: () => Handle<R>;
   #handle: Handle<R> | undefined;
-  /** What was sent before the start. */
-  readonly #early: ((handle: Handle<R>) => void)[] = [];
+  /** Sends the messages that were given before the start. */
+  readonly #sentBeforeStart: ((handle: Handle<R>) => void)[] = [];
 
-  /** Of a background task, which brings its module and its options: `.with({ type: 'process' })`. */
+  /** From a background task, with its module and options: `.with({ type: 'process' })`. */
   constructor(target: BackgroundTask<ControlledFunction<A, R>>, ...args: A);
-  /** Of a function alone, which sees nothing of what is around it, for its source is sent. */
+  /** From a function. Its source is sent, so it can't see variables around it. */
   constructor(target: ControlledFunction<A, R>, ...args: A);
-  /** Of one that looks for its arguments in `task.args`. */
+  /** From a function that reads its arguments from `task.args`. */
   constructor(target: (task: TaskContext) => R, ...args: A);
   constructor(target: ControlledFunction<A, R> | BackgroundTask<ControlledFunction<A, R>>, ...args: A) {
     const task = taskOf(target).withDefinition(passingContext);
@@ -48,7 +48,7 @@ export class ControlledTask<A extends unknown[] = unknown[], R = unknown> {
   start(): this {
     if (this.#handle !== undefined) return this;
     this.#handle = this.#submit();
-    for (const send of this.#early.splice(0)) send(this.#handle);
+    for (const send of this.#sentBeforeStart.splice(0)) send(this.#handle);
     return this;
   }
 
@@ -57,21 +57,21 @@ export class ControlledTask<A extends unknown[] = unknown[], R = unknown> {
     return this.#handle;
   }
 
-  /** Sends something to the task's `recv()`, as `TaskHandle.send`; before the start it is kept until then. */
+  /** Sends data to the task's `recv()`, like `TaskHandle.send`. Before the start, the data is kept until then. */
   send(data: unknown, options?: SendOptions): Promise<boolean> {
     if (this.#handle !== undefined) return this.#handle.send(data, options);
     return new Promise((resolve) => {
       const copy = copyMessage(data, { name: this.#name });
-      this.#early.push((handle) => resolve(handle.send(copy, options)));
+      this.#sentBeforeStart.push((handle) => resolve(handle.send(copy, options)));
     });
   }
 
-  /** What the task sends; starts it. */
+  /** Starts the task, and yields what it sends. */
   messages<M = unknown>(): AsyncGenerator<M, void, undefined> {
     return this.#started.messages<M>();
   }
 
-  /** Asks it to finish, and resolves when it has ended, however: see `result` and `exception`. Not started, it stays so. */
+  /** Asks it to finish, and resolves when it has ended in any way: see `result` and `exception`. Does not start it. */
   async stop(): Promise<void> {
     await this.#handle?.stop();
   }
@@ -97,7 +97,6 @@ export class ControlledTask<A extends unknown[] = unknown[], R = unknown> {
   }
 }
 
-/** Whatever it takes and gives. */
 // biome-ignore lint/suspicious/noExplicitAny: functions of all kinds go through here.
 type AnyTarget = ControlledFunction<any[], unknown> | BackgroundTask<ControlledFunction<any[], unknown>>;
 
@@ -107,9 +106,9 @@ function taskOf(target: AnyTarget): BackgroundTask<TaskFunction> {
 }
 
 /**
- * Runs beside a task and decides when that is to finish: it is asked to as soon as the controller's promise resolves. The
- * signal aborts when the task has ended. Nobody waits for the controller then, but for what it has given to `hold`: the
- * task's result, or error, is given when that has settled, in whatever way.
+ * Runs beside a task and decides when it finishes: the task is asked to finish when the controller's promise resolves.
+ * The signal aborts when the task has ended; nobody waits for the controller after that. The task's result or error is
+ * delivered only when all promises that were passed to `hold` have settled.
  */
 export type Controller = (
   task: ControlledTask,
@@ -118,8 +117,8 @@ export type Controller = (
 ) => unknown;
 
 /**
- * An async function that starts a `Task` of `target`, lets the controller run beside it, and gives the task's result or
- * throws its error. A controller that fails stops the task, and its error is thrown.
+ * Returns an async function that starts a `Task` of `target`, runs the controller beside it, and returns the task's result
+ * or throws its error. If the controller fails, the task is stopped, and the controller's error is thrown.
  */
 export function controller<A extends unknown[], R>(
   control: Controller,
@@ -159,7 +158,7 @@ export function controller(
   };
 }
 
-/** A controller that leaves the task alone until it has ended. */
+/** A controller that waits until the task has ended. */
 export function waitUntilDone(): Controller {
   return (_task, signal) =>
     new Promise<void>((resolve) => {
@@ -168,14 +167,14 @@ export function waitUntilDone(): Controller {
     });
 }
 
-/** A promise of what each function has returned, in order; and, to be iterated, what the last one sends. */
+/** A promise of the results of all functions, in order. Iterating it yields what the last function sends. */
 export interface Chain extends Promise<unknown[]>, AsyncIterable<unknown> {}
 
 /**
- * Runs functions side by side, each as a `Task`: the first receives what the feed gives, and each other what the one
- * before it sends. Where the feed ends, `recv()` gives undefined, as it does where a task is asked to stop; so it goes from
- * one to the next. One that is slow is waited for, unless it has no slot yet. Rejects with the first failure, which cancels
- * the others. One that ends early ends those before it.
+ * Runs functions side by side, each as a `Task`: the first receives the values of the feed, and each other one receives
+ * what the one before it sends. At the end of the feed the first is asked to finish, so its `recv()` returns undefined;
+ * when it has ended, the next one is asked, and so on. The chain waits for a slow task, unless that has no slot yet.
+ * Rejects with the first failure, which cancels the others. A task that ends early ends those before it.
  */
 export function chain(feed: Iterable<unknown> | AsyncIterable<unknown>, ...targets: AnyTarget[]): Chain {
   if (targets.length === 0) throw new TypeError('chain() takes a feed and at least one function');
@@ -185,33 +184,33 @@ export function chain(feed: Iterable<unknown> | AsyncIterable<unknown>, ...targe
   const tasks = targets.map((target) => new ControlledTask(taskOf(target)).start());
   const handles = tasks.map(({ handle }) => handle as TaskHandle<unknown>);
 
-  async function carry(source: Iterable<unknown> | AsyncIterable<unknown>, place: number): Promise<void> {
-    const to = handles[place] as TaskHandle<unknown>;
+  async function forward(source: Iterable<unknown> | AsyncIterable<unknown>, index: number): Promise<void> {
+    const to = handles[index] as TaskHandle<unknown>;
     const values = iteratorOf(source);
-    let leave = () => {};
-    const end = () => leave();
+    let stopWaiting = () => {};
+    const end = () => stopWaiting();
     to.then(end, end);
     for (;;) {
       const next = await new Promise<IteratorResult<unknown> | undefined>((resolve, reject) => {
-        leave = () => resolve(undefined); // the next value may never come
+        stopWaiting = () => resolve(undefined); // the next value may never come
         Promise.resolve(values.next()).then(resolve, reject);
       });
       if (next === undefined || next.done || to.done) break;
-      const room = to.send(next.value);
-      // One that has no slot yet may have it only when all is sent: it is waited for no longer than a turn.
-      const goesOn = to.status === 'started' ? room : Promise.race([room, nextTurn(true)]);
-      if (!(await goesOn)) break;
+      const sent = to.send(next.value);
+      // A task without a slot may get one only after everything is sent: wait for it no longer than one turn.
+      const canContinue = to.status === 'started' ? sent : Promise.race([sent, nextTurn(true)]);
+      if (!(await canContinue)) break;
     }
-    // One that is still asked for its next value may never give it.
+    // A source that is still producing a value may never finish that.
     if (to.done) await Promise.race([values.return?.(), sleep(closingMs, undefined, { ref: false })]);
-    const former = handles[place - 1];
-    await former?.stop();
-    // The end of one that has failed is no end of the feed: who takes it for that would finish half of the work.
-    if (former === undefined || former.status === 'completed') await to.stop();
+    const previous = handles[index - 1];
+    await previous?.stop();
+    // The end of a failed task is not the end of the feed: the next task would finish with half of the work.
+    if (previous === undefined || previous.status === 'completed') await to.stop();
   }
 
-  const carried = handles.map((_, place) => carry(handles[place - 1]?.messages() ?? feed, place));
-  const results = Promise.all([...handles, ...carried]).then((all) => all.slice(0, handles.length));
+  const forwarded = handles.map((_, index) => forward(handles[index - 1]?.messages() ?? feed, index));
+  const results = Promise.all([...handles, ...forwarded]).then((all) => all.slice(0, handles.length));
   results.catch((cause) => {
     for (const handle of handles) handle.cancel(cause);
   });

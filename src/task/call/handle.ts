@@ -1,4 +1,4 @@
-/** TaskHandle: what a caller holds of a task, a native promise with extras. */
+/** TaskHandle: what a call of a background task returns, a native promise with the state of the task. */
 import { checkOptions, rules } from '../../base/options.ts';
 import { Promise } from '../../platform/globals.ts';
 import type { Priority } from '../../queue/priority.ts';
@@ -7,19 +7,19 @@ import type { TaskInfo } from '../record/task-info.ts';
 import type { TaskStatus } from '../record/task-status.ts';
 import type { TaskType } from '../record/task-type.ts';
 
-/** For the task alone: resolves the handle, or rejects it. */
+/** Resolves or rejects a handle. Only its task calls it. */
 export let settleHandle: (handle: TaskHandle<unknown>, completed: boolean, outcome: unknown) => void;
 
 /**
- * Calls back when the task has ended. That counts as nobody who awaits it: a failure is still told in a log line, and a
- * generator waits for no reader.
+ * Calls back when the task has ended. It does not count as awaiting the handle, so a failure is still logged, and a
+ * generator does not wait for a reader.
  */
-export let onHandleEnd: (handle: PromiseLike<unknown>, ended: () => void) => void;
+export let onHandleEnd: (handle: PromiseLike<unknown>, callback: () => void) => void;
 
 export interface SendOptions {
   /**
-   * Resolve only when the task has received this with `recv()`: with false if it ended without. If its thread or child
-   * dies at that moment, it may have received it all the same. Default: false.
+   * Resolve only when the task has received this with `recv()`, or with false if the task ended before. If its thread or
+   * child dies at that moment, the task may have received it all the same. Default: false.
    */
   readonly untilTaken?: boolean;
 }
@@ -32,7 +32,7 @@ function untilTakenOf(options: SendOptions | undefined): boolean {
   return options.untilTaken ?? false;
 }
 
-/** What a handle asks of its task. */
+/** What a handle needs of its task. */
 interface HandledTask {
   readonly id: string;
   readonly name: string;
@@ -45,8 +45,9 @@ interface HandledTask {
   /** Whether somebody waits for its end. */
   isAwaited: boolean;
   attach(handle: TaskHandle<unknown>): void;
-  /** Somebody waits for its end from now on. */
+  /** The handle is awaited from now on. */
   markAwaited(): void;
+  /** A generator need not wait for a reader of its results. */
   release(): void;
   cancel(reason: unknown): boolean;
   stop(): void;
@@ -57,7 +58,7 @@ interface HandledTask {
 
 type Resolve = (value: unknown) => void;
 
-// The executor is called before a handle can be told from another, so it leaves what it was given here for a moment.
+// The executor runs inside super(), before `this` exists, so it passes `resolve` on through this variable.
 let lastResolve: Resolve | undefined;
 const keepResolve = (resolve: (value: never) => void): void => {
   lastResolve = resolve as Resolve;
@@ -69,21 +70,21 @@ const keepResolve = (resolve: (value: never) => void): void => {
  */
 export class TaskHandle<T, Y = unknown> extends Promise<T> implements AsyncIterable<Y> {
   readonly #task: HandledTask;
-  /** What resolves it; once it is settled, the result. One of the two is enough, and there may be a million handles. */
+  /** `resolve` until the handle is settled, then the result: one field for both, because there may be a million handles. */
   #outcome: unknown;
 
   static {
     settleHandle = (handle, completed, outcome) => handle.#settle(completed, outcome);
-    onHandleEnd = (handle, ended) => {
+    onHandleEnd = (handle, callback) => {
       if (!(#task in handle)) {
-        void handle.then(ended, ended); // of another copy of the package
+        void handle.then(callback, callback); // of another copy of the package
         return;
       }
       handle.#task.release();
-      handle.#onEnd(ended);
+      handle.#onEnd(callback);
     };
-    // `await`, `then` and Promise.all all read `constructor`: they find Promise, so that nothing wraps the handle or
-    // makes another one of it (https://tc39.es/ecma262/#sec-promise-resolve), and the task learns that it is awaited.
+    // `await`, `then` and Promise.all all read `constructor` (https://tc39.es/ecma262/#sec-promise-resolve). They get
+    // Promise, so nothing wraps or copies the handle, and the read tells the task that it is awaited.
     Object.defineProperty(TaskHandle.prototype, 'constructor', {
       get(this: object) {
         if (#task in this) this.#task.markAwaited();
@@ -97,7 +98,7 @@ export class TaskHandle<T, Y = unknown> extends Promise<T> implements AsyncItera
     super(keepResolve);
     this.#task = task;
     this.#outcome = lastResolve;
-    lastResolve = undefined; // it would keep the last task, and its supervisor, in memory
+    lastResolve = undefined; // otherwise it would keep the last task and its supervisor in memory
     task.attach(this as unknown as TaskHandle<unknown>);
   }
 
@@ -113,9 +114,9 @@ export class TaskHandle<T, Y = unknown> extends Promise<T> implements AsyncItera
     }
   }
 
-  #onEnd(ended: () => void): void {
+  #onEnd(callback: () => void): void {
     const { isAwaited } = this.#task;
-    super.then(ended, ended);
+    super.then(callback, callback);
     this.#task.isAwaited = isAwaited;
   }
 
@@ -139,7 +140,7 @@ export class TaskHandle<T, Y = unknown> extends Promise<T> implements AsyncItera
     return this.#task.status;
   }
 
-  /** A snapshot. */
+  /** A frozen snapshot of its present state. */
   get info(): TaskInfo {
     return this.#task.info;
   }
@@ -160,10 +161,11 @@ export class TaskHandle<T, Y = unknown> extends Promise<T> implements AsyncItera
   }
 
   /**
-   * Ends the task. One that waits is gone at once and never runs. One that runs is asked to stop (`currentTask().stopped`
-   * and `.signal`), and its thread is ended if it has not stopped after `stopGraceMs`; only then does the handle reject.
-   * On the event loop a function can't be ended: after the grace the handle rejects, and the function runs on unseen.
-   * The handle rejects with `TASK_CANCELED`, its `cause` the reason. A second call changes nothing.
+   * Ends the task. A waiting task is removed at once and never runs. A running task is asked to stop
+   * (`currentTask().stopped` and `.signal`); if it has not stopped after `stopGraceMs`, its thread or child is ended. The
+   * handle rejects when the task has stopped. On the event loop a function can't be ended: after the grace the handle
+   * rejects, and the function runs on unobserved. The handle rejects with `TASK_CANCELED`, whose `cause` is the reason.
+   * A second call changes nothing.
    * @returns false if the task had ended already.
    */
   cancel(reason?: unknown): boolean {
@@ -171,22 +173,23 @@ export class TaskHandle<T, Y = unknown> extends Promise<T> implements AsyncItera
   }
 
   /**
-   * Asks the task to finish: `currentTask().stopped` turns true, its `signal` aborts, and `recv()` waits no more. What it
-   * then returns is its result. A task that waits is asked when it begins. Resolves when the task has ended, however.
+   * Asks the task to finish: `currentTask().stopped` turns true, its `signal` aborts, and `recv()` no longer waits. What
+   * it then returns is its result. A waiting task is asked when it begins. Resolves when the task has ended in any way.
    */
   async stop(): Promise<void> {
     this.#task.stop();
     try {
       await this;
     } catch {
-      // it is in `exception`
+      // the error is in `exception`
     }
   }
 
   /**
-   * Sends something to the task, which gets it from `currentTask().recv()`; one that waits gets it when it has begun.
-   * Resolves when there is room for more, so that a sender who awaits it does not outrun the task; or with false, if the
-   * task ended without taking it. Rejects with `MESSAGE_NOT_CLONEABLE`. Another attempt gets what the one before has not taken.
+   * Sends data to the task, which receives it with `currentTask().recv()`; a waiting task receives it after it has begun.
+   * Resolves when there is room for more, so that a sender who awaits it does not outrun the task; or with false if the
+   * task ended without taking it. Rejects with `MESSAGE_NOT_CLONEABLE`. The next attempt receives what the previous one
+   * has not taken.
    */
   send(data: unknown, options?: SendOptions): Promise<boolean> {
     const untilTaken = untilTakenOf(options);
@@ -198,16 +201,16 @@ export class TaskHandle<T, Y = unknown> extends Promise<T> implements AsyncItera
   }
 
   /**
-   * What the task sends with `currentTask().send()`, from the first that was not read, until it has ended. Each message
-   * goes to one reader; what nobody reads is kept as long as the handle.
+   * Yields what the task sends with `currentTask().send()`, from the first unread message until the task has ended. Each
+   * message goes to one reader. Unread messages are kept as long as the handle.
    */
   async *messages<M = unknown>(): AsyncGenerator<M, void, undefined> {
     yield* this.#task.channelsForReader().messages as AsyncIterable<M>;
   }
 
   /**
-   * What a generator task yields, as it comes; it runs no more than some values ahead of its reader. Throws what the task
-   * fails with. A loop that is left cancels the task.
+   * Yields what a generator task yields, as it arrives; the task runs at most 64 values ahead of its reader. Throws the
+   * error with which the task fails. Leaving the loop cancels the task.
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<Y, void, undefined> {
     try {
@@ -221,7 +224,7 @@ export class TaskHandle<T, Y = unknown> extends Promise<T> implements AsyncItera
     }
   }
 
-  /** Calls the listener with each report of the task's progress, until it ends. */
+  /** Calls the listener with each progress report of the task, until the task ends. */
   onProgress(listener: (progress: Progress) => void): this {
     this.#task.onProgress(listener);
     return this;

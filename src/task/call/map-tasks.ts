@@ -1,17 +1,17 @@
-/** One task for each of many inputs, a few at a time, their results as they come. */
+/** Runs one task for each of many inputs, a few at a time, and yields their results. */
 import { show } from '../../base/options.ts';
 import { Promise } from '../../platform/globals.ts';
 import { turn } from '../../platform/loop-turn.ts';
 import type { TaskHandle } from './handle.ts';
 
 export interface MapOptions {
-  /** How many tasks are submitted ahead of the results that were taken. Default: 64. */
+  /** How many tasks may be submitted whose results were not taken yet. Default: 64. */
   readonly concurrency?: number;
-  /** Results in the order of the inputs. Default: as they complete. */
+  /** Yields the results in the order of the inputs. Default: false, in the order in which they complete. */
   readonly ordered?: boolean;
 }
 
-/** Where the tasks go. */
+/** Submits the tasks of `mapTasks`. */
 export interface MapTarget<T> {
   submit(...args: unknown[]): TaskHandle<T>;
   hasRoom(): boolean;
@@ -24,14 +24,14 @@ export async function* mapTasks<T>(
   { concurrency = 64, ordered = false }: MapOptions,
 ): AsyncGenerator<T, void, undefined> {
   const { source, isAsync } = sourceOf(items);
-  /** Submitted and not yet given out, in the order of the inputs. */
+  /** Those whose result was not yielded yet, in the order of the inputs. */
   const handles = new Set<TaskHandle<T>>();
   const completed: TaskHandle<T>[] = [];
   let read = 0;
   let isReading = false;
   let isWaiting = false;
   let isExhausted = false;
-  let isLeft = false;
+  let isClosed = false;
   let problem: { readonly error: unknown } | undefined;
   let wake = () => {};
 
@@ -52,12 +52,12 @@ export async function* mapTasks<T>(
     }
   }
 
-  /** For room, as nothing is read that can't be submitted; or for a later turn of the event loop. */
+  /** Waits for room, because only what can be submitted is read; or for a later turn of the event loop. */
   async function waitUntil(ready: Promise<void>): Promise<void> {
     isWaiting = true;
     await ready;
     isWaiting = false;
-    if (!isLeft) fill();
+    if (!isClosed) fill();
     wake();
   }
 
@@ -65,23 +65,23 @@ export async function* mapTasks<T>(
     isReading = true;
     try {
       const next = await source.next();
-      while (!next.done && !isLeft && !hasRoom()) await waitForRoom(); // others may have taken what there was
+      while (!next.done && !isClosed && !hasRoom()) await waitForRoom(); // other submitters may have taken the room
       take(next);
     } catch (error) {
       fail(error);
     }
     isReading = false;
-    if (!isLeft) fill();
+    if (!isClosed) fill();
     wake();
   }
 
   function fail(error: unknown): void {
-    isExhausted = true; // a source that threw gives no more
+    isExhausted = true; // a source that threw yields nothing more
     problem = { error };
   }
 
   function take({ done, value: args }: IteratorResult<unknown>): void {
-    if (isLeft) return;
+    if (isClosed) return;
     if (done) {
       isExhausted = true;
     } else if (Array.isArray(args)) {
@@ -129,18 +129,18 @@ export async function* mapTasks<T>(
       }
     }
   } finally {
-    isLeft = true;
+    isClosed = true;
     for (const handle of handles) handle.cancel('the loop over map() was left');
-    if (!isExhausted) await leave(source, isReading);
+    if (!isExhausted) await closeSource(source, isReading);
     isExhausted = true;
   }
 }
 
-/** A generator that is still asked for its next value ends only after that, and nobody is to wait for it. */
-async function leave(source: Source, isReading: boolean): Promise<void> {
-  const left = source.return?.();
-  if (isReading) Promise.resolve(left).catch(() => {});
-  else await left;
+/** A generator that is still producing a value ends only after that, so then nobody waits for its end. */
+async function closeSource(source: Source, isReading: boolean): Promise<void> {
+  const closed = source.return?.();
+  if (isReading) Promise.resolve(closed).catch(() => {});
+  else await closed;
 }
 
 type Source = Iterator<unknown> | AsyncIterator<unknown>;

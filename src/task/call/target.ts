@@ -1,4 +1,4 @@
-/** What `putTask` and `scheduleTask` are pointed at: a background task, or a function, which is as good; and its arguments. */
+/** The target of `putTask` and `scheduleTask`, a background task or a plain function, with its arguments. */
 import { arrayOf, checkOptions, rules } from '../../base/options.ts';
 import type { TaskFunction } from '../definition/definition.ts';
 import { backgroundTask, isBackgroundTask } from './background-task.ts';
@@ -9,18 +9,18 @@ import { type TaskOptions, type TaskSubmitter, taskRules } from './task-options.
 type Arguments<F extends TaskFunction> =
   [] extends Parameters<F> ? { readonly args?: Parameters<F> } : { readonly args: Parameters<F> };
 
-/** What `putTask` takes beside the target: its arguments, and task options. */
+/** The options of `putTask`: the arguments of the target, and task options. */
 export type PutOptions<F extends TaskFunction> = TaskOptions<F> & Arguments<F>;
 
 export interface PreparedCall {
   readonly name: string;
   readonly spec: TaskSpec;
   readonly args: readonly unknown[];
-  /** As the options say. */
+  /** Only if the options name one. */
   readonly supervisor?: TaskSubmitter;
 }
 
-/** Throws a TypeError or RangeError for what is bad, naming it. */
+/** @throws TypeError or RangeError that names the bad option. */
 export function prepareCall(target: TaskFunction, options: object, owner: string): PreparedCall {
   const { args = [], ...rest } = options as TaskOptions & { readonly args?: unknown };
   checkOptions({ args }, { args: arrayOf('an array of arguments', () => true) }, owner);

@@ -1,4 +1,4 @@
-/** The options of a task: for its definition, for `.with()` and for `putTask()` alike. */
+/** The options of a task. Its definition, `.with()` and `putTask()` take the same ones. */
 import { arrayOf, checkOptions, either, is, oneOf, type Rule, rules } from '../../base/options.ts';
 import type { Bulkhead, BulkheadItem } from '../../queue/bulkhead.ts';
 import type { Openings } from '../../queue/free-capacity.ts';
@@ -8,94 +8,95 @@ import type { Transferable } from '../inside/transferred.ts';
 import { type TaskType, taskTypes } from '../record/task-type.ts';
 import type { TaskHandle } from './handle.ts';
 
-/** What a task function's promise gives, or what it returns; of a generator, what that returns. */
+/** The awaited return value of a task function; of a generator, its return value. */
 export type TaskResult<F extends TaskFunction> = [ReturnType<F>] extends [never]
   ? never
   : ReturnType<F> extends AsyncGenerator<unknown, infer R> | Generator<unknown, infer R>
     ? R
     : Awaited<ReturnType<F>>;
 
-/** What a generator task yields. */
+/** The type of the values that a generator task yields. */
 export type TaskYield<F extends TaskFunction> = [ReturnType<F>] extends [never]
   ? unknown
   : ReturnType<F> extends AsyncGenerator<infer Y> | Generator<infer Y>
     ? Y
     : unknown;
 
-/** A function called with the result of a task that completed. What it throws is logged and changes nothing. */
+/** Called with the result of a completed task. What it throws is logged and changes nothing. */
 export type TaskCallback<R> = (result: R) => unknown;
 
 export interface TaskOptions<F extends TaskFunction = TaskFunction> {
-  /** Shown everywhere, and part of the key of the task. Default: the function's name. */
+  /** Shown in logs, events and infos, and part of the key of the task. Default: the function's name. */
   readonly name?: string;
   /** Default: `'normal'`. */
   readonly priority?: Priority;
   /** Default: `'thread'`. */
   readonly type?: TaskType;
-  /** How long the task is held back before it enters the queue. Default: 0. */
+  /** How long the task waits before it enters the queue. Default: 0. */
   readonly delayMs?: number;
-  /** The run time allowed to each attempt, from its start; past it, the attempt ends with `TASK_TIMEOUT`. */
+  /** The longest run time of each attempt, from its start. After that the attempt ends with `TASK_TIMEOUT`. Default: none. */
   readonly timeoutMs?: number;
-  /** The time that the task may wait in the queue; past it, it ends with `TASK_EXPIRED` and never runs. */
+  /** The longest time in the queue. After that the task ends with `TASK_EXPIRED` and never runs. Default: none. */
   readonly queueTimeoutMs?: number;
-  /** Cancels the task, whether it waits or runs. */
+  /** Cancels the task when it aborts, whether the task waits or runs. */
   readonly signal?: AbortSignal;
   /** The time between asking a running task to stop and ending its thread or child. Default: 1,000. */
   readonly stopGraceMs?: number;
-  /** How often a task that threw or ran out of time is run again. Default: 0. */
+  /** How often the task is run again after it threw or timed out. Default: 0. */
   readonly retries?: number;
   /**
-   * The pause before a retry: a random time of up to `retryDelayMs` times 2 for each attempt before, never above 30 s
-   * (full jitter, https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). Default: 100.
+   * The pause before a retry: a random time of up to `retryDelayMs`, doubled for each earlier retry, at most 30 s (full
+   * jitter, https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). Default: 100.
    */
   readonly retryDelayMs?: number;
   /**
-   * Whether a failure deserves a retry; `attempt` counts from 1. The task waits for a promise; what it throws, or rejects
-   * with, is logged, and is a no. Default: all do.
+   * Whether to retry after a failure; `attempt` counts from 1. May return a promise. If it throws or rejects, that is
+   * logged, and the task is not retried. Default: always.
    */
   readonly retryIf?: (error: unknown, attempt: number) => boolean | PromiseLike<boolean>;
-  /** How often a task is run again when the thread or child died under it. Default: 0. */
+  /** How often the task is run again after its thread or child died. Default: 0. */
   readonly crashRetries?: number;
   /** Called with the result when the task completes. */
   readonly callback?: TaskCallback<TaskResult<F>> | readonly TaskCallback<TaskResult<F>>[];
   /**
-   * What of the arguments is handed over to the thread instead of copied; the caller can't use it after that. To a child all is copied. A task
-   * with `retries` or `crashRetries` is given copies, since it may need its arguments again.
+   * Returns the parts of the arguments that are transferred to the thread instead of copied; the caller can't use them after
+   * that. Children always get copies, and so do tasks with `retries` or `crashRetries`, which may need their arguments
+   * again.
    */
   readonly transfer?: (args: Parameters<F>) => readonly Transferable[];
-  /** The module whose cap the task counts against. It runs on the supervisor of that. */
+  /** The module against whose cap the task counts. The task runs on the supervisor of that module. */
   readonly module?: TaskCap;
-  /** The task's own id; a second live task with it fails with `DUPLICATE_TASK_ID`. Default: a UUID. */
+  /** The id of the task. A second live task with the same id fails with `DUPLICATE_TASK_ID`. Default: a UUID. */
   readonly taskId?: string;
-  /** What `currentTask().idempotencyKey` gives. Workers of couriers set it to the id of the courier's task. Default: the task's id. */
+  /** The value of `currentTask().idempotencyKey`. Workers of couriers set it to the id of the courier's task. Default: the task's id. */
   readonly idempotencyKey?: string;
-  /** Which supervisor runs the task. Default: that of its module, or `taskSupervisor`. */
+  /** The supervisor that runs the task. Default: that of its module, or `taskSupervisor`. */
   readonly supervisor?: TaskSubmitter;
 }
 
-/** What all calls of a background task share. */
+/** What all calls of one background task share. */
 export interface TaskSpec {
   readonly definition: Definition;
   readonly options: ResolvedTaskOptions;
-  /** It is submitted ahead of its turn: that it waits for long says nothing. */
+  /** It was submitted ahead of its turn, as by `map()`: no warning is logged if it waits for long. */
   readonly isSubmittedAhead?: boolean;
 }
 
-/** What takes tasks: a `TaskSupervisor`. */
+/** Accepts tasks: a `TaskSupervisor`. */
 export interface TaskSubmitter {
-  /** What background tasks call. Use `putTask` instead. */
+  /** Called by background tasks. Use `putTask` instead. */
   submit<T, Y>(spec: TaskSpec, args: readonly unknown[]): TaskHandle<T, Y>;
-  /** Whether a task with these options can be taken in now. */
+  /** Whether a task with these options would be accepted now. */
   hasRoom(options: ResolvedTaskOptions): boolean;
-  /** Resolves when one more task can wait. */
+  /** Resolves when the queue has room for one more task. */
   capacity(priority?: Priority): Promise<void>;
-  /** @internal What it could start at once; undefined where that is not known. */
+  /** @internal How many more tasks it could start at once; undefined where that is not known. */
   readonly freeCapacity?: Openings<TaskType> | undefined;
 }
 
 interface CappedTask extends BulkheadItem<CappedTask> {}
 
-/** What caps how many tasks run at a time: a `TaskModule`. */
+/** Limits how many tasks run at a time: a `TaskModule`. */
 export interface TaskCap {
   readonly name: string;
   /** How many may run at a time. */
@@ -105,25 +106,25 @@ export interface TaskCap {
   readonly bulkhead: Bulkhead<CappedTask>;
 }
 
-/** Complete options: what has a default has its value. */
+/** Options with their defaults filled in. */
 export interface ResolvedTaskOptions extends TaskOptions {
   readonly priority: Priority;
   readonly type: TaskType;
   readonly stopGraceMs: number;
   /** The name of the background worker whose run it is. */
   readonly worker?: string;
-  /** The courier's task that it performs. */
+  /** The courier's task that it runs, if any. */
   readonly delivery?: Delivery;
 }
 
-/** A task of a courier, as `currentTask()` shows it to who performs it. */
+/** The courier's task, as `currentTask()` shows it. */
 export interface Delivery {
   readonly id: string;
-  /** The attempt that is the first here. */
+  /** The attempt number of the first attempt in this supervisor. */
   readonly attempt: number;
 }
 
-/** The attempt that a task shows when it has begun so often here. */
+/** The attempt number that a task sees after `begun` starts in this supervisor. */
 export function shownAttempt({ delivery }: ResolvedTaskOptions, begun: number): number {
   return delivery === undefined ? begun : delivery.attempt + begun - 1;
 }
@@ -154,7 +155,7 @@ export const taskRules: Readonly<Record<keyof TaskOptions, Rule>> = {
   supervisor: is('a TaskSupervisor', (value) => typeof (value as TaskSubmitter | null)?.submit === 'function'),
 };
 
-/** Checked, completed and frozen; what `base` says holds where `options` says nothing. Never changes what it is given. */
+/** Checks options, completes them from `base`, and freezes the result. Does not change its arguments. */
 export function resolveTaskOptions(
   options: TaskOptions<never>,
   owner: string,

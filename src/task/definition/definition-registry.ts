@@ -1,4 +1,4 @@
-/** The definitions of this thread. The registry is one for all copies of the package in a thread, so that they meet. */
+/** The definitions of this thread. All copies of the package in a thread share one registry. */
 import { TaskwardenError } from '../../base/errors.ts';
 import { currentRun, currentTask } from '../inside/context.ts';
 import type { Definition, TaskFunction, WireDefinition } from './definition.ts';
@@ -7,13 +7,13 @@ import { noteModule } from './load-phase.ts';
 
 interface Registration {
   readonly definition: Definition;
-  readonly place: string;
+  readonly site: string;
 }
 
 interface Registry {
   readonly registrations: Map<string, Registration>;
   readonly waiting: Map<string, (definition: Definition) => void>;
-  /** The index of each source, and of each export, that was defined of late. */
+  /** The indexes of the sources and exports that were defined last. */
   readonly indexes: Map<string, number>;
   definitions: number;
 }
@@ -28,43 +28,44 @@ function keyOf(moduleUrl: string, name: string): string {
 }
 
 /**
- * Registers a function under `moduleUrl#name`. Throws `DUPLICATE_TASK_NAME` if that is taken, naming both places; but
- * a module that is evaluated anew, as by hot reloading, replaces what it registered.
- * @param place Where it is registered, in words.
+ * Registers a function under `moduleUrl#name`. Throws `DUPLICATE_TASK_NAME`, with both call sites, if the name is taken.
+ * A module that is evaluated again, as by hot reloading, replaces what it registered.
+ * @param site The call site, in words.
  */
-export function defineInModule(moduleUrl: string, name: string, fn: TaskFunction, place: string): Definition {
+export function defineInModule(moduleUrl: string, name: string, fn: TaskFunction, site: string): Definition {
   const key = keyOf(moduleUrl, name);
   const taken = registry.registrations.get(key);
-  if (taken !== undefined && taken.place !== place) {
+  if (taken !== undefined && taken.site !== site) {
     throw new TaskwardenError(
       'DUPLICATE_TASK_NAME',
-      `two tasks are named "${name}" in ${moduleUrl}: one registered ${taken.place}, another ${place}; ` +
+      `two tasks are named "${name}" in ${moduleUrl}: one registered ${taken.site}, another ${site}; ` +
         'give one of them another name, with the option "name"',
     );
   }
   const definition: Definition = { index: nextIndex(), name, moduleUrl, fn };
-  registry.registrations.set(key, { definition, place });
+  registry.registrations.set(key, { definition, site });
   noteModule(moduleUrl);
   registry.waiting.get(key)?.(definition);
   return definition;
 }
 
-/** An export of a module that registers nothing. */
+/** Defines an export of a module that registers nothing. */
 export function defineExport(moduleUrl: string, exportName: string): Definition {
   return { index: indexOf(keyOf(moduleUrl, exportName)), name: exportName, moduleUrl, exportName };
 }
 
-/** A function that travels by its source, if it has one. */
+/** Defines a function that is sent by its source, if it has one. */
 export function defineBySource(name: string, fn: TaskFunction): Definition {
   const source = sourceOf(fn);
   if (source === undefined) return { index: nextIndex(), name, fn };
-  // One source is one function for the threads, though here it may be many, with as many closures.
+  // For threads, one source is one function, though here there may be many with different closures.
   return { index: indexOf(source), name, fn, source };
 }
 
 /**
- * The definition that is registered under `moduleUrl#name` in this thread, if there is one. Compilers that rename a
- * function whose variable has its name (`twice2`, `twice$1`) don't all do so; then the one that differs by that is meant.
+ * The definition that is registered under `moduleUrl#name` in this thread, if there is one. Some compilers rename a
+ * function (`twice2`, `twice$1`) whose variable has the same name. So a single definition that differs only by such a
+ * suffix is found, too.
  */
 export function findDefinition(moduleUrl: string, name: string): Definition | undefined {
   const found = registry.registrations.get(keyOf(moduleUrl, name));
@@ -86,7 +87,7 @@ export function whenDefined(moduleUrl: string, name: string, callback: (definiti
   else callback(found);
 }
 
-/** The definition on this side of what a thread or child has defined. */
+/** The definition, in this thread, of what another thread or child has defined. */
 export function definitionOf(wire: WireDefinition): Definition {
   const definition = withoutContext(wire);
   return wire.passesContext ? passingContext(definition) : definition;
@@ -99,7 +100,7 @@ function withoutContext({ name, moduleUrl, exportName, source }: WireDefinition)
   return findDefinition(moduleUrl, name) ?? { index: indexOf(keyOf(moduleUrl, name)), name, moduleUrl };
 }
 
-/** The same function, called with its TaskContext before its arguments. */
+/** A definition of the same function, called with its TaskContext before its arguments. */
 export function passingContext(definition: Definition): Definition {
   const { fn, index } = definition;
   return {
@@ -110,42 +111,46 @@ export function passingContext(definition: Definition): Definition {
   };
 }
 
-/** A function that gets its TaskContext before its arguments. */
+/** Wraps a function so that it gets its TaskContext before its arguments. */
 export function withContext(fn: TaskFunction): TaskFunction {
   return function (this: unknown, ...args: unknown[]) {
     return fn.call(this, currentTask(), ...args);
   };
 }
 
-/** The same function, called with an argument before its own that its context takes away. */
+/** A definition of the same function whose calls pass the worker's `context` before the arguments. */
 export function takingWorkerContext(definition: Definition): Definition {
   const { fn, index } = definition;
   return {
     ...definition,
-    index: indexOf(`${index} in surroundings`),
+    index: indexOf(`${index} with worker context`),
     takesWorkerContext: true,
     ...(fn && { fn: takeWorkerContext(fn) }),
   };
 }
 
+/** Wraps a function so that the first argument becomes `currentTask().context`, and it gets the others. */
 export function takeWorkerContext(fn: TaskFunction): TaskFunction {
-  return function (this: unknown, surroundings: unknown, ...args: unknown[]) {
-    currentRun()?.takeContext(surroundings);
+  return function (this: unknown, context: unknown, ...args: unknown[]) {
+    currentRun()?.takeContext(context);
     return fn.apply(this, args);
   };
 }
 
-/** Texts of functions can be long, and made anew for each call; one that is defined again after so many others is another. */
-const mostIndexes = 1_000;
+/**
+ * How many sources and exports keep their index. Sources can be long, and new for each call; one that is defined again after
+ * that many others gets a new index.
+ */
+const maxIndexes = 1_000;
 
-/** One index for what is the same for the threads, however often it is defined here. */
+/** The index of a source or export: the same each time it is defined. */
 function indexOf(identity: string): number {
   const { indexes } = registry;
   const index = indexes.get(identity) ?? nextIndex();
-  indexes.delete(identity); // the latest is the last
+  indexes.delete(identity); // so that the latest is the last
   indexes.set(identity, index);
   const [oldest] = indexes.keys();
-  if (indexes.size > mostIndexes && oldest !== undefined) indexes.delete(oldest);
+  if (indexes.size > maxIndexes && oldest !== undefined) indexes.delete(oldest);
   return index;
 }
 

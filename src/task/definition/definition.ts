@@ -1,11 +1,11 @@
 /**
- * A definition says how a task function is named and found again on the other side: by its module and name, by an
- * export of a module that knows nothing of taskwarden, or by its source.
+ * A definition tells how a task function is named, and how a thread or child finds it: by its module and name, by an export
+ * of a module that does not use taskwarden, or by its source.
  */
 
 /**
- * Any function. There are two signatures, so that TypeScript takes none of them for the types of a function given in place
- * (as `F & TaskFunction`): it infers no `any`, so that each parameter needs its type, or a default that has one.
+ * Any function. With two signatures TypeScript takes the parameter types of an inline function from neither of them (as
+ * `F & TaskFunction`). So it infers no `any`: each parameter needs a type, or a default that has one.
  */
 export interface TaskFunction {
   // biome-ignore lint/suspicious/noExplicitAny: a task takes and returns what its author likes.
@@ -14,32 +14,32 @@ export interface TaskFunction {
   <_>(...args: any[]): unknown;
 }
 
-/** What crosses to a thread, once, so that it finds the function. */
+/** What is sent once to a thread or child so that it finds the function. */
 export interface WireDefinition {
-  /** Unique among the definitions of this process; on the other side the function is kept under it. */
+  /** Unique among the definitions of this process. The other side keeps the function under it. */
   readonly index: number;
   readonly name: string;
-  /** The URL of the module that holds the function; absent where the source travels. */
+  /** The URL of the module that holds the function; absent if the source is sent. */
   readonly moduleUrl?: string;
-  /** The name of the export that is the function; absent where the module registers it. */
+  /** The name of the export that is the function; absent if the module registers it. */
   readonly exportName?: string;
   readonly source?: string;
   /** The function gets its TaskContext before its arguments. */
   readonly passesContext?: boolean;
-  /** Before all others comes an argument that is not for the function: what `currentTask().context` is to be. */
+  /** The first argument is not for the function: it becomes `currentTask().context`. */
   readonly takesWorkerContext?: boolean;
 }
 
 export interface Definition extends WireDefinition {
-  /** The function itself, where this side has it: for the event loop. */
+  /** The function itself, if it is in this thread: for the event loop. */
   readonly fn?: TaskFunction;
-  /** What `this` is in the function: the class, for a decorated static method. */
+  /** The `this` of the function: the class, for a decorated static method. */
   receiver?: unknown;
-  /** Its tasks are calls from threads and children, who hear of failures; a `wait` is canceled when its caller has ended. */
+  /** Its tasks are calls from threads and children, which get the failures; a `wait` is canceled when its caller has ended. */
   callKind?: 'call' | 'wait';
 }
 
-/** The definition as it crosses. */
+/** The part of a definition that is sent. */
 export function wireDefinition({
   index,
   name,

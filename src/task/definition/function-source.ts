@@ -1,7 +1,7 @@
-/** Functions that travel as their source text. */
+/** Functions that are sent as their source text. */
 import type { TaskFunction } from './definition.ts';
 
-/** A function from its source, as `sourceOf` made it. */
+/** Makes a function from a source that `sourceOf` returned. */
 export function functionFromSource(source: string): TaskFunction {
   const fn: unknown = new Function(`'use strict'; return ${source};`)();
   if (typeof fn !== 'function')
@@ -9,7 +9,7 @@ export function functionFromSource(source: string): TaskFunction {
   return fn as TaskFunction;
 }
 
-/** An expression that evaluates to the function: methods are written back as properties. Undefined: it has no source. */
+/** An expression that evaluates to the function; methods become properties of an object. Undefined if it has no source. */
 export function sourceOf(fn: TaskFunction): string | undefined {
   const text = Function.prototype.toString.call(fn);
   if (text.endsWith('{ [native code] }')) return undefined;

@@ -1,11 +1,11 @@
-/** Imports a module in a thread or in the command line, TypeScript too: by Node itself where it can, else through tsx. */
+/** Imports a module, also TypeScript: by Node itself if possible, else through tsx. */
 import { fileURLToPath } from 'node:url';
 import { fieldOf, isInstance, messageOf, textOf } from '../../base/foreign-value.ts';
 import { Promise } from '../../platform/globals.ts';
 
 const typescript = /\.[cm]?tsx?$/;
 
-/** Marks a module that is imported once more, through tsx: Node keeps the first failure under the plain URL. */
+/** Marks the URL of a module that is imported again through tsx, because Node keeps the first failure under the plain URL. */
 export const tsxMark = 'taskwarden=tsx';
 
 export async function importModule(url: string): Promise<Record<string, unknown>> {
@@ -22,7 +22,7 @@ export async function importModule(url: string): Promise<Record<string, unknown>
   }
 }
 
-/** What Node's own type stripping does not do, tsx may: decorators and enums, `.js` for `.ts`, no extension at all. */
+/** Imports what Node's own type stripping can't: decorators and enums, `.js` for `.ts`, no extension at all. */
 async function importThroughTsx(url: string, error: unknown): Promise<Record<string, unknown>> {
   const code = textOf(fieldOf(error, 'code'));
   if (!isInstance(error, SyntaxError) && !/TYPESCRIPT|MODULE_NOT_FOUND|FILE_EXTENSION|DIR_IMPORT/.test(code))
@@ -47,7 +47,7 @@ function stripsTypes(): boolean {
 
 let registered: Promise<void> | undefined;
 
-/** Once in a thread: tsx put in the command line reaches only the main thread, on Node 20. */
+/** Registers tsx, once in each thread: on Node 20, tsx from the command line works only in the main thread. */
 function registerTsx(url: string): Promise<void> {
   registered ??= (async () => {
     const [esm, cjs] = await Promise.all([
@@ -66,7 +66,7 @@ function registerTsx(url: string): Promise<void> {
   return registered;
 }
 
-/** Bundlers take along whatever they see imported, and tsx brings a compiler. */
+/** Hides an import from bundlers, which would include the compiler that tsx brings. */
 function importUnseen<M>(specifier: string): Promise<M> {
   return import(specifier);
 }

@@ -1,4 +1,4 @@
-/** Finds the function of a definition on this side of the boundary. */
+/** Finds the function of a definition in this thread: by importing its module, or from its source. */
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { TaskwardenError } from '../../base/errors.ts';
@@ -17,14 +17,14 @@ export interface LoadedFunction {
 
 /** How long after its module was loaded a task may still be defined, in milliseconds. */
 const restOfModuleMs = 100;
-/** How long after its module began to wait for an inert call. */
+/** How long after its module began to wait for an ignored call a task may still be defined, in milliseconds. */
 const lastChanceMs = 1_000;
-/** How long a module may go on loading, if another one waits for an inert call: it may import that one. */
+/** How long a module may go on loading after another one began to wait for an ignored call, in milliseconds: it may import that one. */
 const longestBehindMs = 5_000;
-/** How long a module may load before its tasks fail, in milliseconds. */
+/** How long a module may load on the event loop before its tasks fail, in milliseconds. */
 const longestLoadMs = 60_000;
 
-/** Rejects with `MODULE_LOAD_FAILED`, `TASK_NOT_DEFINED` or `TASK_UNREACHABLE`. It may take for ever. */
+/** Rejects with `MODULE_LOAD_FAILED`, `TASK_NOT_DEFINED` or `TASK_UNREACHABLE`. May never settle. */
 export async function loadFunction(wire: WireDefinition): Promise<LoadedFunction> {
   const loaded = await find(wire);
   if (wire.passesContext) return { ...loaded, fn: withContext(loaded.fn) };
@@ -60,7 +60,7 @@ async function explained(value: PromiseLike<unknown>, name: string): Promise<unk
   }
 }
 
-/** Vite gives imports names of its own. */
+/** How an error names a variable. Vite renames imports. */
 function nameOf(variable: string): string {
   return variable.startsWith('__vite_ssr_import') ? 'an import of its module' : `"${variable}"`;
 }
@@ -73,7 +73,7 @@ function evaluate(source: string, name: string): TaskFunction {
   }
 }
 
-/** Rethrows. What the function's source can't see is a common mistake, and the error says the ways out. */
+/** Rethrows the error. If the function used a variable that its source can't see, the message says what to do. */
 function explain(error: unknown, name: string): never {
   if (!isReferenceError(error)) throw error;
   const variable = /^(.+) is not defined$/.exec(messageOf(error))?.[1];
@@ -88,23 +88,23 @@ function explain(error: unknown, name: string): never {
   throw error;
 }
 
-/** Compilers wrap functions and imports in helpers that the source then names, but does not bring. */
+/** Defines the helpers of compilers that a function's source calls, but does not contain. */
 function defineCompilerHelpers(): void {
   const helpers = globalThis as Record<string, unknown>;
   helpers['__name'] ??= (fn: unknown) => fn; // esbuild, tsx
   helpers['__vite_ssr_dynamic_import__'] ??= async (specifier: string) => import(await fromVite(specifier)); // vite, vitest
 }
 
-/** Vite writes files below the project's root as `/path`, and others as `/@fs/path`. */
+/** Resolves an import that Vite has rewritten: `/path` below the root of the project, `/@fs/path` for other files. */
 async function fromVite(specifier: string): Promise<string> {
   if (specifier.startsWith('/@fs/')) return pathToFileURL(specifier.slice('/@fs'.length)).href;
   if (!specifier.startsWith('/')) return specifier;
-  const { existsSync } = await import('node:fs'); // few need it, and `import` loads streams with it
+  const { existsSync } = await import('node:fs'); // few need it, and a static import would load streams, too
   if (existsSync(specifier)) return specifier;
   return pathToFileURL(join(process.cwd(), specifier)).href;
 }
 
-/** The same where nobody else sees to it that a module which awaits what never comes does not hold its tasks for ever. */
+/** The same with a time limit, for the event loop, where no supervisor watches a module that never finishes loading. */
 export async function loadFunctionInTime(wire: WireDefinition): Promise<LoadedFunction> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -118,8 +118,8 @@ export async function loadFunctionInTime(wire: WireDefinition): Promise<LoadedFu
 }
 
 /**
- * What the module registers under the name, or exports under it, when it is loaded: all of it, with what it awaits at its
- * top level. Only one that waits for an inert call comes no further, and gives what it has by then.
+ * Finds what a module registers or exports under the name, after the whole module has loaded, with its top-level awaits.
+ * Only a module that waits for an ignored call never gets there; then the definitions that it has made count.
  */
 function fromModule(moduleUrl: string, { name, exportName }: WireDefinition): Promise<LoadedFunction> {
   return new Promise((resolve, reject) => {
@@ -129,7 +129,7 @@ function fromModule(moduleUrl: string, { name, exportName }: WireDefinition): Pr
       if (definition === undefined) otherwise();
       else take(definition);
     };
-    /** What is defined by now, or as soon as it is; if that takes too long, it is not. */
+    /** Takes the definition now, or when it is made within that time; else rejects. */
     const takeWithin = (ms: number, problem: unknown) => {
       takeOr(() => {
         whenDefined(moduleUrl, name, take);
@@ -142,14 +142,14 @@ function fromModule(moduleUrl: string, { name, exportName }: WireDefinition): Pr
     }
     load(moduleUrl).then((module) => {
       const found = exportName === undefined ? undefined : exported(module, exportName);
-      // CommonJS that could not require() this package imports it, and defines its tasks a moment after it was loaded.
+      // A CommonJS module that can't require() this package imports it, and defines its tasks a moment after it was loaded.
       if (found !== undefined) resolve(found);
       else takeWithin(restOfModuleMs, notDefined(moduleUrl, name, exportName === undefined ? undefined : module));
     }, reject);
   });
 }
 
-/** The export, or that of CommonJS, which may come as `default` only. */
+/** The export of that name; of CommonJS, it may be a property of `default` only. */
 function exported(module: Record<string, unknown>, name: string): LoadedFunction | undefined {
   const commonjs = module['default'] as Record<string, unknown> | null | undefined;
   for (const exports of [module, commonjs]) {
@@ -175,7 +175,7 @@ async function load(moduleUrl: string): Promise<Record<string, unknown>> {
   }
 }
 
-/** `module`, if it was looked for among the exports too. */
+/** @param module Given if its exports were searched, too. */
 function notDefined(moduleUrl: string, name: string, module?: Record<string, unknown>): TaskwardenError {
   if (module !== undefined) {
     const functions = Object.keys(module).filter((key) => typeof module[key] === 'function');
@@ -195,15 +195,14 @@ function unfinished(moduleUrl: string | undefined): TaskwardenError {
   const seconds = longestLoadMs / 1_000;
   return new TaskwardenError(
     'MODULE_LOAD_FAILED',
-    `${moduleUrl} is still loading after ${seconds} s: what it awaits at its top level may never come`,
+    `${moduleUrl} is still loading after ${seconds} s: what it awaits at its top level may never settle`,
   );
 }
 
 function unreachable(moduleUrl: string, name: string): TaskwardenError {
   return new TaskwardenError(
     'TASK_UNREACHABLE',
-    `a thread or child can't reach task "${name}" of ${moduleUrl}: the module waits for a task, or for the supervisor, before ` +
-      'the line that defines this one, and there such a wait never ends. Define the task above that line, or in ' +
-      'a module of its own',
+    `a thread or child can't reach task "${name}" of ${moduleUrl}: before the line that defines it, the module awaits a task ` +
+      'or a call of the supervisor, which never settles there. Define the task above that line, or in a module of its own',
   );
 }

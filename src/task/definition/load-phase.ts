@@ -1,16 +1,19 @@
 /**
- * Calls that do nothing. A thread imports the file that defines a task, and that file may also be the program: what it
- * submits, starts, blocks on or stops while it loads there must not happen twice. Such calls never settle, and it is
- * noted which module begins to wait for one, because that module then comes no further.
+ * The load phase of a task module in a thread or child. The file that defines a task may also be the program. Tasks that
+ * it submits, starts, waits for or stops while it loads in a thread must not run a second time. So such calls are ignored:
+ * they return promises that never settle. A module that waits for one gets no further, so that is noted.
+ *
+ *   (imports) ── waits for an ignored call ──▶ waits: only what it has defined by then can be used
+ *       └── has been evaluated ──▶ loaded
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { isReferenceError, messageOf, sayInstead } from '../../base/foreign-value.ts';
 import { Promise } from '../../platform/globals.ts';
 import { isInTask } from '../inside/context.ts';
 
-/** What happens while a module is imported, with all that it imports. */
+/** The load of a module, with all that it imports. */
 interface Load {
-  /** It waits for an inert call. */
+  /** The module waits for an ignored call. */
   waits: boolean;
   readonly listeners: (() => void)[];
 }
@@ -18,74 +21,74 @@ interface Load {
 interface ThreadState {
   /** This thread runs tasks for a supervisor elsewhere. */
   isHost: boolean;
-  /** Of any module. */
+  /** Whether any module waits. */
   readonly any: Load;
   /** By the URL of each module that is imported, or that defines tasks meanwhile. */
   readonly loads: Map<string, Load>;
   readonly current: AsyncLocalStorage<Load>;
 }
 
-// One for all copies of the package in a thread.
-const sideSymbol = Symbol.for('taskwarden.side');
-const holder = globalThis as { [sideSymbol]?: ThreadState };
-holder[sideSymbol] ??= { isHost: false, any: newLoad(), loads: new Map(), current: new AsyncLocalStorage() };
-const side: ThreadState = holder[sideSymbol];
+// Shared by all copies of the package in a thread.
+const stateSymbol = Symbol.for('taskwarden.side');
+const holder = globalThis as { [stateSymbol]?: ThreadState };
+holder[stateSymbol] ??= { isHost: false, any: newLoad(), loads: new Map(), current: new AsyncLocalStorage() };
+const state: ThreadState = holder[stateSymbol];
 
 function newLoad(): Load {
   return { waits: false, listeners: [] };
 }
 
-/** Makes this thread one that runs tasks for a supervisor elsewhere. */
+/** Marks this thread as one that runs tasks for a supervisor elsewhere. */
 export function becomeHost(): void {
-  side.isHost = true;
+  state.isHost = true;
 }
 
 export function isHost(): boolean {
-  return side.isHost;
+  return state.isHost;
 }
 
-/** Whether this code runs in a task module that loads in a thread, and not in the program or in a task. */
+/** Whether this code belongs to a module that a thread or child loads, and not to the program or to a task. */
 export function isLoadingModule(): boolean {
   return isHost() && !isInTask();
 }
 
-/** Imports a module: what it waits for, however late, is noted as its own. */
+/** Runs the import of a module. Its waits are noted for that module, however late they begin. */
 export function whileLoading<R>(moduleUrl: string, load: () => R): R {
-  return side.current.run(loadOf(moduleUrl), load);
+  return state.current.run(loadOf(moduleUrl), load);
 }
 
-/** Takes note that a module is evaluated, by whoever imports it. */
+/** Notes that a module is evaluated as part of the current load. */
 export function noteModule(moduleUrl: string): void {
-  const load = side.current.getStore();
-  if (load !== undefined && !side.loads.has(moduleUrl)) side.loads.set(moduleUrl, load);
+  const load = state.current.getStore();
+  if (load !== undefined && !state.loads.has(moduleUrl)) state.loads.set(moduleUrl, load);
 }
 
 function loadOf(moduleUrl: string): Load {
-  const load = side.loads.get(moduleUrl) ?? newLoad();
-  side.loads.set(moduleUrl, load);
+  const load = state.loads.get(moduleUrl) ?? newLoad();
+  state.loads.set(moduleUrl, load);
   return load;
 }
 
-/** Says that a module waits for an inert call: the one that loads here, or any, where that can't be told. */
+/** Notes that the module which loads here waits for an ignored call; if that is not known, that all of them do. */
 export function noteModuleWait(): void {
-  if (!side.isHost) return;
-  const load = side.current.getStore();
-  for (const each of [side.any, ...(load === undefined ? side.loads.values() : [load])]) {
+  if (!state.isHost) return;
+  const load = state.current.getStore();
+  for (const each of [state.any, ...(load === undefined ? state.loads.values() : [load])]) {
     each.waits = true;
     for (const listener of each.listeners.splice(0)) listener();
   }
 }
 
-/** Calls back when that module, or any, of this thread has begun to wait for an inert call. */
+/** Calls back when a module of this thread, or the given one, has begun to wait for an ignored call. */
 export function onModuleWait(callback: () => void, moduleUrl?: string): void {
-  const { waits, listeners } = moduleUrl === undefined ? side.any : loadOf(moduleUrl);
+  const { waits, listeners } = moduleUrl === undefined ? state.any : loadOf(moduleUrl);
   if (waits) callback();
-  else if (side.isHost) listeners.push(callback);
+  else if (state.isHost) listeners.push(callback);
 }
 
-/** What a task threw; with a hint, if it missed what its module would define after a wait that never ends here. */
+/** Adds a hint to an error that a task threw, if it used a variable that its module defines only after such a wait. */
 export function explainModuleWait(error: unknown): unknown {
-  if (side.any.waits && isReferenceError(error) && /before initialization$/.test(messageOf(error))) {
+  if (state.any.waits && isReferenceError(error) && /before initialization$/.test(messageOf(error))) {
     const hint =
       'in a thread, the module of this task stops at the first task, or call of the supervisor, that it awaits; ' +
       'define what tasks need above that line';
@@ -94,13 +97,13 @@ export function explainModuleWait(error: unknown): unknown {
   return error;
 }
 
-/** A promise that never settles and notes who waits for it. */
+/** A promise that never settles, and notes that its module waits when it is awaited. */
 export function foreverPendingPromise<T>(): Promise<T> {
   return new ForeverPendingPromise<T>(() => {});
 }
 
 class ForeverPendingPromise<T> extends Promise<T> {
-  // biome-ignore lint/suspicious/noThenProperty: to see who waits.
+  // biome-ignore lint/suspicious/noThenProperty: to notice that it is awaited.
   override then<A = T, B = never>(
     onFulfilled?: ((value: T) => A | PromiseLike<A>) | null,
     onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,

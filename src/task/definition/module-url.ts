@@ -5,10 +5,10 @@ import { isInstance } from '../../base/foreign-value.ts';
 import { show } from '../../base/options.ts';
 import { tsxMark } from './import-module.ts';
 
-/** See `importModule`: the module is the same. */
+/** The mark that `importModule` adds for tsx: the module is the same. */
 const tsxMarked = new RegExp(`[?&]${tsxMark}$`);
 
-/** A module's URL from `import.meta.url`, a URL, or `__filename`. */
+/** The URL of a module, from `import.meta.url`, a URL, or `__filename`. */
 export function toModuleUrl(module: unknown): string {
   if (isInstance(module, URL)) return toModuleUrl(module.href);
   if (typeof module === 'string') {

@@ -1,7 +1,7 @@
 /**
- * Objects of the program whose methods threads and children can call. A call travels as a task that the running task
- * calls: on the event loop, critical, so that no pool holds it up; what the method gives or throws travels back.
- * A caller that waits lends its slot; a wait whose outcome is for nobody else ends with the caller at the latest.
+ * Objects of the program whose methods threads and children can call. Each call is a task that the running task calls, on
+ * the event loop with priority critical, so that no pool delays it. The result or error of the method is sent back. A
+ * caller that waits lends its slot. A call of the kind `wait` ends with its caller at the latest.
  */
 import { TaskwardenError } from '../../base/errors.ts';
 import { messageOf } from '../../base/foreign-value.ts';
@@ -15,57 +15,58 @@ import { defineInModule } from './definition-registry.ts';
 import { foreverPendingPromise } from './load-phase.ts';
 
 interface Exposed {
-  /** The program can forget it. */
+  /** Weak, so that the program can drop the object. */
   readonly object: WeakRef<object>;
-  readonly place: string;
+  /** The call site where it was made. */
+  readonly site: string;
   isOneOfMany: boolean;
 }
 
-// One for all copies of the package in the program.
+// Shared by all copies of the package in the program.
 const objectsSymbol = Symbol.for('taskwarden.objects');
 const holder = globalThis as { [objectsSymbol]?: Map<string, Exposed> };
 holder[objectsSymbol] ??= new Map();
 const objects: Map<string, Exposed> = holder[objectsSymbol];
 
 export interface ObjectName {
-  /** What it is, in one word: the name of its class. */
+  /** The name of its class. */
   readonly kind: string;
-  /** Unique among its kind; else it is known by its place. */
+  /** Unique among its kind. If absent, the object is identified by its call site. */
   readonly name?: string | undefined;
-  /** Where it is made, as `callSite` gives it: the same here and there. */
-  readonly place: string;
+  /** Where it is made, as `callSite` returns it: the same in the program and in its threads and children. */
+  readonly site: string;
 }
 
-function keyOf({ kind, name, place }: ObjectName): string {
-  return name === undefined ? `${kind} ${locationOf(place)}` : `${kind} "${name}"`;
+function keyOf({ kind, name, site }: ObjectName): string {
+  return name === undefined ? `${kind} ${locationOf(site)}` : `${kind} "${name}"`;
 }
 
-/** Compilers, loaders and hot reloading add to the URL, and the words before it differ. */
-function locationOf(place: string): string {
-  const location = /((?:[a-z]+:)?\/.*?)(?:\?[^:)]*)?(:\d+:\d+)\)?$/.exec(place);
-  if (location === null) return place;
+/** The file and position of a call site: compilers, loaders and hot reloading change the query, and the words before it differ. */
+function locationOf(site: string): string {
+  const location = /((?:[a-z]+:)?\/.*?)(?:\?[^:)]*)?(:\d+:\d+)\)?$/.exec(site);
+  if (location === null) return site;
   const [, file = '', position = ''] = location;
   return (file.startsWith('/') ? `file://${file}` : file) + position;
 }
 
 /**
- * Lets threads and children call its methods, while the program holds it. Throws a TypeError if another of the kind has
- * the name; but a module that is evaluated anew replaces what it made.
+ * Lets threads and children call the methods of an object, as long as the program holds it. Throws a TypeError if another
+ * object of its kind has the name; but a module that is evaluated again replaces what it made.
  */
 export function exposeObject(name: ObjectName, object: object): void {
   const key = keyOf(name);
   const taken = objects.get(key);
   const isTaken = taken?.object.deref() !== undefined;
-  if (isTaken && name.name !== undefined && taken.place !== name.place) {
+  if (isTaken && name.name !== undefined && taken.site !== name.site) {
     throw new TypeError(
-      `two of ${name.kind} have the name "${name.name}": one made ${taken.place}, another ${name.place}`,
+      `two of ${name.kind} have the name "${name.name}": one made ${taken.site}, another ${name.site}`,
     );
   }
   const isOneOfMany = name.name === undefined && isTaken;
-  objects.set(key, { object: new WeakRef(object), place: name.place, isOneOfMany });
+  objects.set(key, { object: new WeakRef(object), site: name.site, isOneOfMany });
 }
 
-/** Gives the name back. */
+/** Ends that, and frees the name. */
 export function unexposeObject(name: ObjectName, object: object): void {
   const key = keyOf(name);
   if (objects.get(key)?.object.deref() === object) objects.delete(key);
@@ -85,7 +86,7 @@ function findObject(key: string): Record<string, TaskFunction> {
   return object;
 }
 
-/** In the program. */
+/** Runs in the program. */
 function callObject(key: string, method: string, ...args: unknown[]): unknown {
   const object = findObject(key);
   return (object[method] as TaskFunction).apply(object, args);
@@ -98,9 +99,9 @@ call.callKind = 'call';
 wait.callKind = 'wait';
 
 export interface ProgramCallOptions {
-  /** The method waits for something: it is given up when the caller has ended, and its caller lends its slot. */
+  /** The method waits for something: it is canceled when the caller has ended, and the caller lends its slot. */
   readonly waits?: boolean;
-  /** The caller lends its slot; the method goes on without it. */
+  /** The caller lends its slot; the method goes on after the caller has ended. Default: `waits`. */
   readonly lends?: boolean;
   /** Aborts `currentTask().signal` of the method. If that ends it, the call rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
@@ -109,7 +110,7 @@ export interface ProgramCallOptions {
 let idPrefix: string | undefined;
 let sequence = 0;
 
-/** Calls a method of an object of the program, from the task that runs here. What it is given has to be cloneable. */
+/** Calls a method of an object of the program from the running task. The arguments have to be cloneable. */
 export function callProgram(
   name: ObjectName,
   method: string,
@@ -133,33 +134,33 @@ export function callProgram(
 }
 
 /**
- * Calls a generator method, and hears what it yields, from the second value on: the first says that it has begun, and
- * resolves the promise. Ends it when what that gives is called, and with the caller.
+ * Calls a generator method, and calls back with the values that it yields. The first value only says that it has begun: it
+ * resolves the promise, with a function that ends the subscription. The subscription also ends with its caller.
  */
 export function subscribeToProgram(
   name: ObjectName,
   method: string,
   args: readonly unknown[],
-  onUpdate: (value: unknown) => void,
+  onValue: (value: unknown) => void,
 ): Promise<() => void> {
   const run = currentRun();
   if (run === undefined) return foreverPendingPromise();
   return new Promise((resolve, reject) => {
-    let isHeard = true;
+    let isSubscribed = true;
     let hasBegun = false;
     const stop = () => {
-      if (isHeard) command({ kind: 'cancel', reason: 'nobody listens any more' });
-      isHeard = false;
+      if (isSubscribed) command({ kind: 'cancel', reason: 'nobody is subscribed any more' });
+      isSubscribed = false;
     };
     const command = submit(run, wait, name, method, args, (update) => {
       if (update.kind === 'started') {
-        command({ kind: 'data', data: { topic: 'yield', message: { kind: 'unthrottled' } } }); // it is heard at once
+        command({ kind: 'data', data: { topic: 'yield', message: { kind: 'unthrottled' } } }); // values are taken as they arrive
       } else if (update.kind === 'data' && update.data.topic === 'yield' && update.data.message.kind === 'data') {
-        if (hasBegun && isHeard) onUpdate(update.data.message.value);
+        if (hasBegun && isSubscribed) onValue(update.data.message.value);
         hasBegun = true;
         resolve(stop);
       } else if (update.kind === 'ended') {
-        isHeard = false;
+        isSubscribed = false;
         if (update.endReason === 'completed') resolve(stop);
         else reject(update.outcome);
       }
@@ -167,7 +168,7 @@ export function subscribeToProgram(
   });
 }
 
-/** Gives what orders the task; throws if it can't be called. */
+/** Submits the call, and returns a function that commands its task. Throws if the call can't be sent. */
 function submit(
   run: RunningTask,
   definition: Definition,
@@ -178,7 +179,7 @@ function submit(
 ): (command: ChildCommandMessage['command']) => void {
   const label = `${name.kind}.${method}`;
   if (run.hasEnded) {
-    const message = `${label}() is called by what is left of task "${run.name}", which has ended: await it there`;
+    const message = `${label}() is called by left-over code of task "${run.name}", which has ended: await the call inside the task`;
     throw new TaskwardenError('NOT_IN_TASK', message, { taskId: run.id });
   }
   idPrefix ??= newIdPrefix();
@@ -195,7 +196,7 @@ function submit(
     });
   } catch (cause) {
     const why = messageOf(cause);
-    throw new TaskwardenError('ARGUMENT_NOT_CLONEABLE', `what is given to ${label}() can't be copied: ${why}`, {
+    throw new TaskwardenError('ARGUMENT_NOT_CLONEABLE', `the arguments of ${label}() can't be copied: ${why}`, {
       cause,
     });
   }

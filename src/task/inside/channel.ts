@@ -1,35 +1,24 @@
 /**
- * One end of a conversation: the other is where the task runs, or where its handle is. What one end sends, the other
- * receives in order. A sender that is far ahead waits until the other side has taken enough; one that does not wait is
- * never refused. It knows nothing of how words travel.
+ * One end of a channel. One end is where the task runs, the other where its handle is. Each end receives what the other
+ * sends, in order. A sender that is far ahead waits until the other end has taken enough; one that does not wait is never
+ * refused. A channel does not know how its messages are transported.
  */
 import { TaskwardenError } from '../../base/errors.ts';
 import { clearTimeout, Promise, setTimeout } from '../../platform/globals.ts';
 import { turn } from '../../platform/loop-turn.ts';
+import type { ChannelMessage } from './channel-message.ts';
+import { UnreadValues } from './unread-values.ts';
 
-/** What one end says to the other. */
-export type ChannelMessage =
-  | { readonly kind: 'data'; readonly value: unknown }
-  /** Instead of a value that can't be said any more: it counts as taken. */
-  | { readonly kind: 'lost' }
-  /** Instead of a value that this side could not read. */
-  | { readonly kind: 'unreadable' }
-  /** The value that would be taken next could not be read, and counts as taken. */
-  | { readonly kind: 'rejected' }
-  /** Nobody will read: no sender is to wait. */
-  | { readonly kind: 'unthrottled' }
-  | { readonly kind: 'taken'; readonly count: number };
-
-/** Among what has come: a value that could not be read. */
+/** Marks, among the received values, one that could not be deserialized. */
 const unreadable: unique symbol = Symbol('unreadable');
 
-/** How many values may be on their way before a sender waits. */
+/** How many values may be sent and not taken before a sender waits. */
 const windowSize = 64;
 
 interface ChannelOptions {
-  /** Whether what was sent, and not taken, is to be said again to the next listener. */
+  /** Values that were not taken are sent again when the channel is opened again. Default: false. */
   readonly resends?: boolean;
-  /** Whether what comes counts as taken while nobody reads: it is kept for a later reader, and no sender waits. */
+  /** While nobody reads, received values count as taken: they are kept for a later reader, and no sender waits. Default: false. */
   readonly countsUnreadAsTaken?: boolean;
 }
 
@@ -39,43 +28,42 @@ interface PendingSend {
 }
 
 export class Channel {
-  readonly #post: (word: ChannelMessage) => void;
-  /** Nobody listens at the other end before it is opened. */
+  readonly #post: (message: ChannelMessage) => void;
+  /** The other end exists. */
   #isOpen = false;
   #isEnded = false;
   #isWaitingOver = false;
   #isUnthrottled = false;
 
-  /** How many were sent, and how many of these the other side has taken. */
+  /** How many values were sent, and how many of these the other end has taken. */
   #sent = 0;
   #taken = 0;
+  /** The values that were sent and not taken, by their number, if they may have to be sent again. */
   readonly #resendable: Map<number, unknown> | undefined;
-  /** Who waits until there is room after the value that they sent, by its number. */
+  /** The senders that wait for room, by the number of the value that they sent. */
   readonly #senders = new Map<number, (wasTaken: boolean) => void>();
-  /** Who waits until a value is taken, by its number. */
+  /** The senders that wait until their value is taken, by its number. */
   #untilTaken: Map<number, PendingSend> | undefined;
 
-  /** What has come, from `#first` on. */
-  #received: unknown[] = [];
-  #first = 0;
+  readonly #unread = new UnreadValues();
   readonly #receivers = new Set<(value: { readonly value: unknown } | undefined) => void>();
   #readers = 0;
   #countsUnreadAsTaken: boolean;
-  /** How many of those that have come and were not read, from the first, count as taken. */
+  /** How many of the unread values, from the first, count as taken. */
   #unreadTaken = 0;
-  /** Taken, and not yet told. */
+  /** How many values were taken without the other end knowing it yet. */
   #unreportedTaken = 0;
 
   constructor(
-    say: (word: ChannelMessage) => void,
+    post: (message: ChannelMessage) => void,
     { resends = false, countsUnreadAsTaken = false }: ChannelOptions = {},
   ) {
-    this.#post = say;
+    this.#post = post;
     this.#resendable = resends ? new Map() : undefined;
     this.#countsUnreadAsTaken = countsUnreadAsTaken;
   }
 
-  /** Somebody listens at the other end from now on, and has heard nothing. */
+  /** The other end exists from now on, and has received nothing yet. */
   open(): this {
     this.#isOpen = true;
     for (const value of this.#resendable?.values() ?? []) this.#resend(value);
@@ -83,7 +71,7 @@ export class Channel {
     return this;
   }
 
-  /** It could be said when it was sent, and may have changed. */
+  /** The value could be cloned when it was first sent, but may have changed. */
   #resend(value: unknown): void {
     try {
       this.#post({ kind: 'data', value });
@@ -93,16 +81,16 @@ export class Channel {
     }
   }
 
-  /** Nobody listens any more, but somebody else may, later: who does has not sent what has come until now. */
+  /** The other end is gone. A new one may open later, which need not hear what was taken of the old one's values. */
   close(): void {
     this.#isOpen = false;
-    this.#unreadTaken = this.#unread;
+    this.#unreadTaken = this.#unread.size;
     this.#unreportedTaken = 0;
   }
 
-  /** Nothing will be sent or received any more; what has come can still be read. */
+  /** Nothing will be sent or received any more. Received values can still be read. */
   end(): void {
-    if (this.#isOpen) this.#reportTaken(); // it is not to be said to another listener
+    if (this.#isOpen) this.#reportTaken(); // now, because a later end must not hear of it
     this.#isEnded = true;
     this.#isOpen = false;
     this.#resendable?.clear();
@@ -112,7 +100,7 @@ export class Channel {
     this.stopWaiting();
   }
 
-  /** Senders are not held up any more. */
+  /** No sender waits from now on. */
   #stopThrottling(): void {
     this.#isUnthrottled = true;
     this.#release(true);
@@ -128,7 +116,7 @@ export class Channel {
     return !this.#isUnthrottled && !this.#isEnded && this.#sent - this.#taken >= windowSize;
   }
 
-  /** Nobody waits any more: receivers get what has come, and then nothing; senders are not held up. */
+  /** Nobody waits from now on: receivers get the values that have arrived, then undefined; senders do not wait for room. */
   stopWaiting(): void {
     this.#isWaitingOver = true;
     this.#stopThrottling();
@@ -139,12 +127,12 @@ export class Channel {
   // Out.
 
   /**
-   * Resolves as soon as one more may be sent: with false if the conversation ended before the value was taken, or before
-   * there was room. Throws what saying throws; then nothing was sent.
+   * Resolves as soon as one more value may be sent; with false if the channel ended before the value was taken, or before
+   * there was room. Throws what posting throws; then nothing was sent.
    */
   send(value: unknown): Promise<boolean> {
     if (this.#isEnded) return Promise.resolve(false);
-    this.#sent += 1; // first: it may be taken while it is said
+    this.#sent += 1; // before posting, because it may be taken meanwhile
     this.#resendable?.set(this.#sent, value);
     try {
       if (this.#isOpen) this.#post({ kind: 'data', value });
@@ -159,7 +147,7 @@ export class Channel {
     });
   }
 
-  /** Sends, and resolves when the other side has taken the value; with false if the conversation ended before. */
+  /** Sends a value, and resolves when the other end has taken it; with false if the channel ended before. */
   sendUntilTaken(value: unknown): Promise<boolean> {
     if (this.#isEnded) return Promise.resolve(false);
     return new Promise((resolve, reject) => {
@@ -174,14 +162,27 @@ export class Channel {
     });
   }
 
-  handle(word: ChannelMessage): void {
+  handle(message: ChannelMessage): void {
     if (this.#isEnded) return;
-    if (word.kind === 'data') this.#onData(word.value);
-    else if (word.kind === 'lost') this.#take();
-    else if (word.kind === 'unreadable') this.#onUnreadable();
-    else if (word.kind === 'rejected') this.#onRejected();
-    else if (word.kind === 'unthrottled') this.#stopThrottling();
-    else this.#onTaken(word.count);
+    switch (message.kind) {
+      case 'data':
+        this.#onData(message.value);
+        break;
+      case 'lost':
+        this.#take();
+        break;
+      case 'unreadable':
+        this.#onUnreadable();
+        break;
+      case 'rejected':
+        this.#onRejected();
+        break;
+      case 'unthrottled':
+        this.#stopThrottling();
+        break;
+      case 'taken':
+        this.#onTaken(message.count);
+    }
   }
 
   #onTaken(count: number): void {
@@ -190,29 +191,29 @@ export class Channel {
       this.#resendable?.delete(this.#taken);
       this.#untilTaken?.get(this.#taken)?.resolve(true);
       this.#untilTaken?.delete(this.#taken);
-      const next = this.#taken + windowSize - 1; // behind it there is room now
+      const next = this.#taken + windowSize - 1; // there is room after this one now
       this.#senders.get(next)?.(true);
       this.#senders.delete(next);
     }
   }
 
-  /** The sender that waits for that hears of it; else nobody does but who reads the warnings of the process. */
+  /** Rejects the sender that waits for the value to be taken. If none waits, emits a warning of the process. */
   #onRejected(): void {
     const message =
-      "a message can't be read where it was sent to: it is nested too deeply there, or holds what can't be copied; send flat, plain data";
+      "a message can't be read by its receiver: it is nested too deeply, or holds what can't be copied; send flat, plain data";
     const error = new TaskwardenError('MESSAGE_NOT_CLONEABLE', message);
-    const giver = this.#untilTaken?.get(this.#taken + 1);
+    const sender = this.#untilTaken?.get(this.#taken + 1);
     this.#untilTaken?.delete(this.#taken + 1);
-    if (giver === undefined) process.emitWarning(error);
-    else giver.reject(error);
+    if (sender === undefined) process.emitWarning(error);
+    else sender.reject(error);
     this.#onTaken(1);
   }
 
   // In.
 
-  /** The sender is told when it is the turn of the value that could not be read. */
+  /** The value is rejected when it would be read, so that the order is kept. */
   #onUnreadable(): void {
-    if (this.#unread > 0) this.#received.push(unreadable);
+    if (this.#unread.size > 0) this.#unread.push(unreadable);
     else this.#reject();
   }
 
@@ -225,7 +226,7 @@ export class Channel {
   #onData(value: unknown): void {
     const [receiver] = this.#receivers;
     if (receiver === undefined) {
-      this.#received.push(value);
+      this.#unread.push(value);
       this.#settleUnread();
       return;
     }
@@ -236,8 +237,8 @@ export class Channel {
 
   #take(count = 1): void {
     this.#unreportedTaken += count;
-    // Not each by itself; but a sender may wait for the last one.
-    if (this.#isOpen && (this.#unreportedTaken >= windowSize / 4 || this.#unread === 0)) this.#reportTaken();
+    // Not after each value; but after the last one, because a sender may wait for it.
+    if (this.#isOpen && (this.#unreportedTaken >= windowSize / 4 || this.#unread.size === 0)) this.#reportTaken();
   }
 
   #reportTaken(): void {
@@ -246,21 +247,10 @@ export class Channel {
     this.#unreportedTaken = 0;
   }
 
-  get #unread(): number {
-    return this.#received.length - this.#first;
-  }
-
-  /** What has come first and was not read, if there is something. */
+  /** The first unread value, if there is one. */
   read(): { readonly value: unknown } | undefined {
-    if (this.#unread === 0) return undefined;
-    const value = this.#received[this.#first];
-    this.#received[this.#first] = undefined;
-    this.#first += 1;
-    // Not for each: that would copy all that is left each time.
-    if (this.#first === this.#received.length || (this.#first >= 1_024 && this.#first > this.#unread)) {
-      this.#received = this.#received.slice(this.#first);
-      this.#first = 0;
-    }
+    if (this.#unread.size === 0) return undefined;
+    const value = this.#unread.shift();
     if (value === unreadable) {
       this.#reject();
       return this.read();
@@ -271,8 +261,8 @@ export class Channel {
   }
 
   /**
-   * The next value; undefined if none comes within the time, or will come at all. Who reads one after the other of what
-   * has come lets the event loop turn.
+   * The next value; undefined if none arrives within the time, or none will arrive at all. Reading many arrived values in
+   * a row lets the event loop turn between them.
    */
   receive(timeoutMs?: number): Promise<{ readonly value: unknown } | undefined> {
     const value = this.read();
@@ -296,20 +286,20 @@ export class Channel {
     });
   }
 
-  /** From now on what nobody reads counts as taken, and so does what has come. */
+  /** From now on unread values count as taken, also those that have arrived. */
   countUnreadAsTaken(): void {
     this.#countsUnreadAsTaken = true;
     this.#settleUnread();
   }
 
   #settleUnread(): void {
-    if (!this.#countsUnreadAsTaken || this.#readers > 0 || this.#unread === this.#unreadTaken) return;
-    const count = this.#unread - this.#unreadTaken;
-    this.#unreadTaken = this.#unread;
+    if (!this.#countsUnreadAsTaken || this.#readers > 0 || this.#unread.size === this.#unreadTaken) return;
+    const count = this.#unread.size - this.#unreadTaken;
+    this.#unreadTaken = this.#unread.size;
     this.#take(count);
   }
 
-  /** What comes, until the conversation ends. Each value goes to one reader. */
+  /** Yields the received values until the channel ends. Each value goes to one reader. */
   async *[Symbol.asyncIterator](): AsyncGenerator<unknown, void, undefined> {
     this.#readers += 1;
     try {

@@ -1,6 +1,6 @@
 /**
- * What of a caller's asynchronous context goes along with a task, such as the request id in an AsyncLocalStorage: a module
- * says how it is taken up, and how it is put on again in a thread or child.
+ * Carries a part of the caller's asynchronous context along with a task, such as a request id in an AsyncLocalStorage. A
+ * module defines how it is captured, and how it is restored in a thread or child.
  */
 import { checkOptions, rules } from '../../base/options.ts';
 import { callSite } from '../../platform/stack-traces.ts';
@@ -9,9 +9,9 @@ import { defineInModule } from '../definition/definition-registry.ts';
 import { toModuleUrl } from '../definition/module-url.ts';
 
 export interface ContextHooks<V> {
-  /** Called where a background task is called. undefined: nothing goes along. What it gives has to be cloneable. */
+  /** Called when a background task is called. Returns a cloneable value, or undefined to carry nothing. */
   capture(): V | undefined;
-  /** Called in the thread or child: calls `call` in that context, and gives what that gives. */
+  /** Called in the thread or child. Calls `call` in that context, and returns its result. */
   restore<R>(value: V, call: () => R): R;
 }
 
@@ -24,9 +24,9 @@ export interface ContextCarrier {
 }
 
 /**
- * Defines how context is carried, at the top level of a module, which threads and children import:
+ * Defines how context is carried. Call it at the top level of a module, which threads and children import:
  * `contextCarrier(import.meta.url, { capture: () => storage.getStore(), restore: (store, call) => storage.run(store, call) })`.
- * On the event loop a task has its caller's context without that.
+ * On the event loop a task has its caller's context without this.
  */
 export function contextCarrier<V>(moduleUrl: string | URL, hooks: ContextHooks<V>): ContextCarrier {
   checkOptions(hooks, { capture: rules.function, restore: rules.function }, 'contextCarrier()');

@@ -1,6 +1,6 @@
 /**
- * What a task sees of itself while it runs: `currentTask()`, which follows `await`.
- * The storage is one for all copies of the package in a thread.
+ * `currentTask()`: what a running task sees of itself, also after an `await`.
+ * All copies of the package in a thread share one storage.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { TaskwardenError } from '../../base/errors.ts';
@@ -9,69 +9,69 @@ import type { CarriedContext, ChildUpdate, TaskMessage } from './task-message.ts
 
 /** A running task, seen from inside. */
 export interface TaskContext {
-  /** Of a task that came through a courier, that of the courier's task: the same wherever it is delivered. */
+  /** For a courier's task, the id of that: it is the same wherever the task is delivered. */
   readonly id: string;
   /**
-   * The same for all attempts of a task, also if a courier delivers it again, to another machine; and no other's. What is
-   * not to be done twice can be known by it.
+   * Unique to the task, and the same for all its attempts, also if a courier delivers it again to another machine. Use it
+   * to recognize work that must not be done twice.
    */
   readonly idempotencyKey: string;
   readonly name: string;
   readonly args: readonly unknown[];
-  /** What the background worker whose run this is was given as `context`; else undefined. */
+  /** The `context` of the background worker whose run this is; undefined for other tasks. */
   readonly context: unknown;
-  /** 1 for the first run; more for retries, and for those deliveries of a courier that come after the first. */
+  /** 1 for the first run; higher for retries, and for repeated deliveries by a courier. */
   readonly attempt: number;
   /** Aborts when the task is asked to stop: canceled, out of time, or shut down. For code that awaits. */
   readonly signal: AbortSignal;
-  /** Turns true at the same moment, also while a synchronous loop keeps the thread busy. For code that computes. */
+  /** Turns true at the same moment, also while a synchronous loop blocks the thread. For code that computes. */
   readonly stopped: boolean;
   /**
-   * Reports how far the task is, from 0 to 1. Reports are joined to about 50 a second; the last one always arrives,
+   * Reports how far the task is, from 0 to 1. At most about 50 reports are sent in a second; the last one always arrives
    * before the task ends.
    */
   progress(fraction: number, note?: string): void;
   /**
-   * Sends something to whoever reads `handle.messages()`. Resolves when there is room for more, so that a task that
-   * awaits it does not outrun its reader; while nobody reads, all is kept and nothing waits. Resolves with false if the
-   * task has ended. Throws `MESSAGE_NOT_CLONEABLE`.
+   * Sends data to the reader of `handle.messages()`. Resolves when there is room for more, so that a task that awaits it
+   * does not outrun its reader; while nobody reads, all data is kept and nothing waits. Resolves with false if the task
+   * has ended. Throws `MESSAGE_NOT_CLONEABLE`.
    */
   send(data: unknown): Promise<boolean>;
   /**
-   * What `handle.send()` has sent, in order. Waits for it; undefined when `timeoutMs` is over, or when nothing is left
-   * and the task is asked to stop.
+   * Receives what `handle.send()` sends, in order. Waits for the next message; resolves with undefined after `timeoutMs`,
+   * or when the task is asked to stop and no message is left.
    */
   recv(options?: ReceiveOptions): Promise<unknown>;
   /**
-   * The same for code that does not await, such as a busy loop. On the event loop it never waits, since nothing could
-   * come: if nothing is there it throws `WOULD_BLOCK`, unless `timeoutMs` is 0.
+   * The same for code that does not await, such as a busy loop. On the event loop nothing could arrive while it waits, so
+   * there it throws `WOULD_BLOCK` if no message is there, unless `timeoutMs` is 0.
    */
   recvSync(options?: ReceiveOptions): unknown;
 }
 
 export interface ReceiveOptions {
-  /** How long to wait. 0: not at all. Default: Infinity. */
+  /** How long to wait; 0 does not wait. Default: Infinity. */
   readonly timeoutMs?: number;
 }
 
-/** What a run offers to the background tasks that its function calls. */
+/** A run, as the background tasks that its function calls see it. */
 export interface RunningTask extends TaskContext {
-  /** On the event loop: the task, and where such tasks go, unless they say otherwise. */
+  /** Only on the event loop: the task, and the default supervisor of the tasks that it calls. */
   readonly task?: unknown;
   readonly submitter?: TaskSubmitter | undefined;
-  /** Hears why it is to end, each time: the signal says it once, and a task that was to finish may be canceled then. */
+  /** Called with the reason at each request to stop. The signal aborts only once, but a stopped task may be canceled later. */
   onStop: ((reason: unknown) => void) | undefined;
-  /** Takes the first of its arguments as its `context`. */
+  /** Sets its `context`, which was the first of its arguments. */
   takeContext(context: unknown): void;
-  /** What of its context goes along with a task that it calls now. */
+  /** Captures the context for a task that it calls now. */
   captureContext?(): CarriedContext | undefined;
-  /** Its function has ended, and what is left of it is heard no more. */
+  /** Its function has ended. What its left-over code posts is ignored. */
   readonly hasEnded: boolean;
-  /** Elsewhere: throws if the word can't cross; then nothing was said. */
-  post(word: TaskMessage): void;
-  /** Whether it has called a task of that id that has not ended. */
+  /** Posts a message to the supervisor. Throws if it can't be cloned; then nothing was sent. */
+  post(message: TaskMessage): void;
+  /** Whether it has called a task with that id that has not ended. */
   hasChild(id: string): boolean;
-  /** Calls back with what becomes of the task of that id. */
+  /** Calls back with each update of the task with that id, which it has called. */
   addChild(id: string, onUpdate: (update: ChildUpdate) => void): void;
 }
 
@@ -80,11 +80,11 @@ const holder = globalThis as { [storageSymbol]?: AsyncLocalStorage<RunningTask> 
 holder[storageSymbol] ??= new AsyncLocalStorage();
 const storage: AsyncLocalStorage<RunningTask> = holder[storageSymbol];
 
-/** The task that this code runs in. Throws `NOT_IN_TASK` outside of one. */
+/** The task in which this code runs. Throws `NOT_IN_TASK` outside of a task. */
 export function currentTask(): TaskContext {
   const context = storage.getStore();
   if (context === undefined) {
-    throw new TaskwardenError('NOT_IN_TASK', 'currentTask() works inside a running task, and this code is in none');
+    throw new TaskwardenError('NOT_IN_TASK', 'currentTask() works only inside a running task');
   }
   return context;
 }
@@ -94,7 +94,7 @@ export function runInTask<A extends unknown[], R>(context: RunningTask, call: (.
   return storage.run(context, call, ...args);
 }
 
-/** Calls something as if no task ran: what it begins is nobody's child. */
+/** Calls something outside of any task: tasks that it submits have no parent. */
 export function outsideTask<R>(call: () => R): R {
   return storage.exit(call);
 }

@@ -1,6 +1,6 @@
 /**
- * One run of one task: what its function sees of it, and what the function's end leaves to do. What its lane knows of the
- * task, the lane adds.
+ * One attempt of one task, where it runs: the TaskContext that its function sees, its channels and its progress.
+ * Subclasses add what depends on the lane.
  */
 import { TaskwardenError } from '../../base/errors.ts';
 import { fieldOf } from '../../base/foreign-value.ts';
@@ -40,14 +40,14 @@ export abstract class Run implements RunningTask {
 
   protected abstract isStopRequested(): boolean;
   protected abstract report(progress: Progress): void;
-  abstract post(word: TaskMessage): void;
+  abstract post(message: TaskMessage): void;
   /**
-   * Hears what has come, though the thread is busy; if nothing has, waits for it so long. False: nothing came. Throws where
-   * nothing can come while the thread is busy.
+   * Handles a message that has arrived, though the thread is busy; waits for one up to `timeoutMs`. Returns false if none
+   * arrived. Throws where none can arrive while the thread is busy.
    */
   protected abstract poll(timeoutMs: number): boolean;
 
-  /** Undefined: its id. */
+  /** Undefined if the options give none; then it is the id. */
   protected get ownIdempotencyKey(): string | undefined {
     return undefined;
   }
@@ -63,7 +63,7 @@ export abstract class Run implements RunningTask {
   get signal(): AbortSignal {
     this.#abort ??= new AbortController();
     if (this.stopped && !this.#abort.signal.aborted) {
-      // Why it is to stop may not have been heard.
+      // The message with the reason may not have been handled yet.
       if (!this.#ended) while (this.#reason === undefined && this.poll(0));
       this.#abort.abort(this.#reason ?? new TaskwardenError('TASK_CANCELED', 'asked to stop'));
     }
@@ -99,7 +99,7 @@ export abstract class Run implements RunningTask {
   async recv(options: ReceiveOptions = {}): Promise<unknown> {
     checkOptions(options, receiveRules, 'recv()');
     const channel = this.#channel('message');
-    // What was sent before it was asked to stop may not have been heard.
+    // Messages that were sent before the request to stop may not have been handled yet.
     if (this.stopped) while (this.poll(0));
     return (await channel.receive(options.timeoutMs))?.value;
   }
@@ -110,7 +110,7 @@ export abstract class Run implements RunningTask {
     const until = now() + timeoutMs;
     const channel = this.#channel('message');
     for (;;) {
-      const wasStopped = this.stopped; // what was sent before that has come by now
+      const wasStopped = this.stopped; // messages that were sent before that have arrived by now
       const received = channel.read() ?? (!this.#ended && this.poll(0) ? channel.read() : undefined);
       if (received !== undefined) return received.value;
       const leftMs = until - now();
@@ -131,10 +131,10 @@ export abstract class Run implements RunningTask {
     return channel;
   }
 
-  handle(word: TaskMessage): void {
+  handle(message: TaskMessage): void {
     if (this.#ended) return;
-    if (word.topic === 'message' || word.topic === 'yield') this.#channel(word.topic).handle(word.message);
-    else if (word.topic === 'child-update') this.#children?.get(word.id)?.(word.update);
+    if (message.topic === 'message' || message.topic === 'yield') this.#channel(message.topic).handle(message.message);
+    else if (message.topic === 'child-update') this.#children?.get(message.id)?.(message.update);
   }
 
   get hasEnded(): boolean {
@@ -158,13 +158,13 @@ export abstract class Run implements RunningTask {
     this.args = this.args.slice(1);
   }
 
-  /** Calls the function in this context; what it gives may be a promise. */
+  /** Calls the function in this context. Its result may be a promise. */
   call(fn: (...args: never[]) => unknown, receiver: unknown): unknown {
     const value = runInTask(this, Reflect.apply, fn, receiver, this.args);
     return isYielding(value) ? runInTask(this, () => this.#exhaust(value)) : value;
   }
 
-  /** Gives the results of a generator as there is room for them, and in the end what it returns. */
+  /** Sends the values of a generator as there is room for them, and returns its return value. */
   async #exhaust(values: Yielding): Promise<unknown> {
     const channel = this.#channel('yield');
     for (;;) {
@@ -182,18 +182,18 @@ export abstract class Run implements RunningTask {
     }
   }
 
-  /** The task was asked to stop; its stop flag is up already. */
+  /** The task was asked to stop. Its stop flag is set already. */
   stop(reason: unknown): void {
     this.#reason = reason;
     for (const channel of Object.values(this.#channels ?? {})) channel.stopWaiting();
     const abort = this.#abort;
-    if (abort !== undefined) runInTask(this, () => abort.abort(reason)); // who listens is the task
+    if (abort !== undefined) runInTask(this, () => abort.abort(reason)); // listeners run as part of the task
     this.onStop?.(reason);
   }
 
-  /** The function has ended: says what progress was not said yet. */
+  /** The function has ended. Reports the last progress if it was not reported yet. */
   end(): void {
-    this.#wasStopped = this.stopped; // what is left of it must not read the flag of the next task
+    this.#wasStopped = this.stopped; // its left-over code must not read the stop flag of the next task
     this.#ended = true;
     for (const channel of Object.values(this.#channels ?? {})) channel.end();
     this.#report();

@@ -1,6 +1,6 @@
 /**
- * A background task that is called inside a thread or child. Its supervisor is elsewhere: the call travels there, and what
- * becomes of it is told back, so that its handle here is like any other.
+ * A background task that is called inside a thread or child. The call is posted to the supervisor, which posts updates
+ * back, so that the handle here works like any other.
  */
 import { callSafely } from '../../base/call-safely.ts';
 import { isCloneable } from '../../base/cloneable.ts';
@@ -19,11 +19,11 @@ import type { CarriedContext, ChildCommandMessage, ChildUpdate } from './task-me
 let idPrefix: string | undefined;
 let sequence = 0;
 
-/** Calls it for the task that `run` is. */
+/** Submits a task that the running task `run` calls. */
 export function submitFrom<T, Y>(run: RunningTask, spec: TaskSpec, args: readonly unknown[]): TaskHandle<T, Y> {
   if (spec.options.retryIf !== undefined) {
     throw new TypeError(
-      `option "retryIf" of task "${spec.options.name ?? spec.definition.name}" is a function, and can't cross: ` +
+      `option "retryIf" of task "${spec.options.name ?? spec.definition.name}" is a function, which can't be sent: ` +
         'inside a task, call it with { retryIf: undefined }, or retry in your own code',
     );
   }
@@ -38,7 +38,7 @@ export function submitFrom<T, Y>(run: RunningTask, spec: TaskSpec, args: readonl
   task.isSubTask = true;
   const handle = new TaskHandle<T, Y>(task);
   if (!spec.options.delayMs) task.enqueue();
-  const problem = problemOf(run, task) ?? post(run, task);
+  const problem = problemOf(run, task) ?? postSubmit(run, task);
   if (problem !== undefined) {
     task.settle('failed', problem);
     return handle;
@@ -54,18 +54,18 @@ function hasSource({ definition }: TaskSpec): boolean {
   return definition.moduleUrl !== undefined || definition.source !== undefined;
 }
 
-/** Why the supervisor is not to be asked: what it said would reach nobody, or another task. */
+/** Why the call can't be posted: updates of it would reach nobody, or another task. */
 function problemOf(run: RunningTask, task: Task): TaskwardenError | undefined {
   if (run.hasEnded) {
-    const message = `task "${task.name}" is called by what is left of task "${run.name}", which has ended: await it there`;
+    const message = `task "${task.name}" is called by left-over code of task "${run.name}", which has ended: await the call inside the task`;
     return new TaskwardenError('NOT_IN_TASK', message, { taskId: task.id });
   }
   if (!run.hasChild(task.id)) return undefined;
   return new TaskwardenError('DUPLICATE_TASK_ID', `a live task has the id '${task.id}' already`, { taskId: task.id });
 }
 
-/** Gives what keeps it from being posted. */
-function post(run: RunningTask, task: Task): TaskwardenError | undefined {
+/** Posts the call. Returns the error if that is not possible. */
+function postSubmit(run: RunningTask, task: Task): TaskwardenError | undefined {
   let carried: CarriedContext | undefined;
   try {
     const { id, args } = task;
@@ -131,7 +131,7 @@ function handleUpdate(task: Task, update: ChildUpdate): void {
   switch (update.kind) {
     case 'started':
       if (task.status === 'delayed') task.enqueue();
-      task.putBack(); // its thread or child may have died before it began
+      task.putBack(); // it may have started before in a thread or child that died before the function began
       task.start(update.hostId);
       break;
     case 'retried':
@@ -164,7 +164,7 @@ function logProblem({ name, id }: Task, what: string, problem: unknown): void {
   console.error(`task "${name}" (${id}): ${what}:`, problem);
 }
 
-/** Functions stay here; the signal and the callbacks work from here. */
+/** Functions stay here, and so does the signal: callbacks and cancellation work from this side. */
 function plainOptions(options: TaskOptions): TaskOptions {
   const { signal, callback, transfer, supervisor, module, retryIf, taskId, ...plain } = options;
   return plain;

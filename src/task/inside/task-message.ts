@@ -1,21 +1,21 @@
-/** What a running task and its supervisor say to each other while it runs. */
+/** The messages between a running task and its supervisor. */
 import type { TaskOptions } from '../call/task-options.ts';
 import type { WireDefinition } from '../definition/definition.ts';
 import type { Progress } from '../record/progress.ts';
 import type { EndReason } from '../record/task-info.ts';
-import type { ChannelMessage } from './channel.ts';
+import type { ChannelMessage } from './channel-message.ts';
 
 export type TaskMessage = DataMessage | SubmitMessage | ChildCommandMessage | ChildUpdateMessage;
 
-/** Between the task and whoever has its handle: messages, and the results of a generator. */
+/** Between the task and the holder of its handle: messages, and the values that a generator yields. */
 export interface DataMessage {
   readonly topic: 'message' | 'yield';
   readonly message: ChannelMessage;
 }
 
-/** What goes along with a task of the asynchronous context of its caller: see ContextCarrier. */
+/** The part of the caller's asynchronous context that a task carries along: see ContextCarrier. */
 export interface CarriedContext {
-  /** Of the carrier's one function: it captures, or restores. */
+  /** Of the carrier's function, which both captures and restores. */
   readonly definition: WireDefinition;
   readonly value: unknown;
 }
@@ -23,30 +23,30 @@ export interface CarriedContext {
 /** The task calls a background task. */
 export interface SubmitMessage {
   readonly topic: 'submit';
-  /** Of the new task. */
+  /** The id of the new task. */
   readonly id: string;
   readonly definition: WireDefinition;
-  /** Those that are plain data. */
+  /** Those options that are plain data. */
   readonly options: TaskOptions;
   readonly args: readonly unknown[];
-  /** Its module, with the cap that it has if the supervisor knows none of that name. */
+  /** Its module; the cap is used if the supervisor has no module of that name. */
   readonly module?: { readonly name: string; readonly maxWorkers: number };
   readonly carried?: CarriedContext;
 }
 
-/** What the task wants of a task that it has called. */
+/** The task commands a task that it has called. */
 export interface ChildCommandMessage {
   readonly topic: 'child-command';
   readonly id: string;
   readonly command:
     | { readonly kind: 'cancel'; readonly reason: unknown }
     | { readonly kind: 'stop' }
-    /** It waits for the end. */
+    /** The caller waits for its end. */
     | { readonly kind: 'await' }
     | { readonly kind: 'data'; readonly data: DataMessage };
 }
 
-/** What became of a task that the task has called. */
+/** A task that the task has called has changed. */
 interface ChildUpdateMessage {
   readonly topic: 'child-update';
   readonly id: string;

@@ -1,11 +1,11 @@
-/** Handing buffers over instead of copying them. */
+/** Transferring buffers instead of copying them. */
 import type { TransferListItem } from 'node:worker_threads';
 import { fieldOf, isArray } from '../../base/foreign-value.ts';
 
-/** What can be handed over to a thread, or back: after that, the side that gave it can't use it any more. */
+/** What can be transferred to or from a thread. After that, the sender can't use it any more. */
 export type Transferable = TransferListItem;
 
-// Two copies of the package in one thread must know each other's.
+// Shared by all copies of the package in a thread.
 const transfersSymbol = Symbol.for('taskwarden.transfers');
 
 interface Transferred {
@@ -14,12 +14,11 @@ interface Transferred {
 }
 
 /**
- * For a task to return: its result, with what of it goes back without a copy, such as
- * `transferred(pixels, [pixels.buffer])`. On the event loop nothing has to travel, and the value is the result.
+ * Wraps the result that a task returns, with the parts of it that are transferred instead of copied, such as
+ * `transferred(pixels, [pixels.buffer])`. On the event loop nothing is copied, and the value itself is the result.
  */
 export function transferred<T>(value: T, transfers: readonly Transferable[]): T {
-  if (!Array.isArray(transfers))
-    throw new TypeError('transferred() takes the result and an array of what to hand over');
+  if (!Array.isArray(transfers)) throw new TypeError('transferred() takes the result and an array of what to transfer');
   const wrapped: Transferred = { value, [transfersSymbol]: transfers };
   return wrapped as T;
 }

@@ -1,24 +1,24 @@
-/** What becomes of a task from its first start on, or at its end. Those that wait have none, so that they are small. */
+/** What is recorded of a task's attempts, and of its end. A task gets one at its first start, so those that wait are small. */
 import { type Moment, timeOf } from '../../platform/clock.ts';
 import type { EndReason } from './task-info.ts';
 
 export class AttemptRecord {
-  /** The attempt that runs or ran last; 0 if none did. */
+  /** The number of the last attempt; 0 before the first. */
   attempt = 0;
-  /** When it started, on the clock of `now()`, and when that was heard of. */
+  /** When it started, on the clock of `now()`. */
   startedAt = 0;
+  /** When this process learned of the start. */
   started: Moment | undefined = undefined;
   runMs: number | undefined = undefined;
-  /** The thread or process it runs or ran in. */
+  /** The thread or process in which it runs or ran. */
   hostId: number | undefined = undefined;
   finished: Moment | undefined = undefined;
   endReason: EndReason | undefined = undefined;
 
-  /** @param at When it started; it may be heard of later. */
-  start(hostId: number | undefined, at: number, heard: Moment): void {
+  start(hostId: number | undefined, at: number, noticed: Moment): void {
     this.attempt += 1;
     this.startedAt = at;
-    this.started = heard;
+    this.started = noticed;
     this.runMs = undefined;
     this.hostId = hostId;
   }

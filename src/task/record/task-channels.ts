@@ -1,4 +1,4 @@
-/** What the holder of a handle and the running task say to each other: the holder's end, through all attempts. */
+/** The two channels between the holder of a handle and the running task, on the holder's side, through all attempts. */
 import { TaskwardenError } from '../../base/errors.ts';
 import { isInstance } from '../../base/foreign-value.ts';
 import { Buffer, structuredClone } from '../../platform/globals.ts';
@@ -6,9 +6,9 @@ import { Channel } from '../inside/channel.ts';
 import type { DataMessage } from '../inside/task-message.ts';
 
 export class TaskChannels {
-  /** What was sent and not taken is said again to the next attempt. */
+  /** Messages in both directions. What an attempt has not taken is sent again to the next one. */
   readonly messages: Channel;
-  /** What a generator yields. */
+  /** The values that a generator yields. */
   readonly results: Channel;
 
   constructor(send: (data: DataMessage) => void) {
@@ -26,7 +26,7 @@ export class TaskChannels {
     return this;
   }
 
-  /** The attempt is over, and was not the last. */
+  /** The attempt is over, and another may follow. */
   close(): void {
     this.messages.close();
     this.results.close();
@@ -43,7 +43,7 @@ export class TaskChannels {
   }
 }
 
-/** Of a message for a task that has not begun. */
+/** Copies a message for a task that has not started. */
 export function copyMessage(data: unknown, { id, name }: { readonly id?: string; readonly name: string }): unknown {
   try {
     return isInstance(data, Buffer) ? Buffer.from(data) : structuredClone(data);

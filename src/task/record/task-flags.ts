@@ -1,19 +1,19 @@
-/** What is either so or not of a task, in one number: there may be a million tasks. */
+/** The flags of a task, as bits of one number, because there may be a million tasks. */
 
 const slotFlag = 1;
 const awaitedFlag = 2;
 const forgottenFlag = 4;
 const stopFlag = 8;
-const nestedFlag = 16;
+const subTaskFlag = 16;
 const parentFlag = 32;
-const freeFlag = 64;
+const releasedFlag = 64;
 const heldFlag = 128;
 const warningShift = 8;
 
 export abstract class TaskFlags {
   #flags = 0;
 
-  /** A slot was taken for it, or for one that it goes with, and it has not come back. */
+  /** It holds a slot, or shares that of its batch. */
   get hasSlot(): boolean {
     return this.#has(slotFlag);
   }
@@ -22,7 +22,7 @@ export abstract class TaskFlags {
     this.#set(slotFlag, has);
   }
 
-  /** Somebody waits, or waited, for the handle. */
+  /** Somebody waits, or has waited, for its handle. */
   get isAwaited(): boolean {
     return this.#has(awaitedFlag);
   }
@@ -31,7 +31,7 @@ export abstract class TaskFlags {
     this.#set(awaitedFlag, is);
   }
 
-  /** It is not to be found by its id any more. */
+  /** It can't be found by its id any more. */
   get isForgotten(): boolean {
     return this.#has(forgottenFlag);
   }
@@ -49,13 +49,13 @@ export abstract class TaskFlags {
     this.#set(stopFlag, is);
   }
 
-  /** A task called it. */
+  /** It was called by a task. */
   get isSubTask(): boolean {
-    return this.#has(nestedFlag);
+    return this.#has(subTaskFlag);
   }
 
   set isSubTask(is: boolean) {
-    this.#set(nestedFlag, is);
+    this.#set(subTaskFlag, is);
   }
 
   /** It has called tasks. */
@@ -67,16 +67,16 @@ export abstract class TaskFlags {
     this.#set(parentFlag, is);
   }
 
-  /** It need not wait for who reads its results. */
+  /** As a generator, it need not wait for a reader of its results. */
   get isReleased(): boolean {
-    return this.#has(freeFlag);
+    return this.#has(releasedFlag);
   }
 
   set isReleased(is: boolean) {
-    this.#set(freeFlag, is);
+    this.#set(releasedFlag, is);
   }
 
-  /** It waits, and its module has no place for it. */
+  /** It waits because its module is full. */
   get isHeld(): boolean {
     return this.#has(heldFlag);
   }
@@ -85,7 +85,7 @@ export abstract class TaskFlags {
     this.#set(heldFlag, is);
   }
 
-  /** Which warnings about waiting were given, a bit for each. */
+  /** Which warnings about its waiting were logged, one bit each. */
   get warnings(): number {
     return this.#flags >> warningShift;
   }

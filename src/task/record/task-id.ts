@@ -1,6 +1,6 @@
 /**
- * Ids of tasks: UUIDs that both sides can make from a sequence number, so that a task whose id nobody asks for costs
- * none. The prefix holds 74 random bits for each supervisor; the last 48 bits count its tasks.
+ * Task ids are UUIDs that both sides can build from a sequence number, so an id costs nothing until it is read.
+ * The prefix holds 74 random bits for each supervisor; the last 48 bits count its tasks.
  */
 import { randomUUID } from '../../platform/globals.ts';
 

@@ -1,4 +1,4 @@
-/** TaskInfo: what can be seen of a task from outside, as plain frozen data of one moment. */
+/** TaskInfo: a frozen snapshot of what can be seen of a task from outside. */
 import { checkOptions, oneOf, type Rule, rules } from '../../base/options.ts';
 import { shownMs } from '../../platform/clock.ts';
 import { type Priority, priorities } from '../../queue/priority.ts';
@@ -6,7 +6,7 @@ import type { Progress } from './progress.ts';
 import type { TaskStatus } from './task-status.ts';
 import { type TaskType, taskTypes } from './task-type.ts';
 
-/** What ended a task; the first cause counts. */
+/** Why a task ended. The first cause counts. */
 export type EndReason = 'completed' | 'failed' | 'canceled' | 'timeout' | 'expired' | 'crashed' | 'shutdown';
 
 export interface TaskInfo {
@@ -21,7 +21,7 @@ export interface TaskInfo {
   /** The name of the background worker whose run it is, if it is one. */
   readonly worker: string | undefined;
   readonly status: TaskStatus;
-  /** The attempt that runs or ran last, from 1; 0 before the first. */
+  /** The number of the last attempt, from 1; 0 before the first. */
   readonly attempt: number;
   /** When it was submitted, in epoch milliseconds, like all times here. */
   readonly timeQueued: number;
@@ -32,17 +32,16 @@ export interface TaskInfo {
   readonly waitMs: number;
   /** How long its last attempt ran, or has run until now. */
   readonly runMs: number | undefined;
-  /** The thread it runs or ran in last. */
+  /** The thread of its last attempt. */
   readonly threadId: number | undefined;
-  /** The child process it runs or ran in last. */
+  /** The child process of its last attempt. */
   readonly pid: number | undefined;
   readonly progress: Progress | undefined;
-  /** What it failed with. */
+  /** The error with which it failed. */
   readonly error: unknown;
   readonly endReason: EndReason | undefined;
 }
 
-/** A snapshot. */
 export function infoOf(task: TaskInfo): TaskInfo {
   return Object.freeze({
     id: task.id,
@@ -67,7 +66,7 @@ export function infoOf(task: TaskInfo): TaskInfo {
   });
 }
 
-/** Which tasks `getTasks` lists: those that match all that is given. */
+/** Selects the tasks that `getTasks` lists: those that match all given fields. */
 export interface TaskFilter {
   readonly status?: TaskStatus;
   readonly type?: TaskType;
@@ -82,7 +81,6 @@ const filterRules: Readonly<Record<keyof TaskFilter, Rule>> = {
   name: rules.string,
 };
 
-/** Those that match all that is given. */
 export function matching<T extends Required<TaskFilter>>(tasks: readonly T[], filter: TaskFilter): T[] {
   checkOptions(filter, filterRules, 'getTasks()');
   const wanted = Object.entries(filter).filter(([, value]) => value !== undefined);

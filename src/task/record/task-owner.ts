@@ -1,19 +1,19 @@
-/** What a task asks of whoever took it in. */
+/** What a task asks of the part that holds it: the supervisor, or in a thread or child the task that called it. */
 import type { TaskSubmitter } from '../call/task-options.ts';
 import type { DataMessage } from '../inside/task-message.ts';
 
 export interface TaskOwner<T> {
-  /** Gives a task its id, and can find it by that from then on. */
+  /** Gives a task its id. From then on `getTask` can find it by that. */
   assignId(task: T): string;
   cancel(task: T, reason: unknown): boolean;
   /** Asks it to finish, now or as soon as it has begun. */
   stop(task: T): void;
-  /** Says something to a task that has begun. */
+  /** Sends a message to a task that has started. */
   send(task: T, data: DataMessage): void;
   /** Somebody waits for its end. */
   onAwaited(task: T): void;
-  /** The nearest of those that called it that is in its module and waits for it. */
+  /** The nearest of its callers that is in its module and waits for it. */
   lenderOf(task: T): T | undefined;
-  /** Takes in the tasks that it calls, where it runs on the event loop. */
+  /** Takes the tasks that it calls, if it runs on the event loop. */
   readonly submitter?: TaskSubmitter;
 }

@@ -1,12 +1,12 @@
 /**
- * What a task can be, and what it can become:
+ * The statuses of a task, and the transitions between them:
  *
  *   delayed ──▶ queued ──▶ started ──▶ completed | failed | canceled
  *      ▲          ▲          │
- *      │          └──────────┤  its thread died before it began
- *      └─────────────────────┘  it is tried again
+ *      │          └──────────┤  its thread or child died before it began
+ *      └─────────────────────┘  it is retried
  *
- * One that is delayed or queued may become failed (refused, expired) or canceled, too.
+ * A delayed or queued task can also become failed (refused, expired) or canceled.
  */
 export type TaskStatus = 'delayed' | 'queued' | 'started' | 'completed' | 'failed' | 'canceled';
 

@@ -1,11 +1,11 @@
-/** Finds tasks by id, live ones and the last few that have ended. A task whose id nobody asks for is in no map. */
+/** Finds live tasks, and the last few that have ended, by id. A task enters the map when its id is first read. */
 import type { Task } from './task.ts';
 import { newIdPrefix, taskId } from './task-id.ts';
 
 export class TaskTable {
   #idPrefix: string | undefined;
   readonly #byId = new Map<string, Task>();
-  /** A ring: the next one to go is at `#oldest`. */
+  /** A ring buffer: `#oldest` is the index of the next one to drop. */
   #ended: Task[] = [];
   #oldest = 0;
   #capacity: number;
@@ -15,13 +15,13 @@ export class TaskTable {
     this.#capacity = keepFinished;
   }
 
-  /** What the ids of its tasks begin with. */
+  /** The prefix of all its task ids. */
   get idPrefix(): string {
     this.#idPrefix ??= newIdPrefix();
     return this.#idPrefix;
   }
 
-  /** The number of the next task. */
+  /** The sequence number of the next task. */
   nextSequence(): number {
     this.#sequence += 1;
     return this.#sequence;
@@ -39,7 +39,7 @@ export class TaskTable {
     return task?.isSettled === false ? task : undefined;
   }
 
-  /** `started` are the tasks whose id may be known, from inside, though nobody asked for it here. */
+  /** @param started The running tasks: they may know their ids from inside though nobody has read them here. */
   find(id: string, started: Iterable<Task>): Task | undefined {
     const known = this.#byId.get(id);
     if (known !== undefined || !id.startsWith(this.idPrefix)) return known;
@@ -76,7 +76,7 @@ export class TaskTable {
     this.#capacity = keepFinished;
   }
 
-  /** The kept ones, from the one that ended first. */
+  /** The kept tasks, in the order in which they ended. */
   get ended(): Task[] {
     return [...this.#ended.slice(this.#oldest), ...this.#ended.slice(0, this.#oldest)];
   }
