@@ -43,7 +43,7 @@ describe('a task called in a thread or child', () => {
     expect(handle.info.attempt).toBe(2);
   });
 
-  it('says that it is awaited only to those who run it', () => {
+  it('tells only the task that called it that it is awaited', () => {
     const { sent, submit } = running();
     const { handle } = submit();
     void handle.then(() => {}); // outside of the task
