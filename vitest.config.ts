@@ -1,7 +1,11 @@
 import { defineConfig } from 'vitest/config';
+import { compiledTasks } from './test/compiled-tasks.ts';
 
 export default defineConfig({
+  plugins: [compiledTasks()],
   test: {
+    // What is built is imported as users do.
+    server: { deps: { external: [/\/dist\//] } },
     include: ['test/**/*.test.ts'],
     exclude: ['test/soak/**'],
     globalSetup: 'test/servers/install.ts',

@@ -28,10 +28,10 @@ describe('the function', () => {
   it.each([
     ['a function of a built-in', 'node:querystring#escape', 'x'],
     ['an export of a CommonJS module', './legacy.cjs#double', 'xx'],
-    ['an exported background task', './registered.ts#exported', 'exported x'],
-    ['a background task that is not exported', './registered.ts#unexported', 'unexported x'],
-    ['a background task of a module that waits for its own', './program.ts#exported', 'exported x'],
-    ['one of those that is not exported', './program.ts#unexported', 'unexported x'],
+    ['an exported background task', './registered.mjs#exported', 'exported x'],
+    ['a background task that is not exported', './registered.mjs#unexported', 'unexported x'],
+    ['a background task of a module that waits for its own', './program.mjs#exported', 'exported x'],
+    ['one of those that is not exported', './program.mjs#unexported', 'unexported x'],
   ])('may be %s', async (_, target, result) => {
     const end = await taskwarden(['map', target, 'x']);
     expect(end.results).toEqual([{ index: 0, input: 'x', result }]);
@@ -60,7 +60,7 @@ describe('the function', () => {
   });
 
   it.each(['thread', 'process'])('may print, and standard output stays free for results: %s', async (type) => {
-    const end = await taskwarden(['map', './functions.ts#say', '--type', type, 'this']);
+    const end = await taskwarden(['map', './functions.mjs#say', '--type', type, 'this']);
     expect(end.stderr).toContain('says this\n');
     expect(end.results).toEqual([{ index: 0, input: 'this', result: null }]);
   });
@@ -68,7 +68,7 @@ describe('the function', () => {
 
 describe('inputs', () => {
   it('are the lines of standard input when there are no arguments', async () => {
-    const end = await taskwarden(['map', './functions.ts#length'], 'one\nthree\n\nlast');
+    const end = await taskwarden(['map', './functions.mjs#length'], 'one\nthree\n\nlast');
     expect(byIndex(end)).toEqual([
       { index: 0, input: 'one', result: 3 },
       { index: 1, input: 'three', result: 5 },
@@ -78,35 +78,35 @@ describe('inputs', () => {
   });
 
   it("are the lines of standard input for '-'", async () => {
-    expect((await taskwarden(['map', './functions.ts#length', '-'], 'one\n')).results).toEqual([
+    expect((await taskwarden(['map', './functions.mjs#length', '-'], 'one\n')).results).toEqual([
       { index: 0, input: 'one', result: 3 },
     ]);
   });
 
   it('may begin with a dash after --', async () => {
-    expect((await taskwarden(['map', './functions.ts#length', '--', '--long'])).results).toEqual([
+    expect((await taskwarden(['map', './functions.mjs#length', '--', '--long'])).results).toEqual([
       { index: 0, input: '--long', result: 6 },
     ]);
   });
 
   it('may be none: then nothing is done, and that is no failure', async () => {
-    const end = await taskwarden(['map', './functions.ts#length'], '');
+    const end = await taskwarden(['map', './functions.mjs#length'], '');
     expect(end).toMatchObject({ code: 0, stdout: '' });
     expect(end.stderr).toMatch(/^0 done/);
   });
 
   it('are JSON with --json: an array is the list of arguments, any other value the only one', async () => {
-    const end = await taskwarden(['map', './functions.ts#add', '--json', '[1, 2]', '5']);
+    const end = await taskwarden(['map', './functions.mjs#add', '--json', '[1, 2]', '5']);
     expect(byIndex(end)).toEqual([
       { index: 0, input: [1, 2], result: 3 },
       { index: 1, input: 5, result: 5 },
     ]);
-    const types = await taskwarden(['map', './functions.ts#typeOf', '--json', '[[1]]', '{"a":1}', '"text"', 'true']);
+    const types = await taskwarden(['map', './functions.mjs#typeOf', '--json', '[[1]]', '{"a":1}', '"text"', 'true']);
     expect(byIndex(types).map(({ result }) => result)).toEqual(['array', 'object', 'string', 'boolean']);
   });
 
   it('that are no JSON fail, and the others go on', async () => {
-    const end = await taskwarden(['map', './functions.ts#add', '--json', '-'], '[1,2]\n{oops\n[3,4]\n');
+    const end = await taskwarden(['map', './functions.mjs#add', '--json', '-'], '[1,2]\n{oops\n[3,4]\n');
     const [first, second, third] = byIndex(end);
     expect([first?.result, third?.result]).toEqual([3, 7]);
     expect(second).toMatchObject({ index: 1, input: '{oops', error: { name: 'SyntaxError' } });
@@ -167,7 +167,7 @@ describe('results', () => {
 
   it('keep their order with --ordered over many inputs, failures among them', async () => {
     const inputs = Array.from({ length: 500 }, (_, index) => (index % 5 === 0 ? `bad ${index}` : `${index}`));
-    const end = await taskwarden(['map', './functions.ts#refuse', '--ordered'], inputs.join('\n'));
+    const end = await taskwarden(['map', './functions.mjs#refuse', '--ordered'], inputs.join('\n'));
     expect(end.results.map(({ index, input }) => [index, input])).toEqual([...inputs.entries()]);
     expect(end.results.filter(({ error }) => error !== undefined)).toHaveLength(100);
   });
@@ -175,7 +175,7 @@ describe('results', () => {
   it('go to the file of -o, and nothing to standard output', async () => {
     await using folder = await mkdtempDisposable(join(tmpdir(), 'taskwarden-'));
     const file = join(folder.path, 'results.ndjson');
-    const end = await taskwarden(['map', './functions.ts#length', '-o', file, '--ordered', 'a', 'bc']);
+    const end = await taskwarden(['map', './functions.mjs#length', '-o', file, '--ordered', 'a', 'bc']);
     expect(end).toMatchObject({ code: 0, stdout: '' });
     expect(parseLines(await readFile(file, 'utf8'))).toEqual([
       { index: 0, input: 'a', result: 1 },
@@ -246,7 +246,7 @@ describe('results', () => {
 
 describe('failures', () => {
   it('are lines with the error, and make the exit code 1', async () => {
-    const end = await taskwarden(['map', './functions.ts#refuse', 'good', 'bad']);
+    const end = await taskwarden(['map', './functions.mjs#refuse', 'good', 'bad']);
     expect(byIndex(end)).toEqual([
       { index: 0, input: 'good', result: 'good' },
       { index: 1, input: 'bad', error: { name: 'RangeError', message: 'no bad', code: 'E_BAD' } },
@@ -266,7 +266,7 @@ describe('failures', () => {
 
   it('are counted at the end, the first five with their messages', async () => {
     const inputs = Array.from({ length: 8 }, (_, index) => `bad ${index}`);
-    const end = await taskwarden(['map', './functions.ts#refuse', '--ordered', 'good', ...inputs]);
+    const end = await taskwarden(['map', './functions.mjs#refuse', '--ordered', 'good', ...inputs]);
     expect(end.stderr).toMatch(/^9 done, 8 of them failed, in \d+\.\d s \(\d+(\.\d)?\/s\)\n/);
     expect(end.stderr.match(/^ {2}input \d+ \("bad \d"\): RangeError E_BAD: no bad \d$/gm)).toHaveLength(5);
     expect(end.stderr).toMatch(/ {2}and 3 more\n$/);
@@ -278,7 +278,7 @@ describe('failures', () => {
   });
 
   it('are tried again with --retries', async () => {
-    const end = await taskwarden(['map', './attempts.ts#succeedAt', '--retries', '2', '1', '3', '4']);
+    const end = await taskwarden(['map', './attempts.mjs#succeedAt', '--retries', '2', '1', '3', '4']);
     expect(byIndex(end)).toEqual([
       { index: 0, input: '1', result: 1 },
       { index: 1, input: '3', result: 3 },
@@ -287,7 +287,7 @@ describe('failures', () => {
   });
 
   it('come of runs longer than --timeout, also of those that keep their thread busy', async () => {
-    const end = await taskwarden(['map', './stops.ts#spins', '--timeout', '100', 'long', 'quick']);
+    const end = await taskwarden(['map', './stops.mjs#spins', '--timeout', '100', 'long', 'quick']);
     expect(byIndex(end)).toMatchObject([{ error: { code: 'TASK_TIMEOUT' } }, { result: 'quick' }]);
     expect(end.code).toBe(1);
   });
@@ -314,17 +314,17 @@ describe('--concurrency', () => {
 describe('a wrong call', () => {
   it.each([
     ['no function', [], /map takes a function, such as/],
-    ['an unknown flag', ['./functions.ts', '--bogus', 'x'], /'--bogus'/],
-    ['a flag without its value', ['./functions.ts', 'x', '--timeout'], /--timeout/],
-    ['a timeout that is no number', ['./functions.ts', 'x', '--timeout', 'soon'], /--timeout must be .*; got 'soon'/],
-    ['a timeout of nothing', ['./functions.ts', 'x', '--timeout', ''], /--timeout must be .*; got ''/],
-    ['retries below 0', ['./functions.ts', 'x', '--retries=-1'], /--retries must be .*; got -1/],
-    ['a concurrency of 0', ['./functions.ts', 'x', '--concurrency', '0'], /--concurrency must be .*; got 0/],
-    ['an unknown priority', ['./functions.ts', 'x', '--priority', 'urgent'], /--priority must be one of .*'urgent'/],
-    ['an unknown type', ['./functions.ts', 'x', '--type', 'moon'], /--type must be one of .*'moon'/],
-    ["'-' among other inputs", ['./functions.ts', 'x', '-'], /'-' stands for standard input/],
+    ['an unknown flag', ['./functions.mjs', '--bogus', 'x'], /'--bogus'/],
+    ['a flag without its value', ['./functions.mjs', 'x', '--timeout'], /--timeout/],
+    ['a timeout that is no number', ['./functions.mjs', 'x', '--timeout', 'soon'], /--timeout must be .*; got 'soon'/],
+    ['a timeout of nothing', ['./functions.mjs', 'x', '--timeout', ''], /--timeout must be .*; got ''/],
+    ['retries below 0', ['./functions.mjs', 'x', '--retries=-1'], /--retries must be .*; got -1/],
+    ['a concurrency of 0', ['./functions.mjs', 'x', '--concurrency', '0'], /--concurrency must be .*; got 0/],
+    ['an unknown priority', ['./functions.mjs', 'x', '--priority', 'urgent'], /--priority must be one of .*'urgent'/],
+    ['an unknown type', ['./functions.mjs', 'x', '--type', 'moon'], /--type must be one of .*'moon'/],
+    ["'-' among other inputs", ['./functions.mjs', 'x', '-'], /'-' stands for standard input/],
     ['a file that is not there', ['./nowhere.ts', 'x'], /there is no file \.\/nowhere\.ts/],
-    ['an output that is no file', ['./functions.ts', '-o', './nowhere/out', 'x'], /can't write results to/],
+    ['an output that is no file', ['./functions.mjs', '-o', './nowhere/out', 'x'], /can't write results to/],
   ])('is refused in a line or two, with exit code 2: %s', async (_, args, message) => {
     const end = await taskwarden(['map', ...args]);
     expect(end).toMatchObject({ code: 2, stdout: '' });
@@ -335,10 +335,10 @@ describe('a wrong call', () => {
 
 describe('a function that can not be loaded', () => {
   it.each([
-    ['a name that the module does not have', './functions.ts#nosuch', /exports no function "nosuch"/],
+    ['a name that the module does not have', './functions.mjs#nosuch', /exports no function "nosuch"/],
     ['a module without default export', './legacy.cjs', /exports no function "default"/],
-    ['a module that throws', './throws-while-loading.ts#never', /this module never loads/],
-    ['a name that a program does not have', './program.ts#nosuch', /nosuch/],
+    ['a module that throws', './throws-while-loading.mjs#never', /this module never loads/],
+    ['a name that a program does not have', './program.mjs#nosuch', /nosuch/],
   ])('ends the run at once, with one message and exit code 2: %s', async (_, target, message) => {
     const inputs = Array.from({ length: 100 }, (_, index) => `${index}`);
     const end = await taskwarden(['map', target, ...inputs]);
@@ -348,7 +348,7 @@ describe('a function that can not be loaded', () => {
   });
 
   it('ends a run whose standard input is still open', async () => {
-    const command = new Command(['map', './functions.ts#nosuch']);
+    const command = new Command(['map', './functions.mjs#nosuch']);
     command.process.stdin?.write('x\n');
     expect((await command.end()).code).toBe(2);
   });
@@ -359,7 +359,7 @@ describe('a signal', () => {
     ['SIGINT', 130],
     ['SIGTERM', 143],
   ] as const)('%s stops it cleanly and says how far it came', async (signal, code) => {
-    const command = new Command(['map', './stops.ts#listens', '--concurrency', '1', 'quick', 'one', 'two']);
+    const command = new Command(['map', './stops.mjs#listens', '--concurrency', '1', 'quick', 'one', 'two']);
     await Promise.all([command.says('stdout', '\n'), command.says('stderr', 'one has begun')]);
     command.process.kill(signal);
     const end = await command.end();
@@ -369,7 +369,7 @@ describe('a signal', () => {
   });
 
   it('ends a function that keeps its thread busy when its grace is over', async () => {
-    const command = new Command(['map', './stops.ts#spins', '--concurrency', '1', 'quick', 'one']);
+    const command = new Command(['map', './stops.mjs#spins', '--concurrency', '1', 'quick', 'one']);
     await Promise.all([command.says('stdout', '\n'), command.says('stderr', 'one has begun')]);
     command.process.kill('SIGINT');
     const end = await command.end();
@@ -378,7 +378,7 @@ describe('a signal', () => {
   });
 
   it('is heard while functions follow each other on the event loop', async () => {
-    const command = new Command(['map', './stops.ts#works', '--type', 'loop']);
+    const command = new Command(['map', './stops.mjs#works', '--type', 'loop']);
     const inputs = 20_000;
     command.process.stdin?.on('error', () => {}).end(Array.from({ length: inputs }, (_, n) => `${n}\n`).join(''));
     await command.says('stderr', 'it has begun');
@@ -389,7 +389,7 @@ describe('a signal', () => {
   });
 
   it('stops the reading of a standard input that stays open', async () => {
-    const command = new Command(['map', './stops.ts#listens']);
+    const command = new Command(['map', './stops.mjs#listens']);
     command.process.stdin?.write('quick\n');
     await command.says('stdout', '\n');
     command.process.kill('SIGINT');
@@ -400,7 +400,7 @@ describe('a signal', () => {
 
   it('leaves no gap in what was done with --ordered: what waited for its turn is written', async () => {
     const flags = ['--ordered', '--concurrency', '2'];
-    const command = new Command(['map', './stops.ts#listens', ...flags, 'quick', 'one', 'quick', 'two']);
+    const command = new Command(['map', './stops.mjs#listens', ...flags, 'quick', 'one', 'quick', 'two']);
     await Promise.all([command.says('stderr', 'one has begun'), command.says('stderr', 'two has begun')]);
     command.process.kill('SIGINT');
     const end = await command.end();
@@ -409,7 +409,7 @@ describe('a signal', () => {
   });
 
   it('that comes a second time ends it at once', async () => {
-    const command = new Command(['map', './stops.ts#signalsAgain', 'one']);
+    const command = new Command(['map', './stops.mjs#signalsAgain', 'one']);
     await command.says('stderr', 'one has begun');
     command.process.kill('SIGINT');
     const end = await command.end();

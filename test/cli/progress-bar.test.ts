@@ -118,22 +118,22 @@ async function inTerminal(command: string): Promise<string> {
 
 describe('in a terminal', () => {
   it('the bar is drawn, and the summary follows', async () => {
-    const shown = await inTerminal('map ./functions.ts#refuse -o /dev/null good bad');
+    const shown = await inTerminal('map ./functions.mjs#refuse -o /dev/null good bad');
     expect(shown).toMatch(/\[-{30}\] {2}0\/2/);
     expect(shown).toMatch(/2 done, 1 of them failed, in .*\n.*no bad\nexit code 1\n$/);
   });
 
   it('results stand on lines of their own, above the bar', async () => {
-    const shown = await inTerminal('map ./functions.ts#length four');
+    const shown = await inTerminal('map ./functions.mjs#length four');
     expect(shown).toContain('\r{"index":0,"input":"four","result":4}\n');
   });
 
   it('no bar is drawn if standard error goes elsewhere', async () => {
-    const shown = await inTerminal('map ./functions.ts#length four 2>/dev/null');
+    const shown = await inTerminal('map ./functions.mjs#length four 2>/dev/null');
     expect(shown).toBe('{"index":0,"input":"four","result":4}\nexit code 0\n');
   });
 
   it('a run without inputs is refused: nobody would know that it waits for them', async () => {
-    expect(await inTerminal('map ./functions.ts')).toMatch(/^taskwarden: there are no inputs.*\n.*\nexit code 2\n$/);
+    expect(await inTerminal('map ./functions.mjs')).toMatch(/^taskwarden: there are no inputs.*\n.*\nexit code 2\n$/);
   });
 });

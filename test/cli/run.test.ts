@@ -20,7 +20,7 @@ describe('run', () => {
   );
 
   it('ends at once with the second signal, whatever runs', async () => {
-    const command = new Command(['run', './endless-service.ts']);
+    const command = new Command(['run', './endless-service.mjs']);
     await command.says('stdout', 'spinning');
     command.process.kill('SIGTERM');
     await command.says('stdout', 'stopping');
@@ -29,7 +29,7 @@ describe('run', () => {
   });
 
   it('has started the supervisor, and lets a service block on it, too', async () => {
-    const command = new Command(['run', './self-blocking-service.ts']);
+    const command = new Command(['run', './self-blocking-service.mjs']);
     await command.says('stdout', 'running');
     command.process.kill('SIGTERM');
     expect(await command.end()).toMatchObject({ code: 0, stdout: 'running\nafter block\n' });
@@ -40,9 +40,9 @@ describe('run', () => {
   });
 
   it('says why a module could not be imported, with exit code 1', async () => {
-    const end = await taskwarden(['run', './throws-while-loading.ts']);
+    const end = await taskwarden(['run', './throws-while-loading.mjs']);
     expect(end).toMatchObject({ code: 1, stdout: '' });
-    expect(end.stderr).toMatch(/^taskwarden: \.\/throws-while-loading\.ts could not be imported: Error: this module/);
+    expect(end.stderr).toMatch(/^taskwarden: \.\/throws-while-loading\.mjs could not be imported: Error: this module/);
   });
 
   it.each([

@@ -99,7 +99,7 @@ export function testLane({ type, pool }: LaneUnderTest): void {
       await using supervisor = supervise();
       const error = await failure(throwsAtOnce.with({ type, supervisor })('here'));
       expect(error).toBeInstanceOf(Error);
-      expect((error as Error).stack).toMatch(/Error: here\n\s+at .*throwsAtOnce.*throws\.ts:\d+:\d+/);
+      expect((error as Error).stack).toMatch(/Error: here\n\s+at .*throwsAtOnce.*throws\.[jt]s:\d+:\d+/);
     });
 
     it.each([

@@ -1,0 +1,46 @@
+/**
+ * The task modules of tests, compiled once for all: threads and children import them, and each of those would compile them
+ * anew, which takes more CPU time than all else that a test does. Tests of how modules are loaded take them as they are.
+ */
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import ts from 'typescript';
+import type { Plugin } from 'vitest/config';
+
+const root = join(import.meta.dirname, '..');
+const output = join(root, 'dist');
+const folders = ['test/fixtures/tasks', 'test/hostile'];
+/** Decorators, compilers that rename functions, and sources of the library in a task module. */
+const asTheyAre = /\/(decorated|named-like-its-const|damages|[^/]*\.test|[^/]*doors)\.ts$/;
+
+export function compiledTasks(): Plugin {
+  const compiled = new Map<string, string>();
+  return {
+    name: 'compiled-tasks',
+    enforce: 'pre',
+    configResolved() {
+      for (const file of folders.flatMap(modulesIn)) compiled.set(file, compile(file));
+    },
+    async resolveId(source, importer, options) {
+      if (!/^\.\.?\/.*\.ts$/.test(source) || importer === undefined) return undefined;
+      const found = await this.resolve(source, importer, { ...options, skipSelf: true });
+      const file = found && compiled.get(found.id);
+      return file === undefined ? found : { id: file, external: true };
+    },
+  };
+}
+
+function modulesIn(folder: string): string[] {
+  const files = readdirSync(join(root, folder)).map((name) => join(root, folder, name));
+  return files.filter((file) => file.endsWith('.ts') && !asTheyAre.test(file));
+}
+
+function compile(file: string): string {
+  const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile);
+  const { options } = ts.convertCompilerOptionsFromJson({ ...config.compilerOptions, module: 'esnext' }, root);
+  const { outputText } = ts.transpileModule(readFileSync(file, 'utf8'), { fileName: file, compilerOptions: options });
+  const target = join(output, relative(root, file)).replace(/\.ts$/, '.js');
+  mkdirSync(dirname(target), { recursive: true });
+  writeFileSync(target, outputText);
+  return target;
+}
