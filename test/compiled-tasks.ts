@@ -24,7 +24,7 @@ export function compiledTasks(): Plugin {
     async resolveId(source, importer, options) {
       if (!/^\.\.?\/.*\.ts$/.test(source) || importer === undefined) return undefined;
       const found = await this.resolve(source, importer, { ...options, skipSelf: true });
-      const file = found && compiled.get(found.id);
+      const file = compiled.get(found?.id ?? '');
       return file === undefined ? found : { id: file, external: true };
     },
   };

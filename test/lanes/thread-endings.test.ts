@@ -317,7 +317,7 @@ describe('a module', () => {
     expect(error).toBeInstanceOf(TaskwardenError);
     expect(error).toMatchObject({ code: 'MODULE_LOAD_FAILED', cause: { message: 'not on a weekday' } });
     expect((error as Error).cause).toBeInstanceOf(RangeError);
-    expect((error as Error).message).toContain('throws-while-loading.ts');
+    expect((error as Error).message).toContain('throws-while-loading.');
     const { size } = supervisor.getInfo().threads;
     expect(size).toBe(1);
     expect(await add.with({ supervisor })(1, 1)).toBe(2);

@@ -60,7 +60,7 @@ describe('a task of a module', () => {
     const error = await failure((absent ?? echo).with({ supervisor })(undefined));
     expect(error).toBeInstanceOf(TaskwardenError);
     expect(error).toMatchObject({ code: 'TASK_NOT_DEFINED' });
-    expect((error as Error).message).toContain('defined-in-main.ts');
+    expect((error as Error).message).toContain('defined-in-main.');
     expect((error as Error).message).toContain('absent');
   });
 
