@@ -267,7 +267,7 @@ export function testHosts({ type, pool }: HostsUnderTest): void {
       expect(error).toBeInstanceOf(TaskwardenError);
       expect(error).toMatchObject({ code: 'LANE_SETUP_FAILED', cause: { message: `setup ${mishap}` } });
       expect((error as Error).cause).toBeInstanceOf(RangeError);
-      expect((error as Error).message).toContain('sets-up.ts');
+      expect((error as Error).message).toContain('sets-up.');
       expect(handle.info).toMatchObject({ status: 'failed', endReason: 'failed' });
     });
 
