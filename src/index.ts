@@ -27,6 +27,7 @@ export type { Logger } from './base/logger.ts';
 export type {
   AddOptions,
   BulkAddOptions,
+  ClientCommand,
   ClientTaskCourier,
   ClientWorkerTaskCourier,
   CourierQueueInfo,
@@ -43,15 +44,11 @@ export type { CourierCall } from './couriers/courier-call.ts';
 export * as courierKit from './couriers/courier-kit.ts';
 export { type MemoryCourierOptions, MemoryTaskCourier } from './couriers/memory/memory-courier.ts';
 export { viaCourier } from './couriers/via-courier.ts';
-export {
-  BaseWorker,
-  type BaseWorkerOptions,
-  type BulkResults,
-  type PerformOptions,
-} from './couriers/workers/base-worker.ts';
+export { BaseWorker } from './couriers/workers/base-worker.ts';
+export type { BaseWorkerOptions, BulkResults, PerformOptions } from './couriers/workers/base-worker-options.ts';
 export { ClassicWorker, type ClassicWorkerOptions } from './couriers/workers/classic-worker.ts';
 export type { TaskAndResult } from './couriers/workers/task-results.ts';
-export type { CourierTaskContext, TaskOrder } from './couriers/workers/tasks-in-flight.ts';
+export type { CourierTaskContext } from './couriers/workers/tasks-in-flight.ts';
 export type {
   EventListener,
   EventName,

@@ -20,7 +20,7 @@ import { foreverPendingPromise, isHost, isLoadingModule } from '../task/definiti
 import { callProgram, exposeObject, type ProgramCallOptions } from '../task/definition/program-object.ts';
 import { outsideTask } from '../task/inside/context.ts';
 import type { TaskType } from '../task/record/task-type.ts';
-import { callAsNone, callAsOwn, workerEnd } from './own-call.ts';
+import { callInScope, callOutsideScopes, workerEnd } from './hook-scope.ts';
 import {
   type FailedRun,
   stopRules,
@@ -28,15 +28,15 @@ import {
   type WorkerStopOptions,
   workerRules,
 } from './worker-options.ts';
-import { isRefusedFor, type RunOutcome, type RunRequest, runSpec } from './worker-run.ts';
+import { type RunOutcome, type RunRequest, runSpec, wasRefusedWith } from './worker-run.ts';
 import { readTarget, type WorkerTarget } from './worker-target.ts';
 
 export type WorkerState = 'stopped' | 'starting' | 'started' | 'stopping';
 
 /** What a supervisor does for a worker that is active. */
-export interface WorkerPost {
+export interface WorkerRegistration {
   /** It is active no more. */
-  leave(): void;
+  unregister(): void;
   /** Nobody heard of it otherwise. */
   log(what: string, problem: unknown): void;
 }
@@ -45,7 +45,7 @@ export interface WorkerPost {
 export interface WorkerSupervisor extends TaskSubmitter {
   readonly name: string;
   /** @internal */
-  employ(worker: BackgroundWorker): WorkerPost;
+  registerWorker(worker: BackgroundWorker): WorkerRegistration;
 }
 
 /** The longest pause between failures that follow each other, in milliseconds. */
@@ -63,11 +63,11 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
   #state: WorkerState = 'stopped';
   #args: unknown[] = [];
   #lastExecuted: number | undefined;
-  #post: WorkerPost | undefined;
+  #registration: WorkerRegistration | undefined;
   /** Aborts when no more runs are to begin. */
   #halt = new AbortController();
   /** Aborts when what is still to be done, apart from `afterStop()`, is not waited for any more. */
-  #haste = new AbortController();
+  #deadline = new AbortController();
   #ended: Deferred = defer();
   /** How often it was asked to stop. */
   #stops = 0;
@@ -140,7 +140,7 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
   onError(error: unknown, run?: FailedRun): unknown {
     const { onError } = this.#options;
     if (onError !== undefined) return onError(error, run);
-    this.#post?.log(run === undefined ? 'a hook failed' : `a run failed (task ${run.task.id})`, error);
+    this.#registration?.log(run === undefined ? 'a hook failed' : `a run failed (task ${run.task.id})`, error);
     return undefined;
   }
 
@@ -152,14 +152,14 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
    */
   start(...args: A): boolean {
     if (isLoadingModule() || this.isActive) return false;
-    this.#checkPlace();
-    this.#post = this.supervisor.employ(this as unknown as BackgroundWorker);
+    this.#refuseInHost();
+    this.#registration = this.supervisor.registerWorker(this as unknown as BackgroundWorker);
     this.#state = 'starting';
     this.#args = args;
     this.#halt = new AbortController();
-    this.#haste = new AbortController();
+    this.#deadline = new AbortController();
     this.#ended = defer();
-    callAsNone(() => outsideTask(() => void this.#live()));
+    callOutsideScopes(() => outsideTask(() => void this.#runLifeCycle()));
     return true;
   }
 
@@ -177,9 +177,9 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
     this.#stops += 1;
     if (!this.isActive) return false;
     if (this.#state !== 'stopping') void this.#stop();
-    if (wait === false || wait === 0) this.hasten();
+    if (wait === false || wait === 0) this.stopNow();
     else if (typeof wait === 'number' && wait !== Infinity) {
-      const timer = new Timer(wait, () => this.hasten());
+      const timer = new Timer(wait, () => this.stopNow());
       void this.#ended.promise.then(() => timer.cancel());
     }
     await this.#ended.promise;
@@ -195,7 +195,7 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
   }
 
   async #restart(options: WorkerStopOptions): Promise<boolean> {
-    this.#checkPlace();
+    this.#refuseInHost();
     checkOptions(options, stopRules, `restart() of worker "${this.name}"`);
     const stopped = this.#end(options);
     const stops = this.#stops;
@@ -208,7 +208,7 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
     return this.isActive ? this.#ended.promise : Promise.resolve();
   }
 
-  #checkPlace(): void {
+  #refuseInHost(): void {
     if (!isHost()) return;
     const message = `worker "${this.name}" is started by the program, and not by a task in a thread or child`;
     throw new TaskwardenError('NOT_IN_PROGRAM', message);
@@ -263,28 +263,28 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
   }
 
   /** No more time is given to what runs, or waits to be run. */
-  protected hasten(): void {
+  protected stopNow(): void {
     this.#halt.abort();
-    this.#haste.abort();
+    this.#deadline.abort();
     for (const run of this.#runs) run.cancel(`worker "${this.name}" is stopped`);
   }
 
   /** What it still has to do when it is asked to stop, before no more runs begin. */
-  protected finishUp(_signal: AbortSignal): unknown {
+  protected drain(_signal: AbortSignal): unknown {
     return undefined;
   }
 
   /** A life is over: nothing that was asked for in it is left to be done in the next. */
-  protected forget(): void {}
+  protected reset(): void {}
 
   /** Tells of what fails beside the runs. */
-  protected tell(error: unknown): void {
-    void this.#tell(error);
+  protected reportError(error: unknown): void {
+    void this.#reportError(error);
   }
 
   /** One run, as soon as the supervisor has room for it. Resolves when it has ended, and that was told. */
   protected async tryRun(signal: AbortSignal, request: RunRequest = {}): Promise<RunOutcome> {
-    const { args = [], taskId, priority, unwanted, begun } = request;
+    const { args = [], taskId, priority, unwanted, onSubmitted } = request;
     const { supervisor } = this;
     const spec = taskId === undefined && priority === undefined ? this.spec : runSpec(this.spec, request);
     const later = turn();
@@ -295,21 +295,21 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
     if (signal.aborted) return { error: signal.reason, wasEnded: true };
     this.#lastExecuted = timeOfDay();
     const all = [...args, ...this.#args];
-    const handle = callAsOwn(this, () => supervisor.submit<unknown, unknown>(spec, [...this.#target.prefix, ...all]));
+    const handle = callInScope(this, () => supervisor.submit<unknown, unknown>(spec, [...this.#target.prefix, ...all]));
     const unlisten = unwanted && onAbort(unwanted, () => handle.cancel(unwanted.reason));
     this.#runs.add(handle);
-    begun?.(handle);
+    onSubmitted?.(handle);
     try {
       const value = await handle;
       if (value === false) void this.stop();
       else await this.#hook(() => this.processResult(value));
       return { value };
     } catch (error) {
-      if (taskId !== undefined && isRefusedFor('DUPLICATE_TASK_ID', handle, error)) {
+      if (taskId !== undefined && wasRefusedWith('DUPLICATE_TASK_ID', handle, error)) {
         return this.tryRun(signal, { ...request, taskId: undefined });
       }
       const wasEnded = unwanted?.aborted || this.#wasEnded(handle, error);
-      if (!wasEnded) await this.#tell(error, { task: handle.info, args: all });
+      if (!wasEnded) await this.#reportError(error, { task: handle.info, args: all });
       return { error, wasEnded };
     } finally {
       unlisten?.();
@@ -321,7 +321,7 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
   #wasEnded(handle: TaskHandle<unknown>, error: unknown): boolean {
     const { endReason } = handle.info;
     if (endReason === 'shutdown') return true;
-    if (isRefusedFor('SUPERVISOR_STOPPED', handle, error)) {
+    if (wasRefusedWith('SUPERVISOR_STOPPED', handle, error)) {
       void this.stop({ wait: false });
       return true;
     }
@@ -330,7 +330,7 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
 
   // Its life.
 
-  async #live(): Promise<void> {
+  async #runLifeCycle(): Promise<void> {
     const { signal } = this.#options;
     const unlisten = signal && onAbort(signal, () => void this.stop({ wait: false }));
     try {
@@ -342,15 +342,15 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
         await this.work(this.#halt.signal);
       }
     } catch (problem) {
-      await this.#tell(problem); // its queue is gone
+      await this.#reportError(problem); // its queue is gone
       void this.stop({ wait: false });
     }
     unlisten?.();
     await Promise.allSettled(this.#runs);
     await this.#hook(() => this.afterStop(), new AbortController().signal); // it cleans up, whatever the haste
-    this.forget();
+    this.reset();
     this.#state = 'stopped';
-    this.#post?.leave();
+    this.#registration?.unregister();
     this.#ended.resolve();
   }
 
@@ -358,13 +358,13 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
   #prepare(): true | Promise<boolean> {
     const problem = async (error: unknown) => {
       this.#state = 'stopping';
-      await this.#tell(error);
+      await this.#reportError(error);
       return false;
     };
     try {
-      const before = callAsOwn(this, () => this.beforeStart());
+      const before = callInScope(this, () => this.beforeStart());
       if (!isThenable(before)) return true;
-      return untilAborted(before, this.#haste.signal).then(() => this.#state === 'starting', problem);
+      return untilAborted(before, this.#deadline.signal).then(() => this.#state === 'starting', problem);
     } catch (error) {
       return problem(error);
     }
@@ -375,26 +375,26 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> {
     this.#state = 'stopping';
     if (wasStarted) {
       await this.#hook(() => this.beforeStop());
-      await this.#hook(() => this.finishUp(this.#haste.signal));
+      await this.#hook(() => this.drain(this.#deadline.signal));
     }
     this.#halt.abort();
   }
 
-  async #hook(call: () => unknown, giveUp: AbortSignal = this.#haste.signal): Promise<void> {
+  async #hook(call: () => unknown, giveUp: AbortSignal = this.#deadline.signal): Promise<void> {
     try {
-      const given = callAsOwn(this, call);
+      const given = callInScope(this, call);
       if (isThenable(given)) await untilAborted(given, giveUp);
     } catch (error) {
-      await this.#tell(error);
+      await this.#reportError(error);
     }
   }
 
-  async #tell(error: unknown, run?: FailedRun): Promise<void> {
+  async #reportError(error: unknown, run?: FailedRun): Promise<void> {
     try {
-      const given = callAsOwn(this, () => this.onError(error, run));
-      if (isThenable(given)) await untilAborted(given, this.#haste.signal);
+      const given = callInScope(this, () => this.onError(error, run));
+      if (isThenable(given)) await untilAborted(given, this.#deadline.signal);
     } catch (problem) {
-      this.#post?.log('onError failed', problem);
+      this.#registration?.log('onError failed', problem);
     }
   }
 }

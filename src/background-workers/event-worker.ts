@@ -47,7 +47,7 @@ export class BackgroundEventWorker<A extends unknown[] = AnyArgs> extends Backgr
     return this.#current?.promise ?? this.wake();
   }
 
-  protected override forget(): void {
+  protected override reset(): void {
     this.#next?.resolve();
     this.#next = undefined;
   }
@@ -76,6 +76,6 @@ export class BackgroundEventWorker<A extends unknown[] = AnyArgs> extends Backgr
       }
     }
     unlisten();
-    this.forget();
+    this.reset();
   }
 }

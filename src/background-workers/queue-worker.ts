@@ -6,7 +6,7 @@ import type { Rule } from '../base/options.ts';
 import type { AddOptions, ClientWorkerTaskCourier, CourierTask } from '../couriers/courier.ts';
 import { MemoryTaskCourier } from '../couriers/memory/memory-courier.ts';
 import { BaseWorker } from '../couriers/workers/base-worker.ts';
-import { type Demand, needOf, Pull } from '../couriers/workers/prefetch.ts';
+import { demandOf, Prefetch, type SupervisorDemand } from '../couriers/workers/prefetch.ts';
 import { errorIn, type TaskAndResult } from '../couriers/workers/task-results.ts';
 import type { CourierTaskContext } from '../couriers/workers/tasks-in-flight.ts';
 import { Timer } from '../platform/clock.ts';
@@ -34,7 +34,7 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
   readonly #queue: QueueOptions;
   /** Items of a queue of its own whose run has failed, and that will be run again. */
   readonly #toRetry = new Set<string>();
-  #feed: QueueFeed | undefined;
+  #fetchLoop: FetchLoop | undefined;
   /** The feed asks for items again: it may be through. */
   #fetching: Deferred = defer();
 
@@ -80,12 +80,12 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
   protected override async work(signal: AbortSignal): Promise<void> {
     const { batchSize = 1, concurrency = 1 } = this.#queue;
     const demand = this.#demand();
-    const feed = new QueueFeed({
+    const feed = new FetchLoop({
       courier: this.courier,
       queueName: this.queueName,
       maxTasksPerIteration: batchSize,
       maxSimultaneousTasks: batchSize * concurrency,
-      onError: (error) => this.tell(error),
+      onError: (error) => this.reportError(error),
       onFetch: () => {
         this.#fetching.resolve();
         this.#fetching = defer();
@@ -94,33 +94,33 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
       perform: (tasks, contextOf) => this.#perform(tasks, contextOf, signal),
       ...(demand && { demand }),
     });
-    this.#feed = feed;
+    this.#fetchLoop = feed;
     await feed.perform({ signal });
   }
 
   /** What is in hand goes back; a courier that does not answer is given a moment, and no more. */
-  protected override hasten(): void {
-    super.hasten();
-    const feed = this.#feed;
+  protected override stopNow(): void {
+    super.stopNow();
+    const feed = this.#fetchLoop;
     const timer = new Timer(dismissalMs, () => feed?.abandon());
     void this.ended.then(() => timer.cancel());
   }
 
   /** When the courier last answered a fetch, though it had nothing, in epoch milliseconds; undefined if it has not yet. */
   get timeFetched(): number | undefined {
-    return this.#feed?.timeFetched;
+    return this.#fetchLoop?.timeFetched;
   }
 
   /** How many items it has, of those that run and those that are returned. */
   get inFlight(): number {
-    return this.#feed?.inFlight ?? 0;
+    return this.#fetchLoop?.inFlight ?? 0;
   }
 
   /** Of a queue of its own none: nobody else could take what waits there. */
-  #demand(): Demand | undefined {
+  #demand(): SupervisorDemand | undefined {
     const { freeCapacity } = this.supervisor;
     if (this.#isOwnQueue || freeCapacity === undefined) return undefined;
-    return { openings: freeCapacity, needs: [needOf(this.spec)] };
+    return { openings: freeCapacity, needs: [demandOf(this.spec)] };
   }
 
   async #perform(
@@ -149,8 +149,8 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
     const args = tasks.map(({ data }) => data);
     const [task] = tasks as readonly [CourierTask];
     const { priority } = task; // the highest of them
-    const begin = () => this.#feed?.submitted(task);
-    if (this.#queue.batchSize !== undefined) return this.tryRun(signal, { args: [args], priority, begun: begin });
+    const begin = () => this.#fetchLoop?.submitted(task);
+    if (this.#queue.batchSize !== undefined) return this.tryRun(signal, { args: [args], priority, onSubmitted: begin });
     const context = contextOf(task);
     return this.tryRun(signal, {
       args,
@@ -158,9 +158,9 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
       delivery: task,
       priority,
       unwanted: context.signal,
-      begun: (run) => {
+      onSubmitted: (run) => {
         begin();
-        run.onProgress((progress) => void context.tell({ kind: 'progress', progress }));
+        run.onProgress((progress) => void context.send({ kind: 'progress', progress }));
       },
     });
   }
@@ -182,7 +182,7 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
    * What waits in a queue of its own would be lost with the program: it is done first, what is put meanwhile and what is to
    * be tried again, too. What is delayed, and was never begun, stays.
    */
-  protected override async finishUp(signal: AbortSignal): Promise<void> {
+  protected override async drain(signal: AbortSignal): Promise<void> {
     while (this.#isOwnQueue && !signal.aborted) {
       const fetching = this.#fetching.promise; // from before the look
       const { waiting, leased } = await this.courier.getQueueInfo(this.queueName);
@@ -199,9 +199,9 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
   }
 }
 
-interface FeedOptions {
+interface FetchLoopOptions {
   /** What a run needs to start: only what can start is fetched. */
-  readonly demand?: Demand;
+  readonly demand?: SupervisorDemand;
   readonly courier: ClientWorkerTaskCourier;
   readonly queueName: string;
   readonly maxTasksPerIteration: number;
@@ -218,15 +218,15 @@ interface FeedOptions {
 }
 
 /** The courier's side of it. */
-class QueueFeed extends BaseWorker {
-  readonly #perform: FeedOptions['perform'];
-  readonly #onFetch: FeedOptions['onFetch'];
-  readonly #onFailed: FeedOptions['onFailed'];
+class FetchLoop extends BaseWorker {
+  readonly #perform: FetchLoopOptions['perform'];
+  readonly #onFetch: FetchLoopOptions['onFetch'];
+  readonly #onFailed: FetchLoopOptions['onFailed'];
 
-  readonly #demand: Demand | undefined;
-  #pull: Pull | undefined;
+  readonly #demand: SupervisorDemand | undefined;
+  #prefetch: Prefetch | undefined;
 
-  constructor({ perform, onFetch, onFailed, demand, ...options }: FeedOptions) {
+  constructor({ perform, onFetch, onFailed, demand, ...options }: FetchLoopOptions) {
     super(options);
     this.#perform = perform;
     this.#onFetch = onFetch;
@@ -236,7 +236,7 @@ class QueueFeed extends BaseWorker {
 
   /** The run of those that begin with this one has its slot. */
   submitted(task: CourierTask): void {
-    this.#pull?.submitted(task);
+    this.#prefetch?.submitted(task);
   }
 
   override waitForTasks(options: { readonly signal: AbortSignal }): Promise<readonly CourierTask[]> {
@@ -244,8 +244,15 @@ class QueueFeed extends BaseWorker {
     if (this.#demand === undefined) return super.waitForTasks(options);
     const { courier, queueName, maxTasksPerIteration: perIteration } = this;
     const demands = [this.#demand];
-    this.#pull ??= new Pull({ courier, queueName, perIteration, isShared: true, demands, signal: options.signal });
-    return this.#pull.next();
+    this.#prefetch ??= new Prefetch({
+      courier,
+      queueName,
+      perIteration,
+      isShared: true,
+      demands,
+      signal: options.signal,
+    });
+    return this.#prefetch.next();
   }
 
   override async returnTaskResults(results: readonly TaskAndResult<unknown, unknown>[]): Promise<void> {

@@ -14,7 +14,7 @@ export interface WorkerInfo {
   readonly inFlight?: number;
 }
 
-export class Roster {
+export class WorkerRegistry {
   readonly #keepAlive: KeepAlive;
   readonly #workers = new Set<BackgroundWorker>();
   #empty: Deferred | undefined;
@@ -29,7 +29,7 @@ export class Roster {
   }
 
   /** Gives what is to be called when it is active no more. */
-  enter(worker: BackgroundWorker): () => void {
+  register(worker: BackgroundWorker): () => void {
     this.#workers.add(worker);
     this.#keepAlive.hold();
     return () => {

@@ -20,7 +20,7 @@ export interface RunRequest {
   /** Aborts when nobody wants the run any more. */
   readonly unwanted?: AbortSignal;
   /** Gets the handle, when the run is submitted. */
-  readonly begun?: (run: TaskHandle<unknown>) => void;
+  readonly onSubmitted?: (run: TaskHandle<unknown>) => void;
 }
 
 /** What is submitted for it. */
@@ -34,6 +34,6 @@ export function runSpec({ definition, options }: TaskSpec, request: RunRequest):
 }
 
 /** It was never taken in. The function itself may fail with that code, by what it calls. */
-export function isRefusedFor(code: ErrorCode, { id, info }: TaskHandle<unknown>, error: unknown): boolean {
+export function wasRefusedWith(code: ErrorCode, { id, info }: TaskHandle<unknown>, error: unknown): boolean {
   return info.attempt === 0 && hasCode(error, code) && error.taskId === id;
 }

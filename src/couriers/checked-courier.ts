@@ -9,6 +9,7 @@ import { foreverPendingPromise, isLoadingModule } from '../task/definition/load-
 import type {
   AddOptions,
   BulkAddOptions,
+  ClientCommand,
   ClientTaskCourier,
   ClientWorkerTaskCourier,
   CourierQueueInfo,
@@ -62,8 +63,8 @@ export abstract class CheckedCourier implements ClientWorkerTaskCourier {
     return this.#worker.timeAnswered;
   }
 
-  get hearOutages(): WorkerTaskCourier['hearOutages'] {
-    return this.#worker.hearOutages;
+  get onOutage(): WorkerTaskCourier['onOutage'] {
+    return this.#worker.onOutage;
   }
 
   #asClient<R>(call: (client: ClientTaskCourier) => Promise<R>): Promise<R> {
@@ -110,14 +111,14 @@ export abstract class CheckedCourier implements ClientWorkerTaskCourier {
     return this.#asClient((client) => client.cancelTask(queue, id, reason));
   }
 
-  sendToTask(queue: string, id: string, order: TaskCommand & { kind: 'stop' | 'message' }): Promise<void> {
-    return this.#asClient((client) => client.sendToTask(queue, id, order));
+  sendToTask(queue: string, id: string, command: ClientCommand): Promise<void> {
+    return this.#asClient((client) => client.sendToTask(queue, id, command));
   }
 
-  subscribeToTask(queue: string, id: string, hear: (news: TaskUpdate) => void): Promise<() => void> {
+  subscribeToTask(queue: string, id: string, listener: (update: TaskUpdate) => void): Promise<() => void> {
     return this.#asClient((client) => {
       checkQueue(queue);
-      return client.subscribeToTask(queue, id, hear);
+      return client.subscribeToTask(queue, id, listener);
     });
   }
 
@@ -208,12 +209,12 @@ export abstract class CheckedCourier implements ClientWorkerTaskCourier {
     return this.#asWorker((worker) => worker.releaseTask(queue, task));
   }
 
-  sendToClient(queue: string, task: CourierTask, news: TaskUpdate): Promise<void> {
-    return this.#asWorker((worker) => worker.sendToClient(queue, task, news));
+  sendToClient(queue: string, task: CourierTask, update: TaskUpdate): Promise<void> {
+    return this.#asWorker((worker) => worker.sendToClient(queue, task, update));
   }
 
-  subscribeToClient(queue: string, task: CourierTask, hear: (order: TaskCommand) => void): Promise<() => void> {
-    return this.#asWorker((worker) => worker.subscribeToClient(queue, task, hear));
+  subscribeToClient(queue: string, task: CourierTask, listener: (command: TaskCommand) => void): Promise<() => void> {
+    return this.#asWorker((worker) => worker.subscribeToClient(queue, task, listener));
   }
 
   async close(): Promise<void> {

@@ -84,6 +84,9 @@ export type TaskCommand =
   /** The lease is lost: what the worker returns will be refused. */
   | { readonly kind: 'lost' };
 
+/** What a client sends to a task that goes on. */
+export type ClientCommand = TaskCommand & { readonly kind: 'stop' | 'message' };
+
 /** A task that failed for good. It is kept until it is redriven or removed, when its error is no result any more, too. */
 export interface DeadLetter<D = unknown> {
   readonly id: string;
@@ -136,12 +139,12 @@ export interface ClientTaskCourier {
    * worker of each attempt hears it from the first on, since it begins anew. Rejects with `TASK_NOT_FOUND`, or
    * `MESSAGE_NOT_CLONEABLE`; a task that has ended hears nothing, and that is no failure.
    */
-  sendToTask(queue: string, id: string, order: TaskCommand & { kind: 'stop' | 'message' }): Promise<void>;
+  sendToTask(queue: string, id: string, command: ClientCommand): Promise<void>;
   /**
    * Hears what the worker says, until the task has ended or what it gives is called. Not kept for late listeners: choose
    * the id, follow it, then add the task. What was said before the result is heard before it.
    */
-  subscribeToTask(queue: string, id: string, hear: (news: TaskUpdate) => void): Promise<() => void>;
+  subscribeToTask(queue: string, id: string, listener: (update: TaskUpdate) => void): Promise<() => void>;
   /** The oldest first. Default: 100 from the start. */
   getDeadLetters(queue: string, options?: { readonly offset?: number; readonly max?: number }): Promise<DeadLetter[]>;
   /**
@@ -179,12 +182,12 @@ export interface WorkerTaskCourier {
   /** Gives the task back, to where it was, before those that wait; this was no attempt. Rejects with `LEASE_LOST`. */
   releaseTask(queue: string, task: CourierTask): Promise<void>;
   /** Says something to whoever follows the task. Rejects with `LEASE_LOST`. */
-  sendToClient(queue: string, task: CourierTask, news: TaskUpdate): Promise<void>;
+  sendToClient(queue: string, task: CourierTask, update: TaskUpdate): Promise<void>;
   /**
    * Hears all that clients have said and say, from the first on, and of the loss of the lease, though that was before;
    * until what it gives is called, or the worker has the task no more.
    */
-  subscribeToClient(queue: string, task: CourierTask, hear: (order: TaskCommand) => void): Promise<() => void>;
+  subscribeToClient(queue: string, task: CourierTask, listener: (command: TaskCommand) => void): Promise<() => void>;
   /** How long a lease holds, in milliseconds: extend it in good time. */
   readonly leaseMs: number;
   /**
@@ -196,7 +199,7 @@ export interface WorkerTaskCourier {
    * Hears each time that the server can't be reached, or can't do what a worker asks, also where that is asked again by the
    * courier itself; until what it gives is called. Absent in a courier without a server.
    */
-  readonly hearOutages?: ((hear: (error: unknown) => void) => () => void) | undefined;
+  readonly onOutage?: ((listener: (error: unknown) => void) => () => void) | undefined;
   close(): Promise<void>;
 }
 

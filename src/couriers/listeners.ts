@@ -2,7 +2,7 @@
 import { callSafely } from '../base/call-safely.ts';
 
 export interface Listener<T> {
-  readonly hear: (what: T) => void;
+  readonly receive: (message: T) => void;
   /** Nothing more will be said. */
   readonly end?: (() => void) | undefined;
 }
@@ -22,8 +22,8 @@ export class Listeners<T> {
     this.#listeners.delete(listener);
   }
 
-  say(what: T): void {
-    for (const listener of this.#listeners) say(listener, what);
+  publish(message: T): void {
+    for (const listener of this.#listeners) deliver(listener, message);
   }
 
   /** @param last What is said before. */
@@ -31,7 +31,7 @@ export class Listeners<T> {
     const listeners = [...this.#listeners];
     this.#listeners.clear();
     for (const listener of listeners) {
-      if (last !== undefined) say(listener, last);
+      if (last !== undefined) deliver(listener, last);
       listener.end?.();
     }
   }
@@ -46,7 +46,7 @@ export class ListenersById<T> {
   }
 
   /** Gives what takes it off; `whenNone` is called if it was the last one of that id. */
-  add(id: string, listener: Listener<T>, whenNone: () => void): () => void {
+  add(id: string, listener: Listener<T>, onNone: () => void): () => void {
     const listeners = this.#byId.get(id) ?? new Listeners();
     this.#byId.set(id, listeners);
     listeners.add(listener);
@@ -54,12 +54,12 @@ export class ListenersById<T> {
       listeners.delete(listener);
       if (listeners.size > 0 || this.#byId.get(id) !== listeners) return;
       this.#byId.delete(id);
-      whenNone();
+      onNone();
     };
   }
 
-  say(id: string, what: T): void {
-    this.#byId.get(id)?.say(what);
+  publish(id: string, message: T): void {
+    this.#byId.get(id)?.publish(message);
   }
 
   end(id: string): void {
@@ -74,6 +74,6 @@ export class ListenersById<T> {
 }
 
 /** Says something to one of them. */
-export function say<T>({ hear }: Listener<T>, what: T): void {
-  callSafely(hear, what, (problem) => console.error('MemoryTaskCourier: a listener failed:', problem));
+export function deliver<T>({ receive }: Listener<T>, message: T): void {
+  callSafely(receive, message, (problem) => console.error('MemoryTaskCourier: a listener failed:', problem));
 }

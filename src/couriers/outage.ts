@@ -45,23 +45,23 @@ export function outagePauseMs(failures: number): number {
 type IsFinal = (error: unknown) => boolean;
 
 export class Outage {
-  readonly #tell: (error: unknown) => void;
-  #isTold = false;
+  readonly #onOutage: (error: unknown) => void;
+  #isReported = false;
 
-  constructor(tell: (error: unknown) => void) {
-    this.#tell = tell;
+  constructor(onOutage: (error: unknown) => void) {
+    this.#onOutage = onOutage;
   }
 
   /** Tells of it, if nobody has been told. */
-  note(error: unknown): void {
-    if (this.#isTold) return;
-    this.#isTold = true;
-    this.#tell(error);
+  report(error: unknown): void {
+    if (this.#isReported) return;
+    this.#isReported = true;
+    this.#onOutage(error);
   }
 
   /** The server has answered. */
   end(): void {
-    this.#isTold = false;
+    this.#isReported = false;
   }
 
   /**
@@ -69,9 +69,9 @@ export class Outage {
    * aborted.
    * @param isFinal What it rejects with at once.
    */
-  async ask<R>(call: () => Promise<R>, giveUp: AbortSignal, isFinal: IsFinal = isAnswer): Promise<R> {
+  async retry<R>(call: () => Promise<R>, giveUp: AbortSignal, isFinal: IsFinal = isAnswer): Promise<R> {
     try {
-      const answer = await this.askBeside(call, giveUp, isFinal);
+      const answer = await this.retryWithoutEnding(call, giveUp, isFinal);
       this.end();
       return answer;
     } catch (error) {
@@ -81,13 +81,13 @@ export class Outage {
   }
 
   /** The same for what may be answered though the rest is not. */
-  async askBeside<R>(call: () => Promise<R>, giveUp: AbortSignal, isFinal: IsFinal = isAnswer): Promise<R> {
+  async retryWithoutEnding<R>(call: () => Promise<R>, giveUp: AbortSignal, isFinal: IsFinal = isAnswer): Promise<R> {
     for (let failures = 1; ; failures += 1) {
       try {
         return await call();
       } catch (error) {
         if (isFinal(error)) throw error;
-        this.note(error);
+        this.report(error);
         await pause(outagePauseMs(failures), giveUp);
         if (giveUp.aborted) throw error;
       }

@@ -13,10 +13,9 @@ import { defineBySource } from '../task/definition/definition-registry.ts';
 import { isHost, isLoadingModule } from '../task/definition/load-phase.ts';
 import { currentRun, type RunningTask } from '../task/inside/context.ts';
 import type { Task } from '../task/record/task.ts';
-import type { AddOptions, ClientTaskCourier, TaskUpdate } from './courier.ts';
+import type { AddOptions, ClientCommand, ClientTaskCourier, TaskUpdate } from './courier.ts';
 import type { CourierCall } from './courier-call.ts';
-import { courierRule } from './workers/base-worker.ts';
-import type { TaskOrder } from './workers/tasks-in-flight.ts';
+import { courierRule } from './workers/base-worker-options.ts';
 
 /**
  * The task as one that a worker of the queue runs: a `ClassicWorker` with that name in its `functions`. Its options mean what
@@ -73,7 +72,7 @@ class RelayPlan implements TaskPlan {
     const courier = this.#courier;
     const queue = this.#queue;
     const limit = timeoutMs !== undefined && timeoutMs !== this.#defined.timeoutMs && { timeoutMs };
-    const order: AddOptions = {
+    const addOptions: AddOptions = {
       priority: own.priority,
       delayMs,
       ...(retries !== undefined && { retries }),
@@ -83,7 +82,7 @@ class RelayPlan implements TaskPlan {
       const run = currentRun() as RunningTask;
       return new Relay(courier, queue, run).run(
         { function: this.name, args, ...limit },
-        { ...order, id: own.taskId === undefined ? (run.task as Task).id : randomUUID() },
+        { ...addOptions, id: own.taskId === undefined ? (run.task as Task).id : randomUUID() },
         queueTimeoutMs === undefined ? Infinity : delayMs + queueTimeoutMs,
       );
     };
@@ -123,55 +122,55 @@ class Relay {
     this.#run = run;
   }
 
-  async run(call: CourierCall, order: AddOptions & { readonly id: string }, waitMs: number): Promise<unknown> {
-    this.#id = order.id;
-    this.#run.onStop = (reason) => this.#asked(reason);
-    const unfollow = await this.#courier.subscribeToTask(this.#queue, this.#id, (news) => this.#hear(news));
+  async run(call: CourierCall, addOptions: AddOptions & { readonly id: string }, waitMs: number): Promise<unknown> {
+    this.#id = addOptions.id;
+    this.#run.onStop = (reason) => this.#onStopRequest(reason);
+    const unsubscribe = await this.#courier.subscribeToTask(this.#queue, this.#id, (update) => this.#onUpdate(update));
     try {
       if (this.#canceled !== undefined) throw this.#canceled.reason;
       this.#timer = new Timer(waitMs, () => this.#expire(waitMs));
-      await this.#courier.addTaskToQueue(this.#queue, call, order);
+      await this.#courier.addTaskToQueue(this.#queue, call, addOptions);
       this.#isAdded = true;
-      this.#cancelIfAsked();
-      void this.#passOn();
+      this.#cancelIfRequested();
+      void this.#forwardMessages();
       return await this.#courier.waitForTaskResult(this.#queue, this.#id);
     } catch (error) {
       throw this.#expiry !== undefined && isCanceled(error) ? this.#expiry : error;
     } finally {
       this.#run.onStop = undefined;
       this.#timer?.cancel();
-      unfollow();
+      unsubscribe();
     }
   }
 
-  #hear(news: TaskUpdate): void {
-    if (news.kind === 'started') this.#timer?.cancel();
-    else if (news.kind === 'progress') this.#run.progress(news.progress.fraction, news.progress.note);
-    else void this.#run.send(news.data);
+  #onUpdate(update: TaskUpdate): void {
+    if (update.kind === 'started') this.#timer?.cancel();
+    else if (update.kind === 'progress') this.#run.progress(update.progress.fraction, update.progress.note);
+    else void this.#run.send(update.data);
   }
 
   /** To be told to finish is for `#passOn`, which says first what was sent before. */
-  #asked(reason: unknown): void {
+  #onStopRequest(reason: unknown): void {
     if (hasCode(reason, 'TASK_STOPPED')) return;
     this.#canceled = { reason };
-    this.#cancelIfAsked();
+    this.#cancelIfRequested();
   }
 
-  #cancelIfAsked(): void {
+  #cancelIfRequested(): void {
     if (this.#isAdded && this.#canceled !== undefined) void this.#cancel(this.#canceled.reason);
   }
 
   /** What is sent to the task, in order, until it has ended or is asked to finish. */
-  async #passOn(): Promise<void> {
-    const tell = (order: TaskOrder) => this.#courier.sendToTask(this.#queue, this.#id, order);
+  async #forwardMessages(): Promise<void> {
+    const send = (command: ClientCommand) => this.#courier.sendToTask(this.#queue, this.#id, command);
     try {
       for (;;) {
         const data = await this.#run.recv();
         if (this.#run.hasEnded) return;
         if (data === undefined && this.#run.stopped) break;
-        await tell({ kind: 'message', data }).catch(warnIfNotCloneable);
+        await send({ kind: 'message', data }).catch(warnIfNotCloneable);
       }
-      if (this.#canceled === undefined) await tell({ kind: 'stop' });
+      if (this.#canceled === undefined) await send({ kind: 'stop' });
     } catch {
       // The courier fails, and then so does the wait for the result.
     }
@@ -181,7 +180,7 @@ class Relay {
     const message = `task "${this.#run.name}" waited longer than its ${timeoutMs} ms, and no worker has begun it`;
     this.#expiry = new TaskwardenError('TASK_EXPIRED', message, { taskId: this.#run.id, timeoutMs });
     this.#canceled ??= { reason: this.#expiry };
-    this.#cancelIfAsked();
+    this.#cancelIfRequested();
   }
 
   async #cancel(reason: unknown): Promise<void> {

@@ -9,47 +9,47 @@ import { Fifo, type FifoItem } from '../queue/fifo.ts';
 import { type Priority, priorities } from '../queue/priority.ts';
 import type { WaitOptions } from './courier.ts';
 
-let waits = 0;
+let waitCount = 0;
 
 export class Wait<T> implements FifoItem<Wait<T>> {
   next: Wait<T> | undefined = undefined;
   previous: Wait<T> | undefined = undefined;
   readonly promise: Promise<T>;
   readonly #sequence: number;
-  readonly #line: Fifo<Wait<T>>;
+  readonly #waits: Fifo<Wait<T>>;
   #resolve!: (value: T) => void;
   #reject!: (error: unknown) => void;
   #isOver = false;
   #timer: Timer | undefined;
-  #unlisten: (() => void) | undefined;
-  readonly #ended: (() => void) | undefined;
+  #unsubscribe: (() => void) | undefined;
+  readonly #onEnd: (() => void) | undefined;
 
   /**
    * Joins the line.
    * @param giveUp Is called when its time is over, to end it; and when its signal has ended it.
    * @param ended Is called once, when it is out of the line.
    */
-  constructor(line: Fifo<Wait<T>>, { timeoutMs, signal }: WaitOptions, giveUp: () => void, ended?: () => void) {
-    waits += 1;
-    this.#ended = ended;
-    this.#sequence = waits;
-    this.#line = line;
+  constructor(waits: Fifo<Wait<T>>, { timeoutMs, signal }: WaitOptions, onGiveUp: () => void, onEnd?: () => void) {
+    waitCount += 1;
+    this.#onEnd = onEnd;
+    this.#sequence = waitCount;
+    this.#waits = waits;
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    line.push(this);
+    waits.push(this);
     if (signal?.aborted) {
       this.reject(signal.reason);
       return;
     }
     if (signal !== undefined) {
-      this.#unlisten = onAbort(signal, () => {
+      this.#unsubscribe = onAbort(signal, () => {
         this.reject(signal.reason);
-        giveUp();
+        onGiveUp();
       });
     }
-    if (timeoutMs !== undefined) this.#timer = new Timer(timeoutMs, giveUp);
+    if (timeoutMs !== undefined) this.#timer = new Timer(timeoutMs, onGiveUp);
   }
 
   isBefore(other: Wait<T>): boolean {
@@ -67,25 +67,25 @@ export class Wait<T> implements FifoItem<Wait<T>> {
   #leave(): boolean {
     if (this.#isOver) return false;
     this.#isOver = true;
-    this.#line.remove(this);
+    this.#waits.remove(this);
     this.#timer?.cancel();
-    this.#unlisten?.();
-    this.#ended?.();
+    this.#unsubscribe?.();
+    this.#onEnd?.();
     return true;
   }
 }
 
 /** Ends all waits of a line. */
-export function rejectAll<T>(line: Fifo<Wait<T>>, error: unknown): void {
-  for (let wait = line.first; wait !== undefined; wait = line.first) wait.reject(error);
+export function rejectAll<T>(waits: Fifo<Wait<T>>, error: unknown): void {
+  for (let wait = waits.first; wait !== undefined; wait = waits.first) wait.reject(error);
 }
 
 /** A task that waits for room. */
-export class AdderWait<T> extends Wait<void> {
+export class AddWait<T> extends Wait<void> {
   readonly task: T;
 
-  constructor(line: Fifo<Wait<void>>, task: T, options: WaitOptions, giveUp: () => void) {
-    super(line, options, giveUp);
+  constructor(waits: Fifo<Wait<void>>, task: T, options: WaitOptions, onGiveUp: () => void) {
+    super(waits, options, onGiveUp);
     this.task = task;
   }
 }
@@ -96,25 +96,25 @@ export class WorkerWait<T> extends Wait<T[]> {
   readonly minPriority: Priority;
 
   constructor(
-    lines: WorkerLines<T>,
+    waits: WorkerWaits<T>,
     max: number,
     minPriority: Priority,
     options: WaitOptions,
-    { giveUp, ended }: { readonly giveUp: () => void; readonly ended: () => void },
+    { onGiveUp, onEnd }: { readonly onGiveUp: () => void; readonly onEnd: () => void },
   ) {
     const resolve = () => {
       this.resolve([]);
-      giveUp();
+      onGiveUp();
     };
-    super(lines.of(minPriority), options, resolve, ended);
+    super(waits.of(minPriority), options, resolve, onEnd);
     this.max = max;
     this.minPriority = minPriority;
   }
 }
 
 /** The workers that wait, by what they take. */
-export class WorkerLines<T> {
-  readonly #lines: Readonly<Record<Priority, Fifo<Wait<T[]>>>> = {
+export class WorkerWaits<T> {
+  readonly #waits: Readonly<Record<Priority, Fifo<Wait<T[]>>>> = {
     critical: new Fifo(),
     high: new Fifo(),
     normal: new Fifo(),
@@ -122,24 +122,24 @@ export class WorkerLines<T> {
   };
 
   of(minPriority: Priority): Fifo<Wait<T[]>> {
-    return this.#lines[minPriority];
+    return this.#waits[minPriority];
   }
 
   get isEmpty(): boolean {
-    return priorities.every((each) => this.#lines[each].size === 0);
+    return priorities.every((each) => this.#waits[each].size === 0);
   }
 
   /** Of those that take a task of this priority, the one that has waited longest. */
   first(priority: Priority): WorkerWait<T> | undefined {
     let first: Wait<T[]> | undefined;
     for (let i = priorities.indexOf(priority); i < priorities.length; i += 1) {
-      const wait = this.#lines[priorities[i] as Priority].first;
+      const wait = this.#waits[priorities[i] as Priority].first;
       if (wait !== undefined && (first === undefined || wait.isBefore(first))) first = wait;
     }
     return first as WorkerWait<T> | undefined;
   }
 
   rejectAll(error: unknown): void {
-    for (const each of priorities) rejectAll(this.#lines[each], error);
+    for (const each of priorities) rejectAll(this.#waits[each], error);
   }
 }

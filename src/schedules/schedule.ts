@@ -48,7 +48,7 @@ export interface ScheduleSpec<R> extends ScheduleRules {
    */
   readonly runDue?: (due: number) => PromiseLike<boolean>;
   /** Calls back when the run has ended, however. Default: by its `then`. */
-  readonly heed?: (run: R, ended: () => void) => void;
+  readonly onRunEnd?: (run: R, ended: () => void) => void;
   /** Held while the schedule is active. */
   readonly keepAlive?: { hold(): void; release(): void };
   readonly onEnd?: (schedule: Schedule<R>) => void;
@@ -58,7 +58,7 @@ export interface ScheduleSpec<R> extends ScheduleRules {
 const missedAfterMs = 60_000;
 
 /** How soon it is noticed that the wall clock was set, or that the machine has slept: timers stand still meanwhile. */
-const lookEveryMs = 30_000;
+const checkEveryMs = 30_000;
 
 /** A clock that is set back by more was wrong before: https://manpages.debian.org/cron */
 const correctionMs = 3 * 60 * 60 * 1_000;
@@ -80,7 +80,7 @@ export class Schedule<R = unknown> {
   /** When it is due, and its jitter. */
   #planned = Infinity;
   /** The wall clock as it was last seen. */
-  #seen = -Infinity;
+  #lastWallTime = -Infinity;
   #timer: Timer | undefined;
   #running = 0;
   /** When the runs were due that wait for the one before to end. */
@@ -147,13 +147,13 @@ export class Schedule<R = unknown> {
       if (this.#timetable.kind === 'pause') this.#plan(undefined);
       this.#runQuietly(() => this.#run());
     }
-    this.#look();
+    this.#check();
     return this;
   }
 
   /** No more runs until `resume()`: what comes due meanwhile is neither run nor made up for. A run that has begun goes on. */
   pause(): void {
-    if (this.#state === 'active') this.#leave('paused');
+    if (this.#state === 'active') this.#deactivate('paused');
   }
 
   /** Goes on with what comes due from now on. */
@@ -162,7 +162,7 @@ export class Schedule<R = unknown> {
     this.#activate();
     const at = this.#readClock();
     if (this.#planned <= at) this.#plan(this.#timetable.next(this.#start, at));
-    this.#goOn();
+    this.#continue();
   }
 
   /**
@@ -177,7 +177,7 @@ export class Schedule<R = unknown> {
   /** Ends it for good. A run that has begun goes on. */
   cancel(): void {
     if (this.#state === 'ended') return;
-    this.#leave('ended');
+    this.#deactivate('ended');
     this.#plan(undefined);
     this.#spec.onEnd?.(this);
   }
@@ -187,7 +187,7 @@ export class Schedule<R = unknown> {
     this.#spec.keepAlive?.hold();
   }
 
-  #leave(state: 'paused' | 'ended'): void {
+  #deactivate(state: 'paused' | 'ended'): void {
     this.#timer?.cancel();
     if (this.#state === 'active') this.#spec.keepAlive?.release();
     this.#state = state;
@@ -202,11 +202,11 @@ export class Schedule<R = unknown> {
 
   #jitter(due: number): number {
     const { jitterMs = 0 } = this.#spec;
-    return jitterMs === 0 ? 0 : Math.random() * Math.min(jitterMs, this.#roomAfter(due));
+    return jitterMs === 0 ? 0 : Math.random() * Math.min(jitterMs, this.#timeUntilNext(due));
   }
 
   /** The time until the next run is due. */
-  #roomAfter(due: number): number {
+  #timeUntilNext(due: number): number {
     if (this.#timetable.kind === 'pause') return Infinity;
     return (this.#timetable.next(this.#start as number, due) ?? Infinity) - due;
   }
@@ -215,17 +215,17 @@ export class Schedule<R = unknown> {
   #readClock(): number {
     const at = this.#clock();
     if (this.#timetable.clock !== 'wall') return at;
-    if (at < this.#seen - correctionMs) this.#plan(this.#timetable.next(this.#start as number, at));
-    this.#seen = at;
+    if (at < this.#lastWallTime - correctionMs) this.#plan(this.#timetable.next(this.#start as number, at));
+    this.#lastWallTime = at;
     return at;
   }
 
   /** Runs what is due, and sets the timer for what is not. */
-  #look(): void {
+  #check(): void {
     this.#timer?.cancel();
     if (this.#state !== 'active') return;
     const at = this.#readClock();
-    if (at >= this.#planned - roundingMs) this.#comeDue(at);
+    if (at >= this.#planned - roundingMs) this.#handleDue(at);
     if (this.#state !== 'active') return;
     if (this.#due === undefined) this.#endIfOver();
     else this.#arm();
@@ -235,12 +235,12 @@ export class Schedule<R = unknown> {
     this.#timer?.cancel();
     // It may be a little early, and then waits again: rounded up, it would be late.
     const leftMs = Math.max(Math.floor(this.#planned - this.#clock() + roundingMs), 0);
-    const stepMs = this.#timetable.clock === 'wall' ? Math.min(leftMs, lookEveryMs) : leftMs;
-    this.#timer = new Timer(stepMs, () => this.#look());
+    const stepMs = this.#timetable.clock === 'wall' ? Math.min(leftMs, checkEveryMs) : leftMs;
+    this.#timer = new Timer(stepMs, () => this.#check());
   }
 
   /** Plans the next run before it runs this one, which may cancel the schedule. */
-  #comeDue(at: number): void {
+  #handleDue(at: number): void {
     const { kind } = this.#timetable;
     const start = this.#start as number;
     let due = this.#due;
@@ -254,7 +254,7 @@ export class Schedule<R = unknown> {
   }
 
   #isMissed(at: number): boolean {
-    return at - this.#planned > Math.min(this.#roomAfter(this.#due as number), missedAfterMs);
+    return at - this.#planned > Math.min(this.#timeUntilNext(this.#due as number), missedAfterMs);
   }
 
   /** Goes on to the last run that is due, or to the next one if that is missed too. Gives when the run was due that is to come now, if any. */
@@ -314,7 +314,7 @@ export class Schedule<R = unknown> {
   #run(): R {
     return this.#begin((ended) => {
       const run = this.#spec.run();
-      (this.#spec.heed ?? heed)(run, ended);
+      (this.#spec.onRunEnd ?? onSettled)(run, ended);
       return run;
     });
   }
@@ -329,7 +329,7 @@ export class Schedule<R = unknown> {
       if (isOver) return;
       isOver = true;
       this.#running -= 1;
-      inTurn(() => this.#goOn());
+      inTurn(() => this.#continue());
     };
     try {
       return run(ended);
@@ -340,7 +340,7 @@ export class Schedule<R = unknown> {
   }
 
   /** A run has ended, or the schedule was resumed. */
-  #goOn(): void {
+  #continue(): void {
     if (this.#state !== 'active') return;
     if (this.#running === 0) {
       const due = this.#waiting.shift();
@@ -350,10 +350,10 @@ export class Schedule<R = unknown> {
         this.#plan(this.#timetable.next(this.#start as number, this.#clock()));
       }
     }
-    this.#look();
+    this.#check();
   }
 }
 
-function heed(run: unknown, ended: () => void): void {
+function onSettled(run: unknown, ended: () => void): void {
   (run as PromiseLike<unknown>).then(ended, ended);
 }

@@ -4,7 +4,7 @@ import { TaskwardenError } from '../base/errors.ts';
 import { describe } from '../base/logger.ts';
 import { checkOptions, oneOf, type Rule, rules, show } from '../base/options.ts';
 import type { ClientWorkerTaskCourier } from '../couriers/courier.ts';
-import { courierRule } from '../couriers/workers/base-worker.ts';
+import { courierRule } from '../couriers/workers/base-worker-options.ts';
 import type { Startable } from '../dispatch/supervisor-state.ts';
 import { defer } from '../platform/deferred.ts';
 import { Promise } from '../platform/globals.ts';
@@ -77,8 +77,8 @@ export class Schedules {
   readonly #log: (line: string) => void;
   readonly #all = new Set<TaskSchedule>();
   /** What ended ones still say to their couriers. */
-  readonly #leaving = new Set<Promise<void>>();
-  readonly #tooLate = defer();
+  readonly #ending = new Set<Promise<void>>();
+  readonly #abandoned = defer();
 
   constructor(supervisor: Startable, keepAlive: KeepAlive, log: (line: string) => void) {
     this.#supervisor = supervisor;
@@ -96,13 +96,13 @@ export class Schedules {
   }
 
   /** Resolves when those that have ended have returned or given back what they had from their couriers. */
-  async left(): Promise<void> {
-    await Promise.race([Promise.all(this.#leaving), this.#tooLate.promise]);
+  async whenEnded(): Promise<void> {
+    await Promise.race([Promise.all(this.#ending), this.#abandoned.promise]);
   }
 
   /** Nobody waits for that any more. */
   giveUp(): void {
-    this.#tooLate.resolve();
+    this.#abandoned.resolve();
   }
 
   /** Makes one, and begins it. */
@@ -114,7 +114,7 @@ export class Schedules {
     const timetable = timetableOf(times, sharing.courier !== undefined);
     // The schedule's delay is all there is, whatever the task was defined with.
     const call = prepareCall(target, { ...rest, delayMs: 0 }, owner);
-    if (isLoadingModule()) return this.#inert(call);
+    if (isLoadingModule()) return this.#neverRunning(call);
     if (this.#supervisor.state === 'idle') this.#supervisor.start();
     this.#refuseIfClosed(call.name);
 
@@ -140,7 +140,7 @@ export class Schedules {
       runNow: times.runNow === true && timetable !== atOnce,
       run: () => (shared === undefined ? submit(spec) : scope.runInAsyncScope(() => shared.trigger())),
       ...(shared && { runDue: (due: number) => shared.run(due) }),
-      heed: onHandleEnd,
+      onRunEnd: onHandleEnd,
       keepAlive: {
         hold: () => {
           this.#keepAlive.hold();
@@ -186,8 +186,8 @@ export class Schedules {
   }
 
   #awaitEnd(shared: SharedRuns): void {
-    const end = shared.end().finally(() => this.#leaving.delete(end));
-    this.#leaving.add(end);
+    const end = shared.end().finally(() => this.#ending.delete(end));
+    this.#ending.add(end);
   }
 
   #refuseIfClosed(name: string): void {
@@ -203,12 +203,12 @@ export class Schedules {
   }
 
   /** While a module loads in a thread: one that never comes to run, and holds nothing. */
-  #inert({ name, spec, args }: PreparedCall): TaskSchedule {
+  #neverRunning({ name, spec, args }: PreparedCall): TaskSchedule {
     const run = () => {
       if (!isLoadingModule()) this.#refuseIfClosed(name);
       return this.#supervisor.submit<unknown, unknown>(spec, args);
     };
-    return new Schedule({ name, timetable: once(Number.POSITIVE_INFINITY), run, heed: () => {} }).start();
+    return new Schedule({ name, timetable: once(Number.POSITIVE_INFINITY), run, onRunEnd: () => {} }).start();
   }
 }
 

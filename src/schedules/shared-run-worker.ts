@@ -13,7 +13,7 @@ import { pause } from '../platform/pause.ts';
 import type { TaskHandle } from '../task/call/handle.ts';
 import type { Delivery, ResolvedTaskOptions, TaskSubmitter } from '../task/call/task-options.ts';
 
-export interface RunServerParts {
+export interface SharedRunWorkerSettings {
   readonly courier: ClientWorkerTaskCourier;
   readonly queue: string;
   /** The same on all machines. */
@@ -30,14 +30,14 @@ export interface RunServerParts {
 /** The pause before a courier that failed is asked again: up to so much, twice that each time. In milliseconds. */
 const retryDelayMs = 500;
 
-export class RunServer extends BaseWorker {
-  readonly #parts: RunServerParts;
+export class SharedRunWorker extends BaseWorker {
+  readonly #parts: SharedRunWorkerSettings;
   readonly #left = new AbortController();
   readonly #runs = new Map<string, { readonly context: CourierTaskContext; handle?: TaskHandle<unknown> }>();
   /** How often in a row the courier has failed. */
   #failures = 0;
 
-  constructor(parts: RunServerParts) {
+  constructor(parts: SharedRunWorkerSettings) {
     const { courier, queue: queueName, log } = parts;
     super({
       courier,
@@ -111,7 +111,7 @@ export class RunServer extends BaseWorker {
         options,
         submitter,
         isAwaited: isTriggered,
-        leftUndone: () => this.stop(),
+        onGivenBack: () => this.stop(),
         submit: () => {
           run.handle = submit({ taskId, delivery: { id: taskId, attempt } });
           return run.handle;

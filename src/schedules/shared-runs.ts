@@ -10,18 +10,18 @@ import { nameViaCourier } from '../couriers/via-courier.ts';
 import { Promise } from '../platform/globals.ts';
 import { onHandleEnd, type TaskHandle } from '../task/call/handle.ts';
 import { resolveTaskOptions } from '../task/call/task-options.ts';
-import { RunServer, type RunServerParts } from './shared-run-worker.ts';
+import { SharedRunWorker, type SharedRunWorkerSettings } from './shared-run-worker.ts';
 
-interface SharedRunsParts extends RunServerParts {
+interface SharedRunsParts extends SharedRunWorkerSettings {
   readonly overlap: 'skip' | 'queue';
 }
 
 export class SharedRuns {
   readonly #parts: SharedRunsParts;
   readonly #ended = new AbortController();
-  #server: RunServer | undefined;
+  #worker: SharedRunWorker | undefined;
   /** Those that have left and still have runs in hand, too; each with its end. */
-  readonly #servers = new Map<RunServer, Promise<void>>();
+  readonly #workers = new Map<SharedRunWorker, Promise<void>>();
   readonly #triggered = new Set<TaskHandle<unknown>>();
 
   constructor(parts: SharedRunsParts) {
@@ -36,7 +36,7 @@ export class SharedRuns {
     const { name, overlap } = this.#parts;
     const id = `${name}@${due}`;
     try {
-      if (overlap === 'skip' && (await this.#isHeldUp(id))) return false;
+      if (overlap === 'skip' && (await this.#hasOpenRun(id))) return false;
       await this.#add(id);
       await this.#awaitEnd(id);
     } catch (problem) {
@@ -46,7 +46,7 @@ export class SharedRuns {
   }
 
   /** Whether another one waits or goes on, and this one is not known. Asked in this order: it may be added meanwhile. */
-  async #isHeldUp(id: string): Promise<boolean> {
+  async #hasOpenRun(id: string): Promise<boolean> {
     const { courier, queue } = this.#parts;
     const { waiting, delayed, leased } = await courier.getQueueInfo(queue);
     const open = delayed + leased + waiting.critical + waiting.high + waiting.normal + waiting.low;
@@ -79,27 +79,27 @@ export class SharedRuns {
 
   /** Runs here what this machine gets, until it leaves. */
   serve(): void {
-    const server = new RunServer(this.#parts);
-    this.#server = server;
-    const end = server.serve().finally(() => this.#servers.delete(server));
-    this.#servers.set(server, end);
+    const server = new SharedRunWorker(this.#parts);
+    this.#worker = server;
+    const end = server.serve().finally(() => this.#workers.delete(server));
+    this.#workers.set(server, end);
   }
 
   /** Takes no more: what has not begun here goes back, and what has goes on. */
   leave(): void {
-    this.#server?.leave();
-    this.#server = undefined;
+    this.#worker?.leave();
+    this.#worker = undefined;
   }
 
   /** For good. What was triggered here, and has not begun here, is canceled. Resolves when the courier has all that it is due. */
   async end(): Promise<void> {
     this.leave();
     this.#ended.abort();
-    const servers = [...this.#servers.keys()];
+    const servers = [...this.#workers.keys()];
     for (const handle of this.#triggered) {
       if (!servers.some((server) => server.hasBegun(handle.id))) handle.cancel('its schedule has ended here');
     }
-    await Promise.all(this.#servers.values());
+    await Promise.all(this.#workers.values());
   }
 }
 

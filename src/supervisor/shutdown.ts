@@ -2,8 +2,8 @@
  * The end of a supervisor: lets tasks finish, or ends them, until nothing is pending; then closes the lanes. It may be
  * hurried: each call of `hasten` adds its haste, and there is one report.
  */
-import { notForItself, ownersOfCall } from '../background-workers/own-call.ts';
-import type { Roster } from '../background-workers/worker-registry.ts';
+import { avoidSelfWait, workersInScope } from '../background-workers/hook-scope.ts';
+import type { WorkerRegistry } from '../background-workers/worker-registry.ts';
 import { either, type Rule, rules } from '../base/options.ts';
 import type { Dispatcher } from '../dispatch/dispatcher.ts';
 import type { StopReport } from '../dispatch/events/supervisor-events.ts';
@@ -61,7 +61,7 @@ export class Shutdown {
   readonly #dispatcher: Dispatcher;
   readonly #ledger: Ledger;
   readonly #places: Places;
-  readonly #roster: Roster;
+  readonly #roster: WorkerRegistry;
   readonly #schedules: Schedules;
   #takesRuns = false;
   /** Nothing runs any more. */
@@ -72,7 +72,7 @@ export class Shutdown {
   #search: Timer | undefined;
   #before: EndCounts = { settled: 0, shutdown: 0 };
 
-  constructor(dispatcher: Dispatcher, ledger: Ledger, places: Places, roster: Roster, schedules: Schedules) {
+  constructor(dispatcher: Dispatcher, ledger: Ledger, places: Places, roster: WorkerRegistry, schedules: Schedules) {
     this.#dispatcher = dispatcher;
     this.#ledger = ledger;
     this.#places = places;
@@ -124,7 +124,7 @@ export class Shutdown {
       this.#roster.giveUp();
       this.#schedules.giveUp();
     });
-    const closed = Promise.all([this.#places.close(closingMs), this.#roster.emptied(), this.#schedules.left()]);
+    const closed = Promise.all([this.#places.close(closingMs), this.#roster.emptied(), this.#schedules.whenEnded()]);
     const longest = defer();
     const force = new Timer(closingMs + forceMs, () => longest.resolve());
     await Promise.race([closed, longest.promise]);
@@ -159,9 +159,9 @@ export class Shutdown {
       const task = currentRun()?.task as Task | undefined;
       if (task?.submitter === supervisor && !task.isSettled) return true;
       const active = new Set<object>(this.#roster);
-      return [...ownersOfCall()].some((worker) => active.has(worker));
+      return [...workersInScope()].some((worker) => active.has(worker));
     };
-    return notForItself(end, waitsForThis, () => this.report());
+    return avoidSelfWait(end, waitsForThis, () => this.report());
   }
 
   #counts(): EndCounts {

@@ -6,8 +6,8 @@
  *
  * A stopped one stays stopped. An idle one never keeps the process alive.
  */
-import type { BackgroundWorker, WorkerPost } from '../background-workers/background-worker.ts';
-import { Roster } from '../background-workers/worker-registry.ts';
+import type { BackgroundWorker, WorkerRegistration } from '../background-workers/background-worker.ts';
+import { WorkerRegistry } from '../background-workers/worker-registry.ts';
 import { TaskwardenError } from '../base/errors.ts';
 import { describe, type Logger, safeLogger } from '../base/logger.ts';
 import { checkOptions, oneOf, rules } from '../base/options.ts';
@@ -76,7 +76,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     (need) => (this.#options.context === undefined ? this.#dispatcher.slots.batcher.perSlot(need) : 1),
   );
   readonly #modules = new Modules(this, (bulkhead) => this.#dispatcher.slots.reopen(bulkhead));
-  readonly #roster = new Roster(this.#keepAlive);
+  readonly #roster = new WorkerRegistry(this.#keepAlive);
   readonly #schedules = new Schedules(this, this.#keepAlive, (line) => this.#logger.error(line));
 
   /** @throws TypeError or RangeError for an option that is unknown or bad. */
@@ -325,11 +325,11 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
   }
 
   /** @internal What a worker that starts needs. */
-  employ(worker: BackgroundWorker): WorkerPost {
+  registerWorker(worker: BackgroundWorker): WorkerRegistration {
     if (this.#state === 'idle') this.start();
     if (this.#state !== 'running') throw this.#stoppedError(`worker "${worker.name}" can't start`);
     return {
-      leave: this.#roster.enter(worker),
+      unregister: this.#roster.register(worker),
       log: (what, problem) => this.#logger.error(`worker "${worker.name}": ${what}: ${describe(problem)}`),
     };
   }

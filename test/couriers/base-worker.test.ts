@@ -385,8 +385,8 @@ describe('clients', () => {
     await courier.subscribeToTask(queueName, 'a', (news) => heard.push(news));
     await courier.addTaskToQueue(queueName, 1, { id: 'a' });
     const worker = new Single({ queueName, courier }, async (data, context) => {
-      await context.tell({ kind: 'progress', progress: { fraction: 0.5, note: 'half' } });
-      await context.tell({ kind: 'message', data: 'hello' });
+      await context.send({ kind: 'progress', progress: { fraction: 0.5, note: 'half' } });
+      await context.send({ kind: 'message', data: 'hello' });
       return data;
     });
     await worker.perform({ totalIterations: 1 });
@@ -402,13 +402,13 @@ describe('clients', () => {
     const id = await courier.addTaskToQueue(queueName, 1);
     await courier.sendToTask(queueName, id, { kind: 'message', data: 'early' });
     const stopped = gate();
-    const orders: unknown[] = [];
+    const commands: unknown[] = [];
     const begun = gate();
     const worker = new Single({ queueName, courier }, async (_data, context) => {
       await new Promise(setImmediate); // the first comes before anybody heeds it
-      context.heed((order) => {
-        orders.push(order);
-        if (order.kind === 'stop') stopped.open();
+      context.onCommand((command) => {
+        commands.push(command);
+        if (command.kind === 'stop') stopped.open();
       });
       begun.open();
       await stopped.opened;
@@ -420,7 +420,7 @@ describe('clients', () => {
     await courier.sendToTask(queueName, id, { kind: 'stop' });
     expect(await courier.waitForTaskResult(queueName, id)).toBe(false);
     await performed;
-    expect(orders).toEqual([{ kind: 'message', data: 'early' }, { kind: 'message', data: 'late' }, { kind: 'stop' }]);
+    expect(commands).toEqual([{ kind: 'message', data: 'early' }, { kind: 'message', data: 'late' }, { kind: 'stop' }]);
   });
 
   it('that cancel a task abort its signal, and its late result is dropped', async () => {

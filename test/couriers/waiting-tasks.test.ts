@@ -8,7 +8,7 @@ let comparisons = 0;
 class Item {
   next: Item | undefined;
   previous: Item | undefined;
-  place = 0;
+  sequence = 0;
   readonly n: number;
   readonly priority: Priority;
 
@@ -19,7 +19,7 @@ class Item {
 
   isBefore(other: Item): boolean {
     comparisons += 1;
-    return this.place < other.place;
+    return this.sequence < other.sequence;
   }
 }
 

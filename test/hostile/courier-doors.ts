@@ -23,10 +23,10 @@ async function perform({ way, name }: Asked, context: CourierTaskContext): Promi
     case 'reject':
       return Promise.reject(made(name));
     case 'say':
-      return fateOf((async () => context.tell({ kind: 'message', data: made(name) }))());
+      return fateOf((async () => context.send({ kind: 'message', data: made(name) }))());
     case 'note':
       return fateOf(
-        (async () => context.tell({ kind: 'progress', progress: { fraction: 0.5, note: made(name) as string } }))(),
+        (async () => context.send({ kind: 'progress', progress: { fraction: 0.5, note: made(name) as string } }))(),
       );
     case 'wait':
       await new Promise<void>((resolve) => context.signal.addEventListener('abort', () => resolve(), { once: true }));

@@ -48,7 +48,7 @@ class Doubler extends BaseWorker<Plain, number> {
   override async performSingleTask(task: CourierTask<Plain>, context: CourierTaskContext): Promise<number> {
     this.tasks.push(task);
     if (task.data.x < 0) throw new RangeError('x is negative');
-    await context.tell({ kind: 'progress', progress: { fraction: 0.5 } });
+    await context.send({ kind: 'progress', progress: { fraction: 0.5 } });
     return task.data.x * 2;
   }
 }

@@ -1,6 +1,6 @@
 /** stop() resolves whatever the books say: what is pending and nowhere, or can't be ended, is given up at last. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { Roster } from '../../src/background-workers/worker-registry.ts';
+import { WorkerRegistry } from '../../src/background-workers/worker-registry.ts';
 import type { Dispatcher } from '../../src/dispatch/dispatcher.ts';
 import type { Places } from '../../src/dispatch/lane-registry.ts';
 import { Ledger } from '../../src/dispatch/task-counters.ts';
@@ -20,7 +20,7 @@ afterEach(() => {
 async function stop(options: StopOptions, lost: number, found = 0, close: () => Promise<void> = async () => {}) {
   const keepAlive = new KeepAlive();
   const ledger = new Ledger(keepAlive);
-  const roster = new Roster(keepAlive);
+  const roster = new WorkerRegistry(keepAlive);
   let deaf = found;
   const dispatcher = {
     hurry() {},

@@ -8,8 +8,8 @@ import { callSite } from '../../platform/stack-traces.ts';
 import { isHost, isLoadingModule } from '../../task/definition/load-phase.ts';
 import { exposeObject, type ObjectName, unexposeObject } from '../../task/definition/program-object.ts';
 import { CheckedCourier } from '../checked-courier.ts';
-import { courierStandIn } from '../remote/courier-proxy.ts';
-import { CourierDesk } from '../remote/courier-server.ts';
+import { courierProxy } from '../remote/courier-proxy.ts';
+import { CourierServer } from '../remote/courier-server.ts';
 import { MemoryStore } from './memory-store.ts';
 
 export interface MemoryCourierOptions {
@@ -46,7 +46,7 @@ const courierRules: Readonly<Record<keyof MemoryCourierOptions, Rule>> = {
 export class MemoryTaskCourier extends CheckedCourier {
   readonly #name: ObjectName;
   /** In the program: threads can call it while this courier is held. */
-  readonly #desk: CourierDesk | undefined;
+  readonly #server: CourierServer | undefined;
 
   /** @throws TypeError or RangeError for an option that is unknown or bad, or if another has the `name`. */
   constructor(options: MemoryCourierOptions = {}) {
@@ -55,19 +55,19 @@ export class MemoryTaskCourier extends CheckedCourier {
     const { maxDeadLetters = Infinity } = options;
     const name: ObjectName = { kind: 'MemoryTaskCourier', name: options.name, site: callSite(new.target) };
     if (isHost()) {
-      const standIn = courierStandIn(name, leaseMs);
+      const standIn = courierProxy(name, leaseMs);
       super(standIn, standIn);
     } else {
       const store = new MemoryStore({ leaseMs, resultTtlMs, maxQueued, maxStalls, maxDeadLetters, copies });
       super(store, store);
-      this.#desk = new CourierDesk(store, () => this.close());
-      exposeObject(name, this.#desk);
+      this.#server = new CourierServer(store, () => this.close());
+      exposeObject(name, this.#server);
     }
     this.#name = name;
   }
 
   override close(): Promise<void> {
-    if (this.#desk !== undefined && !isLoadingModule()) unexposeObject(this.#name, this.#desk);
+    if (this.#server !== undefined && !isLoadingModule()) unexposeObject(this.#name, this.#server);
     return super.close();
   }
 }

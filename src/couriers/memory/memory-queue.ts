@@ -1,160 +1,112 @@
 /**
- * One queue of a memory courier: what of its tasks waits, is held back, is out with workers, and has ended. Synchronous,
- * and O(1) but for bulks. All that happens ends in `#flow`, which lets tasks in that wait for room, and serves workers.
+ * One queue of a memory courier: its tasks that wait, are delayed, are leased, and have ended. All methods are synchronous,
+ * and O(1) but for bulks. Each change ends in `#dispatch`, which admits tasks that wait for room and serves waiting workers.
  */
 import { backoffMs } from '../../dispatch/retries/backoff.ts';
-import { Timer } from '../../platform/clock.ts';
 import { timeOfDay } from '../../platform/globals.ts';
-import type { KeepAlive } from '../../platform/keep-alive.ts';
 import { Fifo } from '../../queue/fifo.ts';
 import { type Priority, priorities } from '../../queue/priority.ts';
 import type { CourierQueueInfo, CourierTask, DeadLetter, TaskCommand, TaskUpdate, WaitOptions } from '../courier.ts';
 import * as courierError from '../courier-error.ts';
-import { type Listener, Listeners, ListenersById, say } from '../listeners.ts';
-import { AdderWait, rejectAll, Wait, WorkerLines, WorkerWait } from '../wait.ts';
+import type { Listener } from '../listeners.ts';
+import { AddWait, rejectAll, Wait, WorkerWait, WorkerWaits } from '../wait.ts';
 import { DeadLetters } from './dead-letters.ts';
-import { DueQueue } from './due-queue.ts';
+import { ExpiryQueue } from './expiry-queue.ts';
+import type { MemoryQueueParts } from './memory-queue-parts.ts';
 import type { MemoryTask, MemoryTaskEnd } from './memory-task.ts';
-import { WaitingTasks } from './waiting-tasks.ts';
-import { WaitsHeld } from './waits-held.ts';
-
-export interface MemoryQueueSettings {
-  readonly leaseMs: number;
-  readonly resultTtlMs: number;
-  readonly maxQueued: number;
-  readonly maxStalls: number;
-  readonly maxDeadLetters: number;
-}
-
-interface MemoryQueueParts extends MemoryQueueSettings {
-  /** Names a delivery. */
-  readonly nextLease: () => string;
-  /** The task as its worker gets it. */
-  readonly deliver: (task: MemoryTask) => CourierTask;
-  /** Nothing is in the queue any more, and nobody waits. */
-  readonly onEmpty: () => void;
-  readonly keepAlive: KeepAlive;
-}
+import { QueuedTasks } from './queued-tasks.ts';
+import { TaskMessages } from './task-messages.ts';
+import { WaitKeepAlive } from './wait-keep-alive.ts';
 
 export class MemoryQueue {
   readonly name: string;
   readonly #parts: MemoryQueueParts;
   readonly #tasks = new Map<string, MemoryTask>();
-  readonly #waiting = new WaitingTasks<MemoryTask>();
-  #delayed = 0;
-  readonly #leased: DueQueue<MemoryTask>;
-  readonly #ended: DueQueue<MemoryTask>;
+  readonly #queued: QueuedTasks;
+  readonly #leased: ExpiryQueue<MemoryTask>;
+  readonly #ended: ExpiryQueue<MemoryTask>;
   readonly #dead: DeadLetters;
-  readonly #workers = new WorkerLines<CourierTask>();
-  readonly #adders = new Fifo<Wait<void>>();
-  readonly #followers = new ListenersById<TaskUpdate>();
-  readonly #waits: WaitsHeld;
+  readonly #workerWaits = new WorkerWaits<CourierTask>();
+  readonly #addWaits = new Fifo<Wait<void>>();
+  /** For sending; subscribe by the methods of this class. */
+  readonly messages: TaskMessages = new TaskMessages(() => this.#removeIfEmpty());
+  readonly #keepAlive: WaitKeepAlive;
 
   constructor(name: string, parts: MemoryQueueParts) {
     this.name = name;
     this.#parts = parts;
+    this.#queued = new QueuedTasks(parts.maxQueued, () => this.#dispatch());
     this.#dead = new DeadLetters(parts.maxDeadLetters);
-    this.#waits = new WaitsHeld(parts.keepAlive, () => this.#delayed + this.#leased.size);
-    this.#leased = new DueQueue(
+    this.#keepAlive = new WaitKeepAlive(parts.keepAlive, () => this.#queued.delayed + this.#leased.size);
+    this.#leased = new ExpiryQueue(
       parts.leaseMs,
-      (task) => this.#lose(task),
-      () => this.#flow(),
+      (task) => this.#handleLostLease(task),
+      () => this.#dispatch(),
     );
-    this.#ended = new DueQueue(
+    this.#ended = new ExpiryQueue(
       parts.resultTtlMs,
       (task) => this.#expire(task),
-      () => this.#leaveIfEmpty(),
+      () => this.#removeIfEmpty(),
     );
   }
 
   /**
-   * Forgets results that are too old by the clock, though a busy event loop has not fired the timer. Leases have to wait for
-   * theirs: while the loop was busy, nobody could extend them.
+   * Forgets results that are too old by the clock, even if a busy event loop has not fired the timer yet. Leases end only
+   * by their timer: while the event loop was busy, no worker could extend them.
    */
   check(): void {
     this.#ended.check();
   }
 
   get info(): CourierQueueInfo {
-    const waits = (priority: Priority) => this.#waiting.count(priority);
+    const count = (priority: Priority) => this.#queued.count(priority);
     return {
-      waiting: { critical: waits('critical'), high: waits('high'), normal: waits('normal'), low: waits('low') },
-      delayed: this.#delayed,
+      waiting: { critical: count('critical'), high: count('high'), normal: count('normal'), low: count('low') },
+      delayed: this.#queued.delayed,
       leased: this.#leased.size,
       deadLetters: this.#dead.size,
     };
   }
 
-  get #room(): number {
-    return this.#parts.maxQueued - this.#waiting.size - this.#delayed;
-  }
-
-  /** Those who wait for room have it first. */
+  /** False also while earlier tasks wait for room. */
   hasRoomFor(tasks: number): boolean {
-    return this.#room >= tasks && this.#adders.size === 0;
+    return this.#queued.room >= tasks && this.#addWaits.size === 0;
   }
 
-  /** All, or none. */
+  /** Adds all, or throws and adds none. */
   add(tasks: readonly MemoryTask[]): void {
     for (const { id } of tasks) if (this.#tasks.has(id)) throw courierError.duplicateId(this.name, id);
-    if (tasks.length > this.#room) {
-      this.#leaveIfEmpty();
+    if (tasks.length > this.#queued.room) {
+      this.#removeIfEmpty();
       throw courierError.queueFull(this.name, this.#parts.maxQueued);
     }
-    for (const task of tasks) this.#enter(task);
-    this.#flow();
+    for (const task of tasks) this.#insert(task);
+    this.#dispatch();
   }
 
-  /** When there is room; those who have waited longer come first. */
+  /** Adds the task when there is room, in the order of these calls. */
   addWhenRoom(task: MemoryTask, options: WaitOptions): Promise<void> {
     if (this.#tasks.has(task.id)) throw courierError.duplicateId(this.name, task.id);
-    const { promise } = new AdderWait(this.#adders, task, options, () => this.#leaveIfEmpty());
-    this.#flow();
+    const { promise } = new AddWait(this.#addWaits, task, options, () => this.#removeIfEmpty());
+    this.#dispatch();
     return promise;
   }
 
-  #enter(task: MemoryTask): void {
+  #insert(task: MemoryTask): void {
     this.#tasks.set(task.id, task);
-    if (task.delayMs > 0) this.#delay(task, task.delayMs);
-    else this.#enqueue(task);
-  }
-
-  #enqueue(task: MemoryTask): void {
-    task.state = 'waiting';
-    this.#waiting.push(task);
-  }
-
-  #delay(task: MemoryTask, delayMs: number): void {
-    task.state = 'delayed';
-    this.#delayed += 1;
-    task.timer = new Timer(delayMs, () => {
-      this.#undelay(task);
-      this.#enqueue(task);
-      this.#flow();
-    });
-  }
-
-  #undelay(task: MemoryTask): void {
-    task.timer?.cancel();
-    task.timer = undefined;
-    this.#delayed -= 1;
-  }
-
-  #putBack(task: MemoryTask): void {
-    task.state = 'waiting';
-    this.#waiting.putBack(task);
+    this.#queued.add(task);
   }
 
   take(max: number, minPriority: Priority): CourierTask[] {
     const taken = this.#take(max, minPriority);
-    if (taken.length > 0) this.#flow();
+    if (taken.length > 0) this.#dispatch();
     return taken;
   }
 
   #take(max: number, minPriority: Priority): CourierTask[] {
     const taken: CourierTask[] = [];
     while (taken.length < max) {
-      const task = this.#waiting.shift(minPriority);
+      const task = this.#queued.shift(minPriority);
       if (task === undefined) break;
       task.state = 'leased';
       task.attempts += 1;
@@ -166,36 +118,36 @@ export class MemoryQueue {
   }
 
   waitForTasks(max: number, minPriority: Priority, options: WaitOptions): Promise<CourierTask[]> {
-    const parts = { giveUp: () => this.#leaveIfEmpty(), ended: this.#waits.begin(options) };
-    const { promise } = new WorkerWait(this.#workers, max, minPriority, options, parts);
-    this.#flow();
+    const parts = { onGiveUp: () => this.#removeIfEmpty(), onEnd: this.#keepAlive.add(options) };
+    const { promise } = new WorkerWait(this.#workerWaits, max, minPriority, options, parts);
+    this.#dispatch();
     return promise;
   }
 
-  #flow(): void {
+  #dispatch(): void {
     do this.#admit();
-    while (this.#serve());
-    this.#leaveIfEmpty();
+    while (this.#serveWorkers());
+    this.#removeIfEmpty();
   }
 
   #admit(): void {
-    for (let adder = this.#adders.first; adder !== undefined && this.#room > 0; adder = this.#adders.first) {
-      const { task } = adder as AdderWait<MemoryTask>;
+    for (let wait = this.#addWaits.first; wait !== undefined && this.#queued.room > 0; wait = this.#addWaits.first) {
+      const { task } = wait as AddWait<MemoryTask>;
       if (this.#tasks.has(task.id)) {
-        adder.reject(courierError.duplicateId(this.name, task.id));
+        wait.reject(courierError.duplicateId(this.name, task.id));
       } else {
-        this.#enter(task);
-        adder.resolve();
+        this.#insert(task);
+        wait.resolve();
       }
     }
   }
 
-  /** False: nobody got anything. */
-  #serve(): boolean {
+  /** Returns whether a worker got tasks. */
+  #serveWorkers(): boolean {
     let served = false;
     for (const priority of priorities) {
-      while (this.#waiting.count(priority) > 0) {
-        const worker = this.#workers.first(priority);
+      while (this.#queued.count(priority) > 0) {
+        const worker = this.#workerWaits.first(priority);
         if (worker === undefined) break;
         worker.resolve(this.#take(worker.max, worker.minPriority));
         served = true;
@@ -204,7 +156,7 @@ export class MemoryQueue {
     return served;
   }
 
-  /** The task whose lease this is, unless it is lost. */
+  /** The task, if this is its present lease. */
   findLeased(id: string, lease: string): MemoryTask | undefined {
     const task = this.#tasks.get(id);
     return task?.state === 'leased' && task.lease === lease ? task : undefined;
@@ -219,7 +171,7 @@ export class MemoryQueue {
     this.#end(task, 'completed', result);
   }
 
-  /** Ends the attempt. */
+  /** Ends the attempt: the task is tried again later, or has failed. */
   fail(task: MemoryTask, error: unknown, isFinal: boolean): void {
     this.#leased.remove(task);
     if (isFinal || task.failures >= (task.retries ?? 0)) {
@@ -227,9 +179,9 @@ export class MemoryQueue {
       return;
     }
     task.failures += 1;
-    this.#delay(task, backoffMs(task.retryDelayMs, task.failures));
-    this.#waits.balance();
-    task.letGo();
+    this.#queued.delay(task, backoffMs(task.retryDelayMs, task.failures));
+    this.#keepAlive.update();
+    task.endDelivery();
   }
 
   extend(task: MemoryTask): void {
@@ -239,17 +191,16 @@ export class MemoryQueue {
   release(task: MemoryTask): void {
     this.#leased.remove(task);
     task.attempts -= 1;
-    this.#putBack(task);
-    task.letGo();
-    this.#flow();
+    this.#queued.putBack(task);
+    task.endDelivery();
+    this.#dispatch();
   }
 
-  /** Its lease ran out. */
-  #lose(task: MemoryTask): void {
+  #handleLostLease(task: MemoryTask): void {
     task.stalls += 1;
     if (task.stalls < this.#parts.maxStalls) {
-      this.#putBack(task);
-      task.letGo({ kind: 'lost' });
+      this.#queued.putBack(task);
+      task.endDelivery({ kind: 'lost' });
     } else {
       this.#end(task, 'failed', courierError.taskStalled(this.name, task.id, task.stalls), { kind: 'lost' });
     }
@@ -257,35 +208,30 @@ export class MemoryQueue {
 
   cancel(task: MemoryTask, reason: unknown): boolean {
     if (task.hasEnded) return false;
-    if (task.state === 'leased') {
-      this.#leased.remove(task);
-    } else if (task.state === 'delayed') {
-      this.#undelay(task);
-    } else {
-      this.#waiting.remove(task);
-    }
+    if (task.state === 'leased') this.#leased.remove(task);
+    else this.#queued.remove(task);
     this.#end(task, 'canceled', courierError.taskCanceled(this.name, task.id, reason), { kind: 'cancel', reason });
-    this.#flow();
+    this.#dispatch();
     return true;
   }
 
-  /** @param last What its worker hears. */
+  /** @param last Is sent to its worker. */
   #end(task: MemoryTask, state: MemoryTaskEnd, outcome: unknown, last?: TaskCommand): void {
     task.state = state;
     task.outcome = outcome;
     task.isKept = true;
-    task.orders.length = 0;
+    task.commands.length = 0;
     if (state === 'failed') {
       task.timeFailed = timeOfDay();
-      const gone = this.#dead.add(task);
-      if (gone?.isKept === false) this.#tasks.delete(gone.id);
+      const dropped = this.#dead.add(task);
+      if (dropped?.isKept === false) this.#tasks.delete(dropped.id);
     } else {
       task.data = undefined;
     }
-    this.#followers.end(task.id);
+    this.messages.end(task);
     this.#ended.push(task);
-    this.#waits.balance();
-    task.letGo(last);
+    this.#keepAlive.update();
+    task.endDelivery(last);
     while (task.isAwaited) {
       const wait = task.waits.first as Wait<unknown>;
       if (state === 'completed') wait.resolve(outcome);
@@ -293,7 +239,7 @@ export class MemoryQueue {
     }
   }
 
-  /** Its outcome was kept long enough; a dead letter stays. */
+  /** Forgets the outcome; a dead letter stays. */
   #expire(task: MemoryTask): void {
     task.isKept = false;
     if (!this.#dead.has(task)) this.#tasks.delete(task.id);
@@ -303,65 +249,42 @@ export class MemoryQueue {
     const { id } = task;
     const { timeoutMs = Infinity } = options;
     const giveUp = () => wait.reject(courierError.resultTimeout(this.name, id, timeoutMs));
-    const wait: Wait<unknown> = new Wait(task.waits, options, giveUp, this.#waits.begin(options));
+    const wait: Wait<unknown> = new Wait(task.waits, options, giveUp, this.#keepAlive.add(options));
     return wait.promise;
   }
 
-  sendToTask(task: MemoryTask, order: TaskCommand): void {
-    if (task.hasEnded) return;
-    task.orders.push(order);
-    task.heeders?.say(order);
+  subscribeToClient(id: string, lease: string, listener: Listener<TaskCommand>): () => void {
+    const unsubscribe = this.messages.subscribeToClient(this.#tasks.get(id), lease, listener);
+    this.#removeIfEmpty();
+    return unsubscribe;
   }
 
-  /** From the first order on; without the lease, how it was lost. */
-  heed(id: string, lease: string, listener: Listener<TaskCommand>): () => void {
-    const task = this.#tasks.get(id);
-    if (task?.state === 'leased' && task.lease === lease) {
-      task.heeders ??= new Listeners();
-      const { heeders } = task;
-      heeders.add(listener);
-      for (const order of task.orders) say(listener, order);
-      return () => heeders.delete(listener);
-    }
-    const isCanceled = task?.state === 'canceled' && task.lease === lease;
-    say(listener, isCanceled ? { kind: 'cancel', reason: (task.outcome as Error).cause } : { kind: 'lost' });
+  subscribeToTask(id: string, listener: Listener<TaskUpdate>): () => void {
+    if (!this.#tasks.get(id)?.hasEnded) return this.messages.subscribeToTask(id, listener);
     listener.end?.();
-    this.#leaveIfEmpty();
     return () => {};
-  }
-
-  sendToClient({ id }: MemoryTask, news: TaskUpdate): void {
-    this.#followers.say(id, news);
-  }
-
-  follow(id: string, listener: Listener<TaskUpdate>): () => void {
-    if (this.#tasks.get(id)?.hasEnded) {
-      listener.end?.();
-      return () => {};
-    }
-    return this.#followers.add(id, listener, () => this.#leaveIfEmpty());
   }
 
   deadLetters(offset: number, max: number): DeadLetter[] {
     return this.#dead.list(offset, max);
   }
 
-  /** Without ids, all. */
+  /** Without ids: all. */
   redrive(ids?: readonly string[]): number {
     const tasks = this.#takeDead(ids);
     for (const task of tasks) {
       task.reset();
-      this.#enqueue(task);
+      this.#queued.enqueue(task);
     }
-    this.#flow();
+    this.#dispatch();
     return tasks.length;
   }
 
-  /** Without ids, all. */
+  /** Without ids: all. */
   removeDead(ids?: readonly string[]): number {
     const tasks = this.#takeDead(ids);
     for (const { id } of tasks) this.#tasks.delete(id);
-    this.#leaveIfEmpty();
+    this.#removeIfEmpty();
     return tasks.length;
   }
 
@@ -374,25 +297,24 @@ export class MemoryQueue {
     return tasks;
   }
 
-  /** What has changed has consequences for those outside, too. */
-  #leaveIfEmpty(): void {
-    this.#waits.balance();
-    const isEmpty = this.#tasks.size === 0 && this.#followers.size === 0 && this.#adders.size === 0;
-    if (isEmpty && this.#workers.isEmpty) this.#parts.onEmpty();
+  #removeIfEmpty(): void {
+    this.#keepAlive.update();
+    const isEmpty = this.#tasks.size === 0 && !this.messages.hasClients && this.#addWaits.size === 0;
+    if (isEmpty && this.#workerWaits.isEmpty) this.#parts.onEmpty();
   }
 
-  /** Ends all waits, and leaves no timer. */
+  /** Rejects all waits and cancels all timers. */
   close(error: unknown): void {
     this.#leased.clear();
     this.#ended.clear();
     for (const task of this.#tasks.values()) {
       task.timer?.cancel();
       if (task.isAwaited) rejectAll(task.waits, error);
-      task.letGo();
+      task.endDelivery();
     }
-    this.#workers.rejectAll(error);
-    rejectAll(this.#adders, error);
-    this.#followers.endAll();
+    this.#workerWaits.rejectAll(error);
+    rejectAll(this.#addWaits, error);
+    this.messages.close();
     this.#tasks.clear();
   }
 }

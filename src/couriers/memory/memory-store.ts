@@ -11,6 +11,7 @@ import { newIdPrefix, taskId } from '../../task/record/task-id.ts';
 import type {
   AddOptions,
   BulkAddOptions,
+  ClientCommand,
   ClientWorkerTaskCourier,
   CourierQueueInfo,
   CourierTask,
@@ -22,14 +23,13 @@ import type {
   WaitOptions,
 } from '../courier.ts';
 import * as courierError from '../courier-error.ts';
-import { MemoryQueue, type MemoryQueueSettings } from './memory-queue.ts';
+import { MemoryQueue } from './memory-queue.ts';
+import type { MemoryQueueSettings } from './memory-queue-parts.ts';
 import { MemoryTask } from './memory-task.ts';
 
 interface MemoryStoreSettings extends MemoryQueueSettings {
   readonly copies: boolean;
 }
-
-type TaskOrder = TaskCommand & { kind: 'stop' | 'message' };
 
 export class MemoryStore implements ClientWorkerTaskCourier {
   readonly #settings: MemoryStoreSettings;
@@ -100,7 +100,7 @@ export class MemoryStore implements ClientWorkerTaskCourier {
   }
 
   /** Of what was copied before. What is nested so deep that there is no stack left for it here goes without a copy. */
-  #again<T>(value: T): T {
+  #copyAgain<T>(value: T): T {
     if (!this.#settings.copies || isPlain(value)) return value;
     try {
       return copyOf(value);
@@ -110,8 +110,8 @@ export class MemoryStore implements ClientWorkerTaskCourier {
   }
 
   /** Each who hears a message gets a copy of its own. */
-  #copied<T extends TaskUpdate | TaskCommand>(hear: (what: T) => void): (what: T) => void {
-    return (what) => hear(what.kind === 'message' ? { ...what, data: this.#again(what.data) } : what);
+  #copied<T extends TaskUpdate | TaskCommand>(listener: (what: T) => void): (what: T) => void {
+    return (what) => listener(what.kind === 'message' ? { ...what, data: this.#copyAgain(what.data) } : what);
   }
 
   #newTask(queue: string, data: unknown, options: AddOptions): MemoryTask {
@@ -121,7 +121,7 @@ export class MemoryStore implements ClientWorkerTaskCourier {
 
   #deliver(queue: string, task: MemoryTask): CourierTask {
     const { id, priority, attempts: attempt, retries, timeQueued, lease } = task;
-    const data = this.#again(task.data);
+    const data = this.#copyAgain(task.data);
     return Object.freeze({ id, queue, data, priority, attempt, retries, timeQueued, lease: lease as string });
   }
 
@@ -155,14 +155,14 @@ export class MemoryStore implements ClientWorkerTaskCourier {
 
   #outcome(task: MemoryTask): unknown {
     if (task.state !== 'completed') throw task.outcome;
-    return this.#again(task.outcome);
+    return this.#copyAgain(task.outcome);
   }
 
   async waitForTaskResult<R = unknown>(queue: string, id: string, options: WaitOptions = {}): Promise<R> {
     options.signal?.throwIfAborted();
     const { task, queue: found } = this.#task(queue, id);
     if (task.hasEnded) return this.#outcome(task) as R;
-    return this.#again(await found.waitForResult(task, options)) as R;
+    return this.#copyAgain(await found.waitForResult(task, options)) as R;
   }
 
   async checkForDone(queue: string, id: string): Promise<boolean> {
@@ -175,19 +175,19 @@ export class MemoryStore implements ClientWorkerTaskCourier {
     return found !== undefined && task !== undefined && found.cancel(task, reason);
   }
 
-  async sendToTask(queue: string, id: string, order: TaskOrder): Promise<void> {
+  async sendToTask(queue: string, id: string, command: ClientCommand): Promise<void> {
     const { task, queue: found } = this.#task(queue, id);
-    found.sendToTask(task, this.#copy(order, 'MESSAGE_NOT_CLONEABLE', `what was said to task '${id}'`));
+    found.messages.sendToTask(task, this.#copy(command, 'MESSAGE_NOT_CLONEABLE', `what was said to task '${id}'`));
   }
 
   /** @param end Is called when nothing more will be heard. */
   async subscribeToTask(
     queue: string,
     id: string,
-    hear: (news: TaskUpdate) => void,
+    listener: (update: TaskUpdate) => void,
     end?: () => void,
   ): Promise<() => void> {
-    return this.#queue(queue).follow(id, { hear: this.#copied(hear), end });
+    return this.#queue(queue).subscribeToTask(id, { receive: this.#copied(listener), end });
   }
 
   async getDeadLetters(
@@ -195,7 +195,7 @@ export class MemoryStore implements ClientWorkerTaskCourier {
     { offset = 0, max = 100 }: { readonly offset?: number; readonly max?: number } = {},
   ): Promise<DeadLetter[]> {
     const letters = this.#find(queue)?.deadLetters(offset, max) ?? [];
-    return letters.map((letter) => ({ ...letter, data: this.#again(letter.data) }));
+    return letters.map((letter) => ({ ...letter, data: this.#copyAgain(letter.data) }));
   }
 
   async redriveTasks(queue: string, ids?: readonly string[]): Promise<number> {
@@ -280,9 +280,12 @@ export class MemoryStore implements ClientWorkerTaskCourier {
     this.#held(queue, task, (held, found) => found.release(held));
   }
 
-  async sendToClient(queue: string, task: CourierTask, news: TaskUpdate): Promise<void> {
+  async sendToClient(queue: string, task: CourierTask, update: TaskUpdate): Promise<void> {
     this.#held(queue, task, (held, found) => {
-      found.sendToClient(held, this.#copy(news, 'MESSAGE_NOT_CLONEABLE', `what was said of task '${task.id}'`));
+      found.messages.sendToClient(
+        held,
+        this.#copy(update, 'MESSAGE_NOT_CLONEABLE', `what was said of task '${task.id}'`),
+      );
     });
   }
 
@@ -290,10 +293,10 @@ export class MemoryStore implements ClientWorkerTaskCourier {
   async subscribeToClient(
     queue: string,
     task: CourierTask,
-    hear: (order: TaskCommand) => void,
+    listener: (command: TaskCommand) => void,
     end?: () => void,
   ): Promise<() => void> {
-    return this.#queue(queue).heed(task.id, task.lease, { hear: this.#copied(hear), end });
+    return this.#queue(queue).subscribeToClient(task.id, task.lease, { receive: this.#copied(listener), end });
   }
 
   async close(): Promise<void> {

@@ -13,12 +13,12 @@ import type { Priority } from '../../queue/priority.ts';
 import type { AddOptions, TaskCommand } from '../courier.ts';
 import type { Listeners } from '../listeners.ts';
 import type { Wait } from '../wait.ts';
-import type { DueItem } from './due-queue.ts';
+import type { ExpiringItem } from './expiry-queue.ts';
 
 export type MemoryTaskEnd = 'completed' | 'failed' | 'canceled';
 export type MemoryTaskState = 'delayed' | 'waiting' | 'leased' | MemoryTaskEnd;
 
-export class MemoryTask implements DueItem<MemoryTask> {
+export class MemoryTask implements ExpiringItem<MemoryTask> {
   next: MemoryTask | undefined = undefined;
   previous: MemoryTask | undefined = undefined;
   readonly id: string;
@@ -31,9 +31,9 @@ export class MemoryTask implements DueItem<MemoryTask> {
 
   state: MemoryTaskState = 'waiting';
   /** In the order of those that wait; it keeps it while a worker has it. */
-  place = 0;
+  sequence = 0;
   /** When its lease is lost, or its result forgotten. */
-  dueAt = 0;
+  expiresAt = 0;
   /** How often it was delivered, but for releases. */
   attempts = 0;
   /** How many of them ended with an error. */
@@ -50,9 +50,9 @@ export class MemoryTask implements DueItem<MemoryTask> {
   /** Of its delay. */
   timer: Timer | undefined = undefined;
   /** All that the client has said. */
-  readonly orders: TaskCommand[] = [];
+  readonly commands: TaskCommand[] = [];
   /** The worker that has it. */
-  heeders: Listeners<TaskCommand> | undefined = undefined;
+  workerListeners: Listeners<TaskCommand> | undefined = undefined;
   #waits: Fifo<Wait<unknown>> | undefined = undefined;
 
   constructor(id: string, data: unknown, options: AddOptions) {
@@ -88,13 +88,13 @@ export class MemoryTask implements DueItem<MemoryTask> {
   }
 
   /** No worker has it any more. @param last What those who had it hear. */
-  letGo(last?: TaskCommand): void {
-    const { heeders } = this;
-    this.heeders = undefined;
-    heeders?.end(last);
+  endDelivery(last?: TaskCommand): void {
+    const { workerListeners } = this;
+    this.workerListeners = undefined;
+    workerListeners?.end(last);
   }
 
   isBefore(other: MemoryTask): boolean {
-    return this.place < other.place;
+    return this.sequence < other.sequence;
   }
 }

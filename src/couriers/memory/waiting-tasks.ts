@@ -5,59 +5,59 @@ import { type Priority, priorities } from '../../queue/priority.ts';
 interface WaitingTask<T> extends FifoItem<T> {
   readonly priority: Priority;
   /** Its place among those that wait; these lines set it. */
-  place: number;
+  sequence: number;
 }
 
 export class WaitingTasks<T extends WaitingTask<T>> {
-  readonly #lines: Readonly<Record<Priority, Fifo<T>>> = {
+  readonly #fifos: Readonly<Record<Priority, Fifo<T>>> = {
     critical: new Fifo(),
     high: new Fifo(),
     normal: new Fifo(),
     low: new Fifo(),
   };
-  #places = 0;
+  #sequence = 0;
   #size = 0;
   /** The task that was put back last, while it waits: what comes back together is put back in one go. */
-  #lastBack: T | undefined;
+  #lastPutBack: T | undefined;
 
   get size(): number {
     return this.#size;
   }
 
   count(priority: Priority): number {
-    return this.#lines[priority].size;
+    return this.#fifos[priority].size;
   }
 
   /** Behind all others of its priority. */
   push(task: T): void {
-    this.#places += 1;
-    task.place = this.#places;
+    this.#sequence += 1;
+    task.sequence = this.#sequence;
     this.#size += 1;
-    this.#lines[task.priority].push(task);
+    this.#fifos[task.priority].push(task);
   }
 
   /** Before those that came later. */
   putBack(task: T): void {
-    const last = this.#lastBack;
-    const line = this.#lines[task.priority];
-    let elder = last?.priority === task.priority && last.isBefore(task) ? last : undefined;
-    let next = elder === undefined ? line.first : elder.next;
-    for (; next?.isBefore(task); next = next.next) elder = next;
-    line.insert(task, elder);
+    const last = this.#lastPutBack;
+    const fifo = this.#fifos[task.priority];
+    let before = last?.priority === task.priority && last.isBefore(task) ? last : undefined;
+    let next = before === undefined ? fifo.first : before.next;
+    for (; next?.isBefore(task); next = next.next) before = next;
+    fifo.insert(task, before);
     this.#size += 1;
-    this.#lastBack = task;
+    this.#lastPutBack = task;
   }
 
   remove(task: T): void {
-    this.#lines[task.priority].remove(task);
+    this.#fifos[task.priority].remove(task);
     this.#size -= 1;
-    if (this.#lastBack === task) this.#lastBack = undefined;
+    if (this.#lastPutBack === task) this.#lastPutBack = undefined;
   }
 
   /** The next one of this priority and above. */
   shift(minPriority: Priority): T | undefined {
     for (const priority of priorities) {
-      const { first } = this.#lines[priority];
+      const { first } = this.#fifos[priority];
       if (first !== undefined) {
         this.remove(first);
         return first;

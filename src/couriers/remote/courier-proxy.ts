@@ -10,9 +10,9 @@ import type {
   TaskCommand,
   TaskUpdate,
 } from '../courier.ts';
-import { say } from '../listeners.ts';
+import { deliver } from '../listeners.ts';
 
-type Method = Exclude<keyof ClientWorkerTaskCourier, 'leaseMs' | 'timeAnswered' | 'hearOutages'>;
+type Method = Exclude<keyof ClientWorkerTaskCourier, 'leaseMs' | 'timeAnswered' | 'onOutage'>;
 
 /** Methods with a signal in their options, which come last, and whether they wait. */
 const signaled: ReadonlyMap<string, boolean> = new Map([
@@ -32,12 +32,12 @@ const notCloneable: ReadonlyMap<string, ErrorCode> = new Map([
 ]);
 
 /** A courier whose calls go to the one of that name in the program. */
-export function courierStandIn(name: ObjectName, leaseMs: number): ClientWorkerTaskCourier {
-  const call = (method: Method, args: readonly unknown[]) => callDesk(name, method, args);
+export function courierProxy(name: ObjectName, leaseMs: number): ClientWorkerTaskCourier {
+  const call = (method: Method, args: readonly unknown[]) => callServer(name, method, args);
   const special = {
     leaseMs,
     timeAnswered: undefined,
-    hearOutages: undefined,
+    onOutage: undefined,
     returnTaskError: (queue: string, task: CourierTask, error: unknown, options?: ReturnErrorOptions) =>
       call('returnTaskError', [queue, task, encodeThrown(error), options]),
     getDeadLetters: async (...args: unknown[]) => {
@@ -45,11 +45,11 @@ export function courierStandIn(name: ObjectName, leaseMs: number): ClientWorkerT
       return letters.map((letter) => ({ ...letter, error: decodeThrown(letter.error as WireThrown) }));
     },
     cancelTask: (queue: string, id: string, reason: unknown) => call('cancelTask', [queue, id, encodeThrown(reason)]),
-    subscribeToTask: (queue: string, id: string, hear: (news: TaskUpdate) => void) =>
-      listen(name, 'subscribeToTask', [queue, id], hear),
-    subscribeToClient: (queue: string, task: CourierTask, hear: (order: TaskCommand) => void) =>
-      listen<TaskCommand & { readonly thrown?: WireThrown }>(name, 'subscribeToClient', [queue, task], (order) => {
-        hear(order.thrown === undefined ? order : { kind: 'cancel', reason: decodeThrown(order.thrown) });
+    subscribeToTask: (queue: string, id: string, listener: (update: TaskUpdate) => void) =>
+      subscribe(name, 'subscribeToTask', [queue, id], listener),
+    subscribeToClient: (queue: string, task: CourierTask, listener: (command: TaskCommand) => void) =>
+      subscribe<TaskCommand & { readonly thrown?: WireThrown }>(name, 'subscribeToClient', [queue, task], (command) => {
+        listener(command.thrown === undefined ? command : { kind: 'cancel', reason: decodeThrown(command.thrown) });
       }),
   };
   return new Proxy(special, {
@@ -58,7 +58,7 @@ export function courierStandIn(name: ObjectName, leaseMs: number): ClientWorkerT
   }) as unknown as ClientWorkerTaskCourier;
 }
 
-async function callDesk(name: ObjectName, method: Method, args: readonly unknown[]): Promise<unknown> {
+async function callServer(name: ObjectName, method: Method, args: readonly unknown[]): Promise<unknown> {
   const waits = signaled.get(method);
   try {
     if (waits === undefined) return await callProgram(name, method, args);
@@ -73,15 +73,15 @@ async function callDesk(name: ObjectName, method: Method, args: readonly unknown
 }
 
 /** Hears what the desk says in batches, one by one. */
-async function listen<T>(
+async function subscribe<T>(
   name: ObjectName,
   method: string,
   args: readonly unknown[],
-  hear: (what: T) => void,
+  receive: (what: T) => void,
 ): Promise<() => void> {
   let isHeard = true;
   const stop = await subscribeToProgram(name, method, args, (batch) => {
-    for (const what of batch as readonly T[]) if (isHeard) say({ hear }, what);
+    for (const what of batch as readonly T[]) if (isHeard) deliver({ receive }, what);
   });
   return () => {
     isHeard = false;

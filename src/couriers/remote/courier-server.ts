@@ -16,7 +16,7 @@ import type {
   WaitOptions,
 } from '../courier.ts';
 import type { MemoryStore } from '../memory/memory-store.ts';
-import { Feed } from './update-feed.ts';
+import { UpdateBuffer } from './update-buffer.ts';
 
 /** What crosses as it is. */
 const forwarded = [
@@ -36,10 +36,10 @@ const forwarded = [
   'sendToClient',
 ] as const;
 
-export class CourierDesk {
+export class CourierServer {
   readonly #store: MemoryStore;
   /** What callers follow, by caller, queue and id. */
-  readonly #feeds = new Map<string, Set<Feed<TaskUpdate>>>();
+  readonly #buffers = new Map<string, Set<UpdateBuffer<TaskUpdate>>>();
 
   readonly close: () => Promise<void>;
 
@@ -65,7 +65,7 @@ export class CourierDesk {
     try {
       return await this.#store.waitForTaskResult(queue, id, withSignal(options));
     } finally {
-      for (const feed of this.#feeds.get(feedKey(queue, id)) ?? []) if (feed.isEnded) await feed.drained;
+      for (const buffer of this.#buffers.get(bufferKey(queue, id)) ?? []) if (buffer.isEnded) await buffer.drained;
     }
   }
 
@@ -97,32 +97,32 @@ export class CourierDesk {
 
   async *subscribeToTask(queue: string, id: string): AsyncGenerator<readonly TaskUpdate[], void, undefined> {
     const { signal } = currentTask();
-    const feed = new Feed<TaskUpdate>();
-    const key = feedKey(queue, id);
-    const feeds = this.#feeds.get(key) ?? new Set();
-    this.#feeds.set(key, feeds.add(feed));
+    const buffer = new UpdateBuffer<TaskUpdate>();
+    const key = bufferKey(queue, id);
+    const buffers = this.#buffers.get(key) ?? new Set();
+    this.#buffers.set(key, buffers.add(buffer));
     try {
-      const stop = await this.#store.subscribeToTask(queue, id, feed.push, feed.end);
+      const stop = await this.#store.subscribeToTask(queue, id, buffer.push, buffer.end);
       try {
-        yield* feed.batches(signal);
+        yield* buffer.batches(signal);
       } finally {
         stop();
       }
     } finally {
-      feeds.delete(feed);
-      if (feeds.size === 0) this.#feeds.delete(key);
+      buffers.delete(buffer);
+      if (buffers.size === 0) this.#buffers.delete(key);
     }
   }
 
   async *subscribeToClient(queue: string, task: CourierTask): AsyncGenerator<readonly unknown[], void, undefined> {
     const { signal } = currentTask();
-    const feed = new Feed<TaskCommand | { kind: 'cancel'; thrown: WireThrown }>();
-    const hear = (order: TaskCommand) => {
-      feed.push(order.kind === 'cancel' ? { kind: 'cancel', thrown: encodeThrown(order.reason) } : order);
+    const buffer = new UpdateBuffer<TaskCommand | { kind: 'cancel'; thrown: WireThrown }>();
+    const listener = (command: TaskCommand) => {
+      buffer.push(command.kind === 'cancel' ? { kind: 'cancel', thrown: encodeThrown(command.reason) } : command);
     };
-    const stop = await this.#store.subscribeToClient(queue, task, hear, feed.end);
+    const stop = await this.#store.subscribeToClient(queue, task, listener, buffer.end);
     try {
-      yield* feed.batches(signal);
+      yield* buffer.batches(signal);
     } finally {
       stop();
     }
@@ -134,6 +134,6 @@ function withSignal<O extends object>(options: O): O & { readonly signal: AbortS
   return { ...options, signal: currentTask().signal };
 }
 
-function feedKey(queue: string, id: string): string {
+function bufferKey(queue: string, id: string): string {
   return JSON.stringify([(currentRun()?.task as Task | undefined)?.parentId, queue, id]);
 }

@@ -10,49 +10,24 @@
 import { callSafely } from '../../base/call-safely.ts';
 import { TaskwardenError } from '../../base/errors.ts';
 import { describe } from '../../base/logger.ts';
-import { checkOptions, is, type Rule, rules } from '../../base/options.ts';
+import { checkOptions } from '../../base/options.ts';
 import { nextTurn, Promise, timeOfDay } from '../../platform/globals.ts';
 import { KeepAlive } from '../../platform/keep-alive.ts';
 import { turn } from '../../platform/loop-turn.ts';
 import { onAbort, untilAborted } from '../../platform/on-abort.ts';
 import { foreverPendingPromise, isLoadingModule } from '../../task/definition/load-phase.ts';
 import type { CourierTask, WorkerTaskCourier } from '../courier.ts';
-import { endsFetching, isClosed, isNotCloneable, Outage } from '../outage.ts';
-import { errorIn, failureOf, pairResults, settleResults, type TaskAndResult } from './task-results.ts';
-import { type CourierTaskContext, isLeaseLost, TasksInHand } from './tasks-in-flight.ts';
-
-/** Each may also be a field of a subclass, which then counts. */
-export interface BaseWorkerOptions<D = unknown> {
-  /** Needed, here or as a field. */
-  readonly queueName?: string;
-  /** Needed, here or as a field. */
-  readonly courier?: WorkerTaskCourier;
-  /** How many tasks are fetched together, at most. Default: 1. */
-  readonly maxTasksPerIteration?: number;
-  /**
-   * How many tasks are performed at once, at most. With room for more than one iteration, so many of them run side by side.
-   * Default: 1.
-   */
-  readonly maxSimultaneousTasks?: number;
-  /** If false, tasks end with undefined, whatever they gave; failures are returned all the same. Default: true. */
-  readonly needsResultReturning?: boolean;
-  /** Instead of the method of that name. */
-  readonly onError?: (error: unknown, task?: CourierTask<D>) => void;
-}
-
-export interface PerformOptions {
-  /** How many bulks of tasks are performed. Default: Infinity. */
-  readonly totalIterations?: number;
-  /** When it aborts, no more tasks are fetched; those in hand are finished and returned, and `perform()` resolves. */
-  readonly signal?: AbortSignal;
-}
-
-/** What `performTasks()` may give. */
-export type BulkResults<D, R> =
-  | readonly (R | Error | Promise<R>)[]
-  | readonly TaskAndResult<D, R>[]
-  // biome-ignore lint/suspicious/noConfusingVoidType: where no result needs returning, a method that returns nothing will do.
-  | void;
+import { endsFetching, isClosed, Outage } from '../outage.ts';
+import {
+  type BaseWorkerOptions,
+  type BulkResults,
+  baseWorkerRules,
+  type PerformOptions,
+  performRules,
+} from './base-worker-options.ts';
+import { returnResults } from './result-return.ts';
+import { failureOf, pairResults, settleResults, type TaskAndResult } from './task-results.ts';
+import { type CourierTaskContext, TasksInFlight } from './tasks-in-flight.ts';
 
 /** Performs the tasks of one queue. A subclass says how, by `performSingleTask()` or `performTasks()`. */
 export abstract class BaseWorker<D = unknown, R = unknown> {
@@ -62,7 +37,7 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
   maxSimultaneousTasks: number;
   needsResultReturning: boolean;
   #fetching: AbortController | undefined;
-  #inFlight: TasksInHand<D> | undefined;
+  #inFlight: TasksInFlight<D> | undefined;
   /** Aborts when nothing of the courier is waited for any more. */
   #giveUp = new AbortController();
   readonly #outage = new Outage((error) => this.#report(error));
@@ -120,12 +95,15 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
    * failure. Lost leases go to `onError()`.
    */
   async returnTaskResults(results: readonly TaskAndResult<D, R>[]): Promise<void> {
-    const completed = results.filter(([, result]) => errorIn(result) === undefined);
-    const failed = results.filter(([, result]) => errorIn(result) !== undefined);
-    await Promise.all([
-      this.#returnCompleted(completed),
-      ...failed.map(([task, result]) => this.#returnError(task, errorIn(result)?.error)),
-    ]);
+    const { courier, queueName, needsResultReturning } = this;
+    await returnResults(results, {
+      courier,
+      queueName,
+      needsResultReturning,
+      isFinal: (task) => this.#inFlight?.find(task)?.isFinal === true,
+      retry: (call) => this.#outage.retry(call, this.#giveUp.signal),
+      onLeaseLost: (error, task) => this.#report(error, task),
+    });
   }
 
   /**
@@ -204,8 +182,8 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
     this.#fetching = fetching;
     const giveUp = new AbortController();
     this.#giveUp = giveUp;
-    const inFlight = new TasksInHand<D>(this.courier, this.queueName, {
-      onTrouble: (error, task) => this.#report(error, task),
+    const inFlight = new TasksInFlight<D>(this.courier, this.queueName, {
+      onError: (error, task) => this.#report(error, task),
       outage: this.#outage,
     });
     this.#inFlight = inFlight;
@@ -227,7 +205,7 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
     await attempt(() => this.init());
     const { maxSimultaneousTasks, maxTasksPerIteration } = this;
     const sideBySide = Math.min(Math.max(Math.floor(maxSimultaneousTasks / maxTasksPerIteration), 1), totalIterations);
-    const unhear = this.courier.hearOutages?.((error) => this.#outage.note(error));
+    const unhear = this.courier.onOutage?.((error) => this.#outage.report(error));
     const loops = Array.from({ length: sideBySide }, () => attempt(() => this.#iterate(fetching.signal)));
     await untilAborted(Promise.all(loops), giveUp.signal);
     unhear?.();
@@ -265,7 +243,7 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
   async #fetch(signal: AbortSignal): Promise<readonly CourierTask<D>[]> {
     try {
       const isFinal = (error: unknown) => endsFetching(error, this.timeFetched !== undefined);
-      return (await this.#outage.ask(() => this.#waitForTasks(signal), signal, isFinal)) ?? [];
+      return (await this.#outage.retry(() => this.#waitForTasks(signal), signal, isFinal)) ?? [];
     } catch (error) {
       if (!signal.aborted) throw error;
       return [];
@@ -286,7 +264,7 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
   }
 
   async #performBulk(tasks: readonly CourierTask<D>[]): Promise<void> {
-    const inFlight = this.#inFlight as TasksInHand<D>;
+    const inFlight = this.#inFlight as TasksInFlight<D>;
     inFlight.take(tasks);
     const results = await this.#resultsOf(tasks);
     const wanted = results.filter(([task]) => inFlight.finish(task));
@@ -296,7 +274,7 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
       if (isClosed(error)) throw error;
       if (!this.#giveUp.signal.aborted) this.#report(error); // their leases run out
     } finally {
-      for (const task of tasks) inFlight.leave(task);
+      for (const task of tasks) inFlight.remove(task);
     }
   }
 
@@ -335,65 +313,8 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
     }
   }
 
-  async #returnCompleted(completed: readonly TaskAndResult<D, R>[]): Promise<void> {
-    if (completed.length === 0) return;
-    const results = completed.map(([task, result]) => [task, this.needsResultReturning ? result : undefined] as const);
-    try {
-      await this.#ask(() => this.courier.bulkReturnTaskResults(this.queueName, results));
-    } catch (error) {
-      if (isLeaseLost(error)) this.#report(error);
-      else if (isNotCloneable(error)) await this.#returnOneByOne(results);
-      else throw error;
-    }
-  }
-
-  /** One of them can't be copied, and which is not known; those that were returned already are refused, and that is fine. */
-  async #returnOneByOne(results: readonly (readonly [CourierTask<D>, unknown])[]): Promise<void> {
-    await Promise.all(
-      results.map(async ([task, result]) => {
-        try {
-          await this.#ask(() => this.courier.returnTaskResult(this.queueName, task, result));
-        } catch (error) {
-          if (isNotCloneable(error)) await this.#returnError(task, error);
-          else if (!isLeaseLost(error)) throw error;
-        }
-      }),
-    );
-  }
-
-  async #returnError(task: CourierTask<D>, problem: unknown): Promise<void> {
-    try {
-      const how = this.#inFlight?.find(task)?.isFinal ? [{ isFinal: true }] : [];
-      await this.#ask(() => this.courier.returnTaskError(this.queueName, task, problem, ...how));
-    } catch (error) {
-      if (!isLeaseLost(error)) throw error;
-      this.#report(error, task);
-    }
-  }
-
-  #ask<T>(call: () => Promise<T>): Promise<T> {
-    return this.#outage.ask(call, this.#giveUp.signal);
-  }
-
   #report(error: unknown, task?: CourierTask<D>): void {
     const report = () => this.onError(error, task);
     callSafely(report, undefined, (problem) => console.error('onError of a courier worker failed:', problem));
   }
 }
-
-/** What an object is if it has the methods of a courier. */
-export const courierRule: Rule = is(
-  'a courier',
-  (value) => typeof (value as { close?: unknown } | null | undefined)?.close === 'function',
-);
-
-export const baseWorkerRules: Readonly<Record<keyof BaseWorkerOptions, Rule>> = {
-  queueName: rules.string,
-  courier: courierRule,
-  maxTasksPerIteration: rules.positiveCount,
-  maxSimultaneousTasks: rules.positiveCount,
-  needsResultReturning: rules.boolean,
-  onError: rules.function,
-};
-
-const performRules = { totalIterations: rules.countOrInfinity, signal: rules.signal };

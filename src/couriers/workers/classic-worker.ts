@@ -12,8 +12,9 @@ import type { TaskFunction } from '../../task/definition/definition.ts';
 import type { TaskType } from '../../task/record/task-type.ts';
 import type { CourierTask } from '../courier.ts';
 import { readCall } from '../courier-call.ts';
-import { BaseWorker, type BaseWorkerOptions, baseWorkerRules } from './base-worker.ts';
-import { needOf, Pull } from './prefetch.ts';
+import { BaseWorker } from './base-worker.ts';
+import { type BaseWorkerOptions, baseWorkerRules } from './base-worker-options.ts';
+import { demandOf, Prefetch } from './prefetch.ts';
 import { runSupervised } from './supervised-run.ts';
 import type { CourierTaskContext } from './tasks-in-flight.ts';
 
@@ -39,7 +40,7 @@ export interface ClassicWorkerOptions extends BaseWorkerOptions {
 export class ClassicWorker extends BaseWorker {
   readonly #functions: ReadonlyMap<string, BackgroundTask<TaskFunction>>;
   readonly #supervisor: TaskSubmitter | undefined;
-  #pull: Pull | undefined;
+  #prefetch: Prefetch | undefined;
 
   /** @throws TypeError or RangeError for an option that is unknown or bad. */
   constructor(options: ClassicWorkerOptions) {
@@ -53,20 +54,20 @@ export class ClassicWorker extends BaseWorker {
 
   override waitForTasks(options: { readonly signal: AbortSignal }): Promise<readonly CourierTask[]> {
     const { signal } = options;
-    if (this.#pull?.signal !== signal) this.#pull = this.#newPull(signal);
-    return this.#pull === undefined ? super.waitForTasks(options) : this.#pull.next();
+    if (this.#prefetch?.signal !== signal) this.#prefetch = this.#newPrefetch(signal);
+    return this.#prefetch === undefined ? super.waitForTasks(options) : this.#prefetch.next();
   }
 
   /** Undefined where nobody knows what could start. */
-  #newPull(signal: AbortSignal): Pull | undefined {
+  #newPrefetch(signal: AbortSignal): Prefetch | undefined {
     const { courier, queueName, maxTasksPerIteration, maxSimultaneousTasks } = this;
     const demands = new Map<Openings<TaskType>, Need<TaskType>[]>();
     for (const { spec } of this.#functions.values()) {
       const { freeCapacity } = this.#supervisor ?? submitterOf(spec.options);
-      if (freeCapacity !== undefined) demands.set(freeCapacity, [...(demands.get(freeCapacity) ?? []), needOf(spec)]);
+      if (freeCapacity !== undefined) demands.set(freeCapacity, [...(demands.get(freeCapacity) ?? []), demandOf(spec)]);
     }
     if (demands.size === 0) return undefined;
-    return new Pull({
+    return new Prefetch({
       courier,
       queueName,
       perIteration: Math.min(maxTasksPerIteration, maxSimultaneousTasks),
@@ -81,11 +82,11 @@ export class ClassicWorker extends BaseWorker {
     const { options } = target.spec;
     const submit = () => {
       const handle = target.deliver({ id: task.id, attempt: task.attempt }, args);
-      this.#pull?.submitted(task);
+      this.#prefetch?.submitted(task);
       return handle;
     };
     // If it is left undone, there is nobody to run another one.
-    const run = { options, submitter: submitterOf(options), submit, leftUndone: () => this.stop() };
+    const run = { options, submitter: submitterOf(options), submit, onGivenBack: () => this.stop() };
     try {
       return await runSupervised(run, context);
     } catch (error) {

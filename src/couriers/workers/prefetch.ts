@@ -14,50 +14,50 @@ import type { TaskType } from '../../task/record/task-type.ts';
 import type { CourierTask, WorkerTaskCourier } from '../courier.ts';
 
 /** What tasks may need on one supervisor, whichever they are. */
-export interface Demand {
+export interface SupervisorDemand {
   readonly openings: Openings<TaskType>;
   readonly needs: readonly Need<TaskType>[];
 }
 
 /** Of the runs of a background task, or a worker. */
-export function needOf({ definition, options: { type, module, transfer } }: TaskSpec): Need<TaskType> {
+export function demandOf({ definition, options: { type, module, transfer } }: TaskSpec): Need<TaskType> {
   return { type, module, definition, transfer };
 }
 
-export interface PullOptions {
+export interface PrefetchOptions {
   readonly courier: WorkerTaskCourier;
   readonly queueName: string;
   /** How many tasks one iteration gets, at most. */
   readonly perIteration: number;
   /** Whether the tasks of an iteration share one slot; else each needs its own. */
   readonly isShared: boolean;
-  readonly demands: readonly Demand[];
+  readonly demands: readonly SupervisorDemand[];
   /** Ends it. */
   readonly signal: AbortSignal;
 }
 
 /** What may be asked for. */
-interface Terms {
+interface FetchLimits {
   readonly minPriority: Priority;
   readonly slots: number;
 }
 
 /** Why a wait is given up and asked anew; a reason of its own spares an exception with a stack for each. */
-const termsChanged = 'other tasks can start now';
+const limitsChanged = 'other tasks can start now';
 
 interface Iteration {
   readonly resolve: (tasks: readonly CourierTask[]) => void;
   readonly reject: (error: unknown) => void;
 }
 
-export class Pull {
-  readonly #options: PullOptions;
+export class Prefetch {
+  readonly #options: PrefetchOptions;
   readonly #waiting = new Set<Iteration>();
   /** What ends the promise of a slot, by the lease of the task. */
-  readonly #promises = new Map<string, () => void>();
-  #isAsking = false;
+  readonly #reservations = new Map<string, () => void>();
+  #isFetching = false;
 
-  constructor(options: PullOptions) {
+  constructor(options: PrefetchOptions) {
     this.#options = options;
   }
 
@@ -86,31 +86,31 @@ export class Pull {
       };
       const unlisten = onAbort(signal, () => iteration.resolve([]));
       this.#waiting.add(iteration);
-      if (!this.#isAsking) void this.#ask();
+      if (!this.#isFetching) void this.#fetchForAll();
     });
   }
 
   /** The task was submitted, alone or with those that share its slot. */
   submitted({ lease }: CourierTask): void {
-    this.#promises.get(lease)?.();
-    this.#promises.delete(lease);
+    this.#reservations.get(lease)?.();
+    this.#reservations.delete(lease);
   }
 
-  async #ask(): Promise<void> {
-    this.#isAsking = true;
+  async #fetchForAll(): Promise<void> {
+    this.#isFetching = true;
     try {
       for (;;) {
         await undefined; // those that are through at the same time ask together
         if (this.#waiting.size === 0) return;
-        const terms = this.#terms();
-        if (terms === undefined) await this.#change();
-        else await this.#share(await this.#fetch(terms));
+        const terms = this.#limits();
+        if (terms === undefined) await this.#waitForChange();
+        else await this.#distribute(await this.#fetch(terms));
       }
     } catch (error) {
       // The last is the one that has just paused, if one has: so the pauses grow. The others go on when it asks again.
       [...this.#waiting].at(-1)?.reject(error);
     } finally {
-      this.#isAsking = false;
+      this.#isFetching = false;
     }
   }
 
@@ -119,7 +119,7 @@ export class Pull {
   }
 
   /** The widest that fit now; undefined if not even a critical task could start. */
-  #terms(): Terms | undefined {
+  #limits(): FetchLimits | undefined {
     for (const minPriority of priorities.toReversed()) {
       const slots = this.#count(minPriority);
       if (slots > 0) return { minPriority, slots };
@@ -134,22 +134,22 @@ export class Pull {
     };
   }
 
-  async #change(): Promise<void> {
+  async #waitForChange(): Promise<void> {
     const changed = defer();
     const unwatch = this.#watch(changed.resolve);
     await untilAborted(changed.promise, this.signal);
     unwatch();
   }
 
-  async #fetch({ minPriority, slots }: Terms): Promise<readonly CourierTask[]> {
+  async #fetch({ minPriority, slots }: FetchLimits): Promise<readonly CourierTask[]> {
     const { courier, queueName, perIteration, isShared } = this.#options;
     const wanted = this.#waiting.size * (isShared ? 1 : perIteration);
     const runs = Math.min(wanted, slots);
     const asking = new AbortController();
     const unlisten = onAbort(this.signal, () => asking.abort(this.signal.reason));
     const unwatch = this.#watch(() => {
-      const terms = this.#terms();
-      if (terms?.minPriority !== minPriority || terms.slots < runs) asking.abort(termsChanged);
+      const terms = this.#limits();
+      if (terms?.minPriority !== minPriority || terms.slots < runs) asking.abort(limitsChanged);
     });
     try {
       const max = isShared ? runs * perIteration : runs;
@@ -164,13 +164,13 @@ export class Pull {
   }
 
   /** Gives those that can start now to the iterations that wait, and the others back. */
-  async #share(tasks: readonly CourierTask[]): Promise<void> {
+  async #distribute(tasks: readonly CourierTask[]): Promise<void> {
     const { perIteration, isShared } = this.#options;
     const surplus: CourierTask[] = [];
     const runs: CourierTask[][] = [];
     for (let place = 0; place < tasks.length; place += isShared ? perIteration : 1) {
       const run = tasks.slice(place, place + (isShared ? perIteration : 1)) as [CourierTask];
-      if (this.#promise(run[0])) runs.push(run);
+      if (this.#reserve(run[0])) runs.push(run);
       else surplus.push(...run);
     }
     const kept = runs.flat();
@@ -183,10 +183,10 @@ export class Pull {
   }
 
   /** False if it could not start now. One that is not submitted in this turn waits for something else, or for nothing. */
-  #promise(task: CourierTask): boolean {
+  #reserve(task: CourierTask): boolean {
     if (this.signal.aborted || this.#count(task.priority) === 0) return false;
     const ends = this.#options.demands.map(({ openings, needs }) => openings.promise(needs));
-    this.#promises.set(task.lease, () => {
+    this.#reservations.set(task.lease, () => {
       for (const end of ends) end();
     });
     setImmediate(() => this.submitted(task));

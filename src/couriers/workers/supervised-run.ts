@@ -15,7 +15,7 @@ export interface SupervisedRun {
   /** Is called when there is room for it. */
   readonly submit: () => TaskHandle<unknown>;
   /** It was given back. */
-  readonly leftUndone: () => void;
+  readonly onGivenBack: () => void;
   /** If false, its failure is told here as one that nobody awaits. Default: true. */
   readonly isAwaited?: boolean;
 }
@@ -31,26 +31,26 @@ export async function runSupervised(run: SupervisedRun, context: CourierTaskCont
   const handle = run.submit();
   const unlisten = onAbort(signal, () => handle.cancel(signal.reason));
   try {
-    return await converse(handle, context, isAwaited);
+    return await exchangeMessages(handle, context, isAwaited);
   } catch (error) {
-    if (!isLeftUndone(handle)) throw error;
+    if (!wasNotFinished(handle)) throw error;
     await context.release();
-    run.leftUndone();
+    run.onGivenBack();
     return undefined;
   } finally {
     unlisten();
   }
 }
 
-async function converse(
+async function exchangeMessages(
   handle: TaskHandle<unknown>,
   context: CourierTaskContext,
   isAwaited: boolean,
 ): Promise<unknown> {
   const end = isAwaited ? undefined : new Promise<void>((resolve) => onHandleEnd(handle, resolve));
-  handle.onProgress((progress) => void context.tell({ kind: 'progress', progress }));
-  context.heed((order) => (order.kind === 'stop' ? handle.stop() : handle.send(order.data)));
-  for await (const data of handle.messages()) await context.tell({ kind: 'message', data });
+  handle.onProgress((progress) => void context.send({ kind: 'progress', progress }));
+  context.onCommand((command) => (command.kind === 'stop' ? handle.stop() : handle.send(command.data)));
+  for await (const data of handle.messages()) await context.send({ kind: 'message', data });
   if (end === undefined) return handle;
   await end;
   if (handle.status === 'completed') return handle.result;
@@ -58,7 +58,7 @@ async function converse(
 }
 
 /** Its supervisor has stopped before it was done, or before it was begun. */
-function isLeftUndone({ info, exception }: TaskHandle<unknown>): boolean {
+function wasNotFinished({ info, exception }: TaskHandle<unknown>): boolean {
   if (info.endReason === 'shutdown') return true;
   return info.attempt === 0 && hasCode(exception, 'SUPERVISOR_STOPPED');
 }

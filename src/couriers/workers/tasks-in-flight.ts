@@ -9,20 +9,17 @@ import { callSafely } from '../../base/call-safely.ts';
 import { hasCode, TaskwardenError } from '../../base/errors.ts';
 import { rules } from '../../base/options.ts';
 import { now, Timer } from '../../platform/clock.ts';
-import type { CourierTask, TaskCommand, TaskUpdate, WorkerTaskCourier } from '../courier.ts';
+import type { ClientCommand, CourierTask, TaskCommand, TaskUpdate, WorkerTaskCourier } from '../courier.ts';
 import { isAnswer, isUnreachable, type Outage, outagePauseMs } from '../outage.ts';
-
-/** What a client says to a task that goes on. */
-export type TaskOrder = TaskCommand & { readonly kind: 'stop' | 'message' };
 
 /** A task in hand, beside its data: what is said of it, and to it. */
 export interface CourierTaskContext {
   /** Aborts when nobody wants the result any more: its client has canceled it, or its lease is lost. */
   readonly signal: AbortSignal;
   /** Says something to the client. False if nobody heard it, because the task is not this worker's any more. */
-  tell(news: TaskUpdate): Promise<boolean>;
+  send(update: TaskUpdate): Promise<boolean>;
   /** Hears what the client says, from the first that was not heard. One hears at a time. */
-  heed(hear: (order: TaskOrder) => unknown): void;
+  onCommand(listener: (command: ClientCommand) => unknown): void;
   /** Whatever it fails with is final: the courier does not try it again, though it has retries left. */
   giveUp(): void;
   /** Gives the task back to the queue, before those that wait: this was no attempt. What it then results in is dropped. */
@@ -30,9 +27,9 @@ export interface CourierTaskContext {
 }
 
 /** Those who hear of what ends nothing. */
-interface Hearers<D> {
+interface Callbacks<D> {
   /** A lease was lost, or something could not be told. */
-  readonly onTrouble: (error: unknown, task?: CourierTask<D>) => void;
+  readonly onError: (error: unknown, task?: CourierTask<D>) => void;
   /** The courier can't be reached. */
   readonly outage: Outage;
 }
@@ -41,22 +38,22 @@ export function isLeaseLost(error: unknown): boolean {
   return hasCode(error, 'LEASE_LOST');
 }
 
-export class TasksInHand<D> {
+export class TasksInFlight<D> {
   readonly #courier: WorkerTaskCourier;
   readonly #queue: string;
-  readonly #hearers: Hearers<D>;
+  readonly #callbacks: Callbacks<D>;
   /** By their leases. */
-  readonly #held = new Map<string, TaskInHand<D>>();
+  readonly #held = new Map<string, TaskInFlight<D>>();
   #timer: Timer | undefined;
   /** How often extending has failed, one time after the other. */
   #failures = 0;
   #stuckTimer: Timer | undefined;
   #isClosed = false;
 
-  constructor(courier: WorkerTaskCourier, queue: string, hearers: Hearers<D>) {
+  constructor(courier: WorkerTaskCourier, queue: string, callbacks: Callbacks<D>) {
     this.#courier = courier;
     this.#queue = queue;
-    this.#hearers = hearers;
+    this.#callbacks = callbacks;
   }
 
   get size(): number {
@@ -65,12 +62,12 @@ export class TasksInHand<D> {
 
   take(tasks: readonly CourierTask<D>[]): void {
     for (const task of tasks) {
-      this.#held.set(task.lease, new TaskInHand(this.#courier, this.#queue, task, this.#hearers));
+      this.#held.set(task.lease, new TaskInFlight(this.#courier, this.#queue, task, this.#callbacks));
     }
     if (this.#timer === undefined) this.#extendLater();
   }
 
-  find(task: CourierTask<D>): TaskInHand<D> | undefined {
+  find(task: CourierTask<D>): TaskInFlight<D> | undefined {
     return this.#held.get(task.lease);
   }
 
@@ -80,8 +77,8 @@ export class TasksInHand<D> {
   }
 
   /** Lets it go. */
-  leave(task: CourierTask<D>): void {
-    this.find(task)?.leave();
+  remove(task: CourierTask<D>): void {
+    this.find(task)?.remove();
     this.#held.delete(task.lease);
     if (this.#held.size > 0) return;
     this.#timer?.cancel();
@@ -92,7 +89,7 @@ export class TasksInHand<D> {
   close(): void {
     this.#isClosed = true;
     this.#stuckTimer?.cancel();
-    for (const { task } of [...this.#held.values()]) this.leave(task);
+    for (const { task } of [...this.#held.values()]) this.remove(task);
   }
 
   /** Calls back as soon as all that it has was performed, or given back, for longer than a lease holds: nobody answers. */
@@ -119,27 +116,27 @@ export class TasksInHand<D> {
       for (const { lease } of await this.#courier.bulkExtendLeases(this.#queue, tasks)) this.#held.get(lease)?.lose();
       this.#failures = 0;
     } catch (error) {
-      this.#failed(error);
+      this.#handleExtendError(error);
     }
   }
 
-  #failed(error: unknown): void {
+  #handleExtendError(error: unknown): void {
     if (isAnswer(error)) {
-      this.#hearers.onTrouble(error);
+      this.#callbacks.onError(error);
       return;
     }
-    this.#hearers.outage.note(error);
+    this.#callbacks.outage.report(error);
     if (!isUnreachable(error)) return; // it is asked again when it is time
     this.#failures += 1;
     if (this.#held.size > 0) this.#extendLater(outagePauseMs(this.#failures));
   }
 }
 
-class TaskInHand<D> implements CourierTaskContext {
+class TaskInFlight<D> implements CourierTaskContext {
   readonly task: CourierTask<D>;
   readonly #courier: WorkerTaskCourier;
   readonly #queue: string;
-  readonly #hearers: Hearers<D>;
+  readonly #callbacks: Callbacks<D>;
   #state: 'held' | 'finished' | 'lost' | 'canceled' | 'released' | 'left' = 'held';
   /** When it was performed, or given back, on the clock of `now()`; Infinity before. */
   endedAt: number = Infinity;
@@ -148,37 +145,38 @@ class TaskInHand<D> implements CourierTaskContext {
   #hasBegun = false;
   #abort: AbortController | undefined;
   #reason: TaskwardenError | undefined;
-  #hear: ((order: TaskOrder) => unknown) | undefined;
-  readonly #unheard: TaskOrder[] = [];
-  #unheed: (() => void) | undefined;
+  #onCommand: ((command: ClientCommand) => unknown) | undefined;
+  readonly #pendingCommands: ClientCommand[] = [];
+  #unsubscribe: (() => void) | undefined;
   /** While the courier does not let it heed. */
-  #heeding: AbortController | undefined;
+  #subscribing: AbortController | undefined;
 
-  constructor(courier: WorkerTaskCourier, queue: string, task: CourierTask<D>, hearers: Hearers<D>) {
+  constructor(courier: WorkerTaskCourier, queue: string, task: CourierTask<D>, callbacks: Callbacks<D>) {
     this.task = task;
     this.#courier = courier;
     this.#queue = queue;
-    this.#hearers = hearers;
-    void this.#listen();
+    this.#callbacks = callbacks;
+    void this.#subscribe();
   }
 
-  async #listen(): Promise<void> {
+  async #subscribe(): Promise<void> {
     try {
-      const heed = () => this.#courier.subscribeToClient(this.#queue, this.task, (order) => this.#heard(order));
-      const unheed = await heed().catch((error: unknown) => this.#heedAgain(error, heed));
-      if (this.#state === 'left') unheed();
-      else this.#unheed = unheed;
+      const subscribe = () =>
+        this.#courier.subscribeToClient(this.#queue, this.task, (command) => this.#receive(command));
+      const unsubscribe = await subscribe().catch((error: unknown) => this.#retrySubscribe(error, subscribe));
+      if (this.#state === 'left') unsubscribe();
+      else this.#unsubscribe = unsubscribe;
     } catch (error) {
-      this.#note(error);
+      this.#handleError(error);
     }
   }
 
   /** Until the courier lets it, or the task is let go. */
-  #heedAgain<R>(error: unknown, heed: () => Promise<R>): Promise<R> {
+  #retrySubscribe<R>(error: unknown, subscribe: () => Promise<R>): Promise<R> {
     if (isAnswer(error)) throw error;
-    this.#hearers.outage.note(error);
-    this.#heeding = new AbortController();
-    return this.#hearers.outage.askBeside(heed, this.#heeding.signal);
+    this.#callbacks.outage.report(error);
+    this.#subscribing = new AbortController();
+    return this.#callbacks.outage.retryWithoutEnding(subscribe, this.#subscribing.signal);
   }
 
   giveUp(): void {
@@ -204,24 +202,24 @@ class TaskInHand<D> implements CourierTaskContext {
   begin(): void {
     if (this.#hasBegun) return;
     this.#hasBegun = true;
-    void this.tell({ kind: 'started', attempt: this.task.attempt });
+    void this.send({ kind: 'started', attempt: this.task.attempt });
   }
 
-  async tell(news: TaskUpdate): Promise<boolean> {
-    if (news.kind === 'progress') rules.fraction(news.progress.fraction, 'the fraction of a progress');
+  async send(update: TaskUpdate): Promise<boolean> {
+    if (update.kind === 'progress') rules.fraction(update.progress.fraction, 'the fraction of a progress');
     if (!this.isHeld) return false;
     try {
-      await this.#courier.sendToClient(this.#queue, this.task, news);
+      await this.#courier.sendToClient(this.#queue, this.task, update);
       return true;
     } catch (error) {
-      this.#note(error);
+      this.#handleError(error);
       return false;
     }
   }
 
-  heed(hear: (order: TaskOrder) => unknown): void {
-    this.#hear = hear;
-    for (const order of this.#unheard.splice(0)) this.#pass(order);
+  onCommand(listener: (command: ClientCommand) => unknown): void {
+    this.#onCommand = listener;
+    for (const command of this.#pendingCommands.splice(0)) this.#deliver(command);
   }
 
   async release(): Promise<void> {
@@ -230,7 +228,7 @@ class TaskInHand<D> implements CourierTaskContext {
       await this.#courier.releaseTask(this.#queue, this.task);
     } catch (error) {
       if (!isAnswer(error))
-        this.#hearers.outage.note(error); // its lease runs out
+        this.#callbacks.outage.report(error); // its lease runs out
       else if (!isLeaseLost(error)) throw error;
     }
   }
@@ -243,35 +241,35 @@ class TaskInHand<D> implements CourierTaskContext {
     return true;
   }
 
-  leave(): void {
+  remove(): void {
     this.#state = 'left';
-    this.#heeding?.abort();
-    this.#unheed?.();
-    this.#unheed = undefined;
+    this.#subscribing?.abort();
+    this.#unsubscribe?.();
+    this.#unsubscribe = undefined;
   }
 
   lose(): void {
     if (this.#end('lost', 'LEASE_LOST', 'was held for longer than its lease: another worker has it now')) {
-      this.#hearers.onTrouble(this.#reason, this.task);
+      this.#callbacks.onError(this.#reason, this.task);
     }
   }
 
-  #heard(order: TaskCommand): void {
-    if (order.kind === 'lost') this.lose();
-    else if (order.kind === 'cancel') this.#end('canceled', 'TASK_CANCELED', 'was canceled', order.reason);
-    else if (this.#hear === undefined) this.#unheard.push(order as TaskOrder);
-    else this.#pass(order as TaskOrder);
+  #receive(command: TaskCommand): void {
+    if (command.kind === 'lost') this.lose();
+    else if (command.kind === 'cancel') this.#end('canceled', 'TASK_CANCELED', 'was canceled', command.reason);
+    else if (this.#onCommand === undefined) this.#pendingCommands.push(command as ClientCommand);
+    else this.#deliver(command as ClientCommand);
   }
 
-  #pass(order: TaskOrder): void {
-    const hear = this.#hear as (order: TaskOrder) => unknown;
-    if (this.isHeld) callSafely(hear, order, (problem) => this.#hearers.onTrouble(problem, this.task));
+  #deliver(command: ClientCommand): void {
+    const listener = this.#onCommand as (command: ClientCommand) => unknown;
+    if (this.isHeld) callSafely(listener, command, (problem) => this.#callbacks.onError(problem, this.task));
   }
 
-  #note(error: unknown): void {
+  #handleError(error: unknown): void {
     if (isLeaseLost(error)) this.lose();
-    else if (isUnreachable(error)) this.#hearers.outage.note(error);
-    else if (this.isHeld) this.#hearers.onTrouble(error, this.task);
+    else if (isUnreachable(error)) this.#callbacks.outage.report(error);
+    else if (this.isHeld) this.#callbacks.onError(error, this.task);
   }
 
   /** False, and nothing changes, if it was not held any more. */

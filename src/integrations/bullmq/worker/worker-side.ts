@@ -49,7 +49,7 @@ export class WorkerSide implements WorkerTaskCourier {
     return this.#timeAnswered;
   }
 
-  readonly hearOutages = (hear: (error: unknown) => void): (() => void) => {
+  readonly onOutage = (hear: (error: unknown) => void): (() => void) => {
     const hearer = (error: unknown) => hear(error);
     this.#outageHearers.add(hearer);
     return () => this.#outageHearers.delete(hearer);

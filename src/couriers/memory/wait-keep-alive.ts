@@ -5,7 +5,7 @@
 import type { KeepAlive } from '../../platform/keep-alive.ts';
 import type { WaitOptions } from '../courier.ts';
 
-export class WaitsHeld {
+export class WaitKeepAlive {
   readonly #keepAlive: KeepAlive;
   /** How many tasks are delayed or leased. */
   readonly #timedTasks: () => number;
@@ -19,20 +19,20 @@ export class WaitsHeld {
   }
 
   /** Somebody begins to wait. Gives what is to be called once, when that is over. */
-  begin({ timeoutMs = Infinity }: WaitOptions): () => void {
+  add({ timeoutMs = Infinity }: WaitOptions): () => void {
     const timed = timeoutMs === Infinity ? 0 : 1;
     this.#waits += 1;
     this.#timedWaits += timed;
-    this.balance();
+    this.update();
     return () => {
       this.#waits -= 1;
       this.#timedWaits -= timed;
-      this.balance();
+      this.update();
     };
   }
 
   /** Tasks were delayed or leased, or are so no more. */
-  balance(): void {
+  update(): void {
     const isHeld = this.#timedWaits > 0 || (this.#waits > 0 && this.#timedTasks() > 0);
     if (isHeld === this.#isHeld) return;
     this.#isHeld = isHeld;

@@ -2,14 +2,14 @@
 import { type Deferred, defer } from '../../platform/deferred.ts';
 import { onAbort } from '../../platform/on-abort.ts';
 
-export class Feed<T> {
-  #said: T[] = [];
+export class UpdateBuffer<T> {
+  #updates: T[] = [];
   #isEnded = false;
   #more: Deferred = defer();
   readonly #drained: Deferred = defer();
 
   readonly push = (what: T): void => {
-    this.#said.push(what);
+    this.#updates.push(what);
     this.#more.resolve();
   };
 
@@ -33,9 +33,9 @@ export class Feed<T> {
     try {
       yield [];
       for (;;) {
-        if (this.#said.length > 0) {
-          const batch = this.#said;
-          this.#said = [];
+        if (this.#updates.length > 0) {
+          const batch = this.#updates;
+          this.#updates = [];
           yield batch;
         } else if (this.#isEnded || signal.aborted) {
           return;

@@ -8,19 +8,19 @@ import { Promise } from '../platform/globals.ts';
 import { currentRun } from '../task/inside/context.ts';
 import type { WorkerStopOptions } from './worker-options.ts';
 
-interface OwnCall {
+interface HookScope {
   readonly worker: object;
   /** The hook or run of another worker that has caused this one. */
-  readonly outer: OwnCall | undefined;
+  readonly outer: HookScope | undefined;
   /** What it has left behind, such as a timer, is no part of it. */
   isOver: boolean;
 }
 
-const storage = new AsyncLocalStorage<OwnCall>();
+const storage = new AsyncLocalStorage<HookScope>();
 
 /** Calls a hook of the worker, or begins a run. It is over when what it gives has settled. */
-export function callAsOwn<R>(worker: object, call: () => R): R {
-  const own: OwnCall = { worker, outer: storage.getStore(), isOver: false };
+export function callInScope<R>(worker: object, call: () => R): R {
+  const own: HookScope = { worker, outer: storage.getStore(), isOver: false };
   const end = () => {
     own.isOver = true;
   };
@@ -37,12 +37,12 @@ export function callAsOwn<R>(worker: object, call: () => R): R {
 }
 
 /** Calls something that is part of none. */
-export function callAsNone<R>(call: () => R): R {
+export function callOutsideScopes<R>(call: () => R): R {
   return storage.exit(call);
 }
 
 /** Those of which a hook or a run goes on that the present code is part of. */
-export function* ownersOfCall(): Generator<object> {
+export function* workersInScope(): Generator<object> {
   for (let own = storage.getStore(); own !== undefined; own = own.outer) if (!own.isOver) yield own.worker;
 }
 
@@ -50,7 +50,7 @@ export function* ownersOfCall(): Generator<object> {
  * An end for all who await it; but for code that has to end before, it has come as soon as that awaits it. `await`, `then`
  * and `Promise.all` read `constructor` first, and so say where they are (https://tc39.es/ecma262/#sec-promise-resolve).
  */
-export function notForItself<T>(end: Promise<T>, isOwn: () => boolean, early: () => T): Promise<T> {
+export function avoidSelfWait<T>(end: Promise<T>, isOwn: () => boolean, early: () => T): Promise<T> {
   let settleEarly: (value: T) => void = () => {};
   const promise = new Promise<T>((resolve, reject) => {
     settleEarly = resolve;
@@ -77,9 +77,9 @@ export function workerEnd(
   if (wait !== true && wait !== Infinity) return end;
   const caller = (currentRun()?.task as { readonly parentId?: string } | undefined)?.parentId;
   if (caller !== undefined) for (const { id } of runs) if (id === caller) return Promise.resolve(true);
-  return notForItself(
+  return avoidSelfWait(
     end,
-    () => [...ownersOfCall()].includes(worker),
+    () => [...workersInScope()].includes(worker),
     () => true,
   );
 }

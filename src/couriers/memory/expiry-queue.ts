@@ -7,9 +7,9 @@ import { now, Timer } from '../../platform/clock.ts';
 import { clearImmediate, setImmediate } from '../../platform/globals.ts';
 import { Fifo, type FifoItem } from '../../queue/fifo.ts';
 
-export interface DueItem<T> extends FifoItem<T> {
+export interface ExpiringItem<T> extends FifoItem<T> {
   /** On the clock of `now()`; the queue sets it. */
-  dueAt: number;
+  expiresAt: number;
 }
 
 /** Sums of clock times are rounded: what is due so soon is due, in milliseconds. */
@@ -18,13 +18,13 @@ const toleranceMs = 0.01;
 /** A timer that is later than this says that the event loop was busy, in milliseconds. */
 const busyMs = 2;
 
-export class DueQueue<T extends DueItem<T>> {
+export class ExpiryQueue<T extends ExpiringItem<T>> {
   readonly #items = new Fifo<T>();
   readonly #keepMs: number;
-  readonly #onDue: (item: T) => void;
-  readonly #whenChecked: () => void;
+  readonly #onExpired: (item: T) => void;
+  readonly #onChecked: () => void;
   #timer: Timer | undefined;
-  #turn: NodeJS.Immediate | undefined;
+  #immediate: NodeJS.Immediate | undefined;
 
   /**
    * @param onDue Gets each item that is due, when it was taken out.
@@ -32,8 +32,8 @@ export class DueQueue<T extends DueItem<T>> {
    */
   constructor(keepMs: number, onDue: (item: T) => void, whenChecked: () => void = () => {}) {
     this.#keepMs = keepMs;
-    this.#onDue = onDue;
-    this.#whenChecked = whenChecked;
+    this.#onExpired = onDue;
+    this.#onChecked = whenChecked;
   }
 
   get size(): number {
@@ -41,15 +41,15 @@ export class DueQueue<T extends DueItem<T>> {
   }
 
   push(item: T): void {
-    item.dueAt = now() + this.#keepMs;
+    item.expiresAt = now() + this.#keepMs;
     this.#items.push(item);
-    this.#arm();
+    this.#startTimer();
   }
 
   /** The item must be in this queue. */
   remove(item: T): void {
     this.#items.remove(item);
-    if (this.#items.size === 0) this.#disarm();
+    if (this.#items.size === 0) this.#stopTimer();
   }
 
   /** Begins the time of an item anew. */
@@ -61,26 +61,26 @@ export class DueQueue<T extends DueItem<T>> {
   /** Takes out what is due. */
   check(): void {
     let item = this.#items.first;
-    if (item === undefined || item.dueAt - now() > toleranceMs) return;
-    while (item !== undefined && item.dueAt - now() <= toleranceMs) {
+    if (item === undefined || item.expiresAt - now() > toleranceMs) return;
+    while (item !== undefined && item.expiresAt - now() <= toleranceMs) {
       this.remove(item);
-      this.#onDue(item);
+      this.#onExpired(item);
       item = this.#items.first;
     }
-    this.#whenChecked();
+    this.#onChecked();
   }
 
   clear(): void {
-    this.#disarm();
+    this.#stopTimer();
     while (this.#items.shift() !== undefined);
   }
 
-  #arm(): void {
+  #startTimer(): void {
     const { first } = this.#items;
     if (first === undefined || this.#timer !== undefined) return;
-    this.#timer = new Timer(Math.max(Math.ceil(first.dueAt - now() - toleranceMs), 0), () => {
-      const wasBusy = now() - (this.#items.first as T).dueAt > busyMs;
-      if (wasBusy) this.#turn = setImmediate(() => this.#fire()).unref();
+    this.#timer = new Timer(Math.max(Math.ceil(first.expiresAt - now() - toleranceMs), 0), () => {
+      const wasBusy = now() - (this.#items.first as T).expiresAt > busyMs;
+      if (wasBusy) this.#immediate = setImmediate(() => this.#fire()).unref();
       else this.#fire();
     });
   }
@@ -88,12 +88,12 @@ export class DueQueue<T extends DueItem<T>> {
   #fire(): void {
     this.#timer = undefined;
     this.check();
-    this.#arm();
+    this.#startTimer();
   }
 
-  #disarm(): void {
+  #stopTimer(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
-    clearImmediate(this.#turn);
+    clearImmediate(this.#immediate);
   }
 }
