@@ -6,40 +6,22 @@ import { getHeapStatistics } from 'node:v8';
 import { TaskwardenError } from '../src/base/errors.ts';
 import { isInstance, isThenable, messageOf, textOf } from '../src/base/foreign-value.ts';
 import { restoreBuffers } from '../src/lanes/wire/buffers.ts';
-import { unpackArgs, unpackId } from '../src/lanes/wire/columns.ts';
+import { unpackArgs } from '../src/lanes/wire/columns.ts';
 import type { ControlBlock } from '../src/lanes/wire/control-block.ts';
 import { decodeThrown, encodeThrown } from '../src/lanes/wire/error-codec.ts';
-import type { Failed, HostMessage, HostReply, RunMessage } from '../src/lanes/wire/protocol.ts';
-import { checkReadable, packWord, unpackWord } from '../src/lanes/wire/wire-message.ts';
+import type { HostMessage, RunMessage } from '../src/lanes/wire/protocol.ts';
+import { unpackMessage } from '../src/lanes/wire/wire-message.ts';
 import { now } from '../src/platform/clock.ts';
 import { Buffer, Promise } from '../src/platform/globals.ts';
 import type { WireDefinition } from '../src/task/definition/definition.ts';
 import { type LoadedFunction, loadFunction } from '../src/task/definition/load-function.ts';
 import { explainModuleWait } from '../src/task/definition/load-phase.ts';
 import { hasTeardowns, setUpLane, tearDownLane } from '../src/task/inside/lane-setup.ts';
-import { Run } from '../src/task/inside/run.ts';
 import type { CarriedContext, TaskMessage } from '../src/task/inside/task-message.ts';
-import { type Transferable, takeTransfers, unwrapTransferred } from '../src/task/inside/transferred.ts';
-import type { Progress } from '../src/task/record/progress.ts';
-import { taskId } from '../src/task/record/task-id.ts';
-
-type PostReply = (reply: HostReply, transfer?: readonly Transferable[]) => void;
-
-/** What an item came to instead of a result. */
-class Failure {
-  /** A result may be a proxy that throws when it is asked for its prototype; this asks for nothing of it. */
-  static [Symbol.hasInstance](value: unknown): boolean {
-    return typeof value === 'object' && value !== null && #mark in value;
-  }
-  readonly #mark = true;
-  readonly kind: Failed['kind'];
-  readonly error: unknown;
-
-  constructor(kind: Failed['kind'], error: unknown) {
-    this.kind = kind;
-    this.error = error;
-  }
-}
+import { takeTransfers, unwrapTransferred } from '../src/task/inside/transferred.ts';
+import { Failure } from './failure.ts';
+import type { HostPort } from './host-port.ts';
+import { ItemRun } from './item-run.ts';
 
 /** A batch, with the arguments of its items as far as they have come. */
 interface Batch {
@@ -47,22 +29,8 @@ interface Batch {
   readonly args: (readonly unknown[] | Failure)[];
 }
 
-/** What a host is made with. */
-interface HostSide {
-  readonly post: PostReply;
-  readonly control: ControlBlock;
-  /** What the lane reads of a value. Throws if it can't be written, or read. */
-  readonly readBack: (value: unknown) => unknown;
-  /** Receives what was posted first, if something was, though the thread is busy. */
-  readonly hear: () => boolean;
-  /** See `ThreadStart`. */
-  readonly idPrefix: string;
-  readonly batchMs: number;
-  readonly maxHeapMb: number;
-}
-
 export class HostRuntime {
-  readonly #host: HostSide;
+  readonly #host: HostPort;
   readonly #control: ControlBlock;
   readonly #functions = new Map<number, LoadedFunction>();
   readonly #outputs: readonly NodeJS.WriteStream[] = [process.stdout, process.stderr];
@@ -72,26 +40,26 @@ export class HostRuntime {
   /** A batch runs, or is being loaded. */
   #isBusy = false;
   /** What was said to items of the batch that have not begun. */
-  #early: { readonly item: number; readonly word: TaskMessage }[] = [];
+  #earlyMessages: { readonly item: number; readonly message: TaskMessage }[] = [];
   /** What the next message says if it can't be read. */
-  #standIn: (HostMessage & { readonly kind: 'stand-in' }) | undefined;
+  #fallback: (HostMessage & { readonly kind: 'fallback' }) | undefined;
   /** Those of them that are to stop as soon as they begin, and why. */
   readonly #toStop = new Map<number, unknown>();
 
-  constructor(host: HostSide) {
+  constructor(host: HostPort) {
     this.#host = host;
     this.#control = host.control;
   }
 
   receive(message: HostMessage): void {
-    this.#standIn = undefined;
+    this.#fallback = undefined;
     switch (message.kind) {
       case 'run':
         if (message.buffers !== undefined) restoreBuffers(unpackArgs(message.args, 0) as unknown[], message.buffers);
         this.#collect({ message, args: [] });
         break;
       case 'args':
-        if (message.args === null) this.#refuse();
+        if (message.args === null) this.#skipItem();
         else {
           if (message.buffers !== undefined) restoreBuffers(message.args as unknown[], message.buffers);
           this.#arrive(message.args);
@@ -103,11 +71,11 @@ export class HostRuntime {
       case 'end':
         void this.end();
         break;
-      case 'word':
-        this.#tell(message.item, unpackWord(message.word));
+      case 'task-message':
+        this.#deliver(message.item, unpackMessage(message.message));
         break;
-      case 'stand-in':
-        this.#standIn = message;
+      case 'fallback':
+        this.#fallback = message;
         break;
       case 'stop':
         this.#stop(message.item, decodeThrown(message.reason));
@@ -124,15 +92,15 @@ export class HostRuntime {
     }
   }
 
-  #tell(item: number, word: TaskMessage): void {
-    if (this.#running?.item === item) this.#running.handle(word);
-    else if (this.#control.state(item) === 'waiting') this.#early.push({ item, word });
+  #deliver(item: number, message: TaskMessage): void {
+    if (this.#running?.item === item) this.#running.handle(message);
+    else if (this.#control.state(item) === 'waiting') this.#earlyMessages.push({ item, message });
   }
 
   /** A message came that can't be read: one with a stand-in, the arguments of an item, or the batch of an only task. */
-  unread(error: unknown): void {
-    if (this.#standIn !== undefined) {
-      this.receive({ ...this.#standIn, kind: 'word' });
+  onUnreadable(error: unknown): void {
+    if (this.#fallback !== undefined) {
+      this.receive({ ...this.#fallback, kind: 'task-message' });
       return;
     }
     const failure = new Failure('unread', error);
@@ -147,7 +115,7 @@ export class HostRuntime {
   }
 
   /** The item whose arguments are awaited is never to begin. */
-  #refuse(): void {
+  #skipItem(): void {
     if (this.#coming !== undefined) this.#control.withdraw(this.#coming.args.length);
     this.#arrive([]);
   }
@@ -161,7 +129,7 @@ export class HostRuntime {
   /** Runs the batch as soon as all its arguments are there. */
   #collect(batch: Batch): void {
     const { message, args } = batch;
-    this.#early = [];
+    this.#earlyMessages = [];
     this.#toStop.clear();
     this.#coming = batch;
     while (args.length < message.items) {
@@ -196,7 +164,7 @@ export class HostRuntime {
       if (!(outcome instanceof Failure)) {
         run = new ItemRun(this.#host, message, item, outcome as readonly unknown[]);
         this.#running = run;
-        for (const early of this.#early) if (early.item === item) run.handle(early.word);
+        for (const early of this.#earlyMessages) if (early.item === item) run.handle(early.message);
         if (this.#toStop.has(item)) {
           this.#control.requestStop(item);
           run.stop(this.#toStop.get(item));
@@ -212,7 +180,7 @@ export class HostRuntime {
       }
       at = now();
       if (this.#outputs.some(isPrinting)) await this.#printed();
-      isAnswered = this.#answer(item, outcome, at, run?.hasSpoken) && item === args.length - 1;
+      isAnswered = this.#answer(item, outcome, at, run?.hasPosted) && item === args.length - 1;
     }
     if (this.#isHeavy()) this.#host.post({ kind: 'heavy' });
     if (!isAnswered) this.#host.post({ kind: 'done' });
@@ -255,7 +223,7 @@ export class HostRuntime {
     try {
       await setUpLane(define.moduleUrl);
     } finally {
-      if (hasTeardowns()) this.#host.post({ kind: 'untidy' }); // also where another setup has failed
+      if (hasTeardowns()) this.#host.post({ kind: 'has-teardown' }); // also where another setup has failed
     }
     this.#functions.set(define.index, loaded);
   }
@@ -297,82 +265,6 @@ export class HostRuntime {
     } catch (problem) {
       this.#host.post({ kind: 'uncloneable', item, error: encodeThrown(uncloneable(problem)) });
     }
-  }
-}
-
-/** The run of one item of a batch. */
-class ItemRun extends Run {
-  readonly item: number;
-  /** Whether it has said anything. */
-  hasSpoken = false;
-  readonly #host: HostSide;
-  readonly #message: RunMessage;
-  #carrier: LoadedFunction | undefined;
-
-  constructor(host: HostSide, message: RunMessage, item: number, args: readonly unknown[]) {
-    super(args);
-    this.#host = host;
-    this.#message = message;
-    this.item = item;
-  }
-
-  get id(): string {
-    const id = unpackId(this.#message.ids, this.item);
-    return typeof id === 'string' ? id : taskId(this.#host.idPrefix, id);
-  }
-
-  get name(): string {
-    return this.#message.name;
-  }
-
-  get attempt(): number {
-    return this.#message.attempts?.[this.item] ?? 1;
-  }
-
-  protected override get ownIdempotencyKey(): string | undefined {
-    return this.#message.keys?.[this.item];
-  }
-
-  protected isStopRequested(): boolean {
-    return this.#host.control.isStopRequested(this.item);
-  }
-
-  protected report(progress: Progress): void {
-    this.hasSpoken = true;
-    this.#host.post({ kind: 'progress', item: this.item, progress });
-  }
-
-  /** Calls the function in the context that goes along with it. */
-  callIn(carrier: LoadedFunction | undefined, { fn, receiver }: LoadedFunction): unknown {
-    this.#carrier = carrier;
-    if (carrier === undefined) return this.call(fn, receiver);
-    return carrier.fn(this.#message.carried?.value, () => this.call(fn, receiver));
-  }
-
-  captureContext(): CarriedContext | undefined {
-    const { carried } = this.#message;
-    const value = this.#carrier?.fn(undefined);
-    return carried === undefined || value === undefined ? undefined : { ...carried, value };
-  }
-
-  post(word: TaskMessage): void {
-    try {
-      checkReadable(word, this.#host.readBack);
-      this.#host.post({ kind: 'word', item: this.item, word: packWord(word) });
-    } catch (cause) {
-      const message = `what was sent can't be copied: ${messageOf(cause)}; send plain data`;
-      throw new TaskwardenError('MESSAGE_NOT_CLONEABLE', message, { cause });
-    }
-    this.hasSpoken = true;
-  }
-
-  protected poll(timeoutMs: number): boolean {
-    const { control, hear } = this.#host;
-    const { rings } = control;
-    if (hear()) return true;
-    if (timeoutMs <= 0) return false;
-    control.awaitRing(rings, timeoutMs);
-    return hear();
   }
 }
 

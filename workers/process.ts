@@ -31,12 +31,12 @@ function run(): void {
   });
   port.once('message', (first: Uint8Array) => {
     const rest = deserialize(Buffer.from(first.buffer)) as HostStart;
-    const hear = () => {
+    const poll = () => {
       const received = receiveMessageOnPort(port) as { message: GuardMessage } | undefined;
       if (received !== undefined) receive(received.message);
       return received !== undefined;
     };
-    const runtime = new HostRuntime({ post: (reply) => control.post(reply), hear, readBack, control, ...rest });
+    const runtime = new HostRuntime({ post: (reply) => control.post(reply), poll, readBack, control, ...rest });
     process.on('uncaughtExceptionMonitor', (error) => {
       if (process.listenerCount('uncaughtException') === 0) runtime.crash(error); // else the module deals with it
     });
@@ -49,7 +49,7 @@ function run(): void {
       try {
         readable = deserialize(Buffer.from(message.buffer)) as HostMessage;
       } catch (error) {
-        runtime.unread(error);
+        runtime.onUnreadable(error);
         return;
       }
       runtime.receive(readable);
@@ -77,7 +77,7 @@ class ChildControl extends ControlBlock {
     write(frame('loading', isSetup ? 1 : 0, undefined, this.batch));
   }
 
-  /** That one item has begun, its successor says by ending; the lane needs to hear of the first. */
+  /** That one item has begun, its successor says by ending; the lane needs to poll of the first. */
   override begin(item: number, at: number): boolean {
     const begins = super.begin(item, at);
     if (begins && this.#begun !== this.batch) {

@@ -10,12 +10,12 @@ import { HostRuntime } from './host-runtime.ts';
 export function start({ port, control, ...rest }: ThreadStart): void {
   becomeHost();
   const post = (reply: HostReply, transfer: readonly Transferable[] = []) => port.postMessage(reply, transfer);
-  const hear = () => {
+  const poll = () => {
     let received: { readonly message: HostMessage } | undefined;
     try {
       received = receiveMessageOnPort(port);
     } catch (error) {
-      runtime.unread(error); // it is taken from the port all the same
+      runtime.onUnreadable(error); // it is taken from the port all the same
       return true;
     }
     if (received !== undefined) runtime.receive(received.message);
@@ -23,7 +23,7 @@ export function start({ port, control, ...rest }: ThreadStart): void {
   };
   const runtime = new HostRuntime({
     post,
-    hear,
+    poll,
     readBack: structuredClone,
     control: new ControlBlock(control),
     ...rest,
@@ -31,6 +31,6 @@ export function start({ port, control, ...rest }: ThreadStart): void {
   process.on('uncaughtExceptionMonitor', (error) => {
     if (process.listenerCount('uncaughtException') === 0) runtime.crash(error); // else the module deals with it
   });
-  port.on('messageerror', (error) => runtime.unread(error));
+  port.on('messageerror', (error) => runtime.onUnreadable(error));
   port.on('message', (message: HostMessage) => runtime.receive(message));
 }

@@ -42,7 +42,7 @@ export class Dispatcher implements LaneListener<Task> {
   readonly slots: Slots;
   readonly families: Families;
   readonly #deadlines = new Deadlines({
-    look: (task) => this.#places().of(task.type).lane.look(task),
+    look: (task) => this.#places().of(task.type).lane.reachOf(task),
     end: (task, ending, onlyIfWaiting) => this.#end(task, ending, onlyIfWaiting),
   });
   readonly #retries = new Retries(this.#delayed, {
@@ -183,7 +183,7 @@ export class Dispatcher implements LaneListener<Task> {
     this.#announcer.progress(task, progress);
   }
 
-  said(task: Task, word: TaskMessage): void {
+  message(task: Task, word: TaskMessage): void {
     if (task.isSettled) return;
     if (word.topic === 'submit' || word.topic === 'child-command') this.families.hear(task, word);
     else if (word.topic !== 'child-update' && !this.families.tell(task, { kind: 'data', data: word })) {
@@ -291,7 +291,7 @@ export class Dispatcher implements LaneListener<Task> {
 
   /** Says something to a task that has begun. */
   tell(task: Task, word: TaskMessage): void {
-    if (task.status === 'started') this.#places().of(task.type).lane.tell(task, word);
+    if (task.status === 'started') this.#places().of(task.type).lane.send(task, word);
   }
 
   /** A task that waits is settled at once, one that runs is asked to stop, and settled when it has. False: it has ended. */
@@ -311,7 +311,7 @@ export class Dispatcher implements LaneListener<Task> {
       this.slots.wake();
       return true;
     }
-    const state = lane.look(task);
+    const state = lane.reachOf(task);
     if (task.isSettled) return false;
     if (state === 'ended') {
       // What it came to is not told yet: a result counts, and anything else comes too late for another attempt.

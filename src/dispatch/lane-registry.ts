@@ -1,5 +1,5 @@
 /** Where tasks wait and where they run: for each type of task a pool and a lane. */
-import type { StaffOptions } from '../lanes/host-pool/host-pool.ts';
+import type { HostPoolSettings } from '../lanes/host-pool/host-pool.ts';
 import { HostLane } from '../lanes/hosts/host-lane.ts';
 import type { HostKind, HostWatcher, Lane, LaneListener } from '../lanes/lane.ts';
 import { LoopLane } from '../lanes/loop/loop-lane.ts';
@@ -19,7 +19,7 @@ export interface Place {
   readonly lane: Lane<Task>;
 }
 
-export interface HostPoolOptions extends PoolLimits, StaffOptions {
+export interface HostPoolOptions extends PoolLimits, HostPoolSettings {
   readonly maxSize: number;
 }
 
@@ -49,7 +49,7 @@ export class Places {
   #options: PlaceOptions;
 
   constructor(options: PlaceOptions, { listener, watcher, ids }: PlacesParts) {
-    const lane = (kind: HostKind, hostOptions: StaffOptions, Host: typeof ThreadHost | typeof ProcessHost) =>
+    const lane = (kind: HostKind, hostOptions: HostPoolSettings, Host: typeof ThreadHost | typeof ProcessHost) =>
       new HostLane(kind, hostOptions, {
         listener,
         watcher,

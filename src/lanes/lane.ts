@@ -50,7 +50,7 @@ export interface LaneListener<T extends LaneTask> {
    */
   started(task: T, hostId: number | undefined, at: number, heard: Moment): void;
   progress(task: T, progress: Progress): void;
-  said(task: T, word: TaskMessage): void;
+  message(task: T, message: TaskMessage): void;
   /** Once for each task handed over, unless it is given back. */
   ended(task: T, outcome: LaneOutcome, heard: Moment): void;
   /** Instead of `ended`: they did not begin, through no fault of their own, and may be handed over again. */
@@ -90,13 +90,13 @@ export interface Lane<T extends LaneTask> {
   /** Hands over tasks that may start now, one after the other in one slot, which is taken. */
   run(batch: Batch<T>): void;
   /** What has ended by now is told first, as far as it can be. */
-  look(task: T): TaskReach;
+  reachOf(task: T): TaskReach;
   /** Takes a task back before it begins; `ended` follows when its place is free. */
   withdraw(task: T): Withdrawal;
   /** Asks a running task to stop. `isFinal`: it need not begin any more; else what it then returns is still wanted. */
   stop(task: T, reason: unknown, isFinal: boolean): void;
   /** Says something to a task whose start was told. Throws `MESSAGE_NOT_CLONEABLE`; then nothing was said. */
-  tell(task: T, word: TaskMessage): void;
+  send(task: T, message: TaskMessage): void;
   /** The slot of a running task goes to others while it waits for tasks that it has called. True: it had it. */
   lend(task: T): boolean;
   /** Its slot is its own again. True: it was lent. */

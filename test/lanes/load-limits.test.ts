@@ -75,7 +75,7 @@ class Scene implements LaneListener<LaneTask> {
   }
 
   progress(): void {}
-  said(): void {}
+  message(): void {}
 }
 
 const lanes: HostLane<LaneTask>[] = [];

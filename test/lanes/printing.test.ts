@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
-import { passOn } from '../../src/lanes/process/printed-output.ts';
+import { forwardOutput } from '../../src/lanes/process/printed-output.ts';
 
 const program = fileURLToPath(new URL('../fixtures/programs/prints-to-nobody.mjs', import.meta.url));
 
@@ -27,7 +27,7 @@ it('many that print wait for a slow reader with one listener, and go on when it 
     Object.defineProperty(process, 'stdout', { configurable: true, value: slow });
     try {
       const printed = Array.from({ length: 30 }, () => new PassThrough());
-      for (const each of printed) passOn(each, 'stdout');
+      for (const each of printed) forwardOutput(each, 'stdout');
       for (const each of printed) each.write('text');
       await new Promise(setImmediate);
       expect(printed.every((each) => each.isPaused())).toBe(true);

@@ -1,6 +1,6 @@
 /** What a host is told of a batch, and what it is to keep no longer. */
 import { expect, it } from 'vitest';
-import { tellBatch } from '../../src/lanes/hosts/run-message.ts';
+import { sendBatch } from '../../src/lanes/hosts/run-message.ts';
 import type { LaneTask } from '../../src/lanes/lane.ts';
 import { ControlBlock } from '../../src/lanes/wire/control-block.ts';
 import type { HostMessage } from '../../src/lanes/wire/protocol.ts';
@@ -33,12 +33,12 @@ it('a host keeps 500 definitions: the oldest make room, but for what is needed n
   const know = (index: number) => known.set(index, { index, name: 'f' });
   const next = taskOf(defineBySource('next', () => 'next'));
   for (let index = 1_000_000; index < 1_000_499; index += 1) know(index);
-  tellBatch(host, [next], known);
+  sendBatch(host, [next], known);
   know(1_000_499);
-  tellBatch(host, [taskOf({ index: 1_000_000, name: 'f' })], known);
+  sendBatch(host, [taskOf({ index: 1_000_000, name: 'f' })], known);
   know(1_000_500);
-  tellBatch(host, [next], known);
-  tellBatch(host, [next]);
+  sendBatch(host, [next], known);
+  sendBatch(host, [next]);
   const [first, second, third, last] = posted;
   expect(first).toMatchObject({ define: { index: next.definition.index }, forget: [] });
   expect(second).toMatchObject({ define: { index: 1_000_000 }, forget: [1_000_001] });

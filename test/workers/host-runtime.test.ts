@@ -40,7 +40,7 @@ class Scene {
     this.runtime = new HostRuntime({
       post: (reply) => this.replies.push(structuredClone(reply)),
       control: this.control,
-      hear: () => false,
+      poll: () => false,
       readBack: structuredClone,
       idPrefix: 'p-',
       batchMs,
@@ -124,7 +124,7 @@ describe('a batch', () => {
   it('fails the item alone whose arguments can not be read', async () => {
     const scene = await new Scene().warm();
     await scene.run([[1], null, null, [4]]);
-    scene.runtime.unread(new Error('unreadable'));
+    scene.runtime.onUnreadable(new Error('unreadable'));
     scene.runtime.receive({ kind: 'args', args: [3] });
     await nextTurn();
     expect(scene.calls).toEqual([1, 3, 4]);

@@ -7,10 +7,10 @@ import { type Exit, howItEnded } from '../../base/exit.ts';
 import { now, Timer } from '../../platform/clock.ts';
 import { Promise } from '../../platform/globals.ts';
 import type { HostOptions, LaneReply, StartHost } from '../hosts/host.ts';
-import type { Seat } from '../hosts/host-slot.ts';
+import type { HostConnection } from '../hosts/host-connection.ts';
 import type { HostKind, HostWatcher, LaneTask } from '../lane.ts';
 import { IdleHosts } from './idle-hosts.ts';
-import { type RecycleOptions, Renewal } from './recycling.ts';
+import { type RecycleOptions, Recycling } from './recycling.ts';
 import { RestartBudget } from './restart-budget.ts';
 
 /** How long a host may take to start, with all that it is to load at once, in milliseconds. */
@@ -19,7 +19,7 @@ const longestStartMs = 60_000;
 /** How long a host that is not needed any more may take to clean up, in milliseconds. */
 const dismissalMs = 1_000;
 
-export interface StaffOptions extends HostOptions {
+export interface HostPoolSettings extends HostOptions {
   /** Hosts that are always kept. */
   readonly minSize: number;
   /** Hosts beyond these are ended as soon as they are idle, if no slot is lent. */
@@ -28,38 +28,38 @@ export interface StaffOptions extends HostOptions {
   readonly recycle?: RecycleOptions;
 }
 
-interface StaffParts<T extends LaneTask> {
+interface HostPoolParts<T extends LaneTask> {
   readonly watcher: HostWatcher;
   readonly startHost: StartHost;
-  readonly newSeat: () => Seat<T>;
-  /** A seat that was opened with a batch is up. */
-  readonly begin: (seat: Seat<T>) => void;
-  readonly reply: (seat: Seat<T>, reply: LaneReply) => void;
-  readonly unreadable: (seat: Seat<T>, problem: unknown) => void;
+  readonly newConnection: () => HostConnection<T>;
+  /** A connection that was opened with a batch is up. */
+  readonly begin: (connection: HostConnection<T>) => void;
+  readonly reply: (connection: HostConnection<T>, reply: LaneReply) => void;
+  readonly unreadable: (connection: HostConnection<T>, problem: unknown) => void;
   /** With what was in it. `isFinal`: nothing is started any more. */
-  readonly died: (seat: Seat<T>, exit: Exit, isFinal: boolean) => void;
+  readonly died: (connection: HostConnection<T>, exit: Exit, isFinal: boolean) => void;
 }
 
-export class Staff<T extends LaneTask> {
+export class HostPool<T extends LaneTask> {
   readonly #kind: HostKind;
-  readonly #parts: StaffParts<T>;
+  readonly #parts: HostPoolParts<T>;
   /** All whose host has not exited. */
-  readonly #seats = new Set<Seat<T>>();
+  readonly #connections = new Set<HostConnection<T>>();
   /** How many of them are not ending. */
   #size = 0;
   /** How many of them have lent their slot: while any has, no host is too many, for the next may be needed at once. */
   #lent = 0;
   readonly #idle = new IdleHosts<T>(() => this.#retire());
-  readonly #renewal: Renewal<T>;
+  readonly #recycling: Recycling<T>;
   readonly #budget = new RestartBudget();
-  #options: StaffOptions;
+  #options: HostPoolSettings;
   #isClosed = false;
 
-  constructor(kind: HostKind, options: StaffOptions, parts: StaffParts<T>) {
+  constructor(kind: HostKind, options: HostPoolSettings, parts: HostPoolParts<T>) {
     this.#kind = kind;
     this.#options = options;
     this.#parts = parts;
-    this.#renewal = new Renewal<T>({
+    this.#recycling = new Recycling<T>({
       options: () => this.#options.recycle ?? {},
       open: (old) => (this.#canOpen ? this.open([], old) : undefined),
       dismiss: (old) => this.#dismiss(old),
@@ -73,31 +73,32 @@ export class Staff<T extends LaneTask> {
 
   /** How many are ending that run nothing: what holds no slot any more is still there. */
   get leaving(): number {
-    if (this.#seats.size === this.#size) return 0;
+    if (this.#connections.size === this.#size) return 0;
     let leaving = 0;
-    for (const { state, size } of this.#seats) if (state === 'ending' && size === 0) leaving += 1;
+    for (const { state, size } of this.#connections) if (state === 'ending' && size === 0) leaving += 1;
     return leaving;
   }
 
   /** A successor stands beside the host that it is to replace, and is not counted. */
   hasHostFor(held: number, most: number): boolean {
     const { leaving } = this;
-    if (leaving === 0 || held < this.#seats.size - leaving) return true;
-    return held + leaving - this.#renewal.doubles < most;
+    if (leaving === 0 || held < this.#connections.size - leaving) return true;
+    return held + leaving - this.#recycling.doubles < most;
   }
 
-  [Symbol.iterator](): Iterator<Seat<T>> {
-    return this.#seats.values();
+  [Symbol.iterator](): Iterator<HostConnection<T>> {
+    return this.#connections.values();
   }
 
   /** The idle one that is to be used next. */
-  get nextIdle(): Seat<T> | undefined {
+  get nextIdle(): HostConnection<T> | undefined {
     return this.#idle.next;
   }
 
   /** An idle one for the task. Those that can't load what it needs leave: they keep what could not be loaded. */
-  takeIdle(task: T): Seat<T> | undefined {
-    for (let next = this.#idle.next; next?.isSpoiled && !next.knows(task); next = this.#idle.next) this.#dismiss(next);
+  takeIdle(task: T): HostConnection<T> | undefined {
+    for (let next = this.#idle.next; next?.hasLoadFailure && !next.hasLoaded(task); next = this.#idle.next)
+      this.#dismiss(next);
     return this.#idle.pop();
   }
 
@@ -111,7 +112,7 @@ export class Staff<T extends LaneTask> {
   }
 
   /** Starts the hosts that are always kept, and ends those that are too many. Options of hosts hold for new ones. */
-  configure(options: StaffOptions): void {
+  configure(options: HostPoolSettings): void {
     this.#options = options;
     this.#budget.reset();
     this.#fill();
@@ -122,9 +123,9 @@ export class Staff<T extends LaneTask> {
   async ready(): Promise<void> {
     this.#fill();
     for (;;) {
-      const starting = [...this.#seats].filter(({ state }) => state === 'starting');
-      if (starting.length > 0) await Promise.all(starting.map((seat) => seat.settled.promise));
-      else if (this.#lacksSome && this.leaving > 0) await this.#departure();
+      const starting = [...this.#connections].filter(({ state }) => state === 'starting');
+      if (starting.length > 0) await Promise.all(starting.map((connection) => connection.settled.promise));
+      else if (this.#isBelowMinimum && this.leaving > 0) await this.#nextExit();
       else break;
     }
     if (this.#size < this.#options.minSize && !this.#isClosed) throw this.brokenError();
@@ -132,18 +133,18 @@ export class Staff<T extends LaneTask> {
 
   /** Resolves when all hosts that are there now have been replaced. */
   async recycle(): Promise<void> {
-    const old = [...this.#seats].filter(({ state }) => state === 'idle' || state === 'busy');
-    for (const seat of old) this.#renewal.renew(seat);
-    await Promise.race([Promise.all(old.map((seat) => seat.gone.promise)), this.#brokenness(old)]);
+    const old = [...this.#connections].filter(({ state }) => state === 'idle' || state === 'busy');
+    for (const connection of old) this.#recycling.replace(connection);
+    await Promise.race([Promise.all(old.map((connection) => connection.exited.promise)), this.#rejectIfBroken(old)]);
   }
 
   /** Rejects when no successor can be started for one of them. */
-  #brokenness(old: readonly Seat<T>[]): Promise<never> {
+  #rejectIfBroken(old: readonly HostConnection<T>[]): Promise<never> {
     return new Promise((_, reject) => {
       const check = () => {
         if (this.#budget.isSpent && old.some(({ state }) => state !== 'ending')) reject(this.brokenError());
       };
-      for (const seat of old) seat.onUnreplaced.push(check);
+      for (const connection of old) connection.onSuccessorDied.push(check);
       check();
     });
   }
@@ -151,168 +152,169 @@ export class Staff<T extends LaneTask> {
   async close(graceMs: number): Promise<void> {
     this.#isClosed = true;
     this.#idle.unwatch();
-    const seats = [...this.#seats];
-    for (const seat of seats) this.#dismiss(seat, graceMs);
-    await Promise.all(seats.map((seat) => seat.gone.promise));
+    const connections = [...this.#connections];
+    for (const connection of connections) this.#dismiss(connection, graceMs);
+    await Promise.all(connections.map((connection) => connection.exited.promise));
   }
 
   /** Until one exits of those that are ending. */
-  async #departure(): Promise<void> {
-    const ending = [...this.#seats].filter(({ state }) => state === 'ending');
-    await Promise.race(ending.map((seat) => seat.gone.promise));
+  async #nextExit(): Promise<void> {
+    const ending = [...this.#connections].filter(({ state }) => state === 'ending');
+    await Promise.race(ending.map((connection) => connection.exited.promise));
   }
 
   // Hosts come.
 
-  get #lacksSome(): boolean {
+  get #isBelowMinimum(): boolean {
     return this.#size < this.#options.minSize && this.#canOpen;
   }
 
   #fill(): void {
-    while (this.#lacksSome && this.#seats.size - this.#renewal.doubles < this.#options.maxSize) this.open([]);
+    while (this.#isBelowMinimum && this.#connections.size - this.#recycling.doubles < this.#options.maxSize)
+      this.open([]);
   }
 
   /** Starts a host that runs the batch, or is to replace an old one. */
-  open(batch: readonly T[], old?: Seat<T>): Seat<T> {
-    const seat = this.#parts.newSeat();
-    seat.predecessor = old;
-    seat.take(batch);
-    this.#seats.add(seat);
+  open(batch: readonly T[], old?: HostConnection<T>): HostConnection<T> {
+    const connection = this.#parts.newConnection();
+    connection.predecessor = old;
+    connection.take(batch);
+    this.#connections.add(connection);
     this.#size += 1;
     let late: unknown;
-    seat.startTimer = new Timer(longestStartMs, () => {
+    connection.startTimer = new Timer(longestStartMs, () => {
       late = new Error(`it was not ready after ${longestStartMs / 1_000} s`);
-      seat.host?.end();
+      connection.host?.end();
     });
     try {
-      seat.host = this.#parts.startHost(this.#options, {
-        up: () => this.#up(seat),
-        reply: (reply) => this.#parts.reply(seat, reply),
-        unreadable: (problem) => this.#parts.unreadable(seat, problem),
-        exited: (exit) => this.#exited(seat, late === undefined ? exit : { ...exit, cause: late }),
+      connection.host = this.#parts.startHost(this.#options, {
+        up: () => this.#up(connection),
+        reply: (reply) => this.#parts.reply(connection, reply),
+        unreadable: (problem) => this.#parts.unreadable(connection, problem),
+        exited: (exit) => this.#exited(connection, late === undefined ? exit : { ...exit, cause: late }),
       });
     } catch (cause) {
-      this.#exited(seat, { exitCode: undefined, signal: undefined, cause });
+      this.#exited(connection, { exitCode: undefined, signal: undefined, cause });
     }
-    return seat;
+    return connection;
   }
 
-  #up(seat: Seat<T>): void {
-    if (seat.state !== 'starting') return;
-    seat.wasUp = true;
-    this.#parts.watcher.hostStarted(this.#kind, seat.id);
-    if (!seat.warm()) this.welcome(seat);
+  #up(connection: HostConnection<T>): void {
+    if (connection.state !== 'starting') return;
+    connection.wasUp = true;
+    this.#parts.watcher.hostStarted(this.#kind, connection.id);
+    if (!connection.warm()) this.onReady(connection);
   }
 
   /** It has loaded all that it is to have. */
-  welcome(seat: Seat<T>): void {
-    if (seat.state !== 'starting') return;
-    seat.predecessor = undefined;
-    seat.startTimer?.cancel();
-    this.#renewal.born(seat);
-    this.#renewal.warm(seat);
-    if (seat.size > 0) this.#parts.begin(seat);
-    else this.rest(seat);
-    seat.settled.resolve();
+  onReady(connection: HostConnection<T>): void {
+    if (connection.state !== 'starting') return;
+    connection.predecessor = undefined;
+    connection.startTimer?.cancel();
+    this.#recycling.onUp(connection);
+    this.#recycling.onWarm(connection);
+    if (connection.size > 0) this.#parts.begin(connection);
+    else this.makeIdle(connection);
+    connection.settled.resolve();
   }
 
   // Hosts work.
 
   /** Its slot is lent, or its own again. */
-  setLent(seat: Seat<T>, isLent: boolean): void {
-    seat.isLent = isLent;
+  setLent(connection: HostConnection<T>, isLent: boolean): void {
+    connection.isLent = isLent;
     this.#lent += isLent ? 1 : -1;
     if (this.#lent === 0) this.#retire();
   }
 
   /** It has run so many tasks more. */
-  worked(seat: Seat<T>, tasks: number): void {
-    seat.hasAnswered = true;
+  onTasksDone(connection: HostConnection<T>, tasks: number): void {
+    connection.hasAnswered = true;
     this.#budget.reset();
-    this.#renewal.worked(seat, tasks);
+    this.#recycling.onTasksDone(connection, tasks);
     this.#fill(); // as many as were not started while they only died
   }
 
   /** It is to be replaced. */
-  renew(seat: Seat<T>): void {
-    this.#renewal.renew(seat);
+  replace(connection: HostConnection<T>): void {
+    this.#recycling.replace(connection);
   }
 
   // Hosts go.
 
   /** It has nothing to run. */
-  rest(seat: Seat<T>): void {
-    if (seat.state === 'ending') return;
-    seat.state = 'idle';
-    seat.since = now();
-    this.#idle.push(seat);
-    if (this.#isTooMany || this.#renewal.isReplaced(seat)) this.#dismiss(seat);
+  makeIdle(connection: HostConnection<T>): void {
+    if (connection.state === 'ending') return;
+    connection.state = 'idle';
+    connection.since = now();
+    this.#idle.push(connection);
+    if (this.#isTooMany || this.#recycling.isReplaced(connection)) this.#dismiss(connection);
     else this.#watchIdle();
   }
 
   /** Those that wait for tasks, and those that have a successor, are not counted. */
   get #isTooMany(): boolean {
-    return this.#size - this.#renewal.doubles > this.#options.maxSize && this.#lent === 0;
+    return this.#size - this.#recycling.doubles > this.#options.maxSize && this.#lent === 0;
   }
 
   #watchIdle(): void {
-    if (this.#size - this.#renewal.doubles > this.#options.minSize) this.#idle.watch(this.#options.idleTimeoutMs);
+    if (this.#size - this.#recycling.doubles > this.#options.minSize) this.#idle.watch(this.#options.idleTimeoutMs);
   }
 
   /** Ends the idle hosts that are too many, or idle for too long. */
   #retire(): void {
     const { idleTimeoutMs, minSize } = this.#options;
-    for (const seat of this.#idle) {
-      const isOld = now() - seat.since >= idleTimeoutMs;
-      if (this.#isTooMany || (isOld && this.#size - this.#renewal.doubles > minSize)) this.#dismiss(seat);
+    for (const connection of this.#idle) {
+      const isOld = now() - connection.since >= idleTimeoutMs;
+      if (this.#isTooMany || (isOld && this.#size - this.#recycling.doubles > minSize)) this.#dismiss(connection);
     }
     this.#watchIdle();
   }
 
   /** Lets it end by itself, if it has to clean up; by force if it has not done so in time. */
-  #dismiss(seat: Seat<T>, graceMs: number = dismissalMs): void {
-    if (seat.state === 'ending') return;
-    const canClose = seat.state === 'idle' && seat.wasUp;
-    this.#leave(seat);
-    if (canClose && (this.#kind === 'child' || seat.hasTeardown)) this.#letClose(seat, graceMs);
-    else seat.host?.end();
+  #dismiss(connection: HostConnection<T>, graceMs: number = dismissalMs): void {
+    if (connection.state === 'ending') return;
+    const canClose = connection.state === 'idle' && connection.wasUp;
+    this.#remove(connection);
+    if (canClose && (this.#kind === 'child' || connection.hasTeardown)) this.#closeGracefully(connection, graceMs);
+    else connection.host?.end();
   }
 
   /** It cleans up and ends; by force, if it has not done so in time. */
-  #letClose(seat: Seat<T>, graceMs: number): void {
-    seat.host?.post({ kind: 'end' }, []);
-    const timer = new Timer(graceMs, () => seat.host?.end());
-    void seat.gone.promise.then(() => timer.cancel());
+  #closeGracefully(connection: HostConnection<T>, graceMs: number): void {
+    connection.host?.post({ kind: 'end' }, []);
+    const timer = new Timer(graceMs, () => connection.host?.end());
+    void connection.exited.promise.then(() => timer.cancel());
   }
 
   /** By force. */
-  end(seat: Seat<T>): void {
-    if (seat.state === 'ending') return;
-    this.#leave(seat);
-    seat.host?.end();
+  end(connection: HostConnection<T>): void {
+    if (connection.state === 'ending') return;
+    this.#remove(connection);
+    connection.host?.end();
   }
 
-  #leave(seat: Seat<T>): void {
-    if (seat.state === 'idle') this.#idle.delete(seat);
-    this.#renewal.gone(seat);
-    seat.state = 'ending';
+  #remove(connection: HostConnection<T>): void {
+    if (connection.state === 'idle') this.#idle.delete(connection);
+    this.#recycling.onLeft(connection);
+    connection.state = 'ending';
     this.#size -= 1;
   }
 
-  #exited(seat: Seat<T>, exit: Exit): void {
-    const { state } = seat;
-    if (state !== 'ending') this.#leave(seat);
-    const isUseless = state === 'starting' || (state === 'idle' && !seat.hasAnswered);
-    seat.startTimer?.cancel();
+  #exited(connection: HostConnection<T>, exit: Exit): void {
+    const { state } = connection;
+    if (state !== 'ending') this.#remove(connection);
+    const isUseless = state === 'starting' || (state === 'idle' && !connection.hasAnswered);
+    connection.startTimer?.cancel();
     if (isUseless) this.#spend(exit.cause ?? new Error(howItEnded(exit)));
-    if (seat.wasUp) this.#parts.watcher.hostExited(this.#kind, seat.id, exit, state === 'idle');
-    seat.settled.resolve();
-    seat.gone.resolve();
-    this.#parts.died(seat, exit, this.#isClosed);
-    this.#seats.delete(seat);
-    if (seat.predecessor !== undefined && state === 'starting') {
-      this.#renewal.renew(seat.predecessor);
-      for (const check of seat.predecessor.onUnreplaced) check();
+    if (connection.wasUp) this.#parts.watcher.hostExited(this.#kind, connection.id, exit, state === 'idle');
+    connection.settled.resolve();
+    connection.exited.resolve();
+    this.#parts.died(connection, exit, this.#isClosed);
+    this.#connections.delete(connection);
+    if (connection.predecessor !== undefined && state === 'starting') {
+      this.#recycling.replace(connection.predecessor);
+      for (const check of connection.predecessor.onSuccessorDied) check();
     }
     this.#fill();
   }

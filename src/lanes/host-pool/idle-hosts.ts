@@ -1,11 +1,11 @@
 /** The idle hosts of a lane, and when those that have been idle for too long retire. */
 import { now, Timer } from '../../platform/clock.ts';
-import type { Seat } from '../hosts/host-slot.ts';
+import type { HostConnection } from '../hosts/host-connection.ts';
 import type { LaneTask } from '../lane.ts';
 
 export class IdleHosts<T extends LaneTask> {
   /** The one that was busy last at the end: it goes first, so that the others can retire. */
-  readonly #seats: Seat<T>[] = [];
+  readonly #connections: HostConnection<T>[] = [];
   readonly #retire: () => void;
   #timer: Timer | undefined;
 
@@ -14,33 +14,33 @@ export class IdleHosts<T extends LaneTask> {
   }
 
   get size(): number {
-    return this.#seats.length;
+    return this.#connections.length;
   }
 
   /** The next to be used. */
-  get next(): Seat<T> | undefined {
-    return this.#seats.at(-1);
+  get next(): HostConnection<T> | undefined {
+    return this.#connections.at(-1);
   }
 
-  [Symbol.iterator](): Iterator<Seat<T>> {
-    return [...this.#seats].values();
+  [Symbol.iterator](): Iterator<HostConnection<T>> {
+    return [...this.#connections].values();
   }
 
-  push(seat: Seat<T>): void {
-    this.#seats.push(seat);
+  push(connection: HostConnection<T>): void {
+    this.#connections.push(connection);
   }
 
-  pop(): Seat<T> | undefined {
-    return this.#seats.pop();
+  pop(): HostConnection<T> | undefined {
+    return this.#connections.pop();
   }
 
-  delete(seat: Seat<T>): void {
-    this.#seats.splice(this.#seats.indexOf(seat), 1);
+  delete(connection: HostConnection<T>): void {
+    this.#connections.splice(this.#connections.indexOf(connection), 1);
   }
 
   /** Calls back when the one that is idle for longest has been so for that long. */
   watch(idleTimeoutMs: number): void {
-    const [longest] = this.#seats;
+    const [longest] = this.#connections;
     if (this.#timer !== undefined || longest === undefined || idleTimeoutMs === Infinity) return;
     this.#timer = new Timer(Math.max(longest.since + idleTimeoutMs - now(), 1), () => {
       this.#timer = undefined;

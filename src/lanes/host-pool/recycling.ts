@@ -6,7 +6,7 @@
  *                └── the successor has died: due again after the next batch
  */
 import { Timer } from '../../platform/clock.ts';
-import type { Seat } from '../hosts/host-slot.ts';
+import type { HostConnection } from '../hosts/host-connection.ts';
 import type { LaneTask } from '../lane.ts';
 
 /** When a host is replaced. What is left out is no reason. */
@@ -19,24 +19,24 @@ export interface RecycleOptions {
   readonly afterMs?: number;
 }
 
-interface RenewalParts<T extends LaneTask> {
+interface RecyclingParts<T extends LaneTask> {
   options(): RecycleOptions;
   /** Starts a successor, if one can be started. */
-  open(old: Seat<T>): Seat<T> | undefined;
+  open(old: HostConnection<T>): HostConnection<T> | undefined;
   /** Lets an idle one go. */
-  dismiss(old: Seat<T>): void;
+  dismiss(old: HostConnection<T>): void;
 }
 
-export class Renewal<T extends LaneTask> {
-  readonly #parts: RenewalParts<T>;
+export class Recycling<T extends LaneTask> {
+  readonly #parts: RecyclingParts<T>;
   /** Those that are due, and their successor. */
-  readonly #due = new Map<Seat<T>, Seat<T> | undefined>();
+  readonly #due = new Map<HostConnection<T>, HostConnection<T> | undefined>();
   /** Those whose successor is warm. */
-  readonly #replaced = new Set<Seat<T>>();
-  readonly #tasks = new Map<Seat<T>, number>();
-  readonly #ages = new Map<Seat<T>, Timer>();
+  readonly #replaced = new Set<HostConnection<T>>();
+  readonly #tasks = new Map<HostConnection<T>, number>();
+  readonly #ages = new Map<HostConnection<T>, Timer>();
 
-  constructor(parts: RenewalParts<T>) {
+  constructor(parts: RecyclingParts<T>) {
     this.#parts = parts;
   }
 
@@ -45,33 +45,34 @@ export class Renewal<T extends LaneTask> {
     return [...this.#due.values()].filter((successor) => successor !== undefined).length + this.#replaced.size;
   }
 
-  isReplaced(seat: Seat<T>): boolean {
-    return this.#replaced.has(seat);
+  isReplaced(connection: HostConnection<T>): boolean {
+    return this.#replaced.has(connection);
   }
 
   /** It is up. */
-  born(seat: Seat<T>): void {
+  onUp(connection: HostConnection<T>): void {
     const { afterMs } = this.#parts.options();
-    if (afterMs !== undefined) this.#ages.set(seat, new Timer(afterMs, () => this.renew(seat)));
+    if (afterMs !== undefined) this.#ages.set(connection, new Timer(afterMs, () => this.replace(connection)));
   }
 
   /** It has run so many tasks more. */
-  worked(seat: Seat<T>, tasks: number): void {
+  onTasksDone(connection: HostConnection<T>, tasks: number): void {
     const { afterTasks = Infinity } = this.#parts.options();
-    const sum = (this.#tasks.get(seat) ?? 0) + tasks;
-    this.#tasks.set(seat, sum);
-    if (sum >= afterTasks || this.#due.has(seat)) this.renew(seat);
+    const sum = (this.#tasks.get(connection) ?? 0) + tasks;
+    this.#tasks.set(connection, sum);
+    if (sum >= afterTasks || this.#due.has(connection)) this.replace(connection);
   }
 
   /** It is to be replaced. */
-  renew(seat: Seat<T>): void {
-    if (seat.state === 'ending' || this.#replaced.has(seat) || this.#due.get(seat) !== undefined) return;
-    this.#due.set(seat, undefined);
-    this.#due.set(seat, this.#parts.open(seat));
+  replace(connection: HostConnection<T>): void {
+    if (connection.state === 'ending' || this.#replaced.has(connection) || this.#due.get(connection) !== undefined)
+      return;
+    this.#due.set(connection, undefined);
+    this.#due.set(connection, this.#parts.open(connection));
   }
 
   /** It is warm. */
-  warm(successor: Seat<T>): void {
+  onWarm(successor: HostConnection<T>): void {
     const old = this.#predecessorOf(successor);
     if (old === undefined) return;
     this.#due.delete(old);
@@ -80,17 +81,17 @@ export class Renewal<T extends LaneTask> {
   }
 
   /** It leaves, or has died. */
-  gone(seat: Seat<T>): void {
-    const old = this.#predecessorOf(seat);
+  onLeft(connection: HostConnection<T>): void {
+    const old = this.#predecessorOf(connection);
     if (old !== undefined) this.#due.set(old, undefined);
-    this.#due.delete(seat);
-    this.#replaced.delete(seat);
-    this.#tasks.delete(seat);
-    this.#ages.get(seat)?.cancel();
-    this.#ages.delete(seat);
+    this.#due.delete(connection);
+    this.#replaced.delete(connection);
+    this.#tasks.delete(connection);
+    this.#ages.get(connection)?.cancel();
+    this.#ages.delete(connection);
   }
 
-  #predecessorOf(successor: Seat<T>): Seat<T> | undefined {
+  #predecessorOf(successor: HostConnection<T>): HostConnection<T> | undefined {
     for (const [old, other] of this.#due) if (other === successor) return old;
     return undefined;
   }

@@ -9,7 +9,7 @@ import { clearTimeout, setTimeout } from '../../platform/globals.ts';
 import type { HostSupply } from '../../queue/host-ceiling.ts';
 import { batchMs } from '../../queue/run-time-estimate.ts';
 import type { TaskMessage } from '../../task/inside/task-message.ts';
-import { Staff, type StaffOptions } from '../host-pool/host-pool.ts';
+import { HostPool, type HostPoolSettings } from '../host-pool/host-pool.ts';
 import type {
   Batch,
   HostKind,
@@ -23,19 +23,19 @@ import type {
 } from '../lane.ts';
 import { ControlBlock } from '../wire/control-block.ts';
 import { decodeThrown } from '../wire/error-codec.ts';
-import { unpackWord } from '../wire/wire-message.ts';
+import { unpackMessage } from '../wire/wire-message.ts';
 import type { LaneReply, StartHost } from './host.ts';
-import { Seat } from './host-slot.ts';
-import { isOfModule, LoadFailures } from './load-failures.ts';
+import { HostConnection } from './host-connection.ts';
+import { isModuleFailure, LoadFailures } from './load-failures.ts';
 import { type LoadLimits, LoadWatch, loadLimits, loadOf } from './load-watch.ts';
-import { unsendable } from './send-failure.ts';
+import { taskSendError } from './send-failure.ts';
 import { Suspects } from './suspects.ts';
 
 /** What a batch has not begun by then is taken back: something in it runs longer than was thought. In milliseconds. */
 const recallMs = 2 * batchMs;
 
 /** A host that has not answered for so long is ended with the task that is to be ended. In milliseconds. */
-const deafMs = 1_000;
+const unresponsiveMs = 1_000;
 
 interface HostLaneParts<T extends LaneTask> {
   readonly listener: LaneListener<T>;
@@ -47,7 +47,7 @@ interface HostLaneParts<T extends LaneTask> {
 
 export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
   readonly #listener: LaneListener<T>;
-  readonly #staff: Staff<T>;
+  readonly #pool: HostPool<T>;
   readonly #failures = new LoadFailures();
   readonly #loads: LoadWatch<T>;
   readonly #suspects = new Suspects<T>();
@@ -55,75 +55,76 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
 
   constructor(
     kind: HostKind,
-    options: StaffOptions,
+    options: HostPoolSettings,
     { listener, watcher, startHost, limits = loadLimits }: HostLaneParts<T>,
   ) {
     this.#listener = listener;
-    this.#staff = new Staff<T>(kind, options, {
+    this.#pool = new HostPool<T>(kind, options, {
       watcher,
       startHost,
-      newSeat: () => new Seat<T>(listener),
-      begin: (seat) => this.#hand(seat),
-      reply: (seat, reply) => this.#reply(seat, reply, (problem) => watcher.teardownFailed(kind, seat.id, problem)),
-      unreadable: (seat, problem) => this.#mishear(seat, problem),
-      died: (seat, exit, isFinal) => {
-        if (seat.size > 0) this.#vacate(seat);
+      newConnection: () => new HostConnection<T>(listener),
+      begin: (connection) => this.#start(connection),
+      reply: (connection, reply) =>
+        this.#reply(connection, reply, (problem) => watcher.teardownFailed(kind, connection.id, problem)),
+      unreadable: (connection, problem) => this.#onUnreadable(connection, problem),
+      died: (connection, exit, isFinal) => {
+        if (connection.size > 0) this.#vacate(connection);
         else listener.departed();
-        this.#return(seat.die(exit, isFinal, this.#suspects));
+        this.#return(connection.onExit(exit, isFinal, this.#suspects));
       },
     });
     this.#loads = new LoadWatch<T>({
       limits,
-      seats: this.#staff,
-      slow: (seat) => watcher.loadsLong(kind, seat.id, whatLoads(seat), limits.warnMs),
-      late: (seat) => this.#abandon(seat, limits.failMs),
+      connections: this.#pool,
+      slow: (connection) => watcher.loadsLong(kind, connection.id, whatLoads(connection), limits.warnMs),
+      late: (connection) => this.#abandon(connection, limits.failMs),
     });
   }
 
   /** How many hosts there are, and how many of them are idle. */
   get size(): { readonly total: number; readonly idle: number } {
-    return this.#staff.size;
+    return this.#pool.size;
   }
 
   get leaving(): number {
-    return this.#staff.leaving;
+    return this.#pool.leaving;
   }
 
   hasHostFor(held: number, most: number): boolean {
-    return this.#staff.hasHostFor(held, most);
+    return this.#pool.hasHostFor(held, most);
   }
 
   /** Starts the hosts that are always kept, and ends those that are too many. Options of hosts hold for new ones. */
-  configure(options: StaffOptions): void {
-    this.#staff.configure(options);
+  configure(options: HostPoolSettings): void {
+    this.#pool.configure(options);
   }
 
   ready(): Promise<void> {
-    return this.#staff.ready();
+    return this.#pool.ready();
   }
 
   recycle(): Promise<void> {
-    return this.#staff.recycle();
+    return this.#pool.recycle();
   }
 
   async close(graceMs: number): Promise<void> {
     clearTimeout(this.#recallTimer);
     this.#loads.unwatch();
-    await this.#staff.close(graceMs);
+    await this.#pool.close(graceMs);
   }
 
   *[Symbol.iterator](): Generator<T> {
-    for (const seat of this.#staff) yield* seat;
+    for (const connection of this.#pool) yield* connection;
   }
 
   /** A definition is loaded for one task; only then can more of it go together. */
   roomFor(task: T): number {
-    return this.#staff.nextIdle?.knows(task) && !this.#suspects.has(task) ? ControlBlock.capacity : 1;
+    return this.#pool.nextIdle?.hasLoaded(task) && !this.#suspects.has(task) ? ControlBlock.capacity : 1;
   }
 
   run(batch: Batch<T>): void {
     const [first] = batch;
-    const failure = this.#staff.nextIdle?.knows(first) ? undefined : this.#failures.standing(first);
+    const failure = this.#pool.nextIdle?.hasLoaded(first) ? undefined : this.#failures.current(first);
     if (failure !== undefined) {
       this.#listener.vacated(this, false);
       const heard = thisMoment();
@@ -133,36 +134,36 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
       }
       return;
     }
-    const idle = this.#staff.takeIdle(first);
+    const idle = this.#pool.takeIdle(first);
     if (idle !== undefined) {
       idle.take(batch);
-      this.#hand(idle);
+      this.#start(idle);
       return;
     }
-    for (const seat of this.#staff) {
-      if (seat.state !== 'starting' || seat.size > 0) continue;
-      seat.take(batch);
+    for (const connection of this.#pool) {
+      if (connection.state !== 'starting' || connection.size > 0) continue;
+      connection.take(batch);
       return;
     }
-    if (!this.#staff.isBroken) {
-      this.#staff.open(batch);
+    if (!this.#pool.isBroken) {
+      this.#pool.open(batch);
       return;
     }
     this.#listener.vacated(this, false);
-    const cause = this.#staff.brokenError();
+    const cause = this.#pool.brokenError();
     for (const task of batch) this.#listener.ended(task, { kind: 'broken', cause }, thisMoment());
   }
 
-  look(task: T): TaskReach {
-    const seat = this.#seatOf(task);
-    seat?.update();
-    return seat?.look(task) ?? 'ended';
+  reachOf(task: T): TaskReach {
+    const connection = this.#connectionOf(task);
+    connection?.reportChanges();
+    return connection?.reachOf(task) ?? 'ended';
   }
 
   withdraw(task: T): Withdrawal {
-    const seat = this.#seatOf(task);
-    if (seat?.state !== 'starting') return seat?.withdraw(task) ?? false;
-    seat.take([]);
+    const connection = this.#connectionOf(task);
+    if (connection?.state !== 'starting') return connection?.withdraw(task) ?? false;
+    connection.take([]);
     this.#listener.vacated(this, false);
     this.#listener.ended(task, { kind: 'withdrawn' }, thisMoment());
     return true;
@@ -170,73 +171,73 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
 
   /** Those behind it wait again first: none of them is to begin because it ends, or to wait until it does. */
   stop(task: T, reason: unknown, isFinal: boolean): void {
-    const seat = this.#seatOf(task);
-    if (seat === undefined) return;
-    this.#return(seat.recall());
-    seat.stop(task, reason, isFinal);
+    const connection = this.#connectionOf(task);
+    if (connection === undefined) return;
+    this.#return(connection.recall());
+    connection.stop(task, reason, isFinal);
   }
 
   lend(task: T): boolean {
-    const seat = this.#seatOf(task);
-    if (seat?.state !== 'busy' || seat.isLent) return false;
-    this.#staff.setLent(seat, true);
-    this.#return(seat.recall());
+    const connection = this.#connectionOf(task);
+    if (connection?.state !== 'busy' || connection.isLent) return false;
+    this.#pool.setLent(connection, true);
+    this.#return(connection.recall());
     return true;
   }
 
   resume(task: T): boolean {
-    const seat = this.#seatOf(task);
-    return seat !== undefined && this.#takeBack(seat);
+    const connection = this.#connectionOf(task);
+    return connection !== undefined && this.#takeBack(connection);
   }
 
   /** False: it was not lent. */
-  #takeBack(seat: Seat<T>): boolean {
-    if (!seat.isLent) return false;
-    this.#staff.setLent(seat, false);
+  #takeBack(connection: HostConnection<T>): boolean {
+    if (!connection.isLent) return false;
+    this.#pool.setLent(connection, false);
     return true;
   }
 
-  /** The seat is free, and its slot, if it was not lent. */
-  #vacate(seat: Seat<T>): void {
-    this.#listener.vacated(this, this.#takeBack(seat));
+  /** The connection is free, and its slot, if it was not lent. */
+  #vacate(connection: HostConnection<T>): void {
+    this.#listener.vacated(this, this.#takeBack(connection));
   }
 
-  tell(task: T, word: TaskMessage): void {
-    this.#seatOf(task)?.tell(task, word);
+  send(task: T, message: TaskMessage): void {
+    this.#connectionOf(task)?.sendMessage(task, message);
   }
 
   /** Of a batch, the others are not to lose their host to one that waits; unless it is deaf. */
   kill(task: T): void {
-    const seat = this.#seatOf(task);
-    if (seat === undefined) return;
-    const { recallAskedAt = Infinity } = seat;
-    if (seat.isHeldBy(task) || now() - recallAskedAt > deafMs) this.#staff.end(seat);
+    const connection = this.#connectionOf(task);
+    if (connection === undefined) return;
+    const { recallAskedAt = Infinity } = connection;
+    if (connection.isHeldBy(task) || now() - recallAskedAt > unresponsiveMs) this.#pool.end(connection);
     else if (recallAskedAt !== Infinity) setTimeout(() => this.kill(task), recallMs).unref();
   }
 
-  #seatOf(task: T): Seat<T> | undefined {
-    for (const seat of this.#staff) for (const other of seat) if (other === task) return seat;
+  #connectionOf(task: T): HostConnection<T> | undefined {
+    for (const connection of this.#pool) for (const other of connection) if (other === task) return connection;
     return undefined;
   }
 
   // Tasks go, and come back.
 
-  #hand(seat: Seat<T>): void {
-    seat.state = 'busy';
-    const refusals = seat.post();
-    if (refusals.length > 0 && seat.size === 1) {
+  #start(connection: HostConnection<T>): void {
+    connection.state = 'busy';
+    const refusals = connection.post();
+    if (refusals.length > 0 && connection.size === 1) {
       // nothing was sent
       this.#listener.vacated(this, false);
-      seat.take([]);
-      this.#staff.rest(seat);
-    } else if (!seat.loading) {
-      seat.begin();
+      connection.take([]);
+      this.#pool.makeIdle(connection);
+    } else if (!connection.isLoading) {
+      connection.onBegun();
     }
     for (const { task, problem } of refusals) {
-      this.#listener.ended(task, { kind: 'uncloneable', error: unsendable(task, problem), runMs: 0 }, thisMoment());
+      this.#listener.ended(task, { kind: 'uncloneable', error: taskSendError(task, problem), runMs: 0 }, thisMoment());
     }
-    if (seat.size > 1) this.#armRecall();
-    if (seat.loading) this.#loads.watch();
+    if (connection.size > 1) this.#armRecall();
+    if (connection.isLoading) this.#loads.watch();
   }
 
   #armRecall(): void {
@@ -248,110 +249,110 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
 
   /** Frees the tasks that wait behind one that takes long, though others of its kind did not. */
   #recall(): void {
-    for (const seat of this.#staff) {
-      if (seat.state !== 'busy' || seat.size === 1) continue;
-      if (now() - seat.since < recallMs) this.#armRecall();
-      else this.#return(seat.recall());
+    for (const connection of this.#pool) {
+      if (connection.state !== 'busy' || connection.size === 1) continue;
+      if (now() - connection.since < recallMs) this.#armRecall();
+      else this.#return(connection.recall());
     }
   }
 
   /** A host that loads for nobody any more may hang there: it has the grace of the task that it has lost. */
-  #recalled(seat: Seat<T>, tasks: readonly T[]): void {
-    const { since, loading } = seat;
+  #recalled(connection: HostConnection<T>, tasks: readonly T[]): void {
+    const { since, isLoading } = connection;
     const [task] = tasks;
-    if (loading && task !== undefined) {
-      const isStuck = () => seat.state === 'busy' && seat.since === since && seat.loading;
-      setTimeout(() => isStuck() && this.#staff.end(seat), task.options.stopGraceMs).unref();
+    if (isLoading && task !== undefined) {
+      const isStuck = () => connection.state === 'busy' && connection.since === since && connection.isLoading;
+      setTimeout(() => isStuck() && this.#pool.end(connection), task.options.stopGraceMs).unref();
     }
     this.#return(tasks);
   }
 
   /** What the host loads will not end, as far as can be told; it has the host for itself. */
-  #abandon(seat: Seat<T>, ms: number): void {
-    const [task] = seat;
-    const load = loadOf(seat);
+  #abandon(connection: HostConnection<T>, ms: number): void {
+    const [task] = connection;
+    const load = loadOf(connection);
     if (load !== undefined && task !== undefined) {
-      const error = unfinished(load, whatLoads(seat), ms);
-      this.#failures.note(task, error, seat.since);
-      this.#vacate(seat);
-      seat.abandonLoad(error);
-      this.#return(seat.leave());
+      const error = unfinished(load, whatLoads(connection), ms);
+      this.#failures.note(task, error, connection.since);
+      this.#vacate(connection);
+      connection.abandonLoad(error);
+      this.#return(connection.endBatch());
     }
-    this.#staff.end(seat);
+    this.#pool.end(connection);
   }
 
   #return(tasks: readonly T[]): void {
     if (tasks.length > 0) this.#listener.returned(tasks);
   }
 
-  #reply(seat: Seat<T>, reply: LaneReply, onTeardownProblem: (problem: unknown) => void): void {
-    const [task] = seat;
-    if (task === undefined && seat.state === 'ending' && reply.kind !== 'teardown') return; // it was given up
+  #reply(connection: HostConnection<T>, reply: LaneReply, onTeardownProblem: (problem: unknown) => void): void {
+    const [task] = connection;
+    if (task === undefined && connection.state === 'ending' && reply.kind !== 'teardown') return; // it was given up
     switch (reply.kind) {
       case 'begin':
         if (task !== undefined) this.#failures.forget(task);
-        seat.loaded();
+        connection.onLoaded();
         break;
       case 'progress':
-        seat.progress(reply.item, reply.progress);
+        connection.onProgress(reply.item, reply.progress);
         break;
-      case 'word':
-        seat.said(reply.item, unpackWord(reply.word));
+      case 'task-message':
+        connection.onTaskMessage(reply.item, unpackMessage(reply.message));
         break;
       case 'recalled':
-        this.#recalled(seat, seat.recalled(reply.items));
+        this.#recalled(connection, connection.onRecalled(reply.items));
         break;
-      case 'untidy':
-        seat.hasTeardown = true;
+      case 'has-teardown':
+        connection.hasTeardown = true;
         break;
       case 'warm':
-        seat.isSpoiled = reply.missing.length > 0;
-        seat.warmed(reply.missing);
-        this.#staff.welcome(seat);
+        connection.hasLoadFailure = reply.missing.length > 0;
+        connection.onWarmed(reply.missing);
+        this.#pool.onReady(connection);
         break;
       case 'heavy':
-        this.#staff.renew(seat);
+        this.#pool.replace(connection);
         break;
       case 'teardown':
         onTeardownProblem(decodeThrown(reply.error));
         break;
       case 'done':
-        seat.checkDone();
-        this.#finish(seat);
+        connection.checkDone();
+        this.#finish(connection);
         break;
       default:
-        this.#conclude(seat, seat.read(reply));
+        this.#conclude(connection, connection.read(reply));
     }
   }
 
-  #conclude(seat: Seat<T>, outcome: LaneOutcome): void {
-    const [task] = seat;
-    if (outcome.kind === 'unloadable' && task !== undefined) this.#spoil(seat, task, outcome.error);
-    if (seat.isAtLast) this.#finish(seat, () => seat.conclude(outcome));
-    else seat.conclude(outcome);
+  #conclude(connection: HostConnection<T>, outcome: LaneOutcome): void {
+    const [task] = connection;
+    if (outcome.kind === 'unloadable' && task !== undefined) this.#noteLoadFailure(connection, task, outcome.error);
+    if (connection.isAtLast) this.#finish(connection, () => connection.conclude(outcome));
+    else connection.conclude(outcome);
   }
 
-  #spoil(seat: Seat<T>, task: T, error: unknown): void {
-    seat.isSpoiled ||= isOfModule(error);
-    this.#failures.note(task, error, seat.since);
+  #noteLoadFailure(connection: HostConnection<T>, task: T, error: unknown): void {
+    connection.hasLoadFailure ||= isModuleFailure(error);
+    this.#failures.note(task, error, connection.since);
   }
 
   /** A host that may say more of what is thought to have ended is ended: that would be taken for another task's. */
-  #mishear(seat: Seat<T>, problem: unknown): void {
-    const isOutcome = seat.isOutcomeNext;
-    const isLast = seat.mishear(problem);
-    if (!isOutcome) this.#staff.end(seat);
-    else if (isLast) this.#finish(seat);
+  #onUnreadable(connection: HostConnection<T>, problem: unknown): void {
+    const isOutcome = connection.isOutcomeNext;
+    const isLast = connection.onUnreadable(problem);
+    if (!isOutcome) this.#pool.end(connection);
+    else if (isLast) this.#finish(connection);
   }
 
   /** Nothing of the batch runs any more; `tell` tells the last of it. */
-  #finish(seat: Seat<T>, tell?: () => void): void {
-    const { size } = seat;
-    this.#vacate(seat);
+  #finish(connection: HostConnection<T>, tell?: () => void): void {
+    const { size } = connection;
+    this.#vacate(connection);
     tell?.();
-    this.#return(seat.leave());
-    this.#staff.worked(seat, size);
-    this.#staff.rest(seat);
+    this.#return(connection.endBatch());
+    this.#pool.onTasksDone(connection, size);
+    this.#pool.makeIdle(connection);
   }
 }
 

@@ -27,7 +27,7 @@ export class LoadFailures {
 
   /** Takes note of what became of a load that had begun at `since`. */
   note(task: LaneTask, error: unknown, since: number): void {
-    if (!isOfModule(error)) return;
+    if (!isModuleFailure(error)) return;
     const key = keyOf(task);
     const last = this.#byModule.get(key);
     const isNext = last === undefined || since > last.at;
@@ -42,7 +42,7 @@ export class LoadFailures {
   }
 
   /** What the task fails with instead of loading its module anew. */
-  standing(task: LaneTask): TaskwardenError | undefined {
+  current(task: LaneTask): TaskwardenError | undefined {
     const failure = this.#byModule.size > 0 ? this.#byModule.get(keyOf(task)) : undefined;
     if (failure === undefined || failure.count <= free) return undefined;
     const restMs = Math.min(shortestMs * 2 ** (failure.count - free - 1), longestMs);
@@ -57,7 +57,7 @@ export class LoadFailures {
 }
 
 /** Whether the module of a task could not be loaded, which its host keeps. */
-export function isOfModule(error: unknown): boolean {
+export function isModuleFailure(error: unknown): boolean {
   return hasCode(error, 'MODULE_LOAD_FAILED');
 }
 

@@ -5,7 +5,7 @@
 import { now } from '../../platform/clock.ts';
 import { clearTimeout, setImmediate, setTimeout } from '../../platform/globals.ts';
 import type { LaneTask } from '../lane.ts';
-import type { Seat } from './host-slot.ts';
+import type { HostConnection } from './host-connection.ts';
 
 /** How long a module may load, or set up, in milliseconds. */
 export interface LoadLimits {
@@ -19,15 +19,15 @@ export const loadLimits: LoadLimits = { warnMs: 5_000, failMs: 60_000 };
 
 interface WatchParts<T extends LaneTask> {
   readonly limits: LoadLimits;
-  readonly seats: Iterable<Seat<T>>;
-  readonly slow: (seat: Seat<T>) => void;
-  readonly late: (seat: Seat<T>) => void;
+  readonly connections: Iterable<HostConnection<T>>;
+  readonly slow: (connection: HostConnection<T>) => void;
+  readonly late: (connection: HostConnection<T>) => void;
 }
 
 export class LoadWatch<T extends LaneTask> {
   readonly #parts: WatchParts<T>;
   /** Those that were told of, and since when they load. */
-  readonly #slow = new WeakMap<Seat<T>, number>();
+  readonly #slow = new WeakMap<HostConnection<T>, number>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(parts: WatchParts<T>) {
@@ -46,24 +46,24 @@ export class LoadWatch<T extends LaneTask> {
 
   #check(): void {
     this.#timer = undefined;
-    const { limits, seats, slow, late } = this.#parts;
-    for (const seat of [...seats]) {
-      if (seat.state !== 'busy' || !seat.loading) continue;
-      const ms = now() - seat.since;
+    const { limits, connections, slow, late } = this.#parts;
+    for (const connection of [...connections]) {
+      if (connection.state !== 'busy' || !connection.isLoading) continue;
+      const ms = now() - connection.since;
       if (ms >= limits.failMs) {
-        late(seat);
+        late(connection);
         continue;
       }
       this.watch();
-      if (ms < limits.warnMs || this.#slow.get(seat) === seat.since) continue;
-      this.#slow.set(seat, seat.since);
-      slow(seat);
+      if (ms < limits.warnMs || this.#slow.get(connection) === connection.since) continue;
+      this.#slow.set(connection, connection.since);
+      slow(connection);
     }
   }
 }
 
-/** What the host of a seat that loads is at: its module, or the setup of that; undefined: it has not come to either. */
-export function loadOf<T extends LaneTask>({ host }: Seat<T>): 'module' | 'setup' | undefined {
+/** What the host of a connection that loads is at: its module, or the setup of that; undefined: it has not come to either. */
+export function loadOf<T extends LaneTask>({ host }: HostConnection<T>): 'module' | 'setup' | undefined {
   if (!host?.control.hasBegunLoading) return undefined;
   return host.control.isSettingUp ? 'setup' : 'module';
 }

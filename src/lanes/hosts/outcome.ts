@@ -3,7 +3,7 @@ import type { LaneOutcome, LaneTask } from '../lane.ts';
 import { restoreBuffers } from '../wire/buffers.ts';
 import { decodeThrown } from '../wire/error-codec.ts';
 import type { ItemReply } from '../wire/protocol.ts';
-import { unsendable } from './send-failure.ts';
+import { taskSendError } from './send-failure.ts';
 
 interface Times {
   readonly runMs: number;
@@ -19,6 +19,6 @@ export function outcomeOf(reply: ItemReply, task: LaneTask, { runMs, endedAt }: 
     return { kind: 'result', value: values[0], runMs, endedAt };
   }
   const error = decodeThrown(reply.error);
-  if (reply.kind === 'unread') return { kind: 'uncloneable', error: unsendable(task, error), runMs };
+  if (reply.kind === 'unread') return { kind: 'uncloneable', error: taskSendError(task, error), runMs };
   return { kind: reply.kind, error, runMs };
 }

@@ -6,36 +6,36 @@ import { findBuffers } from '../wire/buffers.ts';
 import { packArgs, packIds } from '../wire/columns.ts';
 import type { RunMessage } from '../wire/protocol.ts';
 import type { Host } from './host.ts';
-import { type Refusal, transfersOf } from './send-failure.ts';
+import { type SendFailure, transfersOf } from './send-failure.ts';
 
 /** So many definitions a host keeps: each call may be of a new function, sent by its source. */
-const mostKnown = 500;
+const maxDefinitions = 500;
 
 /** The oldest of what a host knows, as far as there is too much of it where the host is to load more for a task. */
 function oldestOf(known: ReadonlyMap<number, WireDefinition>, task: LaneTask): readonly number[] {
   const needed = definitionsOf(task).map(({ index }) => index);
   const others = [...known.keys()].filter((index) => !needed.includes(index));
-  return others.slice(0, Math.max(0, known.size - mostKnown + 1));
+  return others.slice(0, Math.max(0, known.size - maxDefinitions + 1));
 }
 
 /**
  * Sends a batch, and gives the tasks that can't be sent; if that is an only one, nothing was sent.
  * `known`: what the host has, where it is to load what its one task needs; the oldest of it may have to make room.
  */
-export function tellBatch<T extends LaneTask>(
+export function sendBatch<T extends LaneTask>(
   host: Host,
   batch: readonly T[],
   known?: Map<number, WireDefinition>,
-): readonly Refusal<T>[] {
+): readonly SendFailure<T>[] {
   const forget = known && oldestOf(known, batch[0] as T);
   const message = runMessage(batch, forget);
-  if (batch.length > 1) return tellMany(host, message, batch);
-  const refusals = tellOne(host, message, batch[0] as T);
+  if (batch.length > 1) return sendMany(host, message, batch);
+  const refusals = sendOne(host, message, batch[0] as T);
   if (refusals.length === 0) for (const index of forget ?? []) known?.delete(index);
   return refusals;
 }
 
-function tellOne<T extends LaneTask>(host: Host, message: RunMessage, task: T): readonly Refusal<T>[] {
+function sendOne<T extends LaneTask>(host: Host, message: RunMessage, task: T): readonly SendFailure<T>[] {
   try {
     const buffers = findBuffers(task.args);
     host.post(buffers === undefined ? message : { ...message, buffers }, transfersOf(task));
@@ -46,8 +46,8 @@ function tellOne<T extends LaneTask>(host: Host, message: RunMessage, task: T): 
 }
 
 /** The host waits for all arguments before it begins, so those that can't be sent are withdrawn in time. */
-function tellMany<T extends LaneTask>(host: Host, message: RunMessage, batch: readonly T[]): readonly Refusal<T>[] {
-  const refusals: Refusal<T>[] = [];
+function sendMany<T extends LaneTask>(host: Host, message: RunMessage, batch: readonly T[]): readonly SendFailure<T>[] {
+  const refusals: SendFailure<T>[] = [];
   host.post(message, []);
   if ('arity' in message.args) return refusals;
   for (const [item, task] of batch.entries()) {

@@ -8,7 +8,7 @@ import type { HostKind, LaneTask } from '../lane.ts';
 import { isSerializable } from '../wire/frames.ts';
 
 /** A task that could not be posted, and why. */
-export interface Refusal<T> {
+export interface SendFailure<T> {
   readonly task: T;
   readonly problem: unknown;
 }
@@ -37,7 +37,7 @@ function isDetached(value: Transferable): boolean {
 }
 
 /** Why a task could not be posted. */
-export function unsendable(task: LaneTask, cause: unknown): TaskwardenError {
+export function taskSendError(task: LaneTask, cause: unknown): TaskwardenError {
   const canCross = task.options.type === 'process' ? isSerializable : isCloneable;
   const argument = task.args.findIndex((value) => !canCross(value));
   const which =
@@ -63,7 +63,7 @@ function hostOf(type: TaskType): HostKind {
 }
 
 /** Why an answer could not be read. */
-export function unreadable(cause: unknown): TaskwardenError {
+export function replyReadError(cause: unknown): TaskwardenError {
   const reason = messageOf(cause);
   const isTooDeep = /call stack/.test(reason);
   return new TaskwardenError(
@@ -76,7 +76,7 @@ export function unreadable(cause: unknown): TaskwardenError {
 }
 
 /** Why a message could not be sent to a task. */
-export function unsayable(task: LaneTask, cause: unknown): TaskwardenError {
+export function messageSendError(task: LaneTask, cause: unknown): TaskwardenError {
   const reason = messageOf(cause);
   return new TaskwardenError(
     'MESSAGE_NOT_CLONEABLE',

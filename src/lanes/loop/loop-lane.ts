@@ -54,7 +54,7 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
     const loopRun = new LoopRun(
       task,
       (progress) => whileItRuns(() => this.#listener.progress(task, progress)),
-      (word) => whileItRuns(() => this.#listener.said(task, word)),
+      (message) => whileItRuns(() => this.#listener.message(task, message)),
     );
     this.#runs.set(task, loopRun);
     this.#waiting[task.options.priority].push(loopRun);
@@ -89,7 +89,7 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
     return undefined;
   }
 
-  look(task: T): TaskReach {
+  reachOf(task: T): TaskReach {
     const loopRun = this.#runs.get(task);
     if (loopRun === undefined) return 'ended';
     return loopRun.begun ? 'runs' : 'waits';
@@ -120,8 +120,8 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
     return true;
   }
 
-  tell(task: T, word: TaskMessage): void {
-    this.#runs.get(task)?.handle(word);
+  send(task: T, message: TaskMessage): void {
+    this.#runs.get(task)?.handle(message);
   }
 
   /** The function can't be ended: its task ends, and what it still does is not seen any more. */
@@ -175,17 +175,17 @@ class LoopRun<T extends LaneTask> extends Run implements FifoItem<LoopRun<T>> {
   begun = false;
   isLent = false;
   readonly task: T;
-  readonly #tellProgress: (progress: Progress) => void;
-  readonly #tellWord: (word: TaskMessage) => void;
+  readonly #sendProgress: (progress: Progress) => void;
+  readonly #sendMessage: (message: TaskMessage) => void;
   #isStopRequested = false;
 
-  constructor(task: T, tellProgress: (progress: Progress) => void, tellWord: (word: TaskMessage) => void) {
+  constructor(task: T, tellProgress: (progress: Progress) => void, tellWord: (message: TaskMessage) => void) {
     super(task.args);
     this.name = task.name;
     this.attempt = shownAttempt(task.options, task.attempt + 1);
     this.task = task;
-    this.#tellProgress = tellProgress;
-    this.#tellWord = tellWord;
+    this.#sendProgress = tellProgress;
+    this.#sendMessage = tellWord;
   }
 
   isBefore(other: LoopRun<T>): boolean {
@@ -216,11 +216,11 @@ class LoopRun<T extends LaneTask> extends Run implements FifoItem<LoopRun<T>> {
   }
 
   protected report(progress: Progress): void {
-    this.#tellProgress(progress);
+    this.#sendProgress(progress);
   }
 
-  post(word: TaskMessage): void {
-    this.#tellWord(word);
+  post(message: TaskMessage): void {
+    this.#sendMessage(message);
   }
 
   protected poll(timeoutMs: number): boolean {

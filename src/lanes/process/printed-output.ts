@@ -7,7 +7,7 @@ import type { Readable } from 'node:stream';
 /** The hosts' streams that wait until one of ours takes more. */
 const waiting = new WeakMap<NodeJS.WriteStream, Set<Readable>>();
 
-export function passOn(printed: Readable, name: 'stdout' | 'stderr'): void {
+export function forwardOutput(printed: Readable, name: 'stdout' | 'stderr'): void {
   printed.on('data', (chunk: Buffer) => {
     const stream = process[name];
     if (stream.writable && !stream.write(chunk) && stream.writable) hold(printed, stream);

@@ -28,8 +28,8 @@ import {
   timeAt,
 } from '../wire/frames.ts';
 import { type HostMessage, type HostReply, type HostStart, isOfBatch } from '../wire/protocol.ts';
-import { passOn } from './printed-output.ts';
-import { endWithProcess } from './stopped-children.ts';
+import { forwardOutput } from './printed-output.ts';
+import { endWithParent } from './stopped-children.ts';
 
 /** Between SIGTERM and SIGKILL, in milliseconds. */
 const killAfterMs = 500;
@@ -81,13 +81,13 @@ export class ProcessHost implements Host {
     this.#read(this.#guard);
     this.#read(replies);
     const [, stdout, stderr] = child.stdio as unknown as [null, Readable, Readable];
-    passOn(stdout, 'stdout');
-    passOn(stderr, 'stderr');
-    endWithProcess(child, () => this.#isUp && this.#killTimer === undefined);
+    forwardOutput(stdout, 'stdout');
+    forwardOutput(stderr, 'stderr');
+    endWithParent(child, () => this.#isUp && this.#killTimer === undefined);
     child.once('exit', (exitCode, signal) => {
       clearTimeout(this.#killTimer);
-      void this.#drained([this.#guard as Duplex, replies, stdout, stderr]).then(() => {
-        this.#blameNext();
+      void this.#readToEnd([this.#guard as Duplex, replies, stdout, stderr]).then(() => {
+        this.#markNextBegun();
         listener.exited({ exitCode: exitCode ?? undefined, signal: signal ?? undefined, cause: this.#cause });
       });
     });
@@ -114,7 +114,7 @@ export class ProcessHost implements Host {
   }
 
   /** What it said before it died may still be on its way. */
-  async #drained(pipes: readonly Readable[]): Promise<void> {
+  async #readToEnd(pipes: readonly Readable[]): Promise<void> {
     const timer = setTimeout(() => {
       for (const pipe of pipes) pipe.destroy();
     }, longestDrainMs);
@@ -123,7 +123,7 @@ export class ProcessHost implements Host {
   }
 
   /** The item that follows one that has ended begins at once, and is heard of when it has ended, too. */
-  #blameNext(): void {
+  #markNextBegun(): void {
     let hasBegun = false;
     for (let item = 0; item < this.#items; item += 1) {
       const state = this.control.state(item);
@@ -143,15 +143,15 @@ export class ProcessHost implements Host {
         this.#listener.up();
         break;
       case 'loading':
-        this.#expect(batch);
+        this.#checkBatch(batch);
         this.control.beginLoading(number === 1);
         break;
       case 'begun':
-        this.#expect(batch);
+        this.#checkBatch(batch);
         this.control.begin(number, timeAt(body, 0));
         break;
       case 'ended':
-        this.#expect(batch);
+        this.#checkBatch(batch);
         this.control.begin(number, timeAt(body, 0));
         this.control.finishByMessage(number, timeAt(body, 1));
         break;
@@ -166,7 +166,7 @@ export class ProcessHost implements Host {
     }
   }
 
-  #expect(batch: number): void {
+  #checkBatch(batch: number): void {
     if (batch !== this.control.batch)
       throw new Error(`it speaks of batch ${batch}, and has batch ${this.control.batch}`);
   }
@@ -187,8 +187,8 @@ export class ProcessHost implements Host {
       this.#cause = decodeThrown(reply.error);
       return;
     }
-    if (isOfBatch(reply)) this.#expect(batch);
-    if (reply.kind === 'progress' || reply.kind === 'word') {
+    if (isOfBatch(reply)) this.#checkBatch(batch);
+    if (reply.kind === 'progress' || reply.kind === 'task-message') {
       if (batch !== this.control.batch) return; // code that a task has left behind says it
       if (this.control.state(reply.item) === 'waiting') this.control.begin(reply.item, now());
     }

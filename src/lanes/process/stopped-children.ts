@@ -13,7 +13,7 @@ interface Child {
 const living = new Map<Child, () => boolean>();
 
 /** Lets it end with this process. `canSee`: whether it is up, and was not told to end. */
-export function endWithProcess(child: Child, canSee: () => boolean): void {
+export function endWithParent(child: Child, canSee: () => boolean): void {
   if (living.size === 0) process.on('exit', endAll);
   living.set(child, canSee);
   child.once('exit', () => {

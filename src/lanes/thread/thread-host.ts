@@ -9,7 +9,7 @@ import { programOf, requireLate } from '../../platform/package-files.ts';
 import { batchMs } from '../../queue/run-time-estimate.ts';
 import type { Transferable } from '../../task/inside/transferred.ts';
 import { guarded, type Host, type HostListener, type HostOptions } from '../hosts/host.ts';
-import { passOn } from '../process/printed-output.ts';
+import { forwardOutput } from '../process/printed-output.ts';
 import { ControlBlock } from '../wire/control-block.ts';
 import { decodeThrown } from '../wire/error-codec.ts';
 import type { HostMessage, HostReply, ThreadStart } from '../wire/protocol.ts';
@@ -67,7 +67,7 @@ export class ThreadHost implements Host {
     });
     for (const name of ['stdout', 'stderr'] as const) {
       thread[name].unpipe(process[name]); // where Node has put it through
-      passOn(thread[name], name);
+      forwardOutput(thread[name], name);
     }
     started.then(
       guarded(() => listener.up(), fail),
@@ -90,7 +90,7 @@ export class ThreadHost implements Host {
     this.#port.postMessage(message, transfer);
     // The reason is there when the flag is seen.
     if (message.kind === 'stop') this.control.requestStop(message.item);
-    if (message.kind === 'stop' || message.kind === 'word') this.control.ring();
+    if (message.kind === 'stop' || message.kind === 'task-message') this.control.ring();
   }
 
   end(): void {

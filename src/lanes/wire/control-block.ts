@@ -143,7 +143,7 @@ export class ControlBlock {
   }
 
   /** Blocks the thread until the bell has rung more often than that, or the time is over. */
-  awaitRing(rings: number, timeoutMs: number): void {
+  waitForRing(rings: number, timeoutMs: number): void {
     Atomics.wait(this.#words, bellIndex, rings, timeoutMs);
   }
 

@@ -9,7 +9,7 @@ import type { CarriedContext } from '../../task/inside/task-message.ts';
 import type { Progress } from '../../task/record/progress.ts';
 import type { ArgsColumn, IdsColumn } from './columns.ts';
 import type { WireThrown } from './error-codec.ts';
-import type { WireWord } from './wire-message.ts';
+import type { WireMessage } from './wire-message.ts';
 
 /** Handed over once, when a thread or child starts. */
 export interface HostStart {
@@ -68,17 +68,17 @@ interface StopMessage {
 }
 
 /** To an item that has begun, or that is about to; or from one that runs. */
-interface WordMessage {
-  readonly kind: 'word';
+interface TaskDataMessage {
+  readonly kind: 'task-message';
   readonly item: number;
-  readonly word: WireWord;
+  readonly message: WireMessage;
 }
 
 /** What the next message says if it can't be read. */
-interface StandInMessage {
-  readonly kind: 'stand-in';
+interface FallbackMessage {
+  readonly kind: 'fallback';
   readonly item: number;
-  readonly word: WireWord;
+  readonly message: WireMessage;
 }
 
 /** Loads what will be needed; what can't be loaded is told when it is. */
@@ -97,8 +97,8 @@ export type HostMessage =
   | RunMessage
   | ArgsMessage
   | StopMessage
-  | WordMessage
-  | StandInMessage
+  | TaskDataMessage
+  | FallbackMessage
   | WarmMessage
   | EndMessage;
 
@@ -125,7 +125,7 @@ export type HostReply =
   /** A new definition was loaded, and the batch begins. */
   | { readonly kind: 'begin' }
   /** It has something to clean up at its end. */
-  | { readonly kind: 'untidy' }
+  | { readonly kind: 'has-teardown' }
   /** What was to be loaded is, as far as it can be. */
   | { readonly kind: 'warm'; readonly missing: readonly number[] }
   /** Its heap is larger than it is to be. */
@@ -136,7 +136,7 @@ export type HostReply =
   /** The batch is over. Items that have not begun are given back: those before them took longer than was thought. */
   | { readonly kind: 'done' }
   | { readonly kind: 'progress'; readonly item: number; readonly progress: Progress }
-  | WordMessage
+  | TaskDataMessage
   /** Only from a child, whose memory the lane can't see: items that will never begin, since it was asked so. */
   | { readonly kind: 'recalled'; readonly items: readonly number[] }
   /** The last word of a thread that an uncaught error ends. */

@@ -1,114 +1,115 @@
-/** Words as they cross: errors are encoded, what was a Buffer is one again, and one that can't be read has a stand-in. */
+/** The messages of tasks as they are sent: errors are encoded, Buffers stay Buffers, and an unreadable message has a fallback. */
 import { isDeeperThan, isHardToRead } from '../../base/cloneable.ts';
 import { TaskwardenError } from '../../base/errors.ts';
 import type { DataMessage, TaskMessage } from '../../task/inside/task-message.ts';
 import { findBuffers, restoreBuffers } from './buffers.ts';
 import { decodeThrown, encodeThrown, type WireThrown } from './error-codec.ts';
 
-export interface WireWord {
-  readonly word: TaskMessage;
-  /** Which of the values that it carries are Buffers. */
+export interface WireMessage {
+  readonly message: TaskMessage;
+  /** The indexes of those of its values that are Buffers. */
   readonly buffers?: readonly number[];
-  /** The error that it carries, which is not in the word. */
+  /** Its error, which is left out of the message. */
   readonly thrown?: WireThrown;
 }
 
-export function packWord(word: TaskMessage): WireWord {
-  const error = errorIn(word);
-  if (error !== undefined) return { word: withError(word, undefined), thrown: encodeThrown(error.value) };
-  const buffers = findBuffers(valuesIn(word));
-  return { word, ...(buffers && { buffers }) };
+export function packMessage(message: TaskMessage): WireMessage {
+  const error = errorIn(message);
+  if (error !== undefined) return { message: withError(message, undefined), thrown: encodeThrown(error.value) };
+  const buffers = findBuffers(valuesIn(message));
+  return { message, ...(buffers && { buffers }) };
 }
 
-export function unpackWord({ word, buffers, thrown }: WireWord): TaskMessage {
-  if (thrown !== undefined) return withError(word, decodeThrown(thrown));
-  if (buffers === undefined) return word;
-  const values = [...valuesIn(word)];
+export function unpackMessage({ message, buffers, thrown }: WireMessage): TaskMessage {
+  if (thrown !== undefined) return withError(message, decodeThrown(thrown));
+  if (buffers === undefined) return message;
+  const values = [...valuesIn(message)];
   restoreBuffers(values, buffers);
-  return withValues(word, values);
+  return withValues(message, values);
 }
 
-/** What can be read everywhere is nested no deeper than this. */
+/** Data that is nested no deeper than this can be read on any side. */
 const safeLevels = 100;
-/** What the main thread can read, whose stack may be smaller than that of a thread, is nested no deeper than this. */
-const mostLevels = 1_000;
+/** The main thread, whose stack may be smaller than that of a thread, can read data that is nested no deeper than this. */
+const maxLevels = 1_000;
 
-/** What the other side is to take a word for if it can't read it; undefined if it surely can. */
-export function standInFor(word: TaskMessage): TaskMessage | undefined {
-  if (!mayBeUnreadable(word)) return undefined;
-  if (word.topic === 'message' || word.topic === 'yield') return unread(word);
-  if (word.topic !== 'child-update') return undefined;
-  if (word.update.kind === 'data') return { ...word, update: { kind: 'data', data: unread(word.update.data) } };
-  const message =
+/** The message that replaces another one if the other side can't read that; undefined if it can surely read it. */
+export function fallbackFor(message: TaskMessage): TaskMessage | undefined {
+  if (!mayBeUnreadable(message)) return undefined;
+  if (message.topic === 'message' || message.topic === 'yield') return unreadable(message);
+  if (message.topic !== 'child-update') return undefined;
+  if (message.update.kind === 'data')
+    return { ...message, update: { kind: 'data', data: unreadable(message.update.data) } };
+  const problem =
     "the result can't be read by the task that called for it: it is nested too deeply there; return flatter data";
-  const outcome = new TaskwardenError('RESULT_NOT_CLONEABLE', message, { taskId: word.id });
-  return { ...word, update: { kind: 'ended', endReason: 'failed', outcome } };
+  const outcome = new TaskwardenError('RESULT_NOT_CLONEABLE', problem, { taskId: message.id });
+  return { ...message, update: { kind: 'ended', endReason: 'failed', outcome } };
 }
 
-function mayBeUnreadable(word: TaskMessage): boolean {
-  if (errorIn(word) !== undefined) return false;
-  return valuesIn(word).some((value) => isDeeperThan(safeLevels, value, isHardToRead));
+function mayBeUnreadable(message: TaskMessage): boolean {
+  if (errorIn(message) !== undefined) return false;
+  return valuesIn(message).some((value) => isDeeperThan(safeLevels, value, isHardToRead));
 }
 
 /**
- * Throws if the main thread could not read the word.
+ * Throws if the main thread could not read the message.
  * @param readBack Writes a value as it is written for the main thread, and reads it.
  */
-export function checkReadable(word: TaskMessage, readBack: (value: unknown) => unknown): void {
-  if (!mayBeUnreadable(word)) return;
-  for (const value of valuesIn(word)) {
-    if (isDeeperThan(mostLevels, value)) throw new RangeError('it is nested too deeply');
+export function checkReadable(message: TaskMessage, readBack: (value: unknown) => unknown): void {
+  if (!mayBeUnreadable(message)) return;
+  for (const value of valuesIn(message)) {
+    if (isDeeperThan(maxLevels, value)) throw new RangeError('it is nested too deeply');
     readBack(value);
   }
 }
 
-function unread({ topic }: DataMessage): DataMessage {
+function unreadable({ topic }: DataMessage): DataMessage {
   return { topic, message: { kind: 'unreadable' } };
 }
 
-function errorIn(word: TaskMessage): { readonly value: unknown } | undefined {
-  if (word.topic === 'child-command' && word.command.kind === 'cancel') return { value: word.command.reason };
-  if (word.topic !== 'child-update' || word.update.kind !== 'ended' || word.update.endReason === 'completed')
+function errorIn(message: TaskMessage): { readonly value: unknown } | undefined {
+  if (message.topic === 'child-command' && message.command.kind === 'cancel') return { value: message.command.reason };
+  if (message.topic !== 'child-update' || message.update.kind !== 'ended' || message.update.endReason === 'completed')
     return undefined;
-  return { value: word.update.outcome };
+  return { value: message.update.outcome };
 }
 
-function withError(word: TaskMessage, error: unknown): TaskMessage {
-  if (word.topic === 'child-command') return { ...word, command: { kind: 'cancel', reason: error } };
-  if (word.topic === 'child-update' && word.update.kind === 'ended')
-    return { ...word, update: { ...word.update, outcome: error } };
-  return word;
+function withError(message: TaskMessage, error: unknown): TaskMessage {
+  if (message.topic === 'child-command') return { ...message, command: { kind: 'cancel', reason: error } };
+  if (message.topic === 'child-update' && message.update.kind === 'ended')
+    return { ...message, update: { ...message.update, outcome: error } };
+  return message;
 }
 
-function valuesIn(word: TaskMessage): readonly unknown[] {
-  switch (word.topic) {
+function valuesIn(message: TaskMessage): readonly unknown[] {
+  switch (message.topic) {
     case 'submit':
-      return word.args;
+      return message.args;
     case 'child-command':
-      return word.command.kind === 'data' ? valuesIn(word.command.data) : [];
+      return message.command.kind === 'data' ? valuesIn(message.command.data) : [];
     case 'child-update':
-      if (word.update.kind === 'ended') return [word.update.outcome];
-      return word.update.kind === 'data' ? valuesIn(word.update.data) : [];
+      if (message.update.kind === 'ended') return [message.update.outcome];
+      return message.update.kind === 'data' ? valuesIn(message.update.data) : [];
     default:
-      return word.message.kind === 'data' ? [word.message.value] : [];
+      return message.message.kind === 'data' ? [message.message.value] : [];
   }
 }
 
-function withValues<W extends TaskMessage>(word: W, values: readonly unknown[]): W;
-function withValues(word: TaskMessage, values: readonly unknown[]): TaskMessage {
-  switch (word.topic) {
+function withValues<W extends TaskMessage>(message: W, values: readonly unknown[]): W;
+function withValues(message: TaskMessage, values: readonly unknown[]): TaskMessage {
+  switch (message.topic) {
     case 'submit':
-      return { ...word, args: values };
+      return { ...message, args: values };
     case 'child-command':
-      return word.command.kind === 'data'
-        ? { ...word, command: { kind: 'data', data: withValues(word.command.data, values) } }
-        : word;
+      return message.command.kind === 'data'
+        ? { ...message, command: { kind: 'data', data: withValues(message.command.data, values) } }
+        : message;
     case 'child-update':
-      if (word.update.kind === 'ended') return { ...word, update: { ...word.update, outcome: values[0] } };
-      return word.update.kind === 'data'
-        ? { ...word, update: { kind: 'data', data: withValues(word.update.data, values) } }
-        : word;
+      if (message.update.kind === 'ended') return { ...message, update: { ...message.update, outcome: values[0] } };
+      return message.update.kind === 'data'
+        ? { ...message, update: { kind: 'data', data: withValues(message.update.data, values) } }
+        : message;
     default:
-      return { ...word, message: { kind: 'data', value: values[0] } };
+      return { ...message, message: { kind: 'data', value: values[0] } };
   }
 }

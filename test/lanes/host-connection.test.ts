@@ -1,6 +1,6 @@
 /** A batch in its host, with a host that does only what the test says. */
 import { describe, expect, it } from 'vitest';
-import { Seat } from '../../src/lanes/hosts/host-slot.ts';
+import { HostConnection } from '../../src/lanes/hosts/host-connection.ts';
 import { Suspects } from '../../src/lanes/hosts/suspects.ts';
 import type { Lane, LaneListener, LaneOutcome, LaneTask } from '../../src/lanes/lane.ts';
 import { ControlBlock } from '../../src/lanes/wire/control-block.ts';
@@ -16,7 +16,7 @@ class Scene implements LaneListener<LaneTask> {
   readonly control = new ControlBlock();
   readonly posted: HostMessage[] = [];
   readonly told: string[] = [];
-  readonly seat: Seat<LaneTask> = new Seat<LaneTask>(this);
+  readonly connection: HostConnection<LaneTask> = new HostConnection<LaneTask>(this);
   readonly tasks: readonly LaneTask[];
   /** Called as an end is told. */
   onEnded: (task: LaneTask) => void = () => {};
@@ -33,31 +33,31 @@ class Scene implements LaneListener<LaneTask> {
       attempt: 0,
       runInScope: (call) => call(),
     }));
-    this.seat.host = {
+    this.connection.host = {
       id: 5,
       control: this.control,
       post: (message) => void this.posted.push(structuredClone(message)),
       end: () => {},
     };
-    this.seat.wasUp = true;
+    this.connection.wasUp = true;
     // A first batch, which tells it the definition.
-    this.seat.take(this.tasks.slice(0, 1));
-    this.seat.post();
-    this.seat.loaded();
+    this.connection.take(this.tasks.slice(0, 1));
+    this.connection.post();
+    this.connection.onLoaded();
     this.told.length = 0;
-    this.seat.take(this.tasks);
+    this.connection.take(this.tasks);
   }
 
   /** Hands the batch over. */
   go(): this {
     this.posted.length = 0;
-    this.refused = this.seat.post().map(({ task }) => task.id);
-    this.seat.begin();
+    this.refused = this.connection.post().map(({ task }) => task.id);
+    this.connection.onBegun();
     return this;
   }
 
   hear(reply: ItemReply): void {
-    this.seat.conclude(this.seat.read(reply));
+    this.connection.conclude(this.connection.read(reply));
   }
 
   refused: readonly string[] = [];
@@ -87,7 +87,7 @@ class Scene implements LaneListener<LaneTask> {
   returned(): void {}
   vacated(_: Lane<LaneTask>): void {}
   departed(): void {}
-  said(): void {}
+  message(): void {}
 }
 
 const four = [[1], [2], [3], [4]] as const;
@@ -98,16 +98,16 @@ describe('update()', () => {
     scene.run(0, 10);
     scene.run(1, 11);
     scene.control.begin(2, 3);
-    scene.seat.update();
+    scene.connection.reportChanges();
     expect(scene.told).toEqual(['0 started', '0 result 10', '1 started', '1 result 11', '2 started']);
-    expect(scene.ids(scene.seat)).toEqual(['2', '3']);
+    expect(scene.ids(scene.connection)).toEqual(['2', '3']);
   });
 
   it('waits for the message that says what one came to, and tells none behind it before', () => {
     const scene = new Scene(...four).go();
     scene.run(0, 'text');
     scene.run(1, 11);
-    scene.seat.update();
+    scene.connection.reportChanges();
     expect(scene.told).toEqual(['0 started']);
     scene.hear({ kind: 'result', item: 0, value: 'text', isBuffer: false });
     expect(scene.told).toEqual(['0 started', '0 result text', '1 started', '1 result 11']);
@@ -115,20 +115,20 @@ describe('update()', () => {
 
   it('tells each once, though who hears of one asks for the others', () => {
     const scene = new Scene(...four).go();
-    scene.onEnded = () => scene.seat.update();
+    scene.onEnded = () => scene.connection.reportChanges();
     for (const item of [0, 1, 2, 3]) scene.run(item, item);
-    scene.seat.update();
-    scene.seat.update();
+    scene.connection.reportChanges();
+    scene.connection.reportChanges();
     expect(scene.told.filter((line) => line.includes('result'))).toEqual([0, 1, 2, 3].map((n) => `${n} result ${n}`));
     expect(scene.told).toHaveLength(8);
   });
 
   it('passes one that was withdrawn', () => {
     const scene = new Scene(...four).go();
-    expect(scene.seat.withdraw(scene.tasks[1] as LaneTask)).toBe(true);
+    expect(scene.connection.withdraw(scene.tasks[1] as LaneTask)).toBe(true);
     scene.run(0, 10);
     scene.control.begin(2, 3);
-    scene.seat.update();
+    scene.connection.reportChanges();
     expect(scene.told).toEqual(['0 started', '0 result 10', '1 withdrawn', '2 started']);
   });
 });
@@ -138,23 +138,23 @@ describe('recall()', () => {
     const scene = new Scene(...four).go();
     scene.run(0, 10);
     scene.control.begin(1, 3);
-    expect(scene.ids(scene.seat.recall())).toEqual(['2', '3']);
+    expect(scene.ids(scene.connection.recall())).toEqual(['2', '3']);
     expect(scene.told).toEqual(['0 started', '0 result 10', '1 started']);
     expect([2, 3].map((item) => scene.control.begin(item, 4))).toEqual([false, false]);
-    expect(scene.seat.recall()).toEqual([]);
+    expect(scene.connection.recall()).toEqual([]);
   });
 
   it('takes back the next, too, where none runs: the host may end its batch before that, and its start is told once', () => {
     const scene = new Scene(...four).go();
     scene.run(0, 10);
-    expect(scene.ids(scene.seat.recall())).toEqual(['1', '2', '3']);
+    expect(scene.ids(scene.connection.recall())).toEqual(['1', '2', '3']);
     expect(scene.control.begin(1, 4)).toBe(false);
     expect(scene.told).toEqual(['0 started', '0 result 10']);
   });
 
   it('leaves the first, whose start was told when it was posted', () => {
     const scene = new Scene(...four).go();
-    expect(scene.ids(scene.seat.recall())).toEqual(['1', '2', '3']);
+    expect(scene.ids(scene.connection.recall())).toEqual(['1', '2', '3']);
     expect(scene.control.begin(0, 4)).toBe(true);
   });
 });
@@ -165,8 +165,8 @@ describe('look()', () => {
     scene.run(0, 'text'); // its message is on its way
     scene.run(1, 11);
     scene.control.begin(2, 3);
-    scene.seat.update();
-    expect(scene.tasks.map((task) => scene.seat.look(task))).toEqual(['ended', 'ended', 'runs', 'waits']);
+    scene.connection.reportChanges();
+    expect(scene.tasks.map((task) => scene.connection.reachOf(task))).toEqual(['ended', 'ended', 'runs', 'waits']);
     expect(scene.told).toEqual(['0 started']);
   });
 });
@@ -174,12 +174,12 @@ describe('look()', () => {
 describe('recall() while a definition is loaded', () => {
   it('tells no start: the host is about to', () => {
     const scene = new Scene([1]);
-    scene.seat.take([{ ...(scene.tasks[0] as LaneTask), definition: defineBySource('g', () => {}) }]);
-    scene.seat.post();
+    scene.connection.take([{ ...(scene.tasks[0] as LaneTask), definition: defineBySource('g', () => {}) }]);
+    scene.connection.post();
     scene.control.begin(0, 1);
-    expect(scene.seat.recall()).toEqual([]);
+    expect(scene.connection.recall()).toEqual([]);
     expect(scene.told).toEqual([]);
-    scene.seat.loaded();
+    scene.connection.onLoaded();
     expect(scene.told).toEqual(['0 started']);
   });
 });
@@ -203,7 +203,7 @@ describe('recall() while the host goes on', () => {
       }
       return isWithdrawn;
     };
-    const recalled = scene.seat.recall().map(({ id }) => Number(id));
+    const recalled = scene.connection.recall().map(({ id }) => Number(id));
     expect(recalled.filter((item) => begun.some((other) => other > item))).toEqual([]);
     expect([...begun, ...recalled]).toEqual([1, 2, 3]);
   });
@@ -214,14 +214,14 @@ describe('die()', () => {
     const scene = new Scene(...four).go();
     scene.run(0, 10);
     scene.control.begin(1, 3);
-    expect(scene.ids(scene.seat.die(exit, false, new Suspects()))).toEqual(['2', '3']);
+    expect(scene.ids(scene.connection.onExit(exit, false, new Suspects()))).toEqual(['2', '3']);
     expect(scene.told).toEqual(['0 started', '0 result 10', '1 started', '1 died']);
   });
 
   it('ends none where none ran', () => {
     const scene = new Scene(...four).go();
     scene.run(0, 10);
-    expect(scene.ids(scene.seat.die(exit, false, new Suspects()))).toEqual(['1', '2', '3']);
+    expect(scene.ids(scene.connection.onExit(exit, false, new Suspects()))).toEqual(['1', '2', '3']);
     expect(scene.told).toEqual(['0 started', '0 result 10']);
   });
 
@@ -229,15 +229,15 @@ describe('die()', () => {
     const scene = new Scene(...four).go();
     scene.run(0, 'text');
     scene.run(1, 11);
-    expect(scene.ids(scene.seat.die(exit, false, new Suspects()))).toEqual(['2', '3']);
+    expect(scene.ids(scene.connection.onExit(exit, false, new Suspects()))).toEqual(['2', '3']);
     expect(scene.told).toEqual(['0 started', '0 died', '1 started', '1 result 11']);
   });
 
   it('gives back none that was withdrawn', () => {
     const scene = new Scene(...four).go();
     scene.control.begin(0, 1);
-    scene.seat.withdraw(scene.tasks[2] as LaneTask);
-    expect(scene.ids(scene.seat.die(exit, false, new Suspects()))).toEqual(['1', '3']);
+    scene.connection.withdraw(scene.tasks[2] as LaneTask);
+    expect(scene.ids(scene.connection.onExit(exit, false, new Suspects()))).toEqual(['1', '3']);
     expect(scene.told).toEqual(['0 started', '0 died', '2 withdrawn']);
   });
 });
@@ -247,10 +247,10 @@ describe('die() before anything of the batch has begun', () => {
     const suspects = new Suspects<LaneTask>();
     const scene = new Scene(...four);
     for (let death = 0; death < 5; death += 1) {
-      scene.seat.take(scene.tasks);
+      scene.connection.take(scene.tasks);
       scene.go();
       scene.told.length = 0;
-      expect(scene.ids(scene.seat.die(exit, false, suspects))).toEqual(['0', '1', '2', '3']);
+      expect(scene.ids(scene.connection.onExit(exit, false, suspects))).toEqual(['0', '1', '2', '3']);
     }
     expect(scene.told).toEqual([]);
     expect(scene.tasks.every((task) => suspects.has(task))).toBe(true);
@@ -259,13 +259,13 @@ describe('die() before anything of the batch has begun', () => {
   it('blames one that travels alone, the third time, and no neighbour of before', () => {
     const suspects = new Suspects<LaneTask>();
     const scene = new Scene(...four).go();
-    scene.seat.die(exit, false, suspects);
+    scene.connection.onExit(exit, false, suspects);
     const alone = scene.tasks.slice(2, 3);
     const die = () => {
-      scene.seat.take(alone);
-      scene.seat.post();
+      scene.connection.take(alone);
+      scene.connection.post();
       scene.told.length = 0;
-      return scene.ids(scene.seat.die(exit, false, suspects));
+      return scene.ids(scene.connection.onExit(exit, false, suspects));
     };
     expect(die()).toEqual(['2']);
     expect(scene.told).toEqual([]);
@@ -277,7 +277,7 @@ describe('die() before anything of the batch has begun', () => {
     const suspects = new Suspects<LaneTask>();
     const scene = new Scene(...four).go();
     scene.control.begin(0, 1);
-    expect(scene.ids(scene.seat.die(exit, false, suspects))).toEqual(['1', '2', '3']);
+    expect(scene.ids(scene.connection.onExit(exit, false, suspects))).toEqual(['1', '2', '3']);
     expect(scene.tasks.some((task) => suspects.has(task))).toBe(false);
   });
 });
@@ -293,31 +293,31 @@ describe('what a host can not say now', () => {
   ])('a result %s changes nothing', (_, item, before) => {
     const scene = new Scene(...four).go();
     before(scene);
-    scene.seat.update();
+    scene.connection.reportChanges();
     const told = [...scene.told];
-    expect(() => scene.seat.read({ ...result, item })).toThrow('nobody waits for');
+    expect(() => scene.connection.read({ ...result, item })).toThrow('nobody waits for');
     expect(scene.told).toEqual(told);
   });
 
   it('a result while the definition is loaded', () => {
     const scene = new Scene([1]);
-    scene.seat.take([{ ...(scene.tasks[0] as LaneTask), definition: defineBySource('h', () => {}) }]);
-    scene.seat.post();
+    scene.connection.take([{ ...(scene.tasks[0] as LaneTask), definition: defineBySource('h', () => {}) }]);
+    scene.connection.post();
     scene.run(0, 'text');
-    expect(() => scene.seat.read({ ...result, item: 0 })).toThrow('nobody waits for');
+    expect(() => scene.connection.read({ ...result, item: 0 })).toThrow('nobody waits for');
   });
 
   it('that it has loaded what it had', () => {
     const scene = new Scene(...four).go();
-    expect(() => scene.seat.loaded()).toThrow('nobody asked for');
+    expect(() => scene.connection.onLoaded()).toThrow('nobody asked for');
   });
 
   it('that it is done while something runs, or has not said what it came to', () => {
     const scene = new Scene(...four).go();
     scene.control.begin(0, 1);
-    expect(() => scene.seat.checkDone()).toThrow('not ended');
+    expect(() => scene.connection.checkDone()).toThrow('not ended');
     scene.control.finishByMessage(0, 2);
-    expect(() => scene.seat.checkDone()).toThrow('not ended');
+    expect(() => scene.connection.checkDone()).toThrow('not ended');
   });
 });
 
@@ -326,8 +326,8 @@ describe('isHeldBy()', () => {
     const scene = new Scene(...four).go();
     scene.run(0, 10);
     scene.control.begin(1, 3);
-    scene.seat.update();
-    expect(scene.tasks.slice(1).map((task) => scene.seat.isHeldBy(task))).toEqual([true, false, false]);
+    scene.connection.reportChanges();
+    expect(scene.tasks.slice(1).map((task) => scene.connection.isHeldBy(task))).toEqual([true, false, false]);
   });
 });
 
@@ -348,12 +348,12 @@ describe('post()', () => {
     const args = [0, 1, 2, 3].map((n) => [n === place ? () => {} : { n }]);
     const scene = new Scene(...args.map((own, n) => (n === place ? [0] : own)));
     const tasks = scene.tasks.map((task, n) => ({ ...task, args: args[n] as readonly unknown[] }));
-    scene.seat.take(tasks);
+    scene.connection.take(tasks);
     scene.go();
     expect(scene.refused).toEqual([`${place}`]);
     expect(scene.posted).toHaveLength(5); // the host still waits for the arguments of each
     for (const item of [0, 1, 2, 3]) if (item !== place) scene.run(item, item);
-    scene.seat.update();
+    scene.connection.reportChanges();
     expect(scene.told.some((line) => line.startsWith(`${place} `))).toBe(false);
     expect(scene.told.filter((line) => line.includes('result'))).toHaveLength(3);
   });
@@ -362,7 +362,7 @@ describe('post()', () => {
 it('sends one that throws as it is looked at to nobody, and its neighbours all the same', () => {
   const { proxy, revoke } = Proxy.revocable({}, {});
   const scene = new Scene(...four);
-  scene.seat.take(scene.tasks.map((task, n) => ({ ...task, args: [n === 1 ? proxy : { n }] })));
+  scene.connection.take(scene.tasks.map((task, n) => ({ ...task, args: [n === 1 ? proxy : { n }] })));
   revoke();
   scene.go();
   expect(scene.refused).toEqual(['1']);
@@ -377,19 +377,19 @@ it('hears what one failed by', () => {
   expect(scene.told).toEqual(['0 started', '0 thrown']);
 });
 
-describe('a seat that replaces another', () => {
+describe('a connection that replaces another', () => {
   it('knows what it was told to load, and not what the other has come to know since', () => {
     const old = new Scene([1]);
     const successor = new Scene([1]);
     const later = { ...(old.tasks[0] as LaneTask), definition: defineBySource('g', () => 1) };
-    successor.seat.predecessor = old.seat;
-    expect(successor.seat.warm()).toBe(true);
-    old.seat.take([later]);
-    old.seat.post();
-    old.seat.loaded();
-    expect(old.seat.knows(later)).toBe(true);
-    successor.seat.warmed([]);
-    expect(successor.seat.knows(later)).toBe(false);
-    expect(successor.seat.knows(old.tasks[0] as LaneTask)).toBe(true);
+    successor.connection.predecessor = old.connection;
+    expect(successor.connection.warm()).toBe(true);
+    old.connection.take([later]);
+    old.connection.post();
+    old.connection.onLoaded();
+    expect(old.connection.hasLoaded(later)).toBe(true);
+    successor.connection.onWarmed([]);
+    expect(successor.connection.hasLoaded(later)).toBe(false);
+    expect(successor.connection.hasLoaded(old.tasks[0] as LaneTask)).toBe(true);
   });
 });

@@ -1,0 +1,241 @@
+/**
+ * The lane's side of one thread or child: the state of the host, what it has loaded, and how a batch is sent to it, is
+ * taken back, is stopped, and is settled when the host exits.
+ */
+import type { Exit } from '../../base/exit.ts';
+import { now, type Timer, thisMoment } from '../../platform/clock.ts';
+import { type Deferred, defer } from '../../platform/deferred.ts';
+import { type WireDefinition, wireDefinition } from '../../task/definition/definition.ts';
+import type { TaskMessage } from '../../task/inside/task-message.ts';
+import type { LaneTask, Withdrawal } from '../lane.ts';
+import { encodeThrown } from '../wire/error-codec.ts';
+import { fallbackFor, packMessage } from '../wire/wire-message.ts';
+import type { Host } from './host.ts';
+import { HostBatch } from './host-batch.ts';
+import { definitionsOf, sendBatch } from './run-message.ts';
+import { isTransferring, messageSendError, type SendFailure } from './send-failure.ts';
+import type { Suspects } from './suspects.ts';
+
+/**
+ *   starting ──▶ idle ◀──▶ busy
+ *       └──────────┴────────┴──▶ ending ──▶ (exited)
+ */
+export type HostState = 'starting' | 'idle' | 'busy' | 'ending';
+
+export class HostConnection<T extends LaneTask> extends HostBatch<T> {
+  state: HostState = 'starting';
+  /** It has been up. Only then is its exit an event, and only then can it be asked to clean up. */
+  wasUp = false;
+  /** When it was sent its batch, or became idle, on the clock of `now()`. */
+  since = 0;
+  /** It has completed a batch. */
+  hasAnswered = false;
+  /** A module could not be loaded in it. It keeps that failure, so the module can never be loaded there. */
+  hasLoadFailure = false;
+  /** It has something to clean up at its end. */
+  hasTeardown = false;
+  /** Its slot is lent, because the task that runs in it waits for other tasks. */
+  isLent = false;
+  /** When it was asked to give back waiting items, until it has answered. */
+  recallAskedAt: number | undefined;
+  /** The connection that it is to replace, after it has loaded the same definitions. */
+  predecessor: HostConnection<T> | undefined;
+  /** Called when its successor has died before it was ready. */
+  readonly onSuccessorDied: (() => void)[] = [];
+  startTimer: Timer | undefined;
+  /** Resolves when it is ready for tasks, or has exited. */
+  readonly settled: Deferred = defer();
+  readonly exited: Deferred = defer();
+  /** What the host has loaded, as its replies tell. */
+  readonly #definitions = new Map<number, WireDefinition>();
+  #warming: readonly WireDefinition[] | undefined;
+  /** The batch was sent to the host. */
+  #isSent = false;
+
+  // Loading.
+
+  /** Whether the host has loaded what the task runs. */
+  hasLoaded(task: T): boolean {
+    const { definition, carried } = task;
+    return this.#definitions.has(definition.index) && (!carried || this.#definitions.has(carried.definition.index));
+  }
+
+  /** The host has loaded the definitions that came with the batch, and begins. */
+  onLoaded(): void {
+    if (this.loading === undefined) throw new Error('it has loaded what nobody asked for');
+    for (const each of this.loading) this.#definitions.set(each.index, each);
+    this.loading = undefined;
+    this.onBegun();
+  }
+
+  /** Gives up the load of the batch. */
+  abandonLoad(error: unknown): void {
+    this.loading = undefined;
+    this.reportEnd({ kind: 'unloadable', error, runMs: 0 }, thisMoment());
+  }
+
+  /** Asks the host to load what its predecessor has loaded. Returns false if there is nothing to load. */
+  warm(): boolean {
+    if (this.predecessor === undefined || this.predecessor.#definitions.size === 0) return false;
+    this.#warming = [...this.predecessor.#definitions.values()];
+    this.host?.post({ kind: 'warm', definitions: this.#warming.map(wireDefinition) }, []);
+    return true;
+  }
+
+  /** The host has loaded what it was asked to load, except `missing`. Its predecessor may have loaded more by now. */
+  onWarmed(missing: readonly number[]): void {
+    if (this.#warming === undefined) throw new Error('it has loaded what nobody asked for');
+    for (const each of this.#warming) if (!missing.includes(each.index)) this.#definitions.set(each.index, each);
+    this.#warming = undefined;
+  }
+
+  // To the host.
+
+  /** Sets the batch. `post` sends it, when the host is up. */
+  take(batch: readonly T[]): void {
+    this.setBatch(batch);
+    this.#isSent = false;
+    this.recallAskedAt = undefined;
+  }
+
+  /** Sends the batch to the host, which is up. Returns the tasks that can't be sent. */
+  post(): readonly SendFailure<T>[] {
+    const batch = this.batch as readonly T[];
+    const [first] = batch as readonly [T];
+    this.#isSent = true;
+    this.since = now();
+    this.loading = this.hasLoaded(first) ? undefined : definitionsOf(first);
+    this.control.reset(batch.length);
+    const failures = sendBatch(this.host as Host, batch, this.loading ? this.#definitions : undefined);
+    if (batch.length > 1) this.drop(new Set(failures.map(({ task }) => task)));
+    return failures;
+  }
+
+  sendMessage(task: T, message: TaskMessage): void {
+    const item = this.batch.indexOf(task);
+    if (item < this.item) return; // it has ended
+    try {
+      const fallback = fallbackFor(message);
+      if (fallback !== undefined) this.host?.post({ kind: 'fallback', item, message: packMessage(fallback) }, []);
+      this.host?.post({ kind: 'task-message', item, message: packMessage(message) }, []);
+    } catch (problem) {
+      throw messageSendError(task, problem);
+    }
+  }
+
+  /** Asks one task of the batch to stop. */
+  stop(task: T, reason: unknown, isFinal: boolean): void {
+    const item = this.batch.indexOf(task);
+    if (item >= 0) this.host?.post({ kind: 'stop', item, reason: encodeThrown(reason), isFinal }, []);
+  }
+
+  // Items are taken back.
+
+  /** Withdraws one task. A child has to be asked: it answers with `onRecalled`, or with the outcome of the task. */
+  withdraw(task: T): Withdrawal {
+    if (this.host === undefined) return false;
+    const item = this.batch.indexOf(task);
+    if (this.host.recall === undefined) return this.host.control.withdraw(item);
+    if (this.reachOf(task) !== 'waits') return false;
+    this.host.recall(item);
+    return 'asked';
+  }
+
+  /**
+   * Withdraws all items that have not begun, except one whose start was reported, and returns their tasks. A child has to
+   * be asked: it answers with `onRecalled`.
+   */
+  recall(): readonly T[] {
+    if (this.isLoading) return []; // it is one task, whose start is reported when the host has loaded it
+    this.reportChanges();
+    if (this.host?.recall !== undefined) {
+      if (this.size > 1 && this.recallAskedAt === undefined) {
+        this.recallAskedAt = now();
+        this.host.recall(this.item + 1);
+      }
+      return [];
+    }
+    const recalled: T[] = [];
+    // From the last to the first, because the host may begin items meanwhile: so none overtakes an earlier one.
+    const first = this.isStartReported ? this.item + 1 : this.item;
+    for (let item = this.batch.length - 1; item >= first; item -= 1) {
+      const task = this.batch[item];
+      if (task !== undefined && this.control.withdraw(item)) recalled.unshift(task);
+    }
+    this.drop(new Set(recalled));
+    this.reportChanges();
+    return recalled;
+  }
+
+  /** The host has answered which items will never begin, and its memory now says which one runs. Returns their tasks. */
+  onRecalled(items: readonly number[]): readonly T[] {
+    this.recallAskedAt = undefined;
+    const recalled = items.map((item) => this.batch[item]).filter((task) => task !== undefined);
+    this.drop(new Set(recalled));
+    this.reportChanges();
+    return recalled;
+  }
+
+  /** Whether ending the host is the way to end the task: it runs, or hangs while it loads, or it alone keeps the host busy. */
+  isHeldBy(task: T): boolean {
+    const reach = this.reachOf(task);
+    if (reach !== 'waits') return reach === 'runs';
+    return this.batch.every(
+      (other, item) => item < this.item || other === task || !other || this.control.state(item) === 'withdrawn',
+    );
+  }
+
+  // The batch ends.
+
+  /** Nothing of the batch runs any more. Reports what was not reported, and returns the tasks that never began. */
+  endBatch(): readonly T[] {
+    this.reportChanges();
+    const left = [...this];
+    this.take([]);
+    return left;
+  }
+
+  /**
+   * The host has exited. Reports the end of the tasks that died with it, and returns those that may be handed over again:
+   *
+   * - The batch was never sent, as when the host was not up yet: no task is concerned.
+   * - The host died before it began with the batch: the tasks are suspects, because reading their arguments may have
+   *   killed it. Only one that has been suspected too often dies.
+   * - It had begun: the task that ran, or whose module loaded, dies; those behind it are not concerned.
+   * - The arguments of a task were transferred: they are lost with the host, so the task dies, too.
+   *
+   * @param isFinal No host is started any more, so all of them die.
+   */
+  onExit(exit: Exit, isFinal: boolean, suspects: Suspects<T>): readonly T[] {
+    const returned: T[] = [];
+    if (this.#isSent) this.reportChanges();
+    const areSuspect = this.#isSent && this.item === 0 && !this.#hasBegun;
+    const isAlone = [...this].length === 1;
+    while (this.item < this.size) {
+      const task = this.batch[this.item];
+      const isGuilty = areSuspect && task !== undefined && suspects.note(task, isAlone);
+      const hasDied = isGuilty || (this.#isSent && task !== undefined && this.#diesWithHost(task));
+      if (hasDied && !this.isStartReported) this.reportStart(thisMoment());
+      if (hasDied || isFinal) {
+        this.reportEnd({ kind: 'died', ...exit }, thisMoment());
+      } else {
+        if (task !== undefined) returned.push(task);
+        this.moveOn();
+      }
+      if (this.#isSent) this.reportChanges();
+    }
+    this.take([]);
+    return returned;
+  }
+
+  /** For the next item of a batch that was sent. */
+  #diesWithHost(task: T): boolean {
+    const wasLoading = this.isLoading && this.#hasBegun;
+    return wasLoading || this.control.state(this.item) !== 'waiting' || isTransferring(task);
+  }
+
+  /** Whether the host has begun with the batch: then it has read all of it. */
+  get #hasBegun(): boolean {
+    return this.control.hasBegunLoading || this.control.state(0) !== 'waiting';
+  }
+}
