@@ -4,7 +4,8 @@ import { type Deferred, defer } from '../platform/deferred.ts';
 import { Promise } from '../platform/globals.ts';
 import { onAbort } from '../platform/on-abort.ts';
 import { isHost, isLoadingModule } from '../task/definition/load-phase.ts';
-import { type AnyArgs, BackgroundWorker } from './background-worker.ts';
+import { BackgroundWorker } from './background-worker.ts';
+import type { AnyArgs } from './hooked-worker.ts';
 import { type EventWorkerOptions, eventRule } from './worker-options.ts';
 
 export class BackgroundEventWorker<A extends unknown[] = AnyArgs> extends BackgroundWorker<A> {

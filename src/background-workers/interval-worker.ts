@@ -3,8 +3,8 @@ import type { Rule } from '../base/options.ts';
 import { pause } from '../platform/pause.ts';
 import { Schedule } from '../schedules/schedule.ts';
 import { cron, interval, type Timetable, pause as timedPause } from '../schedules/timetable.ts';
-import type { AnyArgs } from './background-worker.ts';
 import { BackgroundEventWorker } from './event-worker.ts';
+import type { AnyArgs } from './hooked-worker.ts';
 import { type IntervalOptions, type IntervalWorkerOptions, intervalRules } from './worker-options.ts';
 
 export class BackgroundIntervalWorker<A extends unknown[] = AnyArgs> extends BackgroundEventWorker<A> {

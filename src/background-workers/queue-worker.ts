@@ -15,7 +15,8 @@ import { Promise } from '../platform/globals.ts';
 import { untilAborted } from '../platform/on-abort.ts';
 import { foreverPendingPromise, isHost, isLoadingModule } from '../task/definition/load-phase.ts';
 import { currentTask } from '../task/inside/context.ts';
-import { type AnyArgs, BackgroundWorker } from './background-worker.ts';
+import { BackgroundWorker } from './background-worker.ts';
+import type { AnyArgs } from './hooked-worker.ts';
 import { type QueueOptions, type QueueWorkerOptions, queueRule } from './worker-options.ts';
 import type { RunOutcome } from './worker-run.ts';
 
@@ -120,7 +121,7 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
   #demand(): SupervisorDemand | undefined {
     const { freeCapacity } = this.supervisor;
     if (this.#isOwnQueue || freeCapacity === undefined) return undefined;
-    return { openings: freeCapacity, needs: [demandOf(this.spec)] };
+    return { freeCapacity, demands: [demandOf(this.spec)] };
   }
 
   async #perform(

@@ -1,72 +1,28 @@
 /**
- * Schedule: runs something when a timetable says so, until it ends. It keeps one timer, and knows no task.
+ * Schedule: calls a function when a timetable says so, until it ends. It keeps one timer, and does not know tasks.
  *
- *   paused ◀── pause() / resume() ──▶ active ── its last run has begun, cancel() ──▶ ended
- *      └────────────────────────── cancel(), the last trigger() ───────────────────────▲
+ *   paused ◀── pause() / resume() ──▶ active ── last run started, cancel() ──▶ ended
+ *      └──────────────────── cancel(), the last trigger() ───────────────────────▲
  */
 import { now, Timer } from '../platform/clock.ts';
 import { queueMicrotask, randomUUID, timeOfDay } from '../platform/globals.ts';
 import { inTurn } from '../platform/loop-turn.ts';
+import type { ScheduleSpec, ScheduleState } from './schedule-spec.ts';
 import type { Timetable } from './timetable.ts';
 
-export type ScheduleState = 'active' | 'paused' | 'ended';
-
-/** What becomes of runs that come due at a bad moment. */
-export interface ScheduleRules {
-  /**
-   * What becomes of a run that comes due before the last one has ended: dropped, or run as soon as it has, one after the
-   * other. A single run after a delay always waits, and is not dropped. Default: `'skip'`.
-   */
-  readonly overlap?: 'skip' | 'queue';
-  /**
-   * What becomes of runs that were missed while the process was blocked or stopped, or the machine asleep, or because
-   * the clock was set forward: nothing, or one run at once for all of them. A run is missed if it is noticed more than
-   * 60 s late, or when the one after it was due already; less late than that is late, and runs. One that is late makes
-   * up for those missed before it. What has no grid, such as a single run after a delay, is never missed. Default:
-   * `'skip'`.
-   */
-  readonly missed?: 'skip' | 'once';
-  /** One more run at once. Default: false. */
-  readonly runNow?: boolean;
-  /**
-   * Each run comes up to so much later than it is due, at random, but before the next one is due. When they are due does
-   * not change. Default: 0.
-   */
-  readonly jitterMs?: number;
-  /** The schedule ends after so many runs; those of `runNow` and `trigger()` count. Default: Infinity. */
-  readonly maxRuns?: number;
-}
-
-export interface ScheduleSpec<R> extends ScheduleRules {
-  readonly name: string;
-  readonly timetable: Timetable;
-  /** What it throws, or rejects with, is not told by the schedule, which goes on. */
-  readonly run: () => R;
-  /**
-   * Instead of it for what the timetable says; gets the time at which that is due, without its jitter. Resolves when the
-   * run has ended; with false if there was none, because another one goes on.
-   */
-  readonly runDue?: (due: number) => PromiseLike<boolean>;
-  /** Calls back when the run has ended, however. Default: by its `then`. */
-  readonly onRunEnd?: (run: R, ended: () => void) => void;
-  /** Held while the schedule is active. */
-  readonly keepAlive?: { hold(): void; release(): void };
-  readonly onEnd?: (schedule: Schedule<R>) => void;
-}
-
-/** Later than this, a run is missed. In milliseconds. */
+/** A run that is noticed later than this is missed. In milliseconds. */
 const missedAfterMs = 60_000;
 
-/** How soon it is noticed that the wall clock was set, or that the machine has slept: timers stand still meanwhile. */
+/** How often the wall clock is checked for a jump, in milliseconds: timers do not run while the machine sleeps. */
 const checkEveryMs = 30_000;
 
-/** A clock that is set back by more was wrong before: https://manpages.debian.org/cron */
+/** A clock that is set back by more than this was wrong before: https://manpages.debian.org/cron */
 const correctionMs = 3 * 60 * 60 * 1_000;
 
-/** Times on the clock of `now()` are fractions, whose sums are not exact. */
+/** Times of `now()` are fractions, so their sums are rounded. In milliseconds. */
 const roundingMs = 0.001;
 
-/** Something that runs again and again, or later: see `scheduleTask()`. */
+/** Runs that come later, or again and again: see `scheduleTask()`. */
 export class Schedule<R = unknown> {
   readonly name: string;
   readonly #spec: ScheduleSpec<R>;
@@ -74,23 +30,23 @@ export class Schedule<R = unknown> {
   readonly #clock: () => number;
   #id: string | undefined;
   #state: ScheduleState = 'paused';
-  /** When it started, on its clock; so are the next two. */
+  /** When it started, on the clock of its timetable; `#due` and `#planned` are on the same clock. */
   #start: number | undefined;
   #due: number | undefined;
-  /** When it is due, and its jitter. */
+  /** `#due` plus jitter; Infinity if no run is planned. */
   #planned = Infinity;
-  /** The wall clock as it was last seen. */
+  /** The last reading of the wall clock. */
   #lastWallTime = -Infinity;
   #timer: Timer | undefined;
   #running = 0;
-  /** When the runs were due that wait for the one before to end. */
+  /** Due times of the runs that wait for the present one to end. */
   readonly #waiting: number[] = [];
   #runs = 0;
   #skipped = 0;
   #missed = 0;
   #lastRun: number | undefined;
 
-  /** @internal Schedules come from `scheduleTask()`. It is paused until its `start()`. */
+  /** @internal Use `scheduleTask()`. The schedule is paused until `start()`. */
   constructor(spec: ScheduleSpec<R>) {
     this.name = spec.name;
     this.#spec = spec;
@@ -103,41 +59,41 @@ export class Schedule<R = unknown> {
     return this.#id;
   }
 
-  /** Ended: it has run for the last time, or was canceled. A run may still be going on. */
+  /** `'ended'` after the last run has started, or after `cancel()`. That run may still be going on. */
   get state(): ScheduleState {
     return this.#state;
   }
 
   /**
-   * When the next run comes, in epoch milliseconds. undefined: it is paused or has ended, or the run before it has to end
-   * first. For what does not care about the wall clock, it changes when that is set.
+   * When the next run starts, in epoch milliseconds. undefined if the schedule is paused or has ended, or if the present run
+   * has to end first. Without `cron`, the value changes when the wall clock is set.
    */
   get nextRun(): number | undefined {
     if (this.#state !== 'active' || this.#planned === Infinity) return undefined;
     return Math.round(this.#timetable.clock === 'wall' ? this.#planned : timeOfDay() + this.#planned - now());
   }
 
-  /** When the last run began, in epoch milliseconds. */
+  /** When the last run started, in epoch milliseconds. */
   get lastRun(): number | undefined {
     return this.#lastRun;
   }
 
-  /** How many have begun. */
+  /** How many runs have started. */
   get runs(): number {
     return this.#runs;
   }
 
-  /** How many were dropped because the one before had not ended. */
+  /** How many runs were dropped because another was running. */
   get skipped(): number {
     return this.#skipped;
   }
 
-  /** How many were missed, whether made up for or not. Of a cron pattern, 1,000 are counted at a time. */
+  /** How many runs were missed, whether made up for or not. With `cron`, at most 1,000 are counted at a time. */
   get missed(): number {
     return this.#missed;
   }
 
-  /** @internal Begins. A second call changes nothing. */
+  /** @internal A second call does nothing. */
   start(): this {
     if (this.#start !== undefined || this.#state === 'ended') return this;
     this.#start = this.#readClock();
@@ -151,12 +107,12 @@ export class Schedule<R = unknown> {
     return this;
   }
 
-  /** No more runs until `resume()`: what comes due meanwhile is neither run nor made up for. A run that has begun goes on. */
+  /** Stops runs until `resume()`: runs that come due meanwhile are dropped. A run that has started goes on. */
   pause(): void {
     if (this.#state === 'active') this.#deactivate('paused');
   }
 
-  /** Goes on with what comes due from now on. */
+  /** Continues with the runs that come due from now on. */
   resume(): void {
     if (this.#state !== 'paused' || this.#start === undefined) return;
     this.#activate();
@@ -166,15 +122,15 @@ export class Schedule<R = unknown> {
   }
 
   /**
-   * Runs once now, out of turn, also while it is paused; what is due when does not change. Gives what it runs: a
-   * TaskHandle. undefined: it has ended, or a run is going on and `overlap` is `'skip'`.
+   * Runs once now, also while the schedule is paused; the due times do not change. Returns the TaskHandle of the run, or
+   * undefined if the schedule has ended, or if another run is going on and `overlap` is `'skip'`.
    */
   trigger(): R | undefined {
     if (this.#state === 'ended' || (this.#running > 0 && this.#spec.overlap !== 'queue')) return undefined;
     return this.#run();
   }
 
-  /** Ends it for good. A run that has begun goes on. */
+  /** Ends the schedule for good. A run that has started goes on. */
   cancel(): void {
     if (this.#state === 'ended') return;
     this.#deactivate('ended');
@@ -193,7 +149,7 @@ export class Schedule<R = unknown> {
     this.#state = state;
   }
 
-  // When.
+  // Planning.
 
   #plan(due: number | undefined): void {
     this.#due = due;
@@ -205,13 +161,13 @@ export class Schedule<R = unknown> {
     return jitterMs === 0 ? 0 : Math.random() * Math.min(jitterMs, this.#timeUntilNext(due));
   }
 
-  /** The time until the next run is due. */
+  /** The time between this run and the next, in milliseconds. */
   #timeUntilNext(due: number): number {
     if (this.#timetable.kind === 'pause') return Infinity;
     return (this.#timetable.next(this.#start as number, due) ?? Infinity) - due;
   }
 
-  /** If the clock was found wrong, and set back, the new time counts at once; if it was set back by less, nothing is run twice. */
+  /** If the clock was set back a lot, plans anew by the new time. If it was set back a little, no run comes twice. */
   #readClock(): number {
     const at = this.#clock();
     if (this.#timetable.clock !== 'wall') return at;
@@ -220,7 +176,7 @@ export class Schedule<R = unknown> {
     return at;
   }
 
-  /** Runs what is due, and sets the timer for what is not. */
+  /** Starts the run that is due, or sets the timer for it. */
   #check(): void {
     this.#timer?.cancel();
     if (this.#state !== 'active') return;
@@ -233,13 +189,13 @@ export class Schedule<R = unknown> {
 
   #arm(): void {
     this.#timer?.cancel();
-    // It may be a little early, and then waits again: rounded up, it would be late.
+    // Rounded down: a timer that fires too early is set again; rounded up, the run would be late.
     const leftMs = Math.max(Math.floor(this.#planned - this.#clock() + roundingMs), 0);
     const stepMs = this.#timetable.clock === 'wall' ? Math.min(leftMs, checkEveryMs) : leftMs;
     this.#timer = new Timer(stepMs, () => this.#check());
   }
 
-  /** Plans the next run before it runs this one, which may cancel the schedule. */
+  /** Plans the next run before it starts this one, because this one may cancel the schedule. */
   #handleDue(at: number): void {
     const { kind } = this.#timetable;
     const start = this.#start as number;
@@ -257,7 +213,10 @@ export class Schedule<R = unknown> {
     return at - this.#planned > Math.min(this.#timeUntilNext(this.#due as number), missedAfterMs);
   }
 
-  /** Goes on to the last run that is due, or to the next one if that is missed too. Gives when the run was due that is to come now, if any. */
+  /**
+   * Skips to the latest run that is due, or to the next one if the latest is missed, too. Returns the due time of the run
+   * that is to start now, if any.
+   */
   #catchUp(at: number): number | undefined {
     const start = this.#start as number;
     const { latest, count } = this.#timetable.passed(start, this.#due as number, at);
@@ -274,7 +233,7 @@ export class Schedule<R = unknown> {
     if (this.#due === undefined && this.#waiting.length === 0 && !awaitsEnd) this.cancel();
   }
 
-  // Runs.
+  // Running.
 
   #runInTurn(due: number): void {
     if (this.#running === 0) this.#runDue(due);
@@ -288,7 +247,7 @@ export class Schedule<R = unknown> {
     else this.#runQuietly(() => this.#runIfNone(() => runDue(due)));
   }
 
-  /** It counts as a run until it is found to be none. */
+  /** Counts a run at its start, and takes that back if it was left out. */
   #runIfNone(run: () => PromiseLike<boolean>): void {
     const lastRun = this.#lastRun;
     this.#begin((ended) => {
@@ -307,7 +266,7 @@ export class Schedule<R = unknown> {
     try {
       run();
     } catch {
-      // it has ended
+      // The run has ended with an error, which is not the schedule's to report.
     }
   }
 
@@ -334,12 +293,12 @@ export class Schedule<R = unknown> {
     try {
       return run(ended);
     } catch (error) {
-      queueMicrotask(ended); // like a run that rejects
+      queueMicrotask(ended); // as for a run that rejects
       throw error;
     }
   }
 
-  /** A run has ended, or the schedule was resumed. */
+  /** Called when a run has ended or the schedule was resumed. */
   #continue(): void {
     if (this.#state !== 'active') return;
     if (this.#running === 0) {

@@ -17,7 +17,8 @@ import { type TaskResult, type TaskSubmitter, type TaskYield, taskRules } from '
 import type { TaskFunction } from '../task/definition/definition.ts';
 import { isHost, isLoadingModule } from '../task/definition/load-phase.ts';
 import { outsideTask } from '../task/inside/context.ts';
-import { Schedule, type ScheduleRules } from './schedule.ts';
+import { Schedule } from './schedule.ts';
+import type { ScheduleRules } from './schedule-spec.ts';
 import { SharedRuns } from './shared-runs.ts';
 import { cron, epochInterval, interval, once, type Timetable } from './timetable.ts';
 
@@ -114,7 +115,7 @@ export class Schedules {
     const timetable = timetableOf(times, sharing.courier !== undefined);
     // The schedule's delay is all there is, whatever the task was defined with.
     const call = prepareCall(target, { ...rest, delayMs: 0 }, owner);
-    if (isLoadingModule()) return this.#neverRunning(call);
+    if (isLoadingModule()) return this.#pausedForever(call);
     if (this.#supervisor.state === 'idle') this.#supervisor.start();
     this.#refuseIfClosed(call.name);
 
@@ -203,7 +204,7 @@ export class Schedules {
   }
 
   /** While a module loads in a thread: one that never comes to run, and holds nothing. */
-  #neverRunning({ name, spec, args }: PreparedCall): TaskSchedule {
+  #pausedForever({ name, spec, args }: PreparedCall): TaskSchedule {
     const run = () => {
       if (!isLoadingModule()) this.#refuseIfClosed(name);
       return this.#supervisor.submit<unknown, unknown>(spec, args);

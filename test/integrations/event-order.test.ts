@@ -1,7 +1,7 @@
 /** LateEvents, on a stream whose events can be seen in another order than that of their numbers. */
 import type { IQueueBackend } from 'bullmq';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { LateEvents } from '../../src/integrations/bullmq/client/event-order.ts';
+import { EventOrder } from '../../src/integrations/bullmq/client/event-order.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -30,27 +30,27 @@ class Stream {
   }
 }
 
-function make(): { stream: Stream; heard: unknown[]; late: LateEvents } {
+function make(): { stream: Stream; heard: unknown[]; late: EventOrder } {
   const stream = new Stream();
   const heard: unknown[] = [];
-  const late = new LateEvents(stream as unknown as IQueueBackend, '0', (fields) => heard.push(fields[1]));
+  const late = new EventOrder(stream as unknown as IQueueBackend, '0', (fields) => heard.push(fields[1]));
   return { stream, heard, late };
 }
 
 it('hears an event that could be seen only after later ones, once', async () => {
   const { stream, heard, late } = make();
-  late.note(stream.see(1, 3, 4, 6));
+  late.add(stream.see(1, 3, 4, 6));
   stream.see(2, 5);
   await vi.runAllTimersAsync();
-  late.note(stream.see(7));
+  late.add(stream.see(7));
   await vi.runAllTimersAsync();
   expect(heard).toEqual(['e2', 'e5']);
 });
 
 it('reads again what came while it read', async () => {
   const { stream, heard, late } = make();
-  late.note(stream.see(1));
-  late.note(stream.see(3));
+  late.add(stream.see(1));
+  late.add(stream.see(3));
   stream.see(2);
   await vi.runAllTimersAsync();
   expect(heard).toEqual(['e2']);
@@ -59,9 +59,9 @@ it('reads again what came while it read', async () => {
 it('asks nothing when nothing was heard, and after it was closed', async () => {
   const { stream, late } = make();
   await vi.runAllTimersAsync();
-  late.note(stream.see(1));
+  late.add(stream.see(1));
   late.close();
-  late.note(stream.see(2));
+  late.add(stream.see(2));
   await vi.runAllTimersAsync();
   expect(stream.reads).toBe(0);
   expect(vi.getTimerCount()).toBe(0);
@@ -70,7 +70,7 @@ it('asks nothing when nothing was heard, and after it was closed', async () => {
 it('reads them when the server is back', async () => {
   const { stream, heard, late } = make();
   stream.isAway = true;
-  late.note(stream.see(2));
+  late.add(stream.see(2));
   stream.see(1);
   await vi.advanceTimersByTimeAsync(1_000);
   stream.isAway = false;

@@ -250,10 +250,10 @@ describe('an event on Redis', () => {
     ['progress', { data: '{' }],
     ['progress', { data: '"x"' }],
     ['progress', { data: '{"fraction":"x"}' }],
-    ['taskwarden:news', { news: '{' }],
-    ['taskwarden:news', { news: '5' }],
-    ['taskwarden:news', { news: '{"kind":"progress"}' }],
-    ['taskwarden:news', {}],
+    ['taskwarden:update', { update: '{' }],
+    ['taskwarden:update', { update: '5' }],
+    ['taskwarden:update', { update: '{"kind":"progress"}' }],
+    ['taskwarden:update', {}],
     ['completed', { returnvalue: '{' }],
     ['completed', { returnvalue: '{"taskwarden:canceled":"x"}' }],
   ])('%s with %j hides none of the others', async (event, fields) => {
@@ -287,7 +287,7 @@ describe('an order on Redis', () => {
       await courier.subscribeToClient(queue, task, (order) => heard.push(order));
       await redis.rpush(`bull:${queue}:${id}:logs`, `taskwarden: ${text}`);
       const cancel = ['event', 'taskwarden:cancel', 'queue', queue, 'jobId', 'other', 'reason', text];
-      await redis.xadd('bull:taskwarden-orders:events', '*', ...cancel);
+      await redis.xadd('bull:taskwarden-commands:events', '*', ...cancel);
       await courier.sendToTask(queue, id, { kind: 'message', data: 'hello' });
       await expect.poll(() => heard).toEqual([{ kind: 'message', data: 'hello' }]);
     },

@@ -15,7 +15,7 @@ describe('waits for results', () => {
     waits = new ResultWaits('queue', look, () => ({ value: () => 'heard' }));
   });
 
-  const completed = (jobId: string) => waits.hear({ event: 'completed', jobId });
+  const completed = (jobId: string) => waits.onEvent({ event: 'completed', jobId });
 
   it('look nothing up for a task that was added while its end is heard', async () => {
     waits.expect(['a']);
@@ -39,14 +39,14 @@ describe('waits for results', () => {
     waits.expect(['a', 'b']);
     waits.expectNoMore(['a']);
     expect(await waits.wait('a', {}, true)).toBe('looked up');
-    waits.lookAgain();
+    waits.onGap();
     expect(await waits.wait('b', {}, true)).toBe('looked up');
   });
 
   it('look up once what was waited for before ends were heard', async () => {
     const all = ['a', 'b'].map((id) => waits.wait(id, {}, false));
     expect(looked).toEqual([]);
-    waits.lookAgain();
+    waits.onGap();
     expect(await Promise.all(all)).toEqual(['looked up', 'looked up']);
     expect(looked).toEqual(['a', 'b']);
   });

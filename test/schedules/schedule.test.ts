@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { KeepAlive } from '../../src/platform/keep-alive.ts';
-import { Schedule, type ScheduleSpec } from '../../src/schedules/schedule.ts';
+import { Schedule } from '../../src/schedules/schedule.ts';
+import type { ScheduleSpec } from '../../src/schedules/schedule-spec.ts';
 import { cron, interval, once, pause } from '../../src/schedules/timetable.ts';
 
 const minuteMs = 60_000;

@@ -72,7 +72,7 @@ export class ClassicWorker extends BaseWorker {
       queueName,
       perIteration: Math.min(maxTasksPerIteration, maxSimultaneousTasks),
       isShared: false,
-      demands: [...demands].map(([openings, needs]) => ({ openings, needs })),
+      demands: [...demands].map(([freeCapacity, each]) => ({ freeCapacity, demands: each })),
       signal,
     });
   }

@@ -15,8 +15,8 @@ import type { CourierTask, WorkerTaskCourier } from '../courier.ts';
 
 /** What tasks may need on one supervisor, whichever they are. */
 export interface SupervisorDemand {
-  readonly openings: Openings<TaskType>;
-  readonly needs: readonly Need<TaskType>[];
+  readonly freeCapacity: Openings<TaskType>;
+  readonly demands: readonly Need<TaskType>[];
 }
 
 /** Of the runs of a background task, or a worker. */
@@ -115,7 +115,7 @@ export class Prefetch {
   }
 
   #count(priority: Priority): number {
-    return Math.min(...this.#options.demands.map(({ openings, needs }) => openings.count(priority, needs)));
+    return Math.min(...this.#options.demands.map(({ freeCapacity, demands }) => freeCapacity.count(priority, demands)));
   }
 
   /** The widest that fit now; undefined if not even a critical task could start. */
@@ -128,7 +128,7 @@ export class Prefetch {
   }
 
   #watch(callback: () => void): () => void {
-    const unwatch = this.#options.demands.map(({ openings }) => openings.watch(callback));
+    const unwatch = this.#options.demands.map(({ freeCapacity }) => freeCapacity.watch(callback));
     return () => {
       for (const each of unwatch) each();
     };
@@ -185,7 +185,7 @@ export class Prefetch {
   /** False if it could not start now. One that is not submitted in this turn waits for something else, or for nothing. */
   #reserve(task: CourierTask): boolean {
     if (this.signal.aborted || this.#count(task.priority) === 0) return false;
-    const ends = this.#options.demands.map(({ openings, needs }) => openings.promise(needs));
+    const ends = this.#options.demands.map(({ freeCapacity, demands }) => freeCapacity.promise(demands));
     this.#reservations.set(task.lease, () => {
       for (const end of ends) end();
     });

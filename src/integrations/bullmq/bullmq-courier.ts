@@ -4,8 +4,8 @@
  */
 import { courierKit } from '../../index.ts';
 import { ClientSide } from './client/client-side.ts';
-import { RoomKeeper } from './client/queue-limit.ts';
-import { Orders } from './client/task-commands.ts';
+import { QueueLimit } from './client/queue-limit.ts';
+import { TaskCommands } from './client/task-commands.ts';
 import { checkPeers } from './peers.ts';
 import { Link } from './server/link.ts';
 import { PostgresServer } from './server/postgres-server.ts';
@@ -62,10 +62,10 @@ export class BullMQTaskCourier extends courierKit.CheckedCourier {
     // BullMQ lets one check happen in so long; the timers of all machines may tick a little earlier than that.
     const settings = { leaseMs: Math.ceil(leaseMs), stalledIntervalMs: Math.floor(stalledIntervalMs * 0.9) };
     const link = new Link({ leaseMs: settings.leaseMs, maxStalls }, opener(url, prefix, settings));
-    const orders = new Orders();
+    const commands = new TaskCommands();
     super(
-      new ClientSide(link, orders, new RoomKeeper(link, maxQueued), resultTtlMs),
-      new WorkerSide(link, orders, stalledIntervalMs),
+      new ClientSide(link, commands, new QueueLimit(link, maxQueued), resultTtlMs),
+      new WorkerSide(link, commands, stalledIntervalMs),
     );
   }
 }

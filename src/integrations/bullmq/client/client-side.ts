@@ -3,35 +3,26 @@ import type { Job } from 'bullmq';
 import {
   type AddOptions,
   type BulkAddOptions,
+  type ClientCommand,
   type ClientTaskCourier,
   type CourierQueueInfo,
   courierKit,
   type DeadLetter,
-  type TaskCommand,
   type TaskUpdate,
   type WaitOptions,
 } from '../../../index.ts';
-import {
-  canceledValue,
-  deadLetterOf,
-  errorOf,
-  jobName,
-  jobOptions,
-  makeId,
-  nonceOption,
-  resultOf,
-  unreadLetter,
-} from '../job/job-format.ts';
+import { canceledValue, errorOf, jobName, jobOptions, makeId, nonceOption, resultOf } from '../job/job-format.ts';
 import { isTaskMalformed } from '../job/job-reader.ts';
 import { isUnstorable, notCloneable, parseJson, plainJson, toJson } from '../job/json.ts';
 import type { Asked, Link } from '../server/link.ts';
 import { checkId, isReserved } from '../server/names.ts';
 import { pauseAfter } from '../server/pause.ts';
 import { endingMs } from '../worker/bull-queue.ts';
+import { DeadLetters, falseIfGone } from './dead-letters.ts';
 import { EventReader } from './event-reader.ts';
-import type { RoomKeeper } from './queue-limit.ts';
+import type { QueueLimit } from './queue-limit.ts';
 import { ResultWaits, type TaskEnd } from './result-waits.ts';
-import type { Orders } from './task-commands.ts';
+import type { TaskCommands } from './task-commands.ts';
 
 const { duplicateId, resultNotReady, taskNotFound } = courierKit;
 
@@ -41,25 +32,27 @@ interface NewTask {
   readonly data: unknown;
 }
 
-interface Listening {
+interface QueueEvents {
   readonly waits: ResultWaits;
   readonly reader: EventReader;
 }
 
 export class ClientSide implements ClientTaskCourier {
   readonly #link: Link;
-  readonly #orders: Orders;
-  readonly #room: RoomKeeper;
+  readonly #commands: TaskCommands;
+  readonly #limit: QueueLimit;
   readonly #resultTtlMs: number;
-  readonly #listening = new Map<string, Listening>();
+  readonly #dead: DeadLetters;
+  readonly #eventSources = new Map<string, QueueEvents>();
   /** Queues whose reader somebody tries to start. */
   readonly #starting = new Set<string>();
 
-  constructor(link: Link, orders: Orders, room: RoomKeeper, resultTtlMs: number) {
+  constructor(link: Link, commands: TaskCommands, limit: QueueLimit, resultTtlMs: number) {
     this.#link = link;
-    this.#orders = orders;
-    this.#room = room;
+    this.#commands = commands;
+    this.#limit = limit;
     this.#resultTtlMs = resultTtlMs;
+    this.#dead = new DeadLetters(link);
   }
 
   async addTaskToQueue(queue: string, data: unknown, options: AddOptions): Promise<string> {
@@ -89,7 +82,7 @@ export class ClientSide implements ClientTaskCourier {
     for (let failures = 1; ; failures += 1) {
       signal?.throwIfAborted();
       try {
-        return await this.#room.fill(queue, tasks, { wait, ...(signal !== undefined && { signal }) }, put);
+        return await this.#limit.add(queue, tasks, { wait, ...(signal !== undefined && { signal }) }, put);
       } catch (error) {
         if (!wait || !isUnreachable(error)) throw error;
         await pauseAfter(failures, this.#link.endOr(signal));
@@ -128,14 +121,14 @@ export class ClientSide implements ClientTaskCourier {
 
   /** Jobs whose ids were made for them. */
   async #addNew(queue: Asked['queue'], jobs: Parameters<Asked['queue']['add']>[0]): Promise<void> {
-    const listening = this.#listening.get(queue.name);
-    if (listening === undefined || !listening.reader.isListening) return queue.add(jobs);
+    const events = this.#eventSources.get(queue.name);
+    if (events === undefined || !events.reader.isListening) return queue.add(jobs);
     const ids = jobs.map(({ opts }) => opts?.jobId as string);
-    listening.waits.expect(ids);
+    events.waits.expect(ids);
     try {
       await queue.add(jobs);
     } catch (error) {
-      listening.waits.expectNoMore(ids);
+      events.waits.expectNoMore(ids);
       throw error;
     }
   }
@@ -149,10 +142,10 @@ export class ClientSide implements ClientTaskCourier {
   async waitForTaskResult<R>(queue: string, id: string, options: WaitOptions): Promise<R> {
     this.#link.refuseIfClosed();
     options.signal?.throwIfAborted();
-    const listening = this.#listen(queue);
+    const events = this.#eventsOf(queue);
     // Who waits may as well wait for the server.
-    const wait = listening.waits.wait(id, options, listening.reader.isListening);
-    void this.#read(queue, listening);
+    const wait = events.waits.wait(id, options, events.reader.isListening);
+    void this.#startReader(queue, events);
     return (await wait) as R;
   }
 
@@ -193,29 +186,29 @@ export class ClientSide implements ClientTaskCourier {
     return Date.now() - finishedOn > Math.min(age * 1_000, this.#resultTtlMs);
   }
 
-  #listen(queue: string): Listening {
-    let listening = this.#listening.get(queue);
-    if (listening === undefined) {
-      const look = (id: string) => this.#endOf(queue, id);
-      const waits = new ResultWaits(queue, look, ({ event, returnvalue }, id) => {
+  #eventsOf(queue: string): QueueEvents {
+    let events = this.#eventSources.get(queue);
+    if (events === undefined) {
+      const lookUp = (id: string) => this.#endOf(queue, id);
+      const waits = new ResultWaits(queue, lookUp, ({ event, returnvalue }, id) => {
         if (event !== 'completed') return undefined;
         const result = parseJson(returnvalue);
         return result === undefined ? undefined : { value: () => resultOf(result, queue, id) };
       });
-      listening = { waits, reader: new EventReader(queue, waits) };
-      this.#listening.set(queue, listening);
+      events = { waits, reader: new EventReader(queue, waits) };
+      this.#eventSources.set(queue, events);
     }
-    return listening;
+    return events;
   }
 
   /** Tries until it listens; then ends that came before can be seen. The first who waits does it for all. */
-  async #read(queue: string, { reader, waits }: Listening): Promise<void> {
+  async #startReader(queue: string, { reader, waits }: QueueEvents): Promise<void> {
     if (reader.isListening || this.#starting.has(queue)) return;
     this.#starting.add(queue);
     for (let failures = 1; !this.#link.signal.aborted && waits.isWaitedFor; failures += 1) {
       try {
         await this.#link.ask(queue, 'its events are not heard', ({ server }) => reader.start(server));
-        waits.lookAgain();
+        waits.onGap();
         break;
       } catch (error) {
         if (isUnreachable(error)) await pauseAfter(failures, this.#link.signal);
@@ -237,103 +230,52 @@ export class ClientSide implements ClientTaskCourier {
         if (job === undefined) return false;
         const { removeOnComplete = false } = job.opts;
         await backend.moveToCompleted(job, canceledValue(reason), removeOnComplete, token, false);
-        if (from === 'active') await this.#orders.tellCanceled(asked.server, queue, id, reason);
+        if (from === 'active') await this.#commands.sendCancel(asked.server, queue, id, reason);
         return true;
       },
       id,
     );
   }
 
-  async sendToTask(queue: string, id: string, order: TaskCommand & { kind: 'stop' | 'message' }): Promise<void> {
-    const said =
-      order.kind === 'message'
-        ? { ...order, data: plainJson(order.data, 'MESSAGE_NOT_CLONEABLE', 'the message') }
-        : order;
+  async sendToTask(queue: string, id: string, command: ClientCommand): Promise<void> {
+    const plain =
+      command.kind === 'message'
+        ? { ...command, data: plainJson(command.data, 'MESSAGE_NOT_CLONEABLE', 'the message') }
+        : command;
     await this.#link.ask(
       queue,
       `what was said to task '${id}' may not be kept`,
       async ({ server, queue: bull }) => {
         const status = isReserved(id) ? -1 : await bull.backend.isFinished(id);
         if (status === -1) throw taskNotFound(queue, id);
-        if (status === 0) await this.#orders.tell(server, bull, id, said).catch(falseIfGone);
+        if (status === 0) await this.#commands.send(server, bull, id, plain).catch(falseIfGone);
       },
       id,
     );
   }
 
-  async subscribeToTask(queue: string, id: string, hear: (news: TaskUpdate) => void): Promise<() => void> {
-    const { waits, reader } = this.#listen(queue);
-    const unfollow = waits.follow(id, hear);
+  async subscribeToTask(queue: string, id: string, listener: (update: TaskUpdate) => void): Promise<() => void> {
+    const { waits, reader } = this.#eventsOf(queue);
+    const unsubscribe = waits.subscribe(id, listener);
     try {
       await this.#link.ask(queue, `task '${id}' can't be followed`, ({ server }) => reader.start(server), id);
-      return unfollow;
+      return unsubscribe;
     } catch (error) {
-      unfollow();
+      unsubscribe();
       throw error;
     }
   }
 
-  getDeadLetters(
-    queue: string,
-    { offset = 0, max = 100 }: { readonly offset?: number; readonly max?: number },
-  ): Promise<DeadLetter[]> {
-    return this.#link.ask(queue, 'its dead letters are not known', async (asked) => {
-      const ids = await this.#deadIds(asked, offset, max);
-      const letters = await Promise.all(ids.map((id) => this.#deadLetter(asked, id)));
-      return letters.filter((letter) => letter !== undefined);
-    });
-  }
-
-  async #deadLetter({ queue }: Asked, id: string): Promise<DeadLetter | undefined> {
-    try {
-      const job = await queue.find(id);
-      return job && deadLetterOf(job, queue.name);
-    } catch (error) {
-      if (!isTaskMalformed(error)) throw error;
-      return unreadLetter(id, error, await queue.claims.timeFailed(id));
-    }
-  }
-
-  async #deadIds({ queue }: Asked, offset: number, max: number): Promise<string[]> {
-    const last = max === Infinity ? -1 : offset + max - 1;
-    const ids = (await queue.backend.getRanges(['failed'], offset, last, true)).flat();
-    return ids.filter((id) => !isReserved(id));
+  getDeadLetters(queue: string, options: { readonly offset?: number; readonly max?: number }): Promise<DeadLetter[]> {
+    return this.#dead.list(queue, options);
   }
 
   redriveTasks(queue: string, ids?: readonly string[]): Promise<number> {
-    return this.#forDeadLetters(queue, ids, 'dead letters may not have been redriven', async ({ queue: bull }, id) => {
-      const job = await bull.find(id).catch(nothingIfMalformed);
-      if (job === undefined) return false;
-      await bull.claims.forgetStalls(id);
-      await bull.backend.clearLogs(id);
-      await bull.backend.retryFinishedJob(job, 'failed', { resetAttemptsMade: true, resetAttemptsStarted: true });
-      return true;
-    });
+    return this.#dead.redrive(queue, ids);
   }
 
   removeDeadLetters(queue: string, ids?: readonly string[]): Promise<number> {
-    return this.#forDeadLetters(queue, ids, 'dead letters may not have been removed', async ({ queue: bull }, id) => {
-      return (await bull.backend.remove(id, false)) === 1;
-    });
-  }
-
-  /** One by one, in order. Gives of how many it was true. */
-  #forDeadLetters(
-    queue: string,
-    given: readonly string[] | undefined,
-    what: string,
-    act: (asked: Asked, id: string) => Promise<boolean>,
-  ): Promise<number> {
-    return this.#link.ask(queue, what, async (asked) => {
-      let done = 0;
-      // Those that there are now: what fails again meanwhile is left.
-      const ids = given ?? (await this.#deadIds(asked, 0, Infinity));
-      for (const id of ids) {
-        const isDead = given === undefined || (!isReserved(id) && (await asked.queue.backend.isFinished(id)) === 2);
-        if (isDead && (await act(asked, id).catch(falseIfGone))) done += 1;
-      }
-      return done;
-    });
+    return this.#dead.remove(queue, ids);
   }
 
   getQueueInfo(queue: string): Promise<CourierQueueInfo> {
@@ -350,13 +292,13 @@ export class ClientSide implements ClientTaskCourier {
   }
 
   async close(): Promise<void> {
-    const all = [...this.#listening.values()];
-    this.#listening.clear();
+    const all = [...this.#eventSources.values()];
+    this.#eventSources.clear();
     for (const { waits, reader } of all) {
       waits.close();
       reader.close();
     }
-    this.#orders.close();
+    this.#commands.close();
     await this.#link.close();
   }
 }
@@ -367,15 +309,4 @@ function raise(error: unknown): never {
 
 export function isUnreachable(error: unknown): boolean {
   return (error as { readonly code?: unknown } | undefined)?.code === 'COURIER_UNREACHABLE';
-}
-
-/** What can't be read is no use to whom it would come back; it stays a dead letter until it is removed. */
-function nothingIfMalformed(error: unknown): undefined {
-  if (!isTaskMalformed(error)) throw error;
-}
-
-/** BullMQ's errors of jobs that are not where they were have numbers. */
-function falseIfGone(error: unknown): false {
-  if (typeof (error as { readonly code?: unknown }).code === 'number') return false;
-  throw error;
 }

@@ -10,28 +10,28 @@ const { Timer } = courierKit;
 /** How long a transaction of one call takes at most, but for a server that is very busy, in milliseconds. */
 const lateMs = 200;
 
-type Hear = (fields: readonly string[]) => void;
+type EventFieldsListener = (fields: readonly string[]) => void;
 
-export class LateEvents {
+export class EventOrder {
   readonly #backend: IQueueBackend;
-  readonly #hear: Hear;
+  readonly #listener: EventFieldsListener;
   /** The numbers of those that were heard, after the place up to which all are. */
-  readonly #heard = new Set<string>();
-  #allUpTo: string;
+  readonly #seen = new Set<string>();
+  #completeUpTo: string;
   #last: string;
   #timer: courierKit.Timer | undefined;
   #isClosed = false;
 
-  constructor(backend: IQueueBackend, from: string, hear: Hear) {
+  constructor(backend: IQueueBackend, from: string, listener: EventFieldsListener) {
     this.#backend = backend;
-    this.#allUpTo = from;
+    this.#completeUpTo = from;
     this.#last = from;
-    this.#hear = hear;
+    this.#listener = listener;
   }
 
   /** @param ids Of events that were heard, in order. */
-  note(ids: readonly string[]): void {
-    for (const id of ids) this.#heard.add(id);
+  add(ids: readonly string[]): void {
+    for (const id of ids) this.#seen.add(id);
     this.#last = ids.at(-1) ?? this.#last;
     if (ids.length > 0) this.#readLater(this.#last);
   }
@@ -43,24 +43,24 @@ export class LateEvents {
         .catch(() => {}) // it is read with the next ones then
         .then(() => {
           this.#timer = undefined;
-          if (isAfter(this.#last, this.#allUpTo)) this.#readLater(this.#last);
+          if (isAfter(this.#last, this.#completeUpTo)) this.#readLater(this.#last);
         });
     });
   }
 
   async #readAgain(upTo: string): Promise<void> {
-    for (let place = this.#allUpTo; isAfter(upTo, place) && !this.#isClosed; ) {
+    for (let place = this.#completeUpTo; isAfter(upTo, place) && !this.#isClosed; ) {
       const events = eventsIn(await this.#backend.readEvents(place, 1));
       for (const [id, fields] of events) {
         place = id;
-        if (this.#heard.has(id) || this.#isClosed || isAfter(id, upTo)) continue;
-        this.#heard.add(id);
-        this.#hear(fields);
+        if (this.#seen.has(id) || this.#isClosed || isAfter(id, upTo)) continue;
+        this.#seen.add(id);
+        this.#listener(fields);
       }
       if (events.length === 0) break; // the server has dropped them
     }
-    this.#allUpTo = upTo;
-    for (const id of this.#heard) if (!isAfter(id, upTo)) this.#heard.delete(id);
+    this.#completeUpTo = upTo;
+    for (const id of this.#seen) if (!isAfter(id, upTo)) this.#seen.delete(id);
   }
 
   close(): void {

@@ -5,7 +5,7 @@
 import type { IQueueBackend } from 'bullmq';
 import { pauseAfter } from '../server/pause.ts';
 import type { Server } from '../server/server.ts';
-import { eventsIn, LateEvents } from './event-order.ts';
+import { EventOrder, eventsIn } from './event-order.ts';
 
 /** The fields of an event; all are texts. */
 export interface QueueEvent {
@@ -24,15 +24,15 @@ const startEvent = 'taskwarden:reader';
 
 export interface EventListener {
   /** Whoever can write to the server can write its fields. */
-  hear(event: QueueEvent): void;
+  onEvent(event: QueueEvent): void;
   /** Events may have been missed. */
-  lookAgain(): void;
+  onGap(): void;
 }
 
 export class EventReader {
   readonly #queue: string;
   readonly #listener: EventListener;
-  readonly #end = new AbortController();
+  readonly #closing = new AbortController();
   #ready: Promise<void> | undefined;
   #isListening = false;
 
@@ -56,28 +56,28 @@ export class EventReader {
   }
 
   async #start(server: Server): Promise<void> {
-    const from = await server.backend(this.#queue).publishEvent({ event: startEvent }, mostEvents);
+    const from = await server.backend(this.#queue).publishEvent({ event: startEvent }, maxEvents);
     const backend = await server.reading(this.#queue);
     // On PostgreSQL the first read begins to listen after it has looked: what comes in between would be heard late.
     await backend.readEvents(from, 1).catch(() => {});
     this.#isListening = true;
-    const late = server.ordersEvents ? undefined : new LateEvents(backend, from, (fields) => this.#hear(fields));
-    if (late !== undefined) this.#end.signal.addEventListener('abort', () => late.close());
-    void this.#read(backend, from, late);
+    const order = server.ordersEvents ? undefined : new EventOrder(backend, from, (fields) => this.#deliver(fields));
+    if (order !== undefined) this.#closing.signal.addEventListener('abort', () => order.close());
+    void this.#read(backend, from, order);
   }
 
-  async #read(backend: IQueueBackend, from: string, late: LateEvents | undefined): Promise<void> {
+  async #read(backend: IQueueBackend, from: string, order: EventOrder | undefined): Promise<void> {
     let place = from;
     let failures = 0;
-    const { signal } = this.#end;
+    const { signal } = this.#closing;
     while (!signal.aborted) {
       try {
-        const events = eventsIn(await backend.readEvents(place, late === undefined ? readMs : shortReadMs));
-        if (failures > 0) this.#listener.lookAgain();
+        const events = eventsIn(await backend.readEvents(place, order === undefined ? readMs : shortReadMs));
+        if (failures > 0) this.#listener.onGap();
         failures = 0;
         place = events.at(-1)?.[0] ?? place;
-        late?.note(events.map(([id]) => id));
-        for (const [, fields] of events) this.#hear(fields);
+        order?.add(events.map(([id]) => id));
+        for (const [, fields] of events) this.#deliver(fields);
       } catch {
         failures += 1;
         await pauseAfter(failures, signal);
@@ -86,10 +86,10 @@ export class EventReader {
   }
 
   /** Anybody can write events: one that can't be read is left out, and those after it are heard. */
-  #hear(fields: readonly string[]): void {
-    if (this.#end.signal.aborted) return;
+  #deliver(fields: readonly string[]): void {
+    if (this.#closing.signal.aborted) return;
     try {
-      this.#listener.hear(eventOf(fields));
+      this.#listener.onEvent(eventOf(fields));
     } catch (problem) {
       console.error('BullMQTaskCourier: an event could not be heard:', problem);
     }
@@ -97,12 +97,12 @@ export class EventReader {
 
   /** Its connection ends with that of the server. */
   close(): void {
-    this.#end.abort();
+    this.#closing.abort();
   }
 }
 
 /** So many events are kept for readers that are slow; BullMQ's own default is 10,000. */
-export const mostEvents = 50_000;
+export const maxEvents = 50_000;
 
 function eventOf(fields: readonly string[]): QueueEvent {
   const event: Record<string, string> = {};

@@ -9,18 +9,18 @@ import type { Link } from '../server/link.ts';
 const { onAbort, pause, queueFull } = courierKit;
 
 /** How often it is looked for room, in milliseconds. */
-const lookMs = 50;
+const pollMs = 50;
 
 interface FillOptions extends WaitOptions {
   readonly wait: boolean;
 }
 
-export class RoomKeeper {
+export class QueueLimit {
   readonly #link: Link;
   readonly #maxQueued: number;
   /** By queue: who adds now, and who waits for room. */
-  readonly #adders = new Map<string, Turns>();
-  readonly #waiters = new Map<string, Turns>();
+  readonly #adds = new Map<string, SerialQueue>();
+  readonly #waits = new Map<string, SerialQueue>();
 
   constructor(link: Link, maxQueued: number) {
     this.#link = link;
@@ -28,36 +28,35 @@ export class RoomKeeper {
   }
 
   /** Puts all of them, or none; those who wait, one part after the other. */
-  async fill<T>(
+  async add<T>(
     queue: string,
     tasks: readonly T[],
     { wait, signal }: FillOptions,
-    put: (tasks: readonly T[]) => Promise<void>,
+    add: (tasks: readonly T[]) => Promise<void>,
   ): Promise<void> {
-    if (this.#maxQueued === Infinity) return put(tasks);
-    const adders = turnsOf(this.#adders, queue);
-    const putSome = (most: number) =>
-      adders.take(() => this.#putSome(queue, tasks.slice(tasks.length - most), wait, put));
-    if (!wait) return void (await putSome(tasks.length));
+    if (this.#maxQueued === Infinity) return add(tasks);
+    const adds = serialQueueOf(this.#adds, queue);
+    const addSome = (most: number) => adds.run(() => this.#addSome(queue, tasks.slice(tasks.length - most), wait, add));
+    if (!wait) return void (await addSome(tasks.length));
     let hasBegun = false;
-    const turn = turnsOf(this.#waiters, queue).take(async () => {
+    const turn = serialQueueOf(this.#waits, queue).run(async () => {
       hasBegun = true;
       const either = this.#link.endOr(signal);
       for (let left = tasks.length; left > 0; ) {
         signal?.throwIfAborted();
         this.#link.refuseIfClosed();
-        left -= await putSome(left);
-        if (left > 0) await pause(lookMs, either);
+        left -= await addSome(left);
+        if (left > 0) await pause(pollMs, either);
       }
     });
     await (signal === undefined ? turn : endedBy(signal, turn, () => !hasBegun));
   }
 
-  async #putSome<T>(
+  async #addSome<T>(
     queue: string,
     tasks: readonly T[],
     canWait: boolean,
-    put: (tasks: readonly T[]) => Promise<void>,
+    add: (tasks: readonly T[]) => Promise<void>,
   ): Promise<number> {
     const room = await this.#link.ask(queue, 'whether it has room is not known', async ({ queue: { backend } }) => {
       const counts = await backend.getCounts(['waiting', 'prioritized', 'delayed']);
@@ -65,26 +64,26 @@ export class RoomKeeper {
     });
     const count = Math.min(Math.max(room, 0), tasks.length);
     if (count < tasks.length && !canWait) throw queueFull(queue, this.#maxQueued);
-    if (count > 0) await put(tasks.slice(0, count));
+    if (count > 0) await add(tasks.slice(0, count));
     return count;
   }
 }
 
 /** One after the other. */
-class Turns {
+class SerialQueue {
   #last: Promise<unknown> = Promise.resolve();
 
-  take<R>(act: () => Promise<R>): Promise<R> {
+  run<R>(act: () => Promise<R>): Promise<R> {
     const turn = this.#last.then(act, act);
     this.#last = turn.catch(() => {});
     return turn;
   }
 }
 
-function turnsOf(all: Map<string, Turns>, queue: string): Turns {
+function serialQueueOf(all: Map<string, SerialQueue>, queue: string): SerialQueue {
   let turns = all.get(queue);
   if (turns === undefined) {
-    turns = new Turns();
+    turns = new SerialQueue();
     all.set(queue, turns);
   }
   return turns;

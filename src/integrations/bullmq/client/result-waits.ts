@@ -10,19 +10,19 @@ import type { EventListener, QueueEvent } from './event-reader.ts';
 const { callSafely, courierClosed, fieldOf, onAbort, resultTimeout, Timer } = courierKit;
 
 /** News that BullMQ has no event for. */
-export const newsEvent = 'taskwarden:news';
+export const updateEvent = 'taskwarden:update';
 
 /** How often the ends of tasks that are waited for are looked up, in milliseconds: events can be lost. */
-const lookMs = 10_000;
+const pollMs = 10_000;
 
 /** The same while the server can't say it. */
-const lookAgainMs = 1_000;
+const retryMs = 1_000;
 
 /** So many tasks are known to go on, at most. */
-const mostExpected = 100_000;
+const maxExpected = 100_000;
 
 /** So many are looked up at a time. */
-const looksAtOnce = 100;
+const maxLookUpsAtOnce = 100;
 
 /** What a task came to: `value` gives its result, or throws. */
 export interface TaskEnd {
@@ -30,7 +30,7 @@ export interface TaskEnd {
 }
 
 /** Gives the end of a task; undefined if it goes on. */
-type Look = (id: string) => Promise<TaskEnd | undefined>;
+type LookUp = (id: string) => Promise<TaskEnd | undefined>;
 /** What an event says of a task's end; undefined if it is to be looked up. */
 type Read = (event: QueueEvent, id: string) => TaskEnd | undefined;
 
@@ -41,20 +41,20 @@ interface ResultWait {
 
 export class ResultWaits implements EventListener {
   readonly #queue: string;
-  readonly #look: Look;
+  readonly #lookUp: LookUp;
   readonly #read: Read;
   readonly #waits = new Map<string, Set<ResultWait>>();
-  readonly #followers = new Map<string, Set<(news: TaskUpdate) => void>>();
+  readonly #subscribers = new Map<string, Set<(update: TaskUpdate) => void>>();
   /** Tasks that were added while ends were heard already: those that are still here have not ended. */
-  readonly #going = new Set<string>();
+  readonly #unfinished = new Set<string>();
   #timer: courierKit.Timer | undefined;
-  #looksAt = 0;
-  #isLooking = false;
-  #looksAgain = false;
+  #lookUpAt = 0;
+  #isLookingUp = false;
+  #lookUpAgain = false;
 
-  constructor(queue: string, look: Look, read: Read) {
+  constructor(queue: string, lookUp: LookUp, read: Read) {
     this.#queue = queue;
-    this.#look = look;
+    this.#lookUp = lookUp;
     this.#read = read;
   }
 
@@ -89,79 +89,79 @@ export class ResultWaits implements EventListener {
       const waits = this.#waits.get(id);
       if (waits === undefined) this.#waits.set(id, new Set([wait]));
       else waits.add(wait);
-      this.#lookLater();
-      if (isHeard && !this.#going.has(id)) void this.#lookFor(id, wait);
+      this.#lookUpLater();
+      if (isHeard && !this.#unfinished.has(id)) void this.#lookUpOne(id, wait);
     });
   }
 
   /** Their ends will be heard, so that nobody need look for them. The ids were made for them, and are about to be added. */
   expect(ids: readonly string[]): void {
-    if (this.#going.size + ids.length > mostExpected) this.#going.clear(); // they would be looked for
-    for (const id of ids) this.#going.add(id);
+    if (this.#unfinished.size + ids.length > maxExpected) this.#unfinished.clear(); // they would be looked for
+    for (const id of ids) this.#unfinished.add(id);
   }
 
   /** They may not have been added. */
   expectNoMore(ids: readonly string[]): void {
-    for (const id of ids) this.#going.delete(id);
+    for (const id of ids) this.#unfinished.delete(id);
   }
 
-  follow(id: string, hear: (news: TaskUpdate) => void): () => void {
-    const followers = this.#followers.get(id) ?? new Set();
-    this.#followers.set(id, followers);
-    const follower = (news: TaskUpdate) => hear(news);
-    followers.add(follower);
+  subscribe(id: string, listener: (update: TaskUpdate) => void): () => void {
+    const subscribers = this.#subscribers.get(id) ?? new Set();
+    this.#subscribers.set(id, subscribers);
+    const subscriber = (update: TaskUpdate) => listener(update);
+    subscribers.add(subscriber);
     return () => {
-      followers.delete(follower);
-      if (followers.size === 0 && this.#followers.get(id) === followers) this.#followers.delete(id);
+      subscribers.delete(subscriber);
+      if (subscribers.size === 0 && this.#subscribers.get(id) === subscribers) this.#subscribers.delete(id);
     };
   }
 
-  hear(event: QueueEvent): void {
+  onEvent(event: QueueEvent): void {
     const { jobId: id } = event;
     if (id === undefined) return;
     const isEnd = event.event === 'completed' || event.event === 'failed' || event.event === 'removed';
-    if (isEnd) this.#going.delete(id);
+    if (isEnd) this.#unfinished.delete(id);
     const waits = this.#waits.get(id);
-    const followers = this.#followers.get(id);
-    if (waits === undefined && followers === undefined) return;
+    const subscribers = this.#subscribers.get(id);
+    if (waits === undefined && subscribers === undefined) return;
     switch (event.event) {
       case 'completed':
       case 'failed':
       case 'removed':
-        this.#followers.delete(id);
+        this.#subscribers.delete(id);
         if (waits !== undefined) this.#ended(event, id, waits);
         break;
       case 'progress':
-        this.#tell(followers, newsOfProgress(event['data']));
+        this.#deliver(subscribers, progressUpdateOf(event['data']));
         break;
-      case newsEvent:
-        this.#tell(followers, newsOf(parseJson(event['news'])));
+      case updateEvent:
+        this.#deliver(subscribers, updateOf(parseJson(event['update'])));
         break;
     }
   }
 
-  #tell(followers: ReadonlySet<(news: TaskUpdate) => void> | undefined, news: TaskUpdate | undefined): void {
-    if (news === undefined) return;
-    const trouble = (problem: unknown) => console.error('BullMQTaskCourier: a listener failed:', problem);
-    for (const hear of followers ?? []) callSafely(hear, news, trouble);
+  #deliver(subscribers: ReadonlySet<(update: TaskUpdate) => void> | undefined, update: TaskUpdate | undefined): void {
+    if (update === undefined) return;
+    const onProblem = (problem: unknown) => console.error('BullMQTaskCourier: a listener failed:', problem);
+    for (const listener of subscribers ?? []) callSafely(listener, update, onProblem);
   }
 
   #ended(event: QueueEvent, id: string, waits: ReadonlySet<ResultWait>): void {
     const end = this.#read(event, id);
     for (const wait of [...waits]) {
       if (end !== undefined) wait.end(end);
-      else void this.#lookFor(id, wait);
+      else void this.#lookUpOne(id, wait);
     }
   }
 
   /** A server that can't be asked now is asked again later. */
-  async #lookFor(id: string, wait: ResultWait): Promise<void> {
+  async #lookUpOne(id: string, wait: ResultWait): Promise<void> {
     try {
-      const end = await this.#look(id);
+      const end = await this.#lookUp(id);
       if (end !== undefined) wait.end(end);
     } catch (error) {
       if (fieldOf(error, 'code') !== 'COURIER_UNREACHABLE') wait.fail(error);
-      else if (this.#waits.size > 0) this.#lookLater(lookAgainMs);
+      else if (this.#waits.size > 0) this.#lookUpLater(retryMs);
     }
   }
 
@@ -169,41 +169,41 @@ export class ResultWaits implements EventListener {
     return this.#waits.size > 0;
   }
 
-  lookAgain(): void {
-    this.#going.clear();
-    void this.#lookForAll();
+  onGap(): void {
+    this.#unfinished.clear();
+    void this.#lookUpAll();
   }
 
   /** It is looked once for all, at the first time that was asked for. */
-  #lookLater(ms: number = lookMs): void {
+  #lookUpLater(ms: number = pollMs): void {
     const at = performance.now() + ms;
-    if (this.#timer !== undefined && this.#looksAt <= at) return;
+    if (this.#timer !== undefined && this.#lookUpAt <= at) return;
     this.#timer?.cancel();
-    this.#looksAt = at;
+    this.#lookUpAt = at;
     this.#timer = new Timer(ms, () => {
       this.#timer = undefined;
-      void this.#lookForAll().then(() => {
-        if (this.#waits.size > 0) this.#lookLater();
+      void this.#lookUpAll().then(() => {
+        if (this.#waits.size > 0) this.#lookUpLater();
       });
     });
   }
 
   /** Those who ask for it meanwhile get one more round together. */
-  async #lookForAll(): Promise<void> {
-    this.#looksAgain = true;
-    if (this.#isLooking) return;
-    this.#isLooking = true;
-    while (this.#looksAgain) {
-      this.#looksAgain = false;
-      await this.#lookOnce();
+  async #lookUpAll(): Promise<void> {
+    this.#lookUpAgain = true;
+    if (this.#isLookingUp) return;
+    this.#isLookingUp = true;
+    while (this.#lookUpAgain) {
+      this.#lookUpAgain = false;
+      await this.#lookUpOnce();
     }
-    this.#isLooking = false;
+    this.#isLookingUp = false;
   }
 
-  async #lookOnce(): Promise<void> {
+  async #lookUpOnce(): Promise<void> {
     const all = [...this.#waits].flatMap(([id, waits]) => [...waits].map((wait) => ({ id, wait })));
-    for (let n = 0; n < all.length; n += looksAtOnce) {
-      await Promise.all(all.slice(n, n + looksAtOnce).map(({ id, wait }) => this.#lookFor(id, wait)));
+    for (let n = 0; n < all.length; n += maxLookUpsAtOnce) {
+      await Promise.all(all.slice(n, n + maxLookUpsAtOnce).map(({ id, wait }) => this.#lookUpOne(id, wait)));
     }
   }
 
@@ -223,17 +223,17 @@ export class ResultWaits implements EventListener {
 
   close(): void {
     this.fail(courierClosed());
-    this.#followers.clear();
+    this.#subscribers.clear();
   }
 }
 
-function newsOfProgress(data: string | undefined): TaskUpdate | undefined {
+function progressUpdateOf(data: string | undefined): TaskUpdate | undefined {
   const progress = progressOf(parseJson(data));
   return progress && { kind: 'progress', progress };
 }
 
 /** What a worker said; undefined if it was somebody else. */
-function newsOf(value: unknown): TaskUpdate | undefined {
+function updateOf(value: unknown): TaskUpdate | undefined {
   switch (fieldOf(value, 'kind')) {
     case 'started': {
       const attempt = fieldOf(value, 'attempt');

@@ -7,20 +7,20 @@ import { courierKit, type TaskCommand } from '../../../index.ts';
 import { thrownJson, thrownOf } from '../job/job-format.ts';
 import { parseJson } from '../job/json.ts';
 import type { Claims, Server } from '../server/server.ts';
-import { type EventListener, EventReader, mostEvents, type QueueEvent } from './event-reader.ts';
+import { type EventListener, EventReader, maxEvents, type QueueEvent } from './event-reader.ts';
 
 const { callSafely, fieldOf, Timer } = courierKit;
 
 /** How often orders are looked for, in milliseconds. */
-const lookMs = 10_000;
+const pollMs = 10_000;
 
 /** The queue whose stream it is; it has no jobs. */
-const stream = 'taskwarden-orders';
+const stream = 'taskwarden-commands';
 
 /** What begins a log line that is an order, and no line of a plain worker. */
 const mark = 'taskwarden: ';
 
-const orderEvent = 'taskwarden:order';
+const commandEvent = 'taskwarden:command';
 const cancelEvent = 'taskwarden:cancel';
 
 /** One queue's side of the server. */
@@ -30,124 +30,126 @@ export interface QueueSide {
   readonly claims: Claims;
 }
 
-type Hear = (order: TaskCommand) => void;
+type CommandListener = (command: TaskCommand) => void;
 
 /** How long tasks are gathered whose orders from before are asked for, in milliseconds. */
-const gatherMs = 20;
+const batchMs = 20;
 
-export class Orders implements EventListener {
+export class TaskCommands implements EventListener {
   readonly #reader = new EventReader(stream, this);
   /** Who heeds a task, by its queue and id. */
-  readonly #heeds = new Map<string, Set<Heed>>();
+  readonly #subscriptions = new Map<string, Set<CommandSubscription>>();
   /** By queue, those whose orders from before are to be asked for together. */
-  readonly #fresh = new Map<string, Heed[]>();
+  readonly #batches = new Map<string, CommandSubscription[]>();
   #timer: courierKit.Timer | undefined;
 
   /** @param order Survives JSON. */
-  async tell(server: Server, { name, backend }: QueueSide, id: string, order: TaskCommand): Promise<void> {
-    await backend.addLog(id, `${mark}${JSON.stringify(order)}`);
-    await server.backend(stream).publishEvent({ event: orderEvent, queue: name, jobId: id }, mostEvents);
+  async send(server: Server, { name, backend }: QueueSide, id: string, command: TaskCommand): Promise<void> {
+    await backend.addLog(id, `${mark}${JSON.stringify(command)}`);
+    await server.backend(stream).publishEvent({ event: commandEvent, queue: name, jobId: id }, maxEvents);
   }
 
-  async tellCanceled(server: Server, queue: string, id: string, reason: unknown): Promise<void> {
+  async sendCancel(server: Server, queue: string, id: string, reason: unknown): Promise<void> {
     const thrown = JSON.stringify(thrownJson(reason));
-    await server.backend(stream).publishEvent({ event: cancelEvent, queue, jobId: id, reason: thrown }, mostEvents);
+    await server.backend(stream).publishEvent({ event: cancelEvent, queue, jobId: id, reason: thrown }, maxEvents);
   }
 
   /** Hears all orders, from the first on. */
-  async heed(server: Server, side: QueueSide, id: string, hear: Hear): Promise<() => void> {
-    const heed = new Heed(side, id, hear);
+  async subscribe(server: Server, side: QueueSide, id: string, listener: CommandListener): Promise<() => void> {
+    const subscription = new CommandSubscription(side, id, listener);
     const key = keyOf(side.name, id);
-    const heeds = this.#heeds.get(key) ?? new Set();
-    this.#heeds.set(key, heeds.add(heed));
-    this.#lookLater();
-    const leave = () => {
-      heed.end();
-      heeds.delete(heed);
-      if (heeds.size === 0 && this.#heeds.get(key) === heeds) this.#heeds.delete(key);
+    const subscriptions = this.#subscriptions.get(key) ?? new Set();
+    this.#subscriptions.set(key, subscriptions.add(subscription));
+    this.#pollLater();
+    const unsubscribe = () => {
+      subscription.end();
+      subscriptions.delete(subscription);
+      if (subscriptions.size === 0 && this.#subscriptions.get(key) === subscriptions) this.#subscriptions.delete(key);
     };
     try {
       await this.#reader.start(server);
-      this.#askLater(heed);
-      return leave;
+      this.#readInBatch(subscription);
+      return unsubscribe;
     } catch (error) {
-      leave();
+      unsubscribe();
       throw error;
     }
   }
 
   /** Events can be lost, so all orders are looked for now and then. */
-  #lookLater(): void {
-    this.#timer ??= new Timer(lookMs, () => {
+  #pollLater(): void {
+    this.#timer ??= new Timer(pollMs, () => {
       this.#timer = undefined;
-      if (this.#heeds.size === 0) return;
-      for (const heeds of this.#heeds.values()) for (const heed of heeds) this.#askLater(heed);
-      this.#lookLater();
+      if (this.#subscriptions.size === 0) return;
+      for (const subscriptions of this.#subscriptions.values())
+        for (const subscription of subscriptions) this.#readInBatch(subscription);
+      this.#pollLater();
     });
   }
 
   /** Most tasks have none, and many end soon: of those that have not, it is asked in one call. */
-  #askLater(heed: Heed): void {
-    const { name, claims } = heed.side;
-    const fresh = this.#fresh.get(name);
-    if (fresh !== undefined) {
-      fresh.push(heed);
+  #readInBatch(subscription: CommandSubscription): void {
+    const { name, claims } = subscription.side;
+    const open = this.#batches.get(name);
+    if (open !== undefined) {
+      open.push(subscription);
       return;
     }
-    const together = [heed];
-    this.#fresh.set(name, together);
-    new Timer(gatherMs, () => void this.#ask(name, claims, together));
+    const batch = [subscription];
+    this.#batches.set(name, batch);
+    new Timer(batchMs, () => void this.#readBatch(name, claims, batch));
   }
 
-  async #ask(name: string, claims: Claims, together: readonly Heed[]): Promise<void> {
-    this.#fresh.delete(name);
-    const left = together.filter(({ isOver }) => !isOver);
+  async #readBatch(name: string, claims: Claims, batch: readonly CommandSubscription[]): Promise<void> {
+    this.#batches.delete(name);
+    const left = batch.filter(({ isOver }) => !isOver);
     if (left.length === 0) return;
     try {
       const ids = new Set(await claims.withLogs(left.map(({ id }) => id)));
-      for (const each of left) if (ids.has(each.id)) each.readOn();
+      for (const each of left) if (ids.has(each.id)) each.readMore();
     } catch {
-      for (const each of left) each.readOn();
+      for (const each of left) each.readMore();
     }
   }
 
-  hear({ event, queue = '', jobId = '', reason }: QueueEvent): void {
-    const heeds = this.#heeds.get(keyOf(queue, jobId));
-    if (heeds === undefined) return;
-    for (const heed of [...heeds]) {
-      if (event === orderEvent) heed.readOn();
-      else if (event === cancelEvent) heed.cancel(thrownOf(parseJson(reason))?.thrown);
+  onEvent({ event, queue = '', jobId = '', reason }: QueueEvent): void {
+    const subscriptions = this.#subscriptions.get(keyOf(queue, jobId));
+    if (subscriptions === undefined) return;
+    for (const subscription of [...subscriptions]) {
+      if (event === commandEvent) subscription.readMore();
+      else if (event === cancelEvent) subscription.cancel(thrownOf(parseJson(reason))?.thrown);
     }
   }
 
-  lookAgain(): void {
-    for (const heeds of this.#heeds.values()) for (const heed of heeds) heed.readOn();
+  onGap(): void {
+    for (const subscriptions of this.#subscriptions.values())
+      for (const subscription of subscriptions) subscription.readMore();
   }
 
   close(): void {
-    this.#heeds.clear();
+    this.#subscriptions.clear();
     this.#timer?.cancel();
     this.#reader.close();
   }
 }
 
 /** Somebody who hears what is said to one task. */
-class Heed {
+class CommandSubscription {
   readonly side: QueueSide;
   readonly id: string;
-  readonly #hear: Hear;
+  readonly #listener: CommandListener;
   #next = 0;
   #reading: Promise<void> = Promise.resolve();
   isOver = false;
 
-  constructor(side: QueueSide, id: string, hear: Hear) {
+  constructor(side: QueueSide, id: string, listener: CommandListener) {
     this.side = side;
     this.id = id;
-    this.#hear = hear;
+    this.#listener = listener;
   }
 
   /** Reads the lines that it has not read. What fails is read with the next ones. */
-  readOn(): void {
+  readMore(): void {
     this.#reading = this.#reading.then(() => this.#read()).catch(() => {});
   }
 
@@ -156,18 +158,18 @@ class Heed {
     const { logs } = await this.side.backend.getJobLogs(this.id, this.#next, -1, true);
     this.#next += logs.length;
     for (const line of logs) {
-      const order = line.startsWith(mark) ? orderOf(parseJson(line.slice(mark.length))) : undefined;
-      if (order !== undefined) this.#say(order);
+      const command = line.startsWith(mark) ? commandOf(parseJson(line.slice(mark.length))) : undefined;
+      if (command !== undefined) this.#deliver(command);
     }
   }
 
   cancel(reason: unknown): void {
-    this.#say({ kind: 'cancel', reason });
+    this.#deliver({ kind: 'cancel', reason });
   }
 
-  #say(order: TaskCommand): void {
+  #deliver(command: TaskCommand): void {
     if (this.isOver) return;
-    callSafely(this.#hear, order, (problem) => console.error('BullMQTaskCourier: a listener failed:', problem));
+    callSafely(this.#listener, command, (problem) => console.error('BullMQTaskCourier: a listener failed:', problem));
   }
 
   end(): void {
@@ -176,7 +178,7 @@ class Heed {
 }
 
 /** What a client said; undefined if it was somebody else. */
-function orderOf(value: unknown): TaskCommand | undefined {
+function commandOf(value: unknown): TaskCommand | undefined {
   switch (fieldOf(value, 'kind')) {
     case 'stop':
       return { kind: 'stop' };

@@ -1,7 +1,7 @@
 /** One queue of BullMQ: jobs are fetched from it, each with a lease, and brought back to it. It waits for nothing. */
 import type { IQueueBackend, Job, Queue } from 'bullmq';
 import { courierKit, type Priority, type TaskwardenError } from '../../../index.ts';
-import { mostEvents } from '../client/event-reader.ts';
+import { maxEvents } from '../client/event-reader.ts';
 import { failureOf, priorityNumbers } from '../job/job-format.ts';
 import { isTaskMalformed, readJob, saysMalformed, taskMalformed } from '../job/job-reader.ts';
 import { loadBullMq } from '../peers.ts';
@@ -24,7 +24,7 @@ export interface QueueLimits {
 export const endingMs = 30_000;
 
 /** So many jobs of a priority and above are fetched at a time. */
-const mostClaims = 1_000;
+const maxClaims = 1_000;
 
 export class BullQueue {
   readonly name: string;
@@ -52,7 +52,7 @@ export class BullQueue {
 
   /** Lets the server keep enough events for all who wait. */
   async keepEvents(): Promise<void> {
-    await this.backend.setQueueMeta({ 'opts.maxLenEvents': mostEvents });
+    await this.backend.setQueueMeta({ 'opts.maxLenEvents': maxEvents });
   }
 
   /**
@@ -115,7 +115,7 @@ export class BullQueue {
         this.nextDelayed = Math.max(delayedUntil, 0);
         this.limitedMs = Math.max(limitedMs, 0);
         if (!json) return undefined;
-        const fetched = await this.#begun({ job: readJob(this.#queue, json, id), token });
+        const fetched = await this.#begin({ job: readJob(this.#queue, json, id), token });
         if (fetched !== undefined) return fetched;
       } catch (error) {
         if (!isTaskMalformed(error) && !saysMalformed(error)) throw error;
@@ -138,7 +138,7 @@ export class BullQueue {
   }
 
   /** Undefined if it is to fail before it begins. */
-  async #begun(fetched: Fetched): Promise<Fetched | undefined> {
+  async #begin(fetched: Fetched): Promise<Fetched | undefined> {
     const { job } = fetched;
     if (job.repeatJobKey) await this.#scheduleNext(job);
     if (job.deferredFailure === undefined) return fetched;
@@ -163,7 +163,7 @@ export class BullQueue {
   }
 
   async #claim(max: number, maxPriority: number): Promise<Fetched[]> {
-    const tokens = Array.from({ length: Math.min(max, mostClaims) }, () => crypto.randomUUID());
+    const tokens = Array.from({ length: Math.min(max, maxClaims) }, () => crypto.randomUUID());
     const ids = await this.claims.claim(maxPriority, tokens, this.#limits.leaseMs);
     const begun = await Promise.all(ids.map((id, n) => this.#claimed(id, tokens[n] as string)));
     return begun.filter((each) => each !== undefined);
@@ -172,7 +172,7 @@ export class BullQueue {
   async #claimed(id: string, token: string): Promise<Fetched | undefined> {
     try {
       const job = await this.find(id);
-      return job && (await this.#begun({ job, token }));
+      return job && (await this.#begin({ job, token }));
     } catch (error) {
       return this.#buryUnread(id, error);
     }

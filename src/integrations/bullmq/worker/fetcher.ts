@@ -19,7 +19,7 @@ const blockMs = 5_000;
 const shortestBlockMs = 2;
 
 /** How often it is looked for urgent jobs, in milliseconds. */
-const lookMs = 50;
+const pollMs = 50;
 
 interface FetchWait {
   readonly max: number;
@@ -29,7 +29,7 @@ interface FetchWait {
 }
 
 /** Hears how those fare who wait. */
-export interface FetchHearer {
+export interface FetchListener {
   /** The server has answered a fetch. */
   answered(): void;
   /** It has not, and is asked again. */
@@ -39,25 +39,25 @@ export interface FetchHearer {
 export class Fetcher {
   readonly #queue: BullQueue;
   readonly #server: Server;
-  readonly #hearer: FetchHearer;
+  readonly #listener: FetchListener;
   readonly #waits = new Set<FetchWait>();
   readonly #end = new AbortController();
   #waiting: IQueueBackend | undefined;
-  #isInLine = false;
+  #isWaitingForAny = false;
   /** The last fetch left nothing, so it is time to wait: a job that came since has left a signal, and so has each that was taken. */
   #isDrained = false;
-  #isLooking = false;
+  #isPolling = false;
 
-  constructor(queue: BullQueue, server: Server, stalledIntervalMs: number, hearer: FetchHearer) {
+  constructor(queue: BullQueue, server: Server, stalledIntervalMs: number, listener: FetchListener) {
     this.#queue = queue;
     this.#server = server;
-    this.#hearer = hearer;
+    this.#listener = listener;
     this.#recoverLater(stalledIntervalMs);
   }
 
   async fetch(max: number, minPriority: Priority): Promise<readonly Fetched[]> {
     const found = await this.#queue.fetch(max, minPriority);
-    this.#hearer.answered();
+    this.#listener.answered();
     return found;
   }
 
@@ -88,8 +88,8 @@ export class Fetcher {
         return;
       }
       this.#waits.add(wait);
-      if (minPriority === 'low') void this.#standInLine();
-      else void this.#lookOften();
+      if (minPriority === 'low') void this.#waitForAny();
+      else void this.#pollForUrgent();
     });
   }
 
@@ -105,9 +105,9 @@ export class Fetcher {
     return wanted;
   }
 
-  async #standInLine(): Promise<void> {
-    if (this.#isInLine) return;
-    this.#isInLine = true;
+  async #waitForAny(): Promise<void> {
+    if (this.#isWaitingForAny) return;
+    this.#isWaitingForAny = true;
     await this.#repeat(
       () => this.#first(true),
       async () => {
@@ -134,13 +134,13 @@ export class Fetcher {
         await this.#waiting.waitForJob(Math.min(Math.max(untilDelayed, shortestBlockMs), blockMs) / 1_000); // or it gave up
       },
     );
-    this.#isInLine = false;
-    if (this.#first(true) !== undefined && !this.#end.signal.aborted) void this.#standInLine(); // who came just now
+    this.#isWaitingForAny = false;
+    if (this.#first(true) !== undefined && !this.#end.signal.aborted) void this.#waitForAny(); // who came just now
   }
 
-  async #lookOften(): Promise<void> {
-    if (this.#isLooking) return;
-    this.#isLooking = true;
+  async #pollForUrgent(): Promise<void> {
+    if (this.#isPolling) return;
+    this.#isPolling = true;
     await this.#repeat(
       () => this.#first(false),
       async () => {
@@ -151,11 +151,11 @@ export class Fetcher {
           isFound ||= found.length > 0;
           this.#deliver(found);
         }
-        if (!isFound) await pause(lookMs, this.#end.signal);
+        if (!isFound) await pause(pollMs, this.#end.signal);
       },
     );
-    this.#isLooking = false;
-    if (this.#first(false) !== undefined && !this.#end.signal.aborted) void this.#lookOften();
+    this.#isPolling = false;
+    if (this.#first(false) !== undefined && !this.#end.signal.aborted) void this.#pollForUrgent();
   }
 
   /** Tries as long as somebody waits, whatever fails, and pauses before it tries again. */
@@ -168,7 +168,7 @@ export class Fetcher {
       } catch (error) {
         if (hasTimedOut(error)) this.#server.reconnect();
         failures += 1;
-        if (!this.#end.signal.aborted) this.#hearer.failed(error);
+        if (!this.#end.signal.aborted) this.#listener.failed(error);
         await pauseAfter(failures, this.#end.signal);
       }
     }

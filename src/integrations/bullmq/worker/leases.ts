@@ -17,8 +17,8 @@ export class Lease {
   #timer: courierKit.Timer | undefined;
   #state: 'held' | 'lost' | 'over' = 'held';
   #extending = 0;
-  #said: Promise<unknown> = Promise.resolve();
-  #unsaid: { readonly tell: () => Promise<unknown>; readonly timer: courierKit.Timer } | undefined;
+  #lastSent: Promise<unknown> = Promise.resolve();
+  #delayed: { readonly send: () => Promise<unknown>; readonly timer: courierKit.Timer } | undefined;
 
   constructor(job: Job, token: string, leaseMs: number) {
     this.job = job;
@@ -26,7 +26,7 @@ export class Lease {
     this.#leaseMs = leaseMs;
     const heldMs = Date.now() - (job.processedOn ?? Date.now());
     this.#until = performance.now() + leaseMs - Math.max(heldMs, 0);
-    this.#watch();
+    this.#startTimer();
   }
 
   get isHeld(): boolean {
@@ -56,44 +56,44 @@ export class Lease {
       if (!isExtended) this.lose();
     } finally {
       this.#extending -= 1;
-      if (this.isHeld) this.#watch();
+      if (this.isHeld) this.#startTimer();
     }
     return this.isHeld;
   }
 
   /** Says it after so many milliseconds, or before what is said next; not at all if the task ends before. */
-  sayLater(tell: () => Promise<unknown>, ms: number): void {
-    this.#sayUnsaid();
-    this.#unsaid = { tell, timer: new Timer(ms, () => this.#sayUnsaid()) };
+  sendLater(send: () => Promise<unknown>, ms: number): void {
+    this.#sendDelayed();
+    this.#delayed = { send, timer: new Timer(ms, () => this.#sendDelayed()) };
   }
 
-  #sayUnsaid(): void {
-    const tell = this.#dropUnsaid();
-    if (tell !== undefined && this.isHeld) this.say(tell).catch(() => {}); // nobody waits for it
+  #sendDelayed(): void {
+    const send = this.#takeDelayed();
+    if (send !== undefined && this.isHeld) this.send(send).catch(() => {}); // nobody waits for it
   }
 
-  #dropUnsaid(): (() => Promise<unknown>) | undefined {
-    const unsaid = this.#unsaid;
-    this.#unsaid = undefined;
-    unsaid?.timer.cancel();
-    return unsaid?.tell;
+  #takeDelayed(): (() => Promise<unknown>) | undefined {
+    const delayed = this.#delayed;
+    this.#delayed = undefined;
+    delayed?.timer.cancel();
+    return delayed?.send;
   }
 
   /** The last that is said: what the task came to. */
-  sayLast<R>(tell: () => Promise<R>): Promise<R> {
-    this.#dropUnsaid();
-    return this.say(tell);
+  sendLast<R>(send: () => Promise<R>): Promise<R> {
+    this.#takeDelayed();
+    return this.send(send);
   }
 
   /** One after the other: what is said of a task arrives in order, and before its end. */
-  say<R>(tell: () => Promise<R>): Promise<R> {
-    this.#sayUnsaid();
-    const told = this.#said.then(tell, tell);
-    this.#said = told.catch(() => {});
-    return told;
+  send<R>(send: () => Promise<R>): Promise<R> {
+    this.#sendDelayed();
+    const sent = this.#lastSent.then(send, send);
+    this.#lastSent = sent.catch(() => {});
+    return sent;
   }
 
-  #watch(): void {
+  #startTimer(): void {
     this.#timer?.cancel();
     this.#timer = new Timer(Math.max(this.#until - performance.now(), 0), () => {
       if (this.#extending === 0) this.lose(); // else what the server says counts
@@ -113,7 +113,7 @@ export class Lease {
   #close(state: 'lost' | 'over', callbacks: readonly (() => void)[]): void {
     this.#state = state;
     this.#timer?.cancel();
-    this.#dropUnsaid();
+    this.#takeDelayed();
     this.#onLost.clear();
     this.#onOver.clear();
     for (const callback of callbacks) callback();

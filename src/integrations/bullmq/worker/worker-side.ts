@@ -11,9 +11,9 @@ import {
   type WorkerTaskCourier,
 } from '../../../index.ts';
 import { isUnreachable } from '../client/client-side.ts';
-import { mostEvents } from '../client/event-reader.ts';
-import { newsEvent } from '../client/result-waits.ts';
-import type { Orders } from '../client/task-commands.ts';
+import { maxEvents } from '../client/event-reader.ts';
+import { updateEvent } from '../client/result-waits.ts';
+import type { TaskCommands } from '../client/task-commands.ts';
 import { failureOf, progressValue, taskOf } from '../job/job-format.ts';
 import { isUnstorable, notCloneable, plainJson, toJson } from '../job/json.ts';
 import type { Asked, Link } from '../server/link.ts';
@@ -30,17 +30,17 @@ const shortMs = 20;
 export class WorkerSide implements WorkerTaskCourier {
   readonly leaseMs: number;
   readonly #link: Link;
-  readonly #orders: Orders;
+  readonly #commands: TaskCommands;
   readonly #stalledIntervalMs: number;
   readonly #leases: Leases;
   readonly #fetchers = new Map<string, Fetcher>();
-  readonly #outageHearers = new Set<(error: unknown) => void>();
+  readonly #outageListeners = new Set<(error: unknown) => void>();
   #timeAnswered: number | undefined;
 
-  constructor(link: Link, orders: Orders, stalledIntervalMs: number) {
+  constructor(link: Link, commands: TaskCommands, stalledIntervalMs: number) {
     this.leaseMs = link.limits.leaseMs;
     this.#link = link;
-    this.#orders = orders;
+    this.#commands = commands;
     this.#stalledIntervalMs = stalledIntervalMs;
     this.#leases = new Leases(this.leaseMs);
   }
@@ -49,15 +49,15 @@ export class WorkerSide implements WorkerTaskCourier {
     return this.#timeAnswered;
   }
 
-  readonly onOutage = (hear: (error: unknown) => void): (() => void) => {
-    const hearer = (error: unknown) => hear(error);
-    this.#outageHearers.add(hearer);
-    return () => this.#outageHearers.delete(hearer);
+  readonly onOutage = (listener: (error: unknown) => void): (() => void) => {
+    const own = (error: unknown) => listener(error); // a listener may be given more than once
+    this.#outageListeners.add(own);
+    return () => this.#outageListeners.delete(own);
   };
 
-  #tellOutage(error: unknown): void {
-    const trouble = (problem: unknown) => console.error('BullMQTaskCourier: a listener failed:', problem);
-    for (const hear of this.#outageHearers) callSafely(hear, error, trouble);
+  #reportOutage(error: unknown): void {
+    const onProblem = (problem: unknown) => console.error('BullMQTaskCourier: a listener failed:', problem);
+    for (const listener of this.#outageListeners) callSafely(listener, error, onProblem);
   }
 
   async getTask(queue: string, options: FetchOptions): Promise<CourierTask | undefined> {
@@ -93,7 +93,7 @@ export class WorkerSide implements WorkerTaskCourier {
         return this.#lease(queue, await fetcher.wait(max, minPriority, { ...options, timeoutMs }));
       } catch (error) {
         if (!isUnreachable(error)) throw error;
-        this.#tellOutage(error);
+        this.#reportOutage(error);
         const { signal } = options;
         await pauseAfter(failures, this.#link.endOr(signal));
       }
@@ -107,7 +107,7 @@ export class WorkerSide implements WorkerTaskCourier {
         answered: () => {
           this.#timeAnswered = Date.now();
         },
-        failed: (error) => this.#tellOutage(courierUnreachable('no task was fetched', error)),
+        failed: (error) => this.#reportOutage(courierUnreachable('no task was fetched', error)),
       });
       this.#fetchers.set(queue.name, fetcher);
     }
@@ -179,7 +179,7 @@ export class WorkerSide implements WorkerTaskCourier {
             },
             id,
           );
-        await (lease === undefined ? ask() : lease.sayLast(ask));
+        await (lease === undefined ? ask() : lease.sendLast(ask));
         if (lease !== undefined) this.#leases.end(lease);
         return;
       } catch (error) {
@@ -188,7 +188,7 @@ export class WorkerSide implements WorkerTaskCourier {
           throw leaseLost(queue, [id]);
         }
         if (lease === undefined || !isUnreachable(error)) throw error;
-        this.#tellOutage(error);
+        this.#reportOutage(error);
         await pauseAfter(failures, this.#link.signal);
       }
     }
@@ -233,23 +233,23 @@ export class WorkerSide implements WorkerTaskCourier {
     return lease;
   }
 
-  async sendToClient(queue: string, task: CourierTask, news: TaskUpdate): Promise<void> {
+  async sendToClient(queue: string, task: CourierTask, update: TaskUpdate): Promise<void> {
     const { id } = task;
     const lease = this.#held(queue, task);
-    const said = plainJson(news, 'MESSAGE_NOT_CLONEABLE', 'what the task says') as TaskUpdate;
-    const tell = () =>
+    const plain = plainJson(update, 'MESSAGE_NOT_CLONEABLE', 'what the task says') as TaskUpdate;
+    const send = () =>
       this.#link.ask(
         queue,
         `what was said of task '${id}' may not be heard`,
         async ({ queue: { backend } }) => {
-          if (said.kind === 'progress') await backend.updateProgress(id, progressValue(said.progress));
-          else await backend.publishEvent({ event: newsEvent, jobId: id, news: JSON.stringify(said) }, mostEvents);
+          if (plain.kind === 'progress') await backend.updateProgress(id, progressValue(plain.progress));
+          else await backend.publishEvent({ event: updateEvent, jobId: id, update: JSON.stringify(plain) }, maxEvents);
         },
         id,
       );
     try {
-      if (news.kind === 'started') lease.sayLater(tell, shortMs);
-      else await lease.say(tell);
+      if (update.kind === 'started') lease.sendLater(send, shortMs);
+      else await lease.send(send);
     } catch (error) {
       if (isUnstorable(error)) throw notCloneable('MESSAGE_NOT_CLONEABLE', 'the progress', error);
       if (!isNotOurs(error)) throw error;
@@ -258,28 +258,32 @@ export class WorkerSide implements WorkerTaskCourier {
     }
   }
 
-  async subscribeToClient(queue: string, task: CourierTask, hear: (order: TaskCommand) => void): Promise<() => void> {
+  async subscribeToClient(
+    queue: string,
+    task: CourierTask,
+    listener: (command: TaskCommand) => void,
+  ): Promise<() => void> {
     this.#link.refuseIfClosed();
-    const say = (order: TaskCommand) =>
-      callSafely(hear, order, (problem) => console.error('BullMQTaskCourier: a listener failed:', problem));
+    const deliver = (command: TaskCommand) =>
+      callSafely(listener, command, (problem) => console.error('BullMQTaskCourier: a listener failed:', problem));
     const lease = this.#leases.find(task.lease);
     if (lease === undefined) {
-      queueMicrotask(() => say({ kind: 'lost' }));
+      queueMicrotask(() => deliver({ kind: 'lost' }));
       return () => {};
     }
-    const unlisten = lease.onLost(() => say({ kind: 'lost' }));
+    const unlisten = lease.onLost(() => deliver({ kind: 'lost' }));
     if (!lease.isHeld) return unlisten;
     const what = `what is said to task '${task.id}' is not heard`;
-    const unheed = await this.#link.ask(
+    const unsubscribe = await this.#link.ask(
       queue,
       what,
-      ({ server, queue: bull }) => this.#orders.heed(server, bull, task.id, hear),
+      ({ server, queue: bull }) => this.#commands.subscribe(server, bull, task.id, listener),
       task.id,
     );
-    lease.onOver(unheed);
+    lease.onOver(unsubscribe);
     return () => {
       unlisten();
-      unheed();
+      unsubscribe();
     };
   }
 
