@@ -13,57 +13,62 @@ import type { ChildUpdate, SubmitMessage } from '../task/inside/task-message.ts'
 import { Task } from '../task/record/task.ts';
 import type { TaskOwner } from '../task/record/task-owner.ts';
 import type { TaskTable } from '../task/record/task-table.ts';
-import type { Dispatcher } from './dispatcher.ts';
-import type { Announcer } from './events/task-events.ts';
-import type { Places } from './lane-registry.ts';
+import type { Backlog } from './backlog.ts';
+import type { Dispatcher, SubmissionListener } from './dispatcher.ts';
+import type { LaneRegistry } from './lane-registry.ts';
 import type { Startable } from './supervisor-state.ts';
 
-interface IntakeParts {
-  readonly supervisor: Startable;
-  readonly context: () => ContextCarrier | undefined;
-  readonly maxQueued: () => number;
-  readonly maxDepth: () => number;
-  /** Whether a supervisor that stops still takes runs of workers. */
-  readonly takesRuns: () => boolean;
-  /** The module of that name, which is made if there is none. */
-  readonly module: (name: string, maxWorkers: number) => TaskCap;
-  /** How many tasks wait, delayed ones too. */
-  readonly waiting: () => number;
-  readonly places: Places;
-  readonly table: TaskTable;
-  readonly dispatcher: Dispatcher;
-  readonly announcer: Announcer;
+interface AdmissionOptions {
+  readonly current: {
+    readonly maxQueued: number;
+    readonly maxDepth: number;
+    readonly context: ContextCarrier | undefined;
+  };
 }
 
-export class Intake {
-  readonly #parts: IntakeParts;
-  readonly #owner: TaskOwner<Task>;
+interface AdmissionParts {
+  readonly supervisor: Startable;
+  readonly options: AdmissionOptions;
+  readonly modules: { find(name: string, maxWorkers: number): TaskCap };
+  readonly lanes: LaneRegistry;
+  readonly backlog: Backlog;
+  readonly table: TaskTable;
+  readonly dispatcher: Dispatcher;
+}
 
-  constructor(parts: IntakeParts) {
-    const { dispatcher, table, supervisor } = parts;
+export class Admission implements SubmissionListener {
+  readonly #parts: AdmissionParts;
+  readonly #owner: TaskOwner<Task>;
+  /** Whether runs of background workers are admitted while the supervisor stops. */
+  takesRuns = false;
+
+  constructor(parts: AdmissionParts) {
+    const { dispatcher, lanes, table, supervisor } = parts;
+    const { settlement, slots, tree } = dispatcher;
     this.#parts = parts;
     this.#owner = {
       assignId: (task) => table.assignId(task),
       // A module that loads in a thread cancels and stops nothing there.
-      cancel: (task, reason) => !isLoadingModule() && dispatcher.cancel(task, reason),
+      cancel: (task, reason) => !isLoadingModule() && settlement.cancel(task, reason),
       stop: (task) => {
-        if (!isLoadingModule()) dispatcher.stop(task);
+        if (!isLoadingModule()) settlement.stop(task);
       },
-      send: (task, talk) => dispatcher.tell(task, talk),
+      send: (task, message) => lanes.send(task, message),
       onAwaited: (task) => {
         const parent = runningTask();
-        if (parent !== undefined && parent.id === task.parentId) dispatcher.families.wait(parent, task);
+        if (parent !== undefined && parent.id === task.parentId) slots.lendTo(task, parent);
       },
-      lenderOf: (task) => dispatcher.families.lenderOf(task),
+      lenderOf: (task) => tree.lenderOf(task),
       submitter: supervisor,
     };
+    dispatcher.subscribe(this);
   }
 
   /** In a thread or child, a task that runs there is submitted to its supervisor; while a module loads, to none. */
   submit<T, Y>(spec: TaskSpec, args: readonly unknown[]): TaskHandle<T, Y> {
     const run = currentRun();
     if (run !== undefined && isHost()) return submitFrom(run, spec, args);
-    const { supervisor, dispatcher, context } = this.#parts;
+    const { supervisor, dispatcher, options } = this.#parts;
     const { module, name = spec.definition.name } = spec.options;
     if (module !== undefined && module.supervisor !== supervisor) {
       throw new TypeError(`task "${name}" is of module "${module.name}" of another supervisor than ${supervisor.name}`);
@@ -71,35 +76,36 @@ export class Intake {
     const task = this.#newTask(spec, args);
     const handle = new TaskHandle<T, Y>(task);
     if (isHost()) return handle;
-    const carrier = context();
-    const value = carrier === undefined || spec.options.type === 'loop' ? undefined : carrier.capture();
-    if (value !== undefined)
-      task.carried = { definition: wireDefinition((carrier as ContextCarrier).definition), value };
+    const { context } = options.current;
+    const value = context === undefined || spec.options.type === 'loop' ? undefined : context.capture();
+    if (value !== undefined) {
+      task.carried = { definition: wireDefinition((context as ContextCarrier).definition), value };
+    }
     const parent = run?.task as Task | undefined;
     const isOurs = parent !== undefined && parent.submitter === supervisor;
-    if (isOurs) dispatcher.families.adopt(parent, task);
+    if (isOurs) dispatcher.tree.addChild(parent, task);
     this.#admit(task, isOurs);
     return handle;
   }
 
   /** A task that runs in a thread or child calls another. */
   submitChild(parent: Task, { id, definition, options, args, module: cap, carried }: SubmitMessage): void {
-    const { dispatcher } = this.#parts;
-    const module = cap && { module: this.#parts.module(cap.name, cap.maxWorkers) };
+    const { dispatcher, lanes, modules } = this.#parts;
+    const module = cap && { module: modules.find(cap.name, cap.maxWorkers) };
     const resolved = resolveTaskOptions({ ...options, ...module, taskId: id }, 'a task');
     const task = this.#newTask({ definition: definitionOf(definition), options: resolved }, args);
     if (carried !== undefined && options.type !== 'loop') task.carried = carried;
     if (task.definition.callKind !== undefined) task.isAwaited = true;
-    const tell = (update: ChildUpdate) => dispatcher.tell(parent, { topic: 'child-update', id, update });
-    dispatcher.families.adopt(parent, task, (news) => {
+    const send = (update: ChildUpdate) => lanes.send(parent, { topic: 'child-update', id, update });
+    dispatcher.tree.addChild(parent, task, (update) => {
       try {
-        tell(news);
+        send(update);
       } catch (cause) {
-        if (news.kind === 'data' && task.type === 'loop') throw cause; // to who says it
+        if (update.kind === 'data' && task.type === 'loop') throw cause; // to the function that sends it
         const message = `what task "${task.name}" gives can't be copied to the task that called it`;
         const outcome = new TaskwardenError('RESULT_NOT_CLONEABLE', message, { cause, taskId: id });
-        tell({ kind: 'ended', endReason: 'failed', outcome });
-        dispatcher.cancel(task, outcome); // nobody can any more
+        send({ kind: 'ended', endReason: 'failed', outcome });
+        dispatcher.settlement.cancel(task, outcome); // its parent, which has its end, can't any more
       }
     });
     this.#admit(task, true);
@@ -109,50 +115,46 @@ export class Intake {
     return new Task(spec, args, this.#parts.table.nextSequence(), this.#owner);
   }
 
-  /** What running tasks call, and what workers still have to do, is taken in while these are waited for. */
-  #admit(task: Task, isNested: boolean): void {
-    const { supervisor, dispatcher, table, maxQueued, maxDepth } = this.#parts;
+  /** While the supervisor waits for running tasks and for workers, the tasks that they call are admitted. */
+  #admit(task: Task, isSubTask: boolean): void {
+    const { supervisor, dispatcher, backlog, table, options } = this.#parts;
     if (supervisor.state === 'idle') supervisor.start();
     const { taskId } = task.options;
-    const isLate = isNested || (task.worker !== undefined && this.#parts.takesRuns());
-    const isOpen = supervisor.state === 'running' || (isLate && !dispatcher.isFinal && supervisor.state === 'stopping');
+    const isLate = isSubTask || (task.worker !== undefined && this.takesRuns);
+    const isOpen = supervisor.state === 'running' || (isLate && !backlog.isClosed && supervisor.state === 'stopping');
     if (!isOpen) {
       const message = `task "${task.name}" comes too late: ${supervisor.name} is ${supervisor.state}`;
       this.#refuse(task, 'SUPERVISOR_STOPPED', message);
     } else if (taskId !== undefined && table.findLive(taskId) !== undefined) {
       this.#refuse(task, 'DUPLICATE_TASK_ID', `a live task has the id '${taskId}' already`);
     } else if (this.#isTooDeep(task)) {
-      const message = `task "${task.name}" was called by a task that a task has called, and so on: more than ${maxDepth()}`;
+      const message = `task "${task.name}" was called by a task that a task has called, and so on: more than ${options.current.maxDepth}`;
       this.#refuse(task, 'TASK_TOO_DEEP', `${message} tasks, which maxDepth allows, wait for one another`);
     } else if (!this.hasRoom(task.options)) {
-      const message = `task "${task.name}" can't wait: maxQueued is ${maxQueued()}, and as many wait`;
+      const message = `task "${task.name}" can't wait: maxQueued is ${options.current.maxQueued}, and as many wait`;
       this.#refuse(task, 'QUEUE_FULL', `${message}; wait for capacity() before you submit`);
     } else {
       dispatcher.submit(task);
     }
   }
 
-  /** What a thread has called of the program is no task of the user's. */
+  /** A call of the program by a thread is no task of the user's, and has no limit. */
   #isTooDeep(task: Task): boolean {
-    const { dispatcher, maxDepth } = this.#parts;
-    if (task.depth <= maxDepth() || task.definition.callKind !== undefined) return false;
-    return dispatcher.families.depthOf(task) > maxDepth();
+    const { dispatcher, options } = this.#parts;
+    const { maxDepth } = options.current;
+    if (task.depth <= maxDepth || task.definition.callKind !== undefined) return false;
+    return dispatcher.tree.depthOf(task) > maxDepth;
   }
 
-  /** It is counted nowhere. */
   #refuse(task: Task, code: ErrorCode, message: string): void {
-    const { dispatcher, announcer } = this.#parts;
-    task.isForgotten = true; // it is never kept
-    const error = new TaskwardenError(code, message, { taskId: task.id });
-    if (!task.settle('failed', error)) return;
-    if (task.isSubTask) dispatcher.families.ended(task, { kind: 'ended', endReason: 'failed', outcome: error });
-    announcer.failed(task, error);
+    task.isForgotten = true; // before it is asked for its id, by which it is not to be found
+    this.#parts.dispatcher.settlement.refuse(task, new TaskwardenError(code, message, { taskId: task.id }));
   }
 
   hasRoom({ type, priority, module, delayMs = 0 }: ResolvedTaskOptions): boolean {
-    const { maxQueued, waiting, places } = this.#parts;
-    if (maxQueued() === Infinity || waiting() < maxQueued()) return true;
-    return delayMs === 0 && !module?.bulkhead.isFull && places.of(type).pool.hasRoom(priority);
+    const { backlog, lanes } = this.#parts;
+    if (backlog.room > 0) return true;
+    return delayMs === 0 && !module?.bulkhead.isFull && lanes.of(type).pool.hasRoom(priority);
   }
 }
 

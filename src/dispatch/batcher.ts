@@ -3,9 +3,9 @@
  * a millisecond. A lone task goes at once, alone.
  */
 import type { Batch, Lane } from '../lanes/lane.ts';
-import type { Need } from '../queue/free-capacity.ts';
+import type { Demand } from '../queue/free-capacity.ts';
 import type { PriorityPool } from '../queue/priority-pool.ts';
-import { Pace } from '../queue/run-time-estimate.ts';
+import { RunTimeEstimate } from '../queue/run-time-estimate.ts';
 import type { Task } from '../task/record/task.ts';
 import type { TaskType } from '../task/record/task-type.ts';
 
@@ -20,14 +20,14 @@ const mostPaces = 10_000;
 
 export class Batcher {
   /** By the index of the definition. */
-  readonly #paces = new Map<number, Pace>();
+  readonly #paces = new Map<number, RunTimeEstimate>();
 
   /** Takes note of how long a task has run. On the event loop nothing travels, and any call may be of a new function. */
   note({ definition, type }: Task, runMs: number): void {
     if (type === 'loop') return;
     let pace = this.#paces.get(definition.index);
     if (pace === undefined) {
-      pace = new Pace();
+      pace = new RunTimeEstimate();
       this.#paces.set(definition.index, pace);
       const [oldest] = this.#paces.keys();
       if (this.#paces.size > mostPaces && oldest !== undefined) this.#paces.delete(oldest);
@@ -36,7 +36,7 @@ export class Batcher {
   }
 
   /** How many tasks that need this one slot can start, as they travel together. */
-  perSlot({ type, definition, transfer }: Need<TaskType>): number {
+  perSlot({ type, definition, transfer }: Demand<TaskType>): number {
     if (type === 'loop' || definition === undefined || transfer !== undefined) return 1;
     return Math.min(this.#paces.get(definition.index)?.most ?? 1, mostAhead);
   }
@@ -50,7 +50,7 @@ export class Batcher {
     const size = Math.min(this.#size(task, pool, free), lane.roomFor(task));
     const fits = (other: Task) => travelsWith(task, other);
     while (batch.length < size) {
-      const next = pool.takeAlong(task.priority, fits);
+      const next = pool.dequeueBatch(task.priority, fits);
       if (next === undefined) break;
       next.hasSlot = true;
       batch.push(next);

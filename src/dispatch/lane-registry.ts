@@ -1,4 +1,4 @@
-/** Where tasks wait and where they run: for each type of task a pool and a lane. */
+/** The lanes of a supervisor: for each type of task the pool in which it waits and the lane in which it runs. */
 import type { HostPoolSettings } from '../lanes/host-pool/host-pool.ts';
 import { HostLane } from '../lanes/hosts/host-lane.ts';
 import type { HostKind, HostWatcher, Lane, LaneListener } from '../lanes/lane.ts';
@@ -8,13 +8,14 @@ import { ThreadHost } from '../lanes/thread/thread-host.ts';
 import { Promise } from '../platform/globals.ts';
 import type { HostSupply } from '../queue/host-ceiling.ts';
 import { type PoolLimits, PriorityPool } from '../queue/priority-pool.ts';
+import type { TaskMessage } from '../task/inside/task-message.ts';
 import type { Task } from '../task/record/task.ts';
 import type { TaskType } from '../task/record/task-type.ts';
 import { lateLevels } from './events/task-events.ts';
 import { type HostPoolInfo, hostInfo, type PoolInfo, poolInfo } from './pool-info.ts';
 
 /** Where tasks of one type wait, and where they run. */
-export interface Place {
+export interface LaneWithPool {
   readonly pool: PriorityPool<Task>;
   readonly lane: Lane<Task>;
 }
@@ -23,57 +24,55 @@ export interface HostPoolOptions extends PoolLimits, HostPoolSettings {
   readonly maxSize: number;
 }
 
-interface PlaceOptions {
+interface LaneOptions {
   readonly threads: HostPoolOptions;
   readonly processes: HostPoolOptions;
   readonly loop: PoolLimits;
 }
 
-interface PlacesInfo {
+interface LanesInfo {
   readonly threads: HostPoolInfo;
   readonly processes: HostPoolInfo;
   readonly loop: PoolInfo;
 }
 
-interface PlacesParts {
-  readonly listener: LaneListener<Task>;
-  readonly watcher: HostWatcher;
-  /** What the ids of tasks begin with. */
-  readonly ids: { readonly idPrefix: string };
-}
-
-export class Places {
+export class LaneRegistry {
   readonly #threads: HostLane<Task>;
   readonly #processes: HostLane<Task>;
-  readonly #byType: Readonly<Record<TaskType, Place>>;
-  #options: PlaceOptions;
+  readonly #byType: Readonly<Record<TaskType, LaneWithPool>>;
+  #options: LaneOptions;
 
-  constructor(options: PlaceOptions, { listener, watcher, ids }: PlacesParts) {
-    const lane = (kind: HostKind, hostOptions: HostPoolSettings, Host: typeof ThreadHost | typeof ProcessHost) =>
-      new HostLane(kind, hostOptions, {
-        listener,
+  /** @param ids Gives what the ids of tasks begin with. */
+  constructor(options: LaneOptions, watcher: HostWatcher, ids: { readonly idPrefix: string }) {
+    const hostLane = (kind: HostKind, hostOptions: HostPoolSettings, Host: typeof ThreadHost | typeof ProcessHost) =>
+      new HostLane<Task>(kind, hostOptions, {
         watcher,
         startHost: (each, hostListener) => new Host(each, ids, hostListener),
       });
-    const place = (limits: PoolLimits, lane: Lane<Task>, hosts?: HostSupply): Place => ({
+    const withPool = (limits: PoolLimits, lane: Lane<Task>, hosts?: HostSupply): LaneWithPool => ({
       pool: new PriorityPool(limits, lateLevels.length, hosts),
       lane,
     });
     this.#options = options;
-    this.#threads = lane('thread', options.threads, ThreadHost);
-    this.#processes = lane('child', options.processes, ProcessHost);
+    this.#threads = hostLane('thread', options.threads, ThreadHost);
+    this.#processes = hostLane('child', options.processes, ProcessHost);
     this.#byType = {
-      thread: place(options.threads, this.#threads, this.#threads),
-      process: place(options.processes, this.#processes, this.#processes),
-      loop: place(options.loop, new LoopLane(listener)),
+      thread: withPool(options.threads, this.#threads, this.#threads),
+      process: withPool(options.processes, this.#processes, this.#processes),
+      loop: withPool(options.loop, new LoopLane()),
     };
   }
 
-  [Symbol.iterator](): Iterator<Place> {
+  /** The one listener of all lanes, from now on. Called once, before a task is handed over. */
+  subscribe(listener: LaneListener<Task>): void {
+    for (const { lane } of this) lane.subscribe(listener);
+  }
+
+  [Symbol.iterator](): Iterator<LaneWithPool> {
     return Object.values(this.#byType).values();
   }
 
-  of(type: TaskType): Place {
+  of(type: TaskType): LaneWithPool {
     return this.#byType[type];
   }
 
@@ -82,8 +81,13 @@ export class Places {
     return [...this].reduce((sum, { pool }) => sum + pool.waiting, 0);
   }
 
-  /** Limits of pools hold from now on; hosts follow when they are started. */
-  configure(options: PlaceOptions): void {
+  /** Sends a message to a task that runs; one that does not run gets none. */
+  send(task: Task, message: TaskMessage): void {
+    if (task.status === 'started') this.of(task.type).lane.send(task, message);
+  }
+
+  /** Limits of pools hold from now on; the numbers of hosts follow at `start()`. */
+  configure(options: LaneOptions): void {
     this.#options = options;
     this.#byType.thread.pool.configure(options.threads);
     this.#byType.process.pool.configure(options.processes);
@@ -106,12 +110,12 @@ export class Places {
     await Promise.all([...this].map(({ lane }) => lane.recycle()));
   }
 
-  /** Ends all threads and children, which may clean up for so long. */
+  /** Ends all threads and children, which may clean up for `graceMs`. */
   async close(graceMs: number): Promise<void> {
     await Promise.all([...this].map(({ lane }) => lane.close(graceMs)));
   }
 
-  get info(): PlacesInfo {
+  get info(): LanesInfo {
     const { thread, process, loop } = this.#byType;
     const { threads, processes } = this.#options;
     return {

@@ -1,43 +1,62 @@
 /**
- * Gives slots to tasks that wait, and takes them back: in the order of their pools, as far as their modules have places.
- * What has a slot is handed to its lane a moment later: whoever submits has the handle before anything starts.
+ * Gives slots to waiting tasks and takes them back: in the order of their pools, as far as their modules have places. A
+ * task that waits for tasks which it has called lends its slot, and its place in its module.
+ * A task with a slot is handed to its lane in a microtask: `submit()` returns the handle before the task can start.
  */
 import { queueMicrotask } from '../platform/globals.ts';
 import type { Bulkhead } from '../queue/bulkhead.ts';
+import type { Capacity } from '../queue/capacity.ts';
+import type { FreeCapacity } from '../queue/free-capacity.ts';
 import { priorities } from '../queue/priority.ts';
 import type { PriorityPool } from '../queue/priority-pool.ts';
 import type { Task } from '../task/record/task.ts';
-import { Batcher } from './batcher.ts';
-import type { Places } from './lane-registry.ts';
+import type { TaskType } from '../task/record/task-type.ts';
+import type { Batcher } from './batcher.ts';
+import type { LaneRegistry } from './lane-registry.ts';
+import type { TaskTree } from './task-tree.ts';
+
+interface SlotsParts {
+  readonly lanes: LaneRegistry;
+  readonly tree: TaskTree;
+  readonly batcher: Batcher;
+  /** Is offered room as tasks leave the queues. */
+  readonly capacity: Pick<Capacity, 'offer'>;
+  /** Is notified when slots or places were taken, or came free. */
+  readonly freeCapacity: Pick<FreeCapacity<TaskType>, 'changed'>;
+}
+
+export interface SlotsListener {
+  /** The task can never start: tasks that wait for others hold all `held` hosts that there may be. */
+  hopeless(task: Task, held: number): void;
+}
 
 export class Slots {
-  readonly #places: () => Places;
-  /** Hears that fewer may wait, and that slots or places were taken, or came free. */
-  readonly #onLess: () => void;
-  /** Ends a task that can never start. */
-  readonly #onHopeless: (task: Task, held: number) => void;
-  readonly batcher: Batcher = new Batcher();
-  /** Those that have a slot, and are handed over in a moment. */
+  readonly #lanes: LaneRegistry;
+  readonly #tree: TaskTree;
+  readonly #batcher: Batcher;
+  readonly #capacity: Pick<Capacity, 'offer'>;
+  readonly #freeCapacity: Pick<FreeCapacity<TaskType>, 'changed'>;
+  #listener!: SlotsListener;
+  /** Tasks that have a slot, and are about to be handed over. */
   readonly #taken = new Set<Task>();
-  /** Those that have their place in a module back, and may lend it again. */
+  /** Tasks that have their place in a module back, and may lend it again. */
   readonly #lenders = new Set<Task>();
-  /** Those held back that a task waits for, directly or not. */
-  readonly #heldFor: (task: Task) => Iterable<Task>;
-  #isPumpDue = false;
+  #isHandOverDue = false;
 
-  constructor(parts: {
-    readonly places: () => Places;
-    readonly heldFor: (task: Task) => Iterable<Task>;
-    readonly onLess: () => void;
-    readonly onHopeless: (task: Task, held: number) => void;
-  }) {
-    this.#places = parts.places;
-    this.#heldFor = parts.heldFor;
-    this.#onLess = parts.onLess;
-    this.#onHopeless = parts.onHopeless;
+  constructor({ lanes, tree, batcher, capacity, freeCapacity }: SlotsParts) {
+    this.#lanes = lanes;
+    this.#tree = tree;
+    this.#batcher = batcher;
+    this.#capacity = capacity;
+    this.#freeCapacity = freeCapacity;
   }
 
-  /** Those that have a slot, and no lane yet. */
+  /** Its one listener, from now on. Called once, before a task is queued. */
+  subscribe(listener: SlotsListener): void {
+    this.#listener = listener;
+  }
+
+  /** Tasks that have a slot, and no lane yet. */
   [Symbol.iterator](): Iterator<Task> {
     return this.#taken.values();
   }
@@ -53,42 +72,48 @@ export class Slots {
     this.wake();
   }
 
-  /** Tasks that wait for others hold all hosts, and nothing runs that could free one. */
+  /** Nothing runs, and tasks that wait for others hold all hosts: lets one more start, or gives it up. */
   #unlock(): void {
-    const pools = [...this.#places()].map(({ pool }) => pool);
+    const pools = [...this.#lanes].map(({ pool }) => pool);
     if (pools.some(({ running }) => running > 0)) return;
     for (const pool of pools) {
       const stuck = pool.stuck();
       if (stuck === undefined) continue;
       if ('started' in stuck) this.#give(stuck.started);
-      else this.#onHopeless(stuck.hopeless, pool.held);
+      else this.#listener.hopeless(stuck.hopeless, pool.held);
       return;
     }
   }
 
-  /** Soon hands over all that may start. */
+  /** Hands over all that may start, in a microtask. */
   wake(): void {
-    if (this.#isPumpDue) return;
-    this.#isPumpDue = true;
+    if (this.#isHandOverDue) return;
+    this.#isHandOverDue = true;
     queueMicrotask(() => {
       try {
-        for (const { pool } of this.#places()) this.take(pool);
+        for (const { pool } of this.#lanes) this.take(pool);
         if (this.#taken.size === 0) this.#unlock();
       } finally {
-        this.#isPumpDue = false;
+        this.#isHandOverDue = false;
       }
       for (const task of this.#taken) {
         this.#taken.delete(task);
-        const { pool, lane } = this.#places().of(task.type);
-        lane.run(this.batcher.gather(task, pool, lane, this.#taken.size + 1));
+        const { pool, lane } = this.#lanes.of(task.type);
+        lane.run(this.#batcher.gather(task, pool, lane, this.#taken.size + 1));
       }
-      this.#onLess();
+      this.#changed();
     });
   }
 
-  /** Takes a task out that waits, or has a slot and no lane. False: it has one. */
+  /** Fewer tasks may wait, and slots or places were taken, or came free. */
+  #changed(): void {
+    this.#capacity.offer();
+    this.#freeCapacity.changed();
+  }
+
+  /** Takes out a task that waits, or that has a slot and no lane. False: it has a lane. */
   withdraw(task: Task): boolean {
-    const { pool } = this.#places().of(task.type);
+    const { pool } = this.#lanes.of(task.type);
     if (!task.hasSlot) {
       if (task.status !== 'queued') return true;
       const lender = task.bulkhead && task.lender;
@@ -102,7 +127,7 @@ export class Slots {
     return true;
   }
 
-  /** The task has no slot any more. That of its pool is released by its lane, for a whole batch. */
+  /** The task has no slot any more. Its lane releases the slot of the pool, for a whole batch. */
   free(task: Task): void {
     if (!task.hasSlot) return;
     task.hasSlot = false;
@@ -110,46 +135,73 @@ export class Slots {
     if (lender !== undefined) this.#lenders.add(lender);
   }
 
-  /** Lets go of those that are held back, as far as their module has places: the most urgent first, then the oldest. */
+  // Places in modules.
+
+  /** Admits tasks that are held back, as far as their module has places: the most urgent first, then the oldest. */
   reopen(bulkhead: Bulkhead<Task> | undefined): void {
     if (bulkhead !== undefined && bulkhead.waiting > 0) {
-      const next = this.#nextOf(bulkhead).filter((task) => this.#letGo(task)); // all, before anything is taken
-      for (const pool of new Set(next.map(({ type }) => this.#places().of(type).pool))) this.take(pool);
+      const next = this.#nextOf(bulkhead).filter((task) => this.#admit(task)); // all, before anything is taken
+      for (const pool of new Set(next.map(({ type }) => this.#lanes.of(type).pool))) this.take(pool);
     }
-    if (bulkhead !== undefined) this.#onLess();
+    if (bulkhead !== undefined) this.#changed();
     for (const lender of this.#lenders) {
       this.#lenders.delete(lender);
       if ((lender.bulkhead?.waiting ?? 0) > 0) this.#lendAgain(lender);
     }
   }
 
-  #lendAgain(lender: Task): void {
-    for (const task of this.#heldFor(lender)) if (task.bulkhead === lender.bulkhead && this.#admit(task)) return;
+  #nextOf(bulkhead: Bulkhead<Task>): Task[] {
+    const all = [...this.#lanes].flatMap(({ pool }) => pool.nextOf(bulkhead));
+    const rank = ({ priority }: Task) => priorities.indexOf(priority);
+    return all.sort((a, b) => rank(a) - rank(b) || (a.isBefore(b) ? -1 : 1));
   }
 
-  /**
-   * Somebody waits for a task from now on, and may lend it a place, or those it waits for: others may be held back before
-   * them, who have none.
-   */
-  lendTo(task: Task): void {
-    for (const held of this.#heldFor(task)) this.#admit(held);
+  #lendAgain(lender: Task): void {
+    for (const task of this.#tree.heldFor(lender)) {
+      if (task.bulkhead === lender.bulkhead && this.#admitAndTake(task)) return;
+    }
+  }
+
+  #admitAndTake(task: Task): boolean {
+    if (!this.#admit(task)) return false;
+    this.take(this.#lanes.of(task.type).pool);
+    return true;
   }
 
   #admit(task: Task): boolean {
-    if (!this.#letGo(task)) return false;
-    this.take(this.#places().of(task.type).pool);
-    return true;
-  }
-
-  #letGo(task: Task): boolean {
     if (!task.isHeld || !task.bulkhead?.mayEnter(task)) return false;
-    this.#places().of(task.type).pool.letGo(task);
+    this.#lanes.of(task.type).pool.admit(task);
     return true;
   }
 
-  #nextOf(bulkhead: Bulkhead<Task>): Task[] {
-    const all = [...this.#places()].flatMap(({ pool }) => pool.nextOf(bulkhead));
-    const rank = ({ priority }: Task) => priorities.indexOf(priority);
-    return all.sort((a, b) => rank(a) - rank(b) || (a.isBefore(b) ? -1 : 1));
+  // Tasks that wait for tasks which they have called.
+
+  /** The parent waits for the child from now on: others get its slot, and the child may get its place in its module. */
+  lendTo(child: Task, parent: Task): void {
+    if (child.isSettled || parent.isSettled) return;
+    child.isAwaited = true;
+    if (this.#tree.wait(parent, child)) this.#lendSlot(parent);
+    // Other tasks that are held back may come before the child, and have nobody who lends them a place.
+    for (const held of this.#tree.heldFor(child)) this.#admitAndTake(held);
+  }
+
+  #lendSlot(parent: Task): void {
+    const { pool, lane } = this.#lanes.of(parent.type);
+    if (lane.lend(parent)) pool.lend();
+    this.wake();
+  }
+
+  /** The child has ended: if its parent waits for no other, it has its slot back, if need be above the limit for a while. */
+  endLoan(child: Task): void {
+    const parent = this.#tree.endWait(child);
+    if (parent !== undefined) this.resume(parent);
+  }
+
+  /** A task that waited for others goes on. */
+  resume(parent: Task): void {
+    const { pool, lane } = this.#lanes.of(parent.type);
+    if (!lane.resume(parent)) return;
+    pool.reclaim();
+    this.#changed();
   }
 }

@@ -10,7 +10,7 @@ export interface Counts {
   readonly ended: Readonly<Record<EndReason, number>>;
 }
 
-export class Ledger {
+export class TaskCounters {
   readonly #keepAlive: KeepAlive;
   readonly #ended: Record<EndReason, number> = {
     completed: 0,

@@ -83,6 +83,8 @@ export type Withdrawal = boolean | 'asked';
 export type Batch<T> = readonly [T, ...T[]];
 
 export interface Lane<T extends LaneTask> {
+  /** Its one listener, from now on. Called once, before a task is handed over. */
+  subscribe(listener: LaneListener<T>): void;
   /** Those that were handed over, and whose end or return has not been told. */
   [Symbol.iterator](): Iterator<T>;
   /** How many tasks like this one the next batch may hold. */

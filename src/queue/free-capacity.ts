@@ -16,7 +16,7 @@ interface Places {
 }
 
 /** What a task needs to start: a slot where it runs, or a share of one, and a place in its module. */
-export interface Need<K> {
+export interface Demand<K> {
   readonly type: K;
   /** Of tasks that may share a slot. */
   readonly definition?: { readonly index: number };
@@ -27,20 +27,20 @@ export interface Need<K> {
 /** Shares of slots that were promised and are not any more do not add up to 0 exactly. */
 const rounding = 1e-6;
 
-export class Openings<K> {
+export class FreeCapacity<K> {
   readonly #slotsOf: (type: K) => Slots;
-  readonly #perSlot: (need: Need<K>) => number;
+  readonly #perSlot: (need: Demand<K>) => number;
   readonly #promised = new Map<Slots | Places, number>();
   readonly #watchers = new Set<() => void>();
 
   /** @param perSlot How many tasks one slot is given together, at least 1. */
-  constructor(slotsOf: (type: K) => Slots, perSlot: (need: Need<K>) => number = () => 1) {
+  constructor(slotsOf: (type: K) => Slots, perSlot: (need: Demand<K>) => number = () => 1) {
     this.#slotsOf = slotsOf;
     this.#perSlot = perSlot;
   }
 
   /** How many tasks of that priority could start at once, whichever of those needs each of them has. */
-  count(priority: Priority, needs: readonly Need<K>[]): number {
+  count(priority: Priority, needs: readonly Demand<K>[]): number {
     let count = Infinity;
     for (const need of needs) {
       const { type, module } = need;
@@ -59,7 +59,7 @@ export class Openings<K> {
   }
 
   /** Keeps what one task needs, whichever of those it is. Gives what is to be called when it is submitted, or will not be. */
-  promise(needs: readonly Need<K>[]): () => void {
+  reserve(needs: readonly Demand<K>[]): () => void {
     const kept = new Map<Slots | Places, number>();
     for (const need of needs) {
       const slots = this.#slotsOf(need.type);

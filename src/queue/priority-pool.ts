@@ -109,7 +109,7 @@ export class PriorityPool<T extends HeldItem<T>> {
   }
 
   /** Puts a task before all others of its priority, but for `elder`, which it goes behind. */
-  putFirst(item: T, elder?: T): void {
+  enqueueFirst(item: T, elder?: T): void {
     this.#queues[item.priority].insert(item, elder?.isHeld ? undefined : elder);
     this.#byDepth.add(item);
     this.#count(item, 1);
@@ -138,7 +138,7 @@ export class PriorityPool<T extends HeldItem<T>> {
     this.#queues[priority].remove(item);
     this.#byDepth.delete(item);
     const next = bulkhead && this.#held.first(bulkhead, priority);
-    if (next !== undefined && bulkhead?.mayEnter(next)) this.letGo(next);
+    if (next !== undefined && bulkhead?.mayEnter(next)) this.admit(next);
   }
 
   /** Who is held back, and is the next to go of a module: one of each priority. */
@@ -147,7 +147,7 @@ export class PriorityPool<T extends HeldItem<T>> {
   }
 
   /** Puts one that is held back where it was in its queue. */
-  letGo(item: T): void {
+  admit(item: T): void {
     this.#held.remove(item);
     this.#queues[item.priority].putBack(item);
     this.#byDepth.add(item);
@@ -258,7 +258,7 @@ export class PriorityPool<T extends HeldItem<T>> {
   }
 
   /** The next task of this priority, to share the slot of another. */
-  takeAlong(priority: Priority, fits: (item: T) => boolean): T | undefined {
+  dequeueBatch(priority: Priority, fits: (item: T) => boolean): T | undefined {
     const next = this.#queues[priority].first;
     if (next === undefined || !fits(next)) return undefined;
     if (next.bulkhead && !next.bulkhead.mayEnter(next)) return undefined;

@@ -12,7 +12,7 @@ const quantumMs = 0.1;
 /** How much one more run time counts. */
 const weight = 1 / 16;
 
-export class Pace {
+export class RunTimeEstimate {
   #averageMs: number | undefined;
 
   /** Takes note of how long a task has run. */

@@ -1,8 +1,7 @@
 /** The modules of a supervisor, by name. */
 import { TaskwardenError } from '../base/errors.ts';
 import { checkOptions } from '../base/options.ts';
-import type { Bulkhead } from '../queue/bulkhead.ts';
-import type { Task } from '../task/record/task.ts';
+import type { Slots } from '../dispatch/slots.ts';
 import { type ModuleOptions, moduleRules, type NewModuleOptions, TaskModule } from './task-module.ts';
 
 export interface ModuleInfo {
@@ -13,15 +12,14 @@ export interface ModuleInfo {
   readonly waiting: number;
 }
 
-export class Modules {
+export class ModuleRegistry {
   readonly #byName = new Map<string, TaskModule>();
   readonly #supervisor: NonNullable<NewModuleOptions['supervisor']>;
-  /** There may be a place for tasks of that bulkhead. */
-  readonly #reopen: (bulkhead: Bulkhead<Task>) => void;
+  readonly #slots: Slots;
 
-  constructor(supervisor: NonNullable<NewModuleOptions['supervisor']>, reopen: (bulkhead: Bulkhead<Task>) => void) {
+  constructor(supervisor: NonNullable<NewModuleOptions['supervisor']>, slots: Slots) {
     this.#supervisor = supervisor;
-    this.#reopen = reopen;
+    this.#slots = slots;
   }
 
   /** The module of that name, with that cap from now on; it is made if there is none. */
@@ -33,20 +31,20 @@ export class Modules {
     return module;
   }
 
-  /** As a thread knows it: its cap holds only if there is none of that name. */
+  /** The module of that name; if there is none, it is made with that cap. */
   find(name: string, maxWorkers: number): TaskModule {
     return this.#byName.get(name) ?? this.get(name, { maxWorkers });
   }
 
-  /** Takes in one that was made. Gives what is to be called when its cap has changed. */
-  adopt(module: TaskModule): () => void {
+  /** Adds a new module. Gives the function that is to be called when its cap has changed. */
+  register(module: TaskModule): () => void {
     const { name, bulkhead } = module;
     if (this.#byName.has(name)) {
       const message = `${this.#supervisor.name} has a module "${name}" already: take it from module(), or give it another name`;
       throw new TaskwardenError('DUPLICATE_MODULE_NAME', message);
     }
     this.#byName.set(name, module);
-    return () => this.#reopen(bulkhead);
+    return () => this.#slots.reopen(bulkhead);
   }
 
   get info(): Record<string, ModuleInfo> {

@@ -5,10 +5,11 @@
 import { avoidSelfWait, workersInScope } from '../background-workers/hook-scope.ts';
 import type { WorkerRegistry } from '../background-workers/worker-registry.ts';
 import { either, type Rule, rules } from '../base/options.ts';
-import type { Dispatcher } from '../dispatch/dispatcher.ts';
+import type { Admission } from '../dispatch/admission.ts';
+import type { PendingTasks } from '../dispatch/ending/pending-tasks.ts';
 import type { StopReport } from '../dispatch/events/supervisor-events.ts';
-import type { Places } from '../dispatch/lane-registry.ts';
-import type { Ledger } from '../dispatch/task-counters.ts';
+import type { LaneRegistry } from '../dispatch/lane-registry.ts';
+import type { TaskCounters } from '../dispatch/task-counters.ts';
 import { now, Timer } from '../platform/clock.ts';
 import { defer } from '../platform/deferred.ts';
 import { Promise } from '../platform/globals.ts';
@@ -57,13 +58,22 @@ interface EndCounts {
   readonly shutdown: number;
 }
 
+interface ShutdownParts {
+  readonly admission: Admission;
+  readonly pending: PendingTasks;
+  readonly counters: TaskCounters;
+  readonly lanes: LaneRegistry;
+  readonly workers: WorkerRegistry;
+  readonly schedules: Schedules;
+}
+
 export class Shutdown {
-  readonly #dispatcher: Dispatcher;
-  readonly #ledger: Ledger;
-  readonly #places: Places;
-  readonly #roster: WorkerRegistry;
+  readonly #admission: Admission;
+  readonly #pending: PendingTasks;
+  readonly #counters: TaskCounters;
+  readonly #lanes: LaneRegistry;
+  readonly #workers: WorkerRegistry;
   readonly #schedules: Schedules;
-  #takesRuns = false;
   /** Nothing runs any more. */
   readonly #quiet = defer();
   /** On the clock of `now()`: when all is to have ended, and when the end is to be told. */
@@ -72,17 +82,13 @@ export class Shutdown {
   #search: Timer | undefined;
   #before: EndCounts = { settled: 0, shutdown: 0 };
 
-  constructor(dispatcher: Dispatcher, ledger: Ledger, places: Places, roster: WorkerRegistry, schedules: Schedules) {
-    this.#dispatcher = dispatcher;
-    this.#ledger = ledger;
-    this.#places = places;
-    this.#roster = roster;
+  constructor({ admission, pending, counters, lanes, workers, schedules }: ShutdownParts) {
+    this.#admission = admission;
+    this.#pending = pending;
+    this.#counters = counters;
+    this.#lanes = lanes;
+    this.#workers = workers;
     this.#schedules = schedules;
-  }
-
-  /** Whether workers may still have something to finish. */
-  get takesRuns(): boolean {
-    return this.#takesRuns;
   }
 
   /** Takes note of what has ended before. */
@@ -92,17 +98,17 @@ export class Shutdown {
 
   /** Resolves when all is settled and closed. */
   async run(stopWorkers: boolean): Promise<StopReport> {
-    this.#dispatcher.hurry();
+    this.#pending.hurry();
     if (stopWorkers) {
-      this.#takesRuns = true;
-      this.#roster.stop(true);
-      await this.#roster.emptied();
-      this.#takesRuns = false;
+      this.#admission.takesRuns = true;
+      this.#workers.stop(true);
+      await this.#workers.emptied();
+      this.#admission.takesRuns = false;
     }
     this.#lookForLost(0);
-    await this.#ledger.drained();
+    await this.#counters.drained();
     this.#search?.cancel();
-    this.#roster.stop(false);
+    this.#workers.stop(false);
     this.#quiet.resolve();
     await this.#close();
     return this.report();
@@ -111,7 +117,7 @@ export class Shutdown {
   /** What has become of tasks until now. */
   report(): StopReport {
     const { settled, shutdown } = this.#counts();
-    const { terminated, missing } = this.#ledger;
+    const { terminated, missing } = this.#counters;
     const canceled = shutdown - this.#before.shutdown - terminated;
     const finished = settled - this.#before.settled - canceled - terminated;
     return Object.freeze({ finished, canceled, terminated, ...(missing > 0 && { missing }) });
@@ -121,10 +127,10 @@ export class Shutdown {
   async #close(): Promise<void> {
     const closingMs = Math.min(dismissalMs, Math.max(this.#deadlineAt - now(), 0));
     const tooLate = new Timer(closingMs, () => {
-      this.#roster.giveUp();
+      this.#workers.giveUp();
       this.#schedules.giveUp();
     });
-    const closed = Promise.all([this.#places.close(closingMs), this.#roster.emptied(), this.#schedules.whenEnded()]);
+    const closed = Promise.all([this.#lanes.close(closingMs), this.#workers.emptied(), this.#schedules.whenEnded()]);
     const longest = defer();
     const force = new Timer(closingMs + forceMs, () => longest.resolve());
     await Promise.race([closed, longest.promise]);
@@ -135,8 +141,8 @@ export class Shutdown {
   /** What is pending, and is found nowhere twice in a row, was lost by an error of the bookkeeping: it will never end. */
   #lookForLost(times: number): void {
     this.#search = new Timer(searchMs, () => {
-      if (this.#ledger.pending === 0) return;
-      const isLost = !this.#dispatcher.hasPending;
+      if (this.#counters.pending === 0) return;
+      const isLost = !this.#pending.hasSome;
       if (isLost && times > 0) this.#giveUp();
       else this.#lookForLost(isLost ? times + 1 : 0);
     });
@@ -145,10 +151,10 @@ export class Shutdown {
   /** The last resort: the end does not depend on what any book says. */
   #giveUp(): void {
     try {
-      this.#dispatcher.abandon();
+      this.#pending.abandon();
     } finally {
-      this.#roster.giveUp();
-      this.#ledger.giveUp();
+      this.#workers.giveUp();
+      this.#counters.giveUp();
     }
   }
 
@@ -158,19 +164,19 @@ export class Shutdown {
     const waitsForThis = () => {
       const task = currentRun()?.task as Task | undefined;
       if (task?.submitter === supervisor && !task.isSettled) return true;
-      const active = new Set<object>(this.#roster);
+      const active = new Set<object>(this.#workers);
       return [...workersInScope()].some((worker) => active.has(worker));
     };
     return avoidSelfWait(end, waitsForThis, () => this.report());
   }
 
   #counts(): EndCounts {
-    return { settled: this.#ledger.settled, shutdown: this.#ledger.counts.ended.shutdown };
+    return { settled: this.#counters.settled, shutdown: this.#counters.counts.ended.shutdown };
   }
 
   hasten({ wait = true, cancelTasks = false }: StopOptions): void {
     if (wait === false || wait === 0) {
-      this.#dispatcher.dropWaiting();
+      this.#pending.dropWaiting();
       this.#endAll();
     } else if (typeof wait === 'number' && wait !== Infinity) {
       this.#setDeadline(wait);
@@ -180,12 +186,12 @@ export class Shutdown {
 
   #endAll(): void {
     try {
-      this.#dispatcher.killStarted();
+      this.#pending.killStarted();
     } finally {
-      this.#roster.stop(false);
-      this.#roster.giveUp();
+      this.#workers.stop(false);
+      this.#workers.giveUp();
       this.#whileNotQuiet(Math.min(Math.max(this.#resolvesBy - now(), 0), forceMs), () => {
-        if (this.#dispatcher.hasPending) this.#whileNotQuiet(forceMs, () => this.#giveUp());
+        if (this.#pending.hasSome) this.#whileNotQuiet(forceMs, () => this.#giveUp());
         else this.#giveUp();
       });
     }
@@ -197,15 +203,15 @@ export class Shutdown {
   }
 
   #askAll(): void {
-    this.#dispatcher.dropWaiting();
-    this.#dispatcher.stopStarted();
-    this.#roster.stop(false);
+    this.#pending.dropWaiting();
+    this.#pending.stopStarted();
+    this.#workers.stop(false);
   }
 
   /** What is left is first asked to stop, then ended; and that takes a moment, too. */
   #setDeadline(waitMs: number): void {
     this.#deadlineAt = Math.min(this.#deadlineAt, now() + waitMs * 0.95);
-    const settlingMs = this.#ledger.pending / settledPerMs;
+    const settlingMs = this.#counters.pending / settledPerMs;
     this.#resolvesBy = Math.min(this.#resolvesBy, now() + waitMs);
     this.#whileNotQuiet(Math.max(waitMs - Math.min(waitMs * 0.25, 2_000) - settlingMs, 0), () => this.#askAll());
     this.#whileNotQuiet(waitMs - Math.min(waitMs * 0.1, 500), () => this.#endAll());

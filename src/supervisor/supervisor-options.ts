@@ -80,8 +80,6 @@ export interface SupervisorOptions {
   readonly logger?: Logger | false;
 }
 
-/** Of threads, or of children. */
-
 export interface ResolvedOptions {
   readonly id: string;
   readonly name: string;

@@ -24,7 +24,7 @@ export interface ModuleSupervisor extends Startable {
     ...[options]: [] extends Parameters<F> ? [ScheduleOptions<F>?] : [ScheduleOptions<F>]
   ): TaskSchedule<F>;
   /** @internal Gives what is to be called when its cap has changed. */
-  adopt(module: TaskModule): () => void;
+  registerModule(module: TaskModule): () => void;
 }
 
 export interface ModuleOptions {
@@ -62,7 +62,7 @@ export class TaskModule implements TaskCap {
     this.name = options.name ?? owner;
     this.supervisor = options.supervisor ?? (defaultSubmitter() as ModuleSupervisor);
     this.#bulkhead = new Bulkhead(options.maxWorkers ?? Infinity);
-    this.#changed = this.supervisor.adopt(this);
+    this.#changed = this.supervisor.registerModule(this);
   }
 
   /** @internal */

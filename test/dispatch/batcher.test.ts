@@ -17,6 +17,7 @@ const other = defineBySource('other', () => {});
 function laneFor(room: number): Lane<Task> {
   const none = () => {};
   return {
+    subscribe: none,
     [Symbol.iterator]: () => [][Symbol.iterator](),
     roomFor: () => room,
     run: none,

@@ -1,18 +1,18 @@
 /** The counts of tasks, and what follows from them: the process stays alive, and those who wait for the end hear of it. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { beforeEach, expect, it, vi } from 'vitest';
-import { Ledger } from '../../src/dispatch/task-counters.ts';
+import { TaskCounters } from '../../src/dispatch/task-counters.ts';
 import { KeepAlive } from '../../src/platform/keep-alive.ts';
 
 let hold: ReturnType<typeof vi.fn>;
 let release: ReturnType<typeof vi.fn>;
-let ledger: Ledger;
+let ledger: TaskCounters;
 
 beforeEach(() => {
   const keepAlive = new KeepAlive();
   hold = vi.spyOn(keepAlive, 'hold').mockReturnValue(undefined);
   release = vi.spyOn(keepAlive, 'release').mockReturnValue(undefined);
-  ledger = new Ledger(keepAlive);
+  ledger = new TaskCounters(keepAlive);
 });
 
 const balance = () => [hold.mock.calls.length, release.mock.calls.length];

@@ -29,11 +29,11 @@ class Scene implements LaneListener<LaneTask> {
       loadsLong: (_, __, what, ms) => this.told.push(`${what} for ${ms} ms`),
     };
     this.lane = new HostLane<LaneTask>(kind, staff, {
-      listener: this,
       watcher,
       startHost: (options, listener) => new Host(options, { idPrefix: 'x-' }, listener),
       limits: { warnMs: failMs / 5, failMs },
     });
+    this.lane.subscribe(this);
   }
 
   /** What the task comes to, which is handed over as often as it is given back. */

@@ -4,10 +4,13 @@
  */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import type { Places } from '../../src/dispatch/lane-registry.ts';
+import { Batcher } from '../../src/dispatch/batcher.ts';
+import type { LaneRegistry } from '../../src/dispatch/lane-registry.ts';
 import { Slots } from '../../src/dispatch/slots.ts';
-import { Families } from '../../src/dispatch/task-tree.ts';
+import { TaskTree } from '../../src/dispatch/task-tree.ts';
 import { Bulkhead } from '../../src/queue/bulkhead.ts';
+import { Capacity } from '../../src/queue/capacity.ts';
+import { FreeCapacity } from '../../src/queue/free-capacity.ts';
 import { type Priority, priorities } from '../../src/queue/priority.ts';
 import { PriorityPool } from '../../src/queue/priority-pool.ts';
 import type { TaskCap } from '../../src/task/call/task-options.ts';
@@ -81,72 +84,65 @@ async function play(given: {
       runs.set(task, { task, left: [...(plans.get(task) as Tree).children], open: new Set(), isLent: false });
     }
   };
+  const lend = (task: Task) => {
+    (runs.get(task) as Run).isLent = true;
+    return true;
+  };
+  const resume = (task: Task) => {
+    (runs.get(task) as Run).isLent = false;
+    return true;
+  };
   const byType = Object.fromEntries(
     types.map((type) => {
       const bounds = type === 'loop' ? limits : { ...limits, maxSize, maxDepth };
-      return [type, { pool: new PriorityPool<Task>(bounds), lane: { run, roomFor: () => 1 } }];
+      return [type, { pool: new PriorityPool<Task>(bounds), lane: { run, roomFor: () => 1, lend, resume } }];
     }),
   );
-  const places = {
+  const lanes = {
     of: (type: TaskType) => byType[type],
     [Symbol.iterator]: () => Object.values(byType).values(),
-  } as unknown as Places;
-  const poolOf = ({ type }: Task) => places.of(type).pool;
+  } as unknown as LaneRegistry;
+  const poolOf = ({ type }: Task) => lanes.of(type).pool;
+  const calls = new TaskTree();
   const slots = new Slots({
-    places: () => places,
-    heldFor: (task) => families.heldFor(task),
-    onLess: () => {},
-    onHopeless: (task) => {
+    lanes,
+    tree: calls,
+    batcher: new Batcher(),
+    capacity: new Capacity(() => 0),
+    freeCapacity: new FreeCapacity<TaskType>((type) => lanes.of(type).pool),
+  });
+  slots.subscribe({
+    hopeless: (task) => {
       hopeless += 1;
       slots.withdraw(task);
       end(task);
     },
   });
-  const none = () => {};
-  const families: Families = new Families({
-    find: none as () => undefined,
-    cancel: none,
-    stop: none,
-    talk: none,
-    free: none,
-    submit: none,
-    lend: (parent) => {
-      const run = runs.get(parent) as Run;
-      run.isLent = true;
-      poolOf(parent).lend();
-      slots.wake();
-    },
-    resume: (parent) => {
-      const run = runs.get(parent) as Run;
-      run.isLent = false;
-      poolOf(parent).reclaim();
-    },
-    lendTo: (task) => slots.lendTo(task),
-  });
-  const owner = { ...noOwner, lenderOf: (task: Task) => families.lenderOf(task) };
+  const owner = { ...noOwner, lenderOf: (task: Task) => calls.lenderOf(task) };
   const submit = (plan: Tree, parent?: Run) => {
     sequence += 1;
     const cap = plan.isCapped && given.isCapped ? { module } : {};
     const options = { type: plan.type, priority: plan.priority, stopGraceMs: 0, ...cap };
     const task = new Task({ definition: { index: 1, name: 'task' }, options }, [], sequence, owner);
     plans.set(task, plan);
-    if (parent !== undefined) families.adopt(parent.task, task, none);
+    if (parent !== undefined) calls.addChild(parent.task, task, () => {});
     task.enqueue();
     if (parent === undefined) poolOf(task).put(task);
-    else poolOf(task).putFirst(task, families.elderOf(task));
+    else poolOf(task).enqueueFirst(task, calls.olderSibling(task));
     slots.take(poolOf(task));
     if (parent === undefined || plans.get(parent.task)?.waits === 'never') return;
     parent.open.add(task);
-    families.wait(parent.task, task);
+    slots.lendTo(task, parent.task);
   };
   const end = (task: Task) => {
     ended += 1;
     slots.free(task);
     slots.reopen(task.bulkhead);
     task.settle('failed', undefined);
-    families.orphan(task, undefined);
+    calls.removeChildren(task);
     for (const run of runs.values()) run.open.delete(task);
-    families.ended(task, { kind: 'ended', endReason: 'failed', outcome: undefined });
+    slots.endLoan(task);
+    calls.removeChild(task, { kind: 'ended', endReason: 'failed', outcome: undefined });
   };
   const goOn = (run: Run) => {
     const { waits } = plans.get(run.task) as Tree;
@@ -165,7 +161,7 @@ async function play(given: {
     await Promise.resolve();
     await Promise.resolve();
     for (const type of ['thread', 'process'] as const) {
-      const { pool } = places.of(type);
+      const { pool } = lanes.of(type);
       const held = [...runs.keys(), ...slots].filter((task) => task.type === type);
       expect(pool.held).toBe(held.length);
       expect(held.length).toBeLessThanOrEqual(maxSize + maxDepth);
@@ -177,7 +173,7 @@ async function play(given: {
       }
     }
     if (step === 20) {
-      for (const { pool } of [places.of('thread'), places.of('process')]) {
+      for (const { pool } of [lanes.of('thread'), lanes.of('process')]) {
         pool.configure({ ...limits, maxSize: Math.min(shrinksTo, maxSize), maxDepth });
       }
       slots.wake();
@@ -186,7 +182,7 @@ async function play(given: {
     if (able.length === 0) break;
     goOn(able[picks.next().value % able.length] as Run);
   }
-  expect([...places].map(({ pool }) => [pool.held, pool.waiting])).toEqual([
+  expect([...lanes].map(({ pool }) => [pool.held, pool.waiting])).toEqual([
     [0, 0],
     [0, 0],
     [0, 0],

@@ -4,9 +4,13 @@
  */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import type { Places } from '../../src/dispatch/lane-registry.ts';
+import { Batcher } from '../../src/dispatch/batcher.ts';
+import type { LaneRegistry } from '../../src/dispatch/lane-registry.ts';
 import { Slots } from '../../src/dispatch/slots.ts';
+import { TaskTree } from '../../src/dispatch/task-tree.ts';
 import { Bulkhead } from '../../src/queue/bulkhead.ts';
+import { Capacity } from '../../src/queue/capacity.ts';
+import { FreeCapacity } from '../../src/queue/free-capacity.ts';
 import { priorities } from '../../src/queue/priority.ts';
 import { type PoolLimits, PriorityPool } from '../../src/queue/priority-pool.ts';
 import type { TaskCap } from '../../src/task/call/task-options.ts';
@@ -94,10 +98,20 @@ function harness(limits: PoolLimits, caps: readonly number[]) {
     }),
   );
   const all = Object.values(byType);
-  const places = { of: (type: TaskType) => byType[type], [Symbol.iterator]: () => all.values() } as unknown as Places;
-  const slots = new Slots({ places: () => places, heldFor: () => [], onLess: () => {}, onHopeless: () => {} });
+  const lanes = {
+    of: (type: TaskType) => byType[type],
+    [Symbol.iterator]: () => all.values(),
+  } as unknown as LaneRegistry;
+  const slots = new Slots({
+    lanes,
+    tree: new TaskTree(),
+    batcher: new Batcher(),
+    capacity: new Capacity(() => 0),
+    freeCapacity: new FreeCapacity<TaskType>((type) => lanes.of(type).pool),
+  });
+  slots.subscribe({ hopeless: () => {} });
   let sequence = 0;
-  const poolOf = ({ type }: Task) => places.of(type).pool;
+  const poolOf = ({ type }: Task) => lanes.of(type).pool;
   const free = (task: Task) => {
     running.delete(task);
     poolOf(task).release();

@@ -1,7 +1,7 @@
 /** What could start at once: slots by priority, places in modules, and what was promised to others. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Bulkhead } from '../../src/queue/bulkhead.ts';
-import { type Need, Openings } from '../../src/queue/free-capacity.ts';
+import { type Demand, FreeCapacity } from '../../src/queue/free-capacity.ts';
 import { type Priority, priorities } from '../../src/queue/priority.ts';
 import { PriorityPool } from '../../src/queue/priority-pool.ts';
 
@@ -27,15 +27,15 @@ class Item {
 type Lane = 'wide' | 'narrow';
 
 let pools: Record<Lane, PriorityPool<Item>>;
-let openings: Openings<Lane>;
-const wide: Need<Lane>[] = [{ type: 'wide' }];
+let openings: FreeCapacity<Lane>;
+const wide: Demand<Lane>[] = [{ type: 'wide' }];
 
 beforeEach(() => {
   pools = {
     wide: new PriorityPool<Item>({ poolSize: 2, reserveNormal: 1, reserveHigh: 1 }),
     narrow: new PriorityPool<Item>({ poolSize: 1, reserveNormal: 0, reserveHigh: 0 }),
   };
-  openings = new Openings((lane) => pools[lane]);
+  openings = new FreeCapacity((lane) => pools[lane]);
 });
 
 function run(lane: Lane, priority: Priority, bulkhead?: Bulkhead<Item>): void {
@@ -43,15 +43,15 @@ function run(lane: Lane, priority: Priority, bulkhead?: Bulkhead<Item>): void {
   pools[lane].take();
 }
 
-const counts = (needs: readonly Need<Lane>[]) => priorities.map((priority) => openings.count(priority, needs));
+const counts = (needs: readonly Demand<Lane>[]) => priorities.map((priority) => openings.count(priority, needs));
 
 describe('what could start', () => {
   it('is as many for each slot as are given it together, as far as the module has places', () => {
-    const shared = new Openings<Lane>(
+    const shared = new FreeCapacity<Lane>(
       (lane) => pools[lane],
       ({ type }) => (type === 'wide' ? 3 : 5),
     );
-    const countShared = (needs: readonly Need<Lane>[]) => priorities.map((priority) => shared.count(priority, needs));
+    const countShared = (needs: readonly Demand<Lane>[]) => priorities.map((priority) => shared.count(priority, needs));
     expect(countShared(wide)).toEqual([Infinity, 12, 9, 6]);
     expect(countShared([...wide, { type: 'narrow' }])).toEqual([Infinity, 5, 5, 5]);
     expect(countShared([{ type: 'wide', module: { bulkhead: new Bulkhead<Item>(4) } }])).toEqual([4, 4, 4, 4]);
@@ -61,11 +61,11 @@ describe('what could start', () => {
 
   it('is less by the shares of slots that are promised, and by no more when they are not any more', () => {
     let perSlot = 3;
-    const shared = new Openings<Lane>(
+    const shared = new FreeCapacity<Lane>(
       (lane) => pools[lane],
       () => perSlot,
     );
-    const ends = Array.from({ length: 4 }, () => shared.promise(wide));
+    const ends = Array.from({ length: 4 }, () => shared.reserve(wide));
     expect(shared.count('low', wide)).toBe(2);
     perSlot = 1; // they are found to take longer
     expect(shared.count('low', wide)).toBe(0);
@@ -92,7 +92,7 @@ describe('what could start', () => {
 
   it('is what a full module leaves, even to critical tasks', () => {
     const bulkhead = new Bulkhead<Item>(2);
-    const capped: Need<Lane>[] = [{ type: 'wide', module: { bulkhead } }];
+    const capped: Demand<Lane>[] = [{ type: 'wide', module: { bulkhead } }];
     expect(counts(capped)).toEqual([2, 2, 2, 2]);
     run('wide', 'normal', bulkhead);
     expect(counts(capped)).toEqual([1, 1, 1, 1]);
@@ -109,8 +109,8 @@ describe('what could start', () => {
 describe('a promise', () => {
   it('takes a slot and a place of each need once, until it is kept', () => {
     const bulkhead = new Bulkhead<Item>(3);
-    const needs: Need<Lane>[] = [...wide, { type: 'wide', module: { bulkhead } }, { type: 'narrow' }];
-    const keep = openings.promise(needs);
+    const needs: Demand<Lane>[] = [...wide, { type: 'wide', module: { bulkhead } }, { type: 'narrow' }];
+    const keep = openings.reserve(needs);
     expect(counts(wide)).toEqual([Infinity, 3, 2, 1]);
     expect(counts([{ type: 'narrow' }])).toEqual([Infinity, 0, 0, 0]);
     expect(openings.count('critical', [{ type: 'wide', module: { bulkhead } }])).toBe(2);
@@ -126,7 +126,7 @@ describe('who watches', () => {
     const unwatch = openings.watch(() => {
       heard += 1;
     });
-    openings.promise(wide)();
+    openings.reserve(wide)();
     openings.changed();
     unwatch();
     openings.changed();

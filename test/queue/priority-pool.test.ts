@@ -335,14 +335,14 @@ describe('sharing a slot', () => {
     const pool = new PriorityPool<Item>({ poolSize: 1, reserveNormal: 0, reserveHigh: 0 });
     putMany(pool, 'low', 5);
     expect(pool.companions('normal')).toBe(0);
-    expect(pool.takeAlong('normal', always)).toBeUndefined();
+    expect(pool.dequeueBatch('normal', always)).toBeUndefined();
   });
 
   it('takes them along in their order, waiting no more, and takes no slot for them', () => {
     const pool = new PriorityPool<Item>({ poolSize: 1, reserveNormal: 0, reserveHigh: 0 });
     const items = putMany(pool, 'normal', 4);
     expect(pool.take()).toBe(items[0]);
-    expect([pool.takeAlong('normal', always), pool.takeAlong('normal', always)]).toEqual([items[1], items[2]]);
+    expect([pool.dequeueBatch('normal', always), pool.dequeueBatch('normal', always)]).toEqual([items[1], items[2]]);
     expect([pool.running, pool.waiting]).toEqual([1, 1]);
     pool.release();
     expect(pool.take()).toBe(items[3]);
@@ -353,8 +353,8 @@ describe('sharing a slot', () => {
     const items = putMany(pool, 'normal', 4);
     const fits = (item: Item) => item.id !== 2;
     pool.take();
-    expect(pool.takeAlong('normal', fits)).toBe(items[1]);
-    expect(pool.takeAlong('normal', fits)).toBeUndefined();
+    expect(pool.dequeueBatch('normal', fits)).toBe(items[1]);
+    expect(pool.dequeueBatch('normal', fits)).toBeUndefined();
     expect(pool.waiting).toBe(2);
     expect([...pool]).toEqual(items.slice(2));
   });

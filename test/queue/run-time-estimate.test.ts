@@ -1,10 +1,10 @@
 /** How many tasks travel together, by how long they have run. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { batchMs, Pace } from '../../src/queue/run-time-estimate.ts';
+import { batchMs, RunTimeEstimate } from '../../src/queue/run-time-estimate.ts';
 
-function paceOf(...runs: readonly number[]): Pace {
-  const pace = new Pace();
+function paceOf(...runs: readonly number[]): RunTimeEstimate {
+  const pace = new RunTimeEstimate();
   for (const runMs of runs) pace.note(runMs);
   return pace;
 }
@@ -13,7 +13,7 @@ const many = 100_000;
 
 describe('batchSize()', () => {
   it('is 1 for what has never run', () => {
-    expect(new Pace().batchSize(many, 1, 1)).toBe(1);
+    expect(new RunTimeEstimate().batchSize(many, 1, 1)).toBe(1);
   });
 
   it('is 1 for a lone task', () => {

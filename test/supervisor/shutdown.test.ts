@@ -1,9 +1,10 @@
 /** stop() resolves whatever the books say: what is pending and nowhere, or can't be ended, is given up at last. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { WorkerRegistry } from '../../src/background-workers/worker-registry.ts';
-import type { Dispatcher } from '../../src/dispatch/dispatcher.ts';
-import type { Places } from '../../src/dispatch/lane-registry.ts';
-import { Ledger } from '../../src/dispatch/task-counters.ts';
+import type { Admission } from '../../src/dispatch/admission.ts';
+import type { PendingTasks } from '../../src/dispatch/ending/pending-tasks.ts';
+import type { LaneRegistry } from '../../src/dispatch/lane-registry.ts';
+import { TaskCounters } from '../../src/dispatch/task-counters.ts';
 import { KeepAlive } from '../../src/platform/keep-alive.ts';
 import type { Schedules } from '../../src/schedules/schedules.ts';
 import { Shutdown, type StopOptions } from '../../src/supervisor/shutdown.ts';
@@ -19,25 +20,32 @@ afterEach(() => {
 /** Stops a supervisor with so many tasks that are counted and not found, and so many that are found and never end. */
 async function stop(options: StopOptions, lost: number, found = 0, close: () => Promise<void> = async () => {}) {
   const keepAlive = new KeepAlive();
-  const ledger = new Ledger(keepAlive);
-  const roster = new WorkerRegistry(keepAlive);
+  const counters = new TaskCounters(keepAlive);
+  const workers = new WorkerRegistry(keepAlive);
   let deaf = found;
-  const dispatcher = {
+  const pending = {
     hurry() {},
     dropWaiting() {},
     stopStarted() {},
     killStarted() {},
-    get hasPending() {
+    get hasSome() {
       return deaf > 0;
     },
     abandon() {
-      for (; deaf > 0; deaf -= 1) ledger.settle('shutdown');
+      for (; deaf > 0; deaf -= 1) counters.settle('shutdown');
     },
-  } as unknown as Dispatcher;
-  const schedules = { left: async () => {}, giveUp() {} } as unknown as Schedules;
-  const shutdown = new Shutdown(dispatcher, ledger, { close } as unknown as Places, roster, schedules);
+  } as unknown as PendingTasks;
+  const schedules = { whenEnded: async () => {}, giveUp() {} } as unknown as Schedules;
+  const shutdown = new Shutdown({
+    admission: { takesRuns: false } as Admission,
+    pending,
+    counters,
+    lanes: { close } as unknown as LaneRegistry,
+    workers,
+    schedules,
+  });
   shutdown.begin();
-  for (let n = 0; n < lost + found; n += 1) ledger.submit();
+  for (let n = 0; n < lost + found; n += 1) counters.submit();
   const report = shutdown.run(true);
   shutdown.hasten(options);
   await vi.advanceTimersByTimeAsync(20_000);

@@ -5,7 +5,7 @@
 import { availableParallelism } from 'node:os';
 import { TaskwardenError } from '../../base/errors.ts';
 import { checkOptions, is, type Rule, show } from '../../base/options.ts';
-import type { Need, Openings } from '../../queue/free-capacity.ts';
+import type { Demand, FreeCapacity } from '../../queue/free-capacity.ts';
 import { type BackgroundTask, backgroundTask, submitterOf } from '../../task/call/background-task.ts';
 import { type ResolvedTaskOptions, type TaskSubmitter, taskRules } from '../../task/call/task-options.ts';
 import type { TaskFunction } from '../../task/definition/definition.ts';
@@ -61,7 +61,7 @@ export class ClassicWorker extends BaseWorker {
   /** Undefined where nobody knows what could start. */
   #newPrefetch(signal: AbortSignal): Prefetch | undefined {
     const { courier, queueName, maxTasksPerIteration, maxSimultaneousTasks } = this;
-    const demands = new Map<Openings<TaskType>, Need<TaskType>[]>();
+    const demands = new Map<FreeCapacity<TaskType>, Demand<TaskType>[]>();
     for (const { spec } of this.#functions.values()) {
       const { freeCapacity } = this.#supervisor ?? submitterOf(spec.options);
       if (freeCapacity !== undefined) demands.set(freeCapacity, [...(demands.get(freeCapacity) ?? []), demandOf(spec)]);

@@ -7,7 +7,7 @@
 import { defer } from '../../platform/deferred.ts';
 import { Promise, setImmediate } from '../../platform/globals.ts';
 import { onAbort, untilAborted } from '../../platform/on-abort.ts';
-import type { Need, Openings } from '../../queue/free-capacity.ts';
+import type { Demand, FreeCapacity } from '../../queue/free-capacity.ts';
 import { type Priority, priorities } from '../../queue/priority.ts';
 import type { TaskSpec } from '../../task/call/task-options.ts';
 import type { TaskType } from '../../task/record/task-type.ts';
@@ -15,12 +15,12 @@ import type { CourierTask, WorkerTaskCourier } from '../courier.ts';
 
 /** What tasks may need on one supervisor, whichever they are. */
 export interface SupervisorDemand {
-  readonly freeCapacity: Openings<TaskType>;
-  readonly demands: readonly Need<TaskType>[];
+  readonly freeCapacity: FreeCapacity<TaskType>;
+  readonly demands: readonly Demand<TaskType>[];
 }
 
 /** Of the runs of a background task, or a worker. */
-export function demandOf({ definition, options: { type, module, transfer } }: TaskSpec): Need<TaskType> {
+export function demandOf({ definition, options: { type, module, transfer } }: TaskSpec): Demand<TaskType> {
   return { type, module, definition, transfer };
 }
 
@@ -185,7 +185,7 @@ export class Prefetch {
   /** False if it could not start now. One that is not submitted in this turn waits for something else, or for nothing. */
   #reserve(task: CourierTask): boolean {
     if (this.signal.aborted || this.#count(task.priority) === 0) return false;
-    const ends = this.#options.demands.map(({ freeCapacity, demands }) => freeCapacity.promise(demands));
+    const ends = this.#options.demands.map(({ freeCapacity, demands }) => freeCapacity.reserve(demands));
     this.#reservations.set(task.lease, () => {
       for (const end of ends) end();
     });

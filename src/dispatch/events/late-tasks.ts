@@ -4,25 +4,25 @@ import type { PriorityPool } from '../../queue/priority-pool.ts';
 import { StallWatch } from '../../queue/stall-watch.ts';
 import { WaitWatch } from '../../queue/wait-watch.ts';
 import type { Task } from '../../task/record/task.ts';
-import type { Places } from '../lane-registry.ts';
-import type { Announcer } from './task-events.ts';
+import type { LaneRegistry } from '../lane-registry.ts';
+import type { TaskEvents } from './task-events.ts';
 
 export class LateTasks {
   readonly #waits: WaitWatch<Task>;
   readonly #stalls: StallWatch<Task, PriorityPool<Task>>;
   #levelsMs: readonly number[];
 
-  constructor(places: Places, levelsMs: readonly number[], announcer: Announcer) {
+  constructor(lanes: LaneRegistry, levelsMs: readonly number[], events: TaskEvents) {
     this.#levelsMs = levelsMs;
     this.#waits = new WaitWatch(
-      () => [...places].flatMap(({ pool }) => priorities.flatMap((priority) => pool.queues(priority))),
+      () => [...lanes].flatMap(({ pool }) => priorities.flatMap((priority) => pool.queues(priority))),
       levelsMs,
-      (level, late) => announcer.late(level, late),
+      (level, late) => events.late(level, late),
     );
     this.#stalls = new StallWatch(
-      () => [...places].map(({ pool }) => pool),
+      () => [...lanes].map(({ pool }) => pool),
       levelsMs,
-      (level, late, pool) => announcer.stalled(level, late, this.#levelsMs[level] as number, pool),
+      (level, late, pool) => events.stalled(level, late, this.#levelsMs[level] as number, pool),
     );
   }
 

@@ -1,4 +1,4 @@
-/** Tells what becomes of tasks: events for those who listen, callbacks, and a log line for what nobody would see. */
+/** Publishes what becomes of tasks and hosts: by events, by callbacks, and by log lines where nobody would see it else. */
 import { callSafely } from '../../base/call-safely.ts';
 import { type Exit, howItEnded } from '../../base/exit.ts';
 import { describe, type Logger } from '../../base/logger.ts';
@@ -8,6 +8,7 @@ import { setImmediate } from '../../platform/globals.ts';
 import type { PriorityPool } from '../../queue/priority-pool.ts';
 import type { Progress } from '../../task/record/progress.ts';
 import type { Task } from '../../task/record/task.ts';
+import type { TaskCounters } from '../task-counters.ts';
 import type { SupervisorEmitter, SupervisorEvents } from './supervisor-events.ts';
 
 type TaskEventName = Extract<keyof SupervisorEvents, `task:${string}`>;
@@ -18,32 +19,42 @@ export const lateLevels = [
   { event: 'task:timeout-critical', log: 'error' },
 ] as const;
 
-export class Announcer implements HostWatcher {
-  readonly #events: SupervisorEmitter;
-  readonly #logger: () => Logger;
-  readonly #name: () => string;
-  readonly #allTold: () => void;
-  readonly #unawaited: Task[] = [];
-  #isTelling = false;
-  /** What happened while listeners heard of something else: they hear of one event at a time, in their order. */
-  readonly #untold: (() => void)[] = [];
+interface EventsOptions {
+  readonly current: { readonly name: string };
+  readonly logger: Logger;
+}
 
-  /** @param allTold Is called after the last of those events that were told later than they happened. */
-  constructor(events: SupervisorEmitter, logger: () => Logger, name: () => string, allTold: () => void) {
-    this.#events = events;
-    this.#logger = logger;
-    this.#name = name;
-    this.#allTold = allTold;
+export class TaskEvents implements HostWatcher {
+  readonly #emitter: SupervisorEmitter;
+  readonly #options: EventsOptions;
+  readonly #counters: TaskCounters;
+  readonly #unawaited: Task[] = [];
+  #isEmitting = false;
+  /** Events that happened while listeners were called for another one: listeners get one event at a time, in order. */
+  readonly #postponed: (() => void)[] = [];
+
+  constructor(emitter: SupervisorEmitter, options: EventsOptions, counters: TaskCounters) {
+    this.#emitter = emitter;
+    this.#options = options;
+    this.#counters = counters;
   }
 
-  /** Whether listeners are called just now: what happens meanwhile is told when they have returned. */
-  get isTelling(): boolean {
-    return this.#isTelling;
+  get #logger(): Logger {
+    return this.#options.logger;
+  }
+
+  get #name(): string {
+    return this.#options.current.name;
+  }
+
+  /** Whether listeners are being called: what happens meanwhile is emitted when they have returned. */
+  get isEmitting(): boolean {
+    return this.#isEmitting;
   }
 
   emit<E extends TaskEventName>(event: E, task: Task, facts?: Omit<SupervisorEvents[E], 'task'>): void {
-    if (this.#events.listenerCount(event) > 0) {
-      this.#tell(event, { task: task.info, ...facts } as SupervisorEvents[E]);
+    if (this.#emitter.listenerCount(event) > 0) {
+      this.#emit(event, { task: task.info, ...facts } as SupervisorEvents[E]);
     }
   }
 
@@ -66,7 +77,7 @@ export class Announcer implements HostWatcher {
     }
   }
 
-  /** Whoever awaits the handle has done so by the next turn of the event loop, or the failure is logged. */
+  /** The failure is logged, unless the handle is awaited by the next turn of the event loop. */
   failed(task: Task, error: unknown): void {
     this.emit('task:failed', task, { error });
     if (this.#unawaited.push(task) > 1) return;
@@ -83,43 +94,41 @@ export class Announcer implements HostWatcher {
   }
 
   teardownFailed(kind: HostKind, id: number, problem: unknown): void {
-    this.#logger().error(`${kind} ${id}: what laneSetup() gave to clean up failed: ${describe(problem)}`);
+    this.#logger.error(`${kind} ${id}: what laneSetup() gave to clean up failed: ${describe(problem)}`);
   }
 
   loadsLong(kind: HostKind, id: number, what: string, ms: number): void {
-    this.#logger().warn(
-      `${this.#name()}: ${kind} ${id} has been loading ${what} for ${ms / 1_000} s, and its task waits`,
-    );
+    this.#logger.warn(`${this.#name}: ${kind} ${id} has been loading ${what} for ${ms / 1_000} s, and its task waits`);
   }
 
   hostStarted(kind: HostKind, id: number): void {
-    if (kind === 'thread') this.#tell('thread:started', { threadId: id });
-    else this.#tell('child:started', { pid: id });
+    if (kind === 'thread') this.#emit('thread:started', { threadId: id });
+    else this.#emit('child:started', { pid: id });
   }
 
   hostExited(kind: HostKind, id: number, exit: Exit, wasIdle: boolean): void {
     const { exitCode, signal, cause } = exit;
     if (wasIdle) {
       const how = cause === undefined ? howItEnded(exit) : describe(cause);
-      this.#logger().warn(`${kind} ${id} died while no task ran in it: ${how}`);
+      this.#logger.warn(`${kind} ${id} died while no task ran in it: ${how}`);
     }
-    if (kind === 'thread') this.#tell('thread:exited', { threadId: id, exitCode: exitCode ?? 0, cause });
-    else this.#tell('child:exited', { pid: id, exitCode, signal, cause });
+    if (kind === 'thread') this.#emit('thread:exited', { threadId: id, exitCode: exitCode ?? 0, cause });
+    else this.#emit('child:exited', { pid: id, exitCode, signal, cause });
   }
 
-  #tell<E extends keyof SupervisorEvents>(event: E, payload: SupervisorEvents[E]): void {
-    if (this.#events.listenerCount(event) === 0) return;
-    if (this.#isTelling) {
-      this.#untold.push(() => this.#events.emit(event, payload));
+  #emit<E extends keyof SupervisorEvents>(event: E, payload: SupervisorEvents[E]): void {
+    if (this.#emitter.listenerCount(event) === 0) return;
+    if (this.#isEmitting) {
+      this.#postponed.push(() => this.#emitter.emit(event, payload));
       return;
     }
-    this.#isTelling = true;
+    this.#isEmitting = true;
     try {
-      this.#events.emit(event, payload);
-      for (const tell of this.#untold) tell(); // there may be more of them meanwhile
+      this.#emitter.emit(event, payload);
+      for (const emit of this.#postponed) emit(); // which may add more
     } finally {
-      this.#isTelling = false;
-      if (this.#untold.splice(0).length > 0) this.#allTold();
+      this.#isEmitting = false;
+      if (this.#postponed.splice(0).length > 0) this.#counters.balance();
     }
   }
 
@@ -133,18 +142,18 @@ export class Announcer implements HostWatcher {
   stalled(level: number, tasks: readonly Task[], levelMs: number, pool: PriorityPool<Task>): void {
     const { log } = lateLevels[level] as (typeof lateLevels)[number];
     const [{ id, name, priority, type }] = tasks as readonly [Task];
-    this.#logger()[log](
-      `${this.#name()}: ${tasks.length} ${tasks.length === 1 ? 'task has' : 'tasks have'} waited for more than ` +
+    this.#logger[log](
+      `${this.#name}: ${tasks.length} ${tasks.length === 1 ? 'task has' : 'tasks have'} waited for more than ` +
         `${levelMs} ms; the first is ${priority} task "${name}" (${id}). ${pool.running} ${type} tasks run, and the ` +
         `limit for ${priority} is ${pool.limit(priority)}`,
     );
   }
 
   broken(cause: unknown): void {
-    this.#logger().error(describe(cause));
+    this.#logger.error(describe(cause));
   }
 
   log(task: Task, what: string, problem: unknown): void {
-    this.#logger().error(`task "${task.name}" (${task.id}): ${what}: ${describe(problem)}`);
+    this.#logger.error(`task "${task.name}" (${task.id}): ${what}: ${describe(problem)}`);
   }
 }

@@ -1,66 +1,83 @@
 /** What follows a failed attempt: another one after a pause, if the task has one left and wants it; else its end. */
 import type { Task } from '../../task/record/task.ts';
 import type { EndRequest } from '../../task/record/task-record.ts';
+import type { Backlog } from '../backlog.ts';
+import type { Settlement } from '../ending/settlement.ts';
+import type { TaskEvents } from '../events/task-events.ts';
+import type { TaskCounters } from '../task-counters.ts';
+import type { TaskQueues } from '../task-queues.ts';
+import type { TaskTree } from '../task-tree.ts';
 import { backoffMs } from './backoff.ts';
 import { mayRetry, mayRetryCrash, wantsRetry } from './retry-policy.ts';
 
-interface RetryParts {
-  /** No attempt is to follow another any more. */
-  isFinal(): boolean;
-  /** Lets the task wait so long, and then for its next attempt. */
-  runAgain(task: Task, error: unknown, delayMs: number): void;
-  settle(task: Task, ending: EndRequest): void;
-  /** `retryIf` has failed. */
-  log(task: Task, problem: unknown): void;
+interface RetriesParts {
+  readonly backlog: Backlog;
+  readonly counters: TaskCounters;
+  readonly events: TaskEvents;
+  readonly tree: TaskTree;
+  readonly settlement: Settlement;
+  readonly queues: TaskQueues;
 }
 
 export class Retries {
-  readonly #parts: RetryParts;
-  /** Those whose `retryIf` has not answered yet. */
-  readonly #undecided: Set<Task>;
+  readonly #parts: RetriesParts;
 
-  /** @param undecided Where those are kept whose `retryIf` has not answered; who is taken out is not asked for any more. */
-  constructor(undecided: Set<Task>, parts: RetryParts) {
-    this.#undecided = undecided;
+  constructor(parts: RetriesParts) {
     this.#parts = parts;
   }
 
-  /** Its thread or child has died under it. */
-  afterCrash(task: Task, ending: EndRequest): void {
-    if (mayRetryCrash(task) && !this.#parts.isFinal()) {
+  /** The thread or child of the task has died under it. */
+  afterCrash(task: Task, request: EndRequest): void {
+    if (mayRetryCrash(task) && !this.#parts.backlog.isClosed) {
       task.crashes += 1;
-      this.#parts.runAgain(task, ending.error, 0);
+      this.#runAgain(task, request.error, 0);
     } else {
-      this.#parts.settle(task, ending);
+      this.#settle(task, request);
     }
   }
 
-  /** Unless the task has a retry left, and wants it, that is its end. */
-  after(task: Task, ending: EndRequest): void {
-    if (!this.hasOne(task)) {
-      this.#parts.settle(task, ending);
+  /** Settles the task, unless it has a retry left and wants it. */
+  after(task: Task, request: EndRequest): void {
+    if (!this.#hasOne(task)) {
+      this.#settle(task, request);
       return;
     }
-    if (task.endRequest !== undefined) task.endRequest = undefined; // it has come to that, and whoever cancels it now ends it
-    const wants = wantsRetry(task, ending.error, (problem) => this.#parts.log(task, problem));
+    // From now on it is another cause that ends the task, such as a cancel() while retryIf decides.
+    if (task.endRequest !== undefined) task.endRequest = undefined;
+    const { delayed } = this.#parts.backlog;
+    const wants = wantsRetry(task, request.error, (problem) => this.#parts.events.log(task, 'retryIf failed', problem));
     if (typeof wants === 'boolean') {
-      this.#decide(task, ending, wants);
+      this.#decide(task, request, wants);
       return;
     }
-    this.#undecided.add(task);
+    delayed.add(task);
     void wants.then((answer) => {
-      if (this.#undecided.delete(task)) this.#decide(task, ending, answer);
+      if (delayed.delete(task)) this.#decide(task, request, answer);
     });
   }
 
-  #decide(task: Task, ending: EndRequest, wants: boolean): void {
+  #decide(task: Task, request: EndRequest, wants: boolean): void {
     const { retryDelayMs = 100 } = task.options;
     if (task.isSettled) return; // retryIf has canceled it
-    if (!wants || !this.hasOne(task)) this.#parts.settle(task, ending);
-    else this.#parts.runAgain(task, ending.error, backoffMs(retryDelayMs, task.attempt - task.crashes));
+    if (!wants || !this.#hasOne(task)) this.#settle(task, request);
+    else this.#runAgain(task, request.error, backoffMs(retryDelayMs, task.attempt - task.crashes));
   }
 
-  hasOne(task: Task): boolean {
-    return mayRetry(task) && !this.#parts.isFinal();
+  #hasOne(task: Task): boolean {
+    return mayRetry(task) && !this.#parts.backlog.isClosed;
+  }
+
+  #settle(task: Task, { reason, error }: EndRequest): void {
+    this.#parts.settlement.settle(task, reason, error);
+  }
+
+  #runAgain(task: Task, error: unknown, delayMs: number): void {
+    const { counters, events, tree, settlement, queues } = this.#parts;
+    counters.retry();
+    if (task.isParent) settlement.abandonChildren(task, error);
+    task.retry();
+    if (task.isSubTask) tree.update(task, { kind: 'retried' });
+    queues.delay(task, delayMs);
+    events.emit('task:retried', task, { error, delayMs });
   }
 }

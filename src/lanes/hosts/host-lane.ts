@@ -37,8 +37,7 @@ const recallMs = 2 * batchMs;
 /** A host that has not answered for so long is ended with the task that is to be ended. In milliseconds. */
 const unresponsiveMs = 1_000;
 
-interface HostLaneParts<T extends LaneTask> {
-  readonly listener: LaneListener<T>;
+interface HostLaneParts {
   readonly watcher: HostWatcher;
   readonly startHost: StartHost;
   /** Default: `loadLimits`. */
@@ -46,30 +45,25 @@ interface HostLaneParts<T extends LaneTask> {
 }
 
 export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
-  readonly #listener: LaneListener<T>;
+  #listener!: LaneListener<T>;
   readonly #pool: HostPool<T>;
   readonly #failures = new LoadFailures();
   readonly #loads: LoadWatch<T>;
   readonly #suspects = new Suspects<T>();
   #recallTimer: NodeJS.Timeout | undefined;
 
-  constructor(
-    kind: HostKind,
-    options: HostPoolSettings,
-    { listener, watcher, startHost, limits = loadLimits }: HostLaneParts<T>,
-  ) {
-    this.#listener = listener;
+  constructor(kind: HostKind, options: HostPoolSettings, { watcher, startHost, limits = loadLimits }: HostLaneParts) {
     this.#pool = new HostPool<T>(kind, options, {
       watcher,
       startHost,
-      newConnection: () => new HostConnection<T>(listener),
+      newConnection: () => new HostConnection<T>(this.#listener),
       begin: (connection) => this.#start(connection),
       reply: (connection, reply) =>
         this.#reply(connection, reply, (problem) => watcher.teardownFailed(kind, connection.id, problem)),
       unreadable: (connection, problem) => this.#onUnreadable(connection, problem),
       died: (connection, exit, isFinal) => {
         if (connection.size > 0) this.#vacate(connection);
-        else listener.departed();
+        else this.#listener.departed();
         this.#return(connection.onExit(exit, isFinal, this.#suspects));
       },
     });
@@ -79,6 +73,10 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
       slow: (connection) => watcher.loadsLong(kind, connection.id, whatLoads(connection), limits.warnMs),
       late: (connection) => this.#abandon(connection, limits.failMs),
     });
+  }
+
+  subscribe(listener: LaneListener<T>): void {
+    this.#listener = listener;
   }
 
   /** How many hosts there are, and how many of them are idle. */

@@ -23,7 +23,7 @@ import type { FailureKind } from '../wire/protocol.ts';
 const mostAtOnce = 16;
 
 export class LoopLane<T extends LaneTask> implements Lane<T> {
-  readonly #listener: LaneListener<T>;
+  #listener!: LaneListener<T>;
   readonly #runs = new Map<T, LoopRun<T>>();
   /** Those that have not begun. */
   readonly #waiting: Readonly<Record<Priority, Fifo<LoopRun<T>>>> = {
@@ -34,7 +34,7 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
   };
   #isBeginDue = false;
 
-  constructor(listener: LaneListener<T>) {
+  subscribe(listener: LaneListener<T>): void {
     this.#listener = listener;
   }
 

@@ -257,7 +257,9 @@ export function wrapPlan(plan: TaskPlan, options: ResolvedTaskOptions): Backgrou
       value: (delivery: Delivery, args: readonly unknown[]) =>
         submitAs({ ...spec, options: Object.freeze({ ...spec.options, delivery }) }, args),
     },
-    over: { value: (change: (old: Definition) => Definition) => wrapPlan(plan.withDefinition(change), options) },
+    withDefinition: {
+      value: (change: (old: Definition) => Definition) => wrapPlan(plan.withDefinition(change), options),
+    },
     map: {
       value: (items: Iterable<unknown[]> | AsyncIterable<unknown[]>, mapOptions: MapOptions = {}) => {
         checkOptions(mapOptions, { concurrency: rules.positiveCount, ordered: rules.boolean }, `${plan.name}.map()`);

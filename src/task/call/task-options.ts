@@ -1,7 +1,7 @@
 /** The options of a task. Its definition, `.with()` and `putTask()` take the same ones. */
 import { arrayOf, checkOptions, either, is, oneOf, type Rule, rules } from '../../base/options.ts';
 import type { Bulkhead, BulkheadItem } from '../../queue/bulkhead.ts';
-import type { Openings } from '../../queue/free-capacity.ts';
+import type { FreeCapacity } from '../../queue/free-capacity.ts';
 import { type Priority, priorities } from '../../queue/priority.ts';
 import type { Definition, TaskFunction } from '../definition/definition.ts';
 import type { Transferable } from '../inside/transferred.ts';
@@ -91,7 +91,7 @@ export interface TaskSubmitter {
   /** Resolves when the queue has room for one more task. */
   capacity(priority?: Priority): Promise<void>;
   /** @internal How many more tasks it could start at once; undefined where that is not known. */
-  readonly freeCapacity?: Openings<TaskType> | undefined;
+  readonly freeCapacity?: FreeCapacity<TaskType> | undefined;
 }
 
 interface CappedTask extends BulkheadItem<CappedTask> {}

@@ -1,11 +1,11 @@
 /** What ends a task before its function does, or instead of it, each with the error that says so. */
-import { TaskwardenError } from '../base/errors.ts';
-import { type Exit, howItEnded } from '../base/exit.ts';
-import { isError, messageOf } from '../base/foreign-value.ts';
-import type { LaneOutcome } from '../lanes/lane.ts';
-import { withoutStack } from '../platform/stack-traces.ts';
-import type { Task } from '../task/record/task.ts';
-import type { EndRequest } from '../task/record/task-record.ts';
+import { TaskwardenError } from '../../base/errors.ts';
+import { type Exit, howItEnded } from '../../base/exit.ts';
+import { isError, messageOf } from '../../base/foreign-value.ts';
+import type { LaneOutcome } from '../../lanes/lane.ts';
+import { withoutStack } from '../../platform/stack-traces.ts';
+import type { Task } from '../../task/record/task.ts';
+import type { EndRequest } from '../../task/record/task-record.ts';
 
 /** By its caller or its signal; the reason is the cause. */
 export function canceled(task: Task, reason: unknown): EndRequest {
@@ -55,6 +55,12 @@ export function shutDown(task: Task): EndRequest {
   return { reason: 'shutdown', error };
 }
 
+/** Why the children of a task are canceled that was ended itself. */
+export function callerEnded(caller: Task, cause: unknown): TaskwardenError {
+  const message = `task "${caller.name}", which called it, has been ended`;
+  return new TaskwardenError('TASK_CANCELED', message, { taskId: caller.id, cause });
+}
+
 /** Not an end, but the request for one: the reason that the signal of the task gets. */
 export function finish(task: Task): TaskwardenError {
   return new TaskwardenError('TASK_STOPPED', `task "${task.name}" was asked to finish`, { taskId: task.id });
@@ -68,7 +74,7 @@ export function overtime(task: Task, outcome: LaneOutcome): EndRequest | undefin
 }
 
 /** A result that was there before it was decided to end the task, though nobody had heard of it. */
-export function isInTime({ options }: Task, ending: EndRequest, outcome: LaneOutcome): boolean {
-  if (outcome.kind !== 'result' || ending.at === undefined || outcome.endedAt > ending.at) return false;
-  return ending.reason !== 'timeout' || outcome.runMs <= (options.timeoutMs ?? 0);
+export function isInTime({ options }: Task, request: EndRequest, outcome: LaneOutcome): boolean {
+  if (outcome.kind !== 'result' || request.at === undefined || outcome.endedAt > request.at) return false;
+  return request.reason !== 'timeout' || outcome.runMs <= (options.timeoutMs ?? 0);
 }

@@ -1,0 +1,158 @@
+/**
+ * How tasks end. Whatever ends a task goes through `settle()`, where the first cause wins: a result, a failure, `cancel()`,
+ * a time-out, the end of the task that called it, or the stop of the supervisor.
+ */
+import type { TaskwardenError } from '../../base/errors.ts';
+import { type Moment, now, thisMoment } from '../../platform/clock.ts';
+import type { Task } from '../../task/record/task.ts';
+import type { EndReason } from '../../task/record/task-info.ts';
+import type { EndRequest } from '../../task/record/task-record.ts';
+import type { TaskTable } from '../../task/record/task-table.ts';
+import type { Backlog } from '../backlog.ts';
+import type { TaskEvents } from '../events/task-events.ts';
+import type { LaneRegistry } from '../lane-registry.ts';
+import { mayRetry } from '../retries/retry-policy.ts';
+import type { Slots } from '../slots.ts';
+import type { TaskCounters } from '../task-counters.ts';
+import type { TaskTree } from '../task-tree.ts';
+import { callerEnded, canceled, finish, hopeless } from './end-reasons.ts';
+
+interface SettlementParts {
+  readonly lanes: LaneRegistry;
+  readonly backlog: Backlog;
+  readonly tree: TaskTree;
+  readonly slots: Slots;
+  readonly counters: TaskCounters;
+  readonly table: TaskTable;
+  readonly events: TaskEvents;
+}
+
+export class Settlement {
+  readonly #lanes: LaneRegistry;
+  readonly #backlog: Backlog;
+  readonly #tree: TaskTree;
+  readonly #slots: Slots;
+  readonly #counters: TaskCounters;
+  readonly #table: TaskTable;
+  readonly #events: TaskEvents;
+
+  constructor({ lanes, backlog, tree, slots, counters, table, events }: SettlementParts) {
+    this.#lanes = lanes;
+    this.#backlog = backlog;
+    this.#tree = tree;
+    this.#slots = slots;
+    this.#counters = counters;
+    this.#table = table;
+    this.#events = events;
+    slots.subscribe({ hopeless: (task, held) => this.end(task, hopeless(task, held)) });
+  }
+
+  settle(task: Task, endReason: EndReason, outcome: unknown, heard: Moment = thisMoment()): void {
+    if (!task.settle(endReason, outcome, heard)) return;
+    if (task.isParent) {
+      this.abandonChildren(task, endReason === 'completed' || endReason === 'failed' ? undefined : outcome);
+    }
+    if (task.isSubTask) this.#leaveParent(task, endReason, outcome);
+    this.#counters.settle(endReason);
+    this.#table.keep(task);
+    this.#events.ended(task, outcome);
+    if (!this.#events.isEmitting) this.#counters.balance(); // else after the last event
+  }
+
+  /** Settles a task that is not admitted: it is counted nowhere. */
+  refuse(task: Task, error: TaskwardenError): void {
+    if (!task.settle('failed', error)) return;
+    if (task.isSubTask) this.#leaveParent(task, 'failed', error);
+    this.#events.failed(task, error);
+  }
+
+  #leaveParent(task: Task, endReason: EndReason, outcome: unknown): void {
+    this.#slots.endLoan(task);
+    this.#tree.removeChild(task, { kind: 'ended', endReason, outcome });
+  }
+
+  cancel(task: Task, reason: unknown): boolean {
+    return !task.isSettled && this.end(task, canceled(task, reason));
+  }
+
+  /** Asks a task to finish: now, or when it begins. */
+  stop(task: Task): void {
+    if (task.isSettled || task.isStopRequested) return;
+    task.isStopRequested = true;
+    if (task.status === 'started' && task.endRequest === undefined) this.askToFinish(task);
+  }
+
+  askToFinish(task: Task): void {
+    this.#lanes.of(task.type).lane.stop(task, finish(task), false);
+  }
+
+  /**
+   * A task that waits is settled at once; one that runs is asked to stop, and settled when it has stopped.
+   * @returns False if it has ended, or if it is left to run.
+   */
+  end(task: Task, request: EndRequest, onlyIfWaiting = false): boolean {
+    if (task.isSettled) return false;
+    if (task.endRequest !== undefined) {
+      // A timeout ends an attempt, and with retries not the task: then this is the first cause that does.
+      const isRetried = task.endRequest.reason === 'timeout' && mayRetry(task) && !this.#backlog.isClosed;
+      if (isRetried) task.endRequest = request;
+      return true;
+    }
+    if (this.#slots.withdraw(task)) {
+      this.#backlog.delayed.delete(task);
+      this.settle(task, request.reason, request.error);
+      this.#slots.reopen(task.bulkhead);
+      this.#slots.wake();
+      return true;
+    }
+    const { lane } = this.#lanes.of(task.type);
+    const reach = lane.reachOf(task);
+    if (task.isSettled) return false;
+    if (reach === 'ended') {
+      // The lane has not reported its outcome yet: a result counts, and anything else comes too late for another attempt.
+      if (!onlyIfWaiting) task.endRequest = { ...request, at: now() };
+      return !onlyIfWaiting;
+    }
+    task.endRequest = { ...request, at: now() };
+    if (task.isParent) this.abandonChildren(task, request.error);
+    const withdrawal = lane.withdraw(task);
+    if (withdrawal === true) {
+      this.settle(task, request.reason, request.error);
+    } else if (onlyIfWaiting) {
+      // If it has begun after all, or does so now, it runs on.
+      task.endRequest = withdrawal === 'asked' ? { ...request, isTentative: true } : undefined;
+      return false;
+    } else {
+      lane.stop(task, request.error, true);
+    }
+    // A thread that is still loading a module can hang there with its slot, though the task is settled.
+    if (task.hasSlot) task.setTimer(task.options.stopGraceMs, () => lane.kill(task));
+    return true;
+  }
+
+  /** Nobody waits for the children of a task any more. With a reason, they are canceled. */
+  abandonChildren(parent: Task, reason: unknown): void {
+    const children = this.#tree.removeChildren(parent);
+    if (children === undefined) return;
+    if (children.awaited.size > 0 && !parent.isSettled) this.#slots.resume(parent);
+    if (reason === undefined) {
+      for (const child of children.all) this.#leaveAlone(child, parent);
+    } else {
+      const cause = callerEnded(parent, reason);
+      for (const child of children.all) this.cancel(child, cause);
+    }
+  }
+
+  /** The child goes on without its parent, and need not wait until somebody reads what it sends. */
+  #leaveAlone(child: Task, parent: Task): void {
+    if (this.#tree.endUpdates(child)) {
+      if (child.definition.callKind !== undefined) child.isAwaited = false;
+      child.release();
+      for (const topic of ['message', 'yield'] as const)
+        this.#lanes.send(child, { topic, message: { kind: 'unthrottled' } });
+    }
+    if (child.definition.callKind === 'wait') {
+      this.cancel(child, `task "${parent.name}", which called it, has ended`);
+    }
+  }
+}

@@ -1,0 +1,66 @@
+/** Puts tasks into the pool of their type: at once, after a delay, or back where they were. */
+import type { Task } from '../task/record/task.ts';
+import type { Backlog } from './backlog.ts';
+import type { Deadlines } from './ending/deadlines.ts';
+import type { LateTasks } from './events/late-tasks.ts';
+import type { TaskEvents } from './events/task-events.ts';
+import type { LaneRegistry } from './lane-registry.ts';
+import type { Slots } from './slots.ts';
+import type { TaskTree } from './task-tree.ts';
+
+interface TaskQueuesParts {
+  readonly lanes: LaneRegistry;
+  readonly backlog: Backlog;
+  readonly tree: TaskTree;
+  readonly slots: Slots;
+  readonly deadlines: Deadlines;
+  readonly events: TaskEvents;
+  readonly late: LateTasks;
+}
+
+export class TaskQueues {
+  readonly #lanes: LaneRegistry;
+  readonly #backlog: Backlog;
+  readonly #tree: TaskTree;
+  readonly #slots: Slots;
+  readonly #deadlines: Deadlines;
+  readonly #events: TaskEvents;
+  readonly #late: LateTasks;
+
+  constructor({ lanes, backlog, tree, slots, deadlines, events, late }: TaskQueuesParts) {
+    this.#lanes = lanes;
+    this.#backlog = backlog;
+    this.#tree = tree;
+    this.#slots = slots;
+    this.#deadlines = deadlines;
+    this.#events = events;
+    this.#late = late;
+  }
+
+  /** Queues a task `delayMs` from now. */
+  delay(task: Task, delayMs: number): void {
+    this.#backlog.delayed.add(task);
+    task.setTimer(delayMs, () => {
+      this.#backlog.delayed.delete(task);
+      this.add(task);
+    });
+  }
+
+  add(task: Task): void {
+    const { pool } = this.#lanes.of(task.type);
+    if (task.isSubTask) pool.enqueueFirst(task, this.#tree.olderSibling(task));
+    else pool.put(task);
+    task.enqueue();
+    this.#deadlines.whileItWaits(task);
+    this.#events.emit('task:queued', task);
+    this.#slots.take(pool);
+    if (!task.hasSlot) this.#late.watch(task);
+  }
+
+  /** Puts back a task that was handed to its lane and did not begin. */
+  putBack(task: Task): void {
+    task.putBack();
+    this.#lanes.of(task.type).pool.putBack(task);
+    this.#deadlines.whileItWaits(task);
+  }
+}
