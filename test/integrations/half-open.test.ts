@@ -50,3 +50,25 @@ it('an idle worker on PostgreSQL whose connections fall silent listens again', {
   await client.addTaskToQueue('q', 2);
   expect(await second).toMatchObject({ data: 2 });
 });
+
+it('a connection on PostgreSQL that is ended while its courier closes ends no process', async () => {
+  await using server = await startPostgres();
+  await using proxy = await startProxy(server.port);
+  const sql = new Client({ connectionString: server.url });
+  await sql.connect();
+  sql.on('error', () => {}); // its server ends first
+  onTestFinished(() => sql.end());
+  const others = "FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'";
+  const courier = connect(server.url.replace(`${server.port}`, `${proxy.port}`));
+  const waits = courier.waitForTask('q').catch(() => {});
+  await expect
+    .poll(async () => (await sql.query(`SELECT ${others} AND application_name <> ''`)).rowCount, { timeout: 20_000 })
+    .toBe(1);
+  proxy.freeze();
+  await sql.query(`SELECT pg_terminate_backend(pid) ${others}`);
+  await expect.poll(async () => (await sql.query(`SELECT ${others}`)).rowCount).toBe(0);
+  const closed = courier.close();
+  proxy.thaw(); // only now it hears that its connections have ended
+  await closed;
+  await waits;
+});

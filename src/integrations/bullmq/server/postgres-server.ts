@@ -93,9 +93,10 @@ export class PostgresServer implements Server {
       connection,
       lockDuration: this.#settings.leaseMs,
     } as unknown as QueueBaseOptions<PostgresConnectionOptions>;
-    const backend = loadBullMq().createPostgresBackend(queue, options, {
-      withBlockingConnection: waiting !== undefined,
-    });
+    const { PostgresConnection, PostgresQueueBackend } = loadBullMq();
+    const connected = new PostgresConnection(connection);
+    Object.assign(connected, { pgModule: { Client: quietClient() } }); // what listens is made by it, and not by the pool
+    const backend = new PostgresQueueBackend(connected, queue, options, true, waiting && queue);
     backend.on('error', () => {});
     this.#backends.push(backend);
     return backend;
@@ -171,13 +172,16 @@ function connectionTo(url: string, sockets: Sockets) {
   };
 }
 
-/** A connection that breaks between two queries tells nobody who would mind: without a listener that ends the process. */
+/**
+ * A connection that breaks tells nobody who would mind, and may do so before anybody listens, or when nobody does any more:
+ * that would end the process.
+ */
 function quietClient(): new (config?: string | ClientConfig) => Client {
   const { Client } = loadPg();
   return class QuietClient extends Client {
-    constructor(config?: string | ClientConfig) {
-      super(config);
-      this.on('error', () => {});
+    override emit(event: string | symbol, ...args: unknown[]): boolean {
+      if (event === 'error' && this.listenerCount(event) === 0) return false;
+      return super.emit(event as never, ...(args as never[]));
     }
   };
 }
