@@ -10,7 +10,7 @@ import { checkOptions } from '../base/options.ts';
 import { Timer } from '../platform/clock.ts';
 import { type Deferred, defer } from '../platform/deferred.ts';
 import { nextTurn, Promise, timeOfDay } from '../platform/globals.ts';
-import { turn } from '../platform/loop-turn.ts';
+import { nextTurnIfSpent } from '../platform/loop-turn.ts';
 import { onAbort, untilAborted } from '../platform/on-abort.ts';
 import { pause } from '../platform/pause.ts';
 import type { TaskHandle } from '../task/call/handle.ts';
@@ -207,7 +207,7 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> extends HookedWorke
     const { args = [], taskId, priority, unwanted, onSubmitted } = request;
     const { supervisor } = this;
     const spec = taskId === undefined && priority === undefined ? this.spec : runSpec(this.spec, request);
-    const later = turn();
+    const later = nextTurnIfSpent();
     if (later !== undefined) await later; // hooks and refused runs do not go through a lane, which would let the event loop turn
     while (!signal.aborted && !supervisor.hasRoom(spec.options)) {
       await untilAborted(supervisor.capacity(spec.options.priority), signal);

@@ -9,6 +9,6 @@ export interface Exit {
 }
 
 /** In words. */
-export function howItEnded({ exitCode, signal }: Exit): string {
+export function describeExit({ exitCode, signal }: Exit): string {
   return signal === undefined ? `it exited with code ${exitCode}` : `it was ended by ${signal}`;
 }

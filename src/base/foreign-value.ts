@@ -53,7 +53,7 @@ export function messageOf(thrown: unknown): string {
 }
 
 /** Gives an error another message, if it lets that be done. Never throws. */
-export function sayInstead(error: Error, message: string): void {
+export function setMessage(error: Error, message: string): void {
   try {
     error.message = message;
   } catch {

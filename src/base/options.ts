@@ -18,7 +18,7 @@ export function checkOptions(options: unknown, rules: Readonly<Record<string, Ru
     const rule = Object.hasOwn(rules, key) ? rules[key] : undefined;
     if (rule === undefined) {
       throw new TypeError(
-        `${owner} has no option "${key}"${meantBy(key, rules)} takes ${Object.keys(rules).join(', ')}`,
+        `${owner} has no option "${key}"${suggestionFor(key, rules)} takes ${Object.keys(rules).join(', ')}`,
       );
     }
     if (value !== undefined) rule(value, `option "${key}" of ${owner}`);
@@ -39,7 +39,7 @@ function entriesOf(options: unknown, owner: string): readonly [string, unknown][
 }
 
 /** Names that are near to an unknown one, or those of it one level deeper. */
-function meantBy(key: string, rules: Readonly<Record<string, Rule>>): string {
+function suggestionFor(key: string, rules: Readonly<Record<string, Rule>>): string {
   const names: string[] = [];
   const near = likelyName(key, Object.keys(rules));
   if (near !== undefined) names.push(near);

@@ -13,32 +13,32 @@ import type { TaskType } from '../task/record/task-type.ts';
  * For no more tasks than that is a slot counted on beforehand, though they take next to nothing: should they take long
  * after all, that many wait. More together gain hardly anything.
  */
-const mostAhead = 16;
+const maxPerSlot = 16;
 
 /** Of so many definitions it is known how long they take: there may be a new one for each call. */
-const mostPaces = 10_000;
+const maxEstimates = 10_000;
 
 export class Batcher {
   /** By the index of the definition. */
-  readonly #paces = new Map<number, RunTimeEstimate>();
+  readonly #estimates = new Map<number, RunTimeEstimate>();
 
   /** Takes note of how long a task has run. On the event loop nothing travels, and any call may be of a new function. */
-  note({ definition, type }: Task, runMs: number): void {
+  record({ definition, type }: Task, runMs: number): void {
     if (type === 'loop') return;
-    let pace = this.#paces.get(definition.index);
-    if (pace === undefined) {
-      pace = new RunTimeEstimate();
-      this.#paces.set(definition.index, pace);
-      const [oldest] = this.#paces.keys();
-      if (this.#paces.size > mostPaces && oldest !== undefined) this.#paces.delete(oldest);
+    let estimate = this.#estimates.get(definition.index);
+    if (estimate === undefined) {
+      estimate = new RunTimeEstimate();
+      this.#estimates.set(definition.index, estimate);
+      const [oldest] = this.#estimates.keys();
+      if (this.#estimates.size > maxEstimates && oldest !== undefined) this.#estimates.delete(oldest);
     }
-    pace.note(runMs);
+    estimate.record(runMs);
   }
 
   /** How many tasks that need this one slot can start, as they travel together. */
   perSlot({ type, definition, transfer }: Demand<TaskType>): number {
     if (type === 'loop' || definition === undefined || transfer !== undefined) return 1;
-    return Math.min(this.#paces.get(definition.index)?.most ?? 1, mostAhead);
+    return Math.min(this.#estimates.get(definition.index)?.maxBatch ?? 1, maxPerSlot);
   }
 
   /**
@@ -48,7 +48,7 @@ export class Batcher {
   gather(task: Task, pool: PriorityPool<Task>, lane: Lane<Task>, free: number): Batch<Task> {
     const batch: [Task, ...Task[]] = [task];
     const size = Math.min(this.#size(task, pool, free), lane.roomFor(task));
-    const fits = (other: Task) => travelsWith(task, other);
+    const fits = (other: Task) => mayShareBatch(task, other);
     while (batch.length < size) {
       const next = pool.dequeueBatch(task.priority, fits);
       if (next === undefined) break;
@@ -59,10 +59,10 @@ export class Batcher {
   }
 
   #size(task: Task, pool: PriorityPool<Task>, free: number): number {
-    const waiting = pool.companions(task.priority);
-    const pace = this.#paces.get(task.definition.index);
-    if (waiting === 0 || pace === undefined) return 1;
-    return pace.batchSize(waiting, free, pool.limit(task.priority));
+    const waiting = pool.batchCandidates(task.priority);
+    const estimate = this.#estimates.get(task.definition.index);
+    if (waiting === 0 || estimate === undefined) return 1;
+    return estimate.batchSize(waiting, free, pool.limit(task.priority));
   }
 }
 
@@ -70,7 +70,7 @@ export class Batcher {
  * Whether one task may go along with another. What is handed over instead of copied travels alone, and so does what has a
  * context of its own. A shallower one goes with none: a host that is beyond the ceiling is not for it.
  */
-function travelsWith(task: Task, other: Task): boolean {
+function mayShareBatch(task: Task, other: Task): boolean {
   if (other.depth < task.depth) return false;
   if (task.options.transfer !== undefined || other.options.transfer !== undefined) return false;
   if (task.carried !== undefined || other.carried !== undefined) return false;

@@ -90,7 +90,7 @@ export class Dispatcher implements LaneListener<Task> {
   }
 
   submit(task: Task): void {
-    this.#counters.submit();
+    this.#counters.countSubmitted();
     if (task.options.taskId !== undefined) void task.id; // found by it from now on
     const { signal, delayMs = 0 } = task.options;
     if (signal?.aborted) {
@@ -108,7 +108,7 @@ export class Dispatcher implements LaneListener<Task> {
     if (task.isSettled) return;
     task.start(hostId, heard, at);
     if (task.endRequest?.isTentative) task.endRequest = undefined;
-    if (task.endRequest === undefined) this.#deadlines.whileItRuns(task, heard.at - at);
+    if (task.endRequest === undefined) this.#deadlines.startRunTimeout(task, heard.at - at);
     if (task.isStopRequested) this.settlement.askToFinish(task);
     if (task.isSubTask) this.tree.update(task, { kind: 'started', hostId });
     this.#events.emit('task:started', task);
@@ -123,14 +123,14 @@ export class Dispatcher implements LaneListener<Task> {
   message(task: Task, message: TaskMessage): void {
     if (task.isSettled) return;
     if (message.topic === 'submit') this.#listener.submitChild(task, message);
-    else if (message.topic === 'child-command') this.#obey(task, message);
+    else if (message.topic === 'child-command') this.#onChildCommand(task, message);
     else if (message.topic !== 'child-update' && !this.tree.update(task, { kind: 'data', data: message })) {
       task.channels.handle(message);
     }
   }
 
   /** Does what a task wants of a task that it has called. */
-  #obey(parent: Task, { id, command }: ChildCommandMessage): void {
+  #onChildCommand(parent: Task, { id, command }: ChildCommandMessage): void {
     const child = this.#table.findLive(id);
     if (child === undefined || !this.tree.isChild(child, parent)) {
       const ended = command.kind === 'await' ? this.tree.justEnded(id) : undefined;
@@ -173,7 +173,7 @@ export class Dispatcher implements LaneListener<Task> {
     }
     for (const { bulkhead } of tasks) this.slots.reopen(bulkhead);
     this.slots.wake();
-    this.#late.watchAnew();
+    this.#late.rearm();
   }
 
   vacated(lane: Lane<Task>, wasLent: boolean): void {
@@ -192,10 +192,10 @@ export class Dispatcher implements LaneListener<Task> {
 
   #conclude(task: Task, outcome: LaneOutcome, heard: Moment): void {
     task.runMs = 'runMs' in outcome ? outcome.runMs : task.runMs;
-    if (outcome.kind === 'result' || outcome.kind === 'thrown') this.#batcher.note(task, outcome.runMs);
+    if (outcome.kind === 'result' || outcome.kind === 'thrown') this.#batcher.record(task, outcome.runMs);
     const request = task.endRequest ?? overtime(task, outcome);
     if (request !== undefined && !isInTime(task, request, outcome)) {
-      if (outcome.kind === 'died' && request.reason === 'shutdown') this.#counters.terminate();
+      if (outcome.kind === 'died' && request.reason === 'shutdown') this.#counters.countTerminated();
       if (request.reason === 'timeout') this.#retries.after(task, request);
       else this.settlement.settle(task, request.reason, request.error, heard);
       return;

@@ -26,7 +26,7 @@ export class TaskCounters {
   #settled = 0;
   #terminated = 0;
   #missing = 0;
-  #holds = false;
+  #holdsProcess = false;
   #drained: Deferred | undefined;
 
   constructor(keepAlive: KeepAlive) {
@@ -55,37 +55,37 @@ export class TaskCounters {
     return this.#terminated;
   }
 
-  submit(): void {
+  countSubmitted(): void {
     this.#submitted += 1;
-    this.#balance();
+    this.#updateKeepAlive();
   }
 
-  retry(): void {
+  countRetried(): void {
     this.#retried += 1;
   }
 
-  terminate(): void {
+  countTerminated(): void {
     this.#terminated += 1;
   }
 
   /** Not yet the end for those who wait for it: see `balance`. */
-  settle(reason: EndReason): void {
+  countEnded(reason: EndReason): void {
     this.#ended[reason] += 1;
     this.#settled += 1;
   }
 
   /** What follows from the counts. Listeners of the last task may have submitted another, so it comes after them. */
-  balance(): void {
-    this.#balance();
+  checkDrained(): void {
+    this.#updateKeepAlive();
     if (this.pending > 0) return;
     this.#drained?.resolve();
     this.#drained = undefined;
   }
 
-  #balance(): void {
+  #updateKeepAlive(): void {
     const isPending = this.pending > 0;
-    if (isPending === this.#holds) return;
-    this.#holds = isPending;
+    if (isPending === this.#holdsProcess) return;
+    this.#holdsProcess = isPending;
     if (isPending) this.#keepAlive.hold();
     else this.#keepAlive.release();
   }
@@ -93,11 +93,11 @@ export class TaskCounters {
   /** Nothing will settle what is pending: nobody is to wait for it any more. */
   giveUp(): void {
     this.#missing += this.pending;
-    this.balance();
+    this.checkDrained();
   }
 
   /** Resolves when nothing is pending. */
-  drained(): Promise<void> {
+  whenDrained(): Promise<void> {
     if (this.pending === 0) return Promise.resolve();
     this.#drained ??= defer();
     return this.#drained.promise;

@@ -51,7 +51,7 @@ export class TaskQueues {
     if (task.isSubTask) pool.enqueueFirst(task, this.#tree.olderSibling(task));
     else pool.put(task);
     task.enqueue();
-    this.#deadlines.whileItWaits(task);
+    this.#deadlines.startQueueTimeout(task);
     this.#events.emit('task:queued', task);
     this.#slots.take(pool);
     if (!task.hasSlot) this.#late.watch(task);
@@ -61,6 +61,6 @@ export class TaskQueues {
   putBack(task: Task): void {
     task.putBack();
     this.#lanes.of(task.type).pool.putBack(task);
-    this.#deadlines.whileItWaits(task);
+    this.#deadlines.startQueueTimeout(task);
   }
 }

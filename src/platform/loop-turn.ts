@@ -25,19 +25,19 @@ let last: Waiting | undefined;
 export function isSpent(at: number): boolean {
   if (beganAt !== undefined) return at - beganAt >= shareMs;
   beganAt = at;
-  void nextTurn().then(turnOver);
+  void nextTurn().then(onTurn);
   return false;
 }
 
 /** Calls at once, or, when this turn is spent, in a later one; with the moment in which that is. */
-export function inTurn(call: (moment: Moment) => void): void {
+export function callInTurn(call: (moment: Moment) => void): void {
   const moment = thisMoment();
   if (isSpent(moment.at)) wait(call);
   else call(moment);
 }
 
 /** For code that awaits: resolves in a later turn; undefined if this one has time left. */
-export function turn(): Promise<void> | undefined {
+export function nextTurnIfSpent(): Promise<void> | undefined {
   return isSpent(now()) ? new Promise((resolve) => wait(() => resolve())) : undefined;
 }
 
@@ -48,13 +48,13 @@ function wait(call: (moment: Moment) => void): void {
   last = waiting;
 }
 
-function turnOver(): void {
+function onTurn(): void {
   beganAt = undefined;
-  serve();
+  runNext();
 }
 
 /** One at a time, each with the microtasks that it leaves, until the turn is spent; at least one in each turn. */
-function serve(): void {
+function runNext(): void {
   if (first === undefined) return;
   const moment = thisMoment();
   if (isSpent(moment.at)) return;
@@ -64,6 +64,6 @@ function serve(): void {
   try {
     call(moment);
   } finally {
-    queueMicrotask(serve);
+    queueMicrotask(runNext);
   }
 }

@@ -16,7 +16,7 @@ export function requireLate(name: string): unknown {
 }
 
 /** What a thread or child runs: built into one file, beside `dist/src/`; tests of the package also run from its sources. */
-export function programOf(host: 'thread' | 'process'): string {
+export function hostProgram(host: 'thread' | 'process'): string {
   const isSource = here?.endsWith('.ts') === true;
   const url = here && new URL(isSource ? '../../workers/from-sources.cjs' : `../workers/${host}.cjs`, here);
   const file = url && url.protocol === 'file:' ? fileURLToPath(url) : undefined;

@@ -61,8 +61,8 @@ export class Fifo<T extends FifoItem<T>> {
   }
 
   /** Puts an item behind another that is in this queue; without one, before all. */
-  insert(item: T, elder?: T): void {
-    this.#link(item, elder === undefined ? this.#head : elder.next);
+  insert(item: T, olderSibling?: T): void {
+    this.#link(item, olderSibling === undefined ? this.#head : olderSibling.next);
   }
 
   #link(item: T, next: T | undefined): void {

@@ -51,7 +51,7 @@ export class HostCeiling {
   }
 
   /** One host less is held: so many are. */
-  fell(held: number): void {
+  onReleased(held: number): void {
     if (this.#ceiling > this.#maxSize) this.#ceiling = Math.max(this.#maxSize, Math.min(this.#ceiling, held));
   }
 
@@ -61,7 +61,7 @@ export class HostCeiling {
   }
 
   /** How many hosts may be held when a task of that depth has started. */
-  most(depth: number): number {
+  limit(depth: number): number {
     return this.#ceiling + Math.min(depth, this.#maxDepth);
   }
 }

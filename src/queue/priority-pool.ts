@@ -108,9 +108,9 @@ export class PriorityPool<T extends HeldItem<T>> {
     if (bulkhead !== undefined) bulkhead.waiting += by;
   }
 
-  /** Puts a task before all others of its priority, but for `elder`, which it goes behind. */
-  enqueueFirst(item: T, elder?: T): void {
-    this.#queues[item.priority].insert(item, elder?.isHeld ? undefined : elder);
+  /** Puts a task before all others of its priority, but for `olderSibling`, which it goes behind. */
+  enqueueFirst(item: T, olderSibling?: T): void {
+    this.#queues[item.priority].insert(item, olderSibling?.isHeld ? undefined : olderSibling);
     this.#byDepth.add(item);
     this.#count(item, 1);
   }
@@ -198,7 +198,7 @@ export class PriorityPool<T extends HeldItem<T>> {
   /** The first of the deepest whose module has a place, if it is deep enough to start beyond the ceiling. */
   #nextDeep(priority: Priority): T | undefined {
     const item = this.#deepest(priority);
-    return item !== undefined && this.held < this.#ceiling.most(item.depth) ? item : undefined;
+    return item !== undefined && this.held < this.#ceiling.limit(item.depth) ? item : undefined;
   }
 
   #deepest(priority: Priority): T | undefined {
@@ -217,7 +217,7 @@ export class PriorityPool<T extends HeldItem<T>> {
   }
 
   #hasHostFor({ depth }: T): boolean {
-    return this.#hosts === undefined || this.#hosts.hasHostFor(this.held, this.#ceiling.most(depth));
+    return this.#hosts === undefined || this.#hosts.hasHostFor(this.held, this.#ceiling.limit(depth));
   }
 
   /**
@@ -229,7 +229,7 @@ export class PriorityPool<T extends HeldItem<T>> {
     for (const priority of priorities) {
       const item = this.#deepest(priority);
       if (item === undefined) continue;
-      return this.held < this.#ceiling.most(Infinity) ? { started: this.#start(item) } : { hopeless: item };
+      return this.held < this.#ceiling.limit(Infinity) ? { started: this.#start(item) } : { hopeless: item };
     }
     return undefined;
   }
@@ -248,7 +248,7 @@ export class PriorityPool<T extends HeldItem<T>> {
   }
 
   /** How many waiting tasks may share a slot that one of this priority has: none while a higher one waits. */
-  companions(priority: Priority): number {
+  batchCandidates(priority: Priority): number {
     for (const other of priorities) {
       const { size } = this.#queues[other];
       if (other === priority) return size;
@@ -270,7 +270,7 @@ export class PriorityPool<T extends HeldItem<T>> {
   release(wasLent = false): void {
     if (wasLent) this.#lent -= 1;
     else this.#running -= 1;
-    this.#ceiling.fell(this.held);
+    this.#ceiling.onReleased(this.held);
   }
 
   /** The slot of a task is for others, though its host is not. */

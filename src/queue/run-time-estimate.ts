@@ -16,13 +16,13 @@ export class RunTimeEstimate {
   #averageMs: number | undefined;
 
   /** Takes note of how long a task has run. */
-  note(runMs: number): void {
+  record(runMs: number): void {
     this.#averageMs ??= runMs;
     this.#averageMs += (runMs - this.#averageMs) * weight;
   }
 
   /** How many tasks may go together at most, at least 1. */
-  get most(): number {
+  get maxBatch(): number {
     return this.#averageMs === undefined ? 1 : Math.max(Math.floor(batchMs / Math.max(this.#averageMs, 1e-6)), 1);
   }
 

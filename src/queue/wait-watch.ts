@@ -37,18 +37,18 @@ export class WaitWatch<T extends WaitItem<T>> {
   configure(levelsMs: readonly number[]): void {
     this.#levelsMs = levelsMs;
     this.#firstLevelMs = Math.min(...levelsMs);
-    this.watchAnew();
+    this.rearm();
   }
 
   /** Something else may be due first. */
-  watchAnew(): void {
+  rearm(): void {
     this.stop();
     this.#arm();
   }
 
   /** Something waits, since `queuedAt`. */
   watch(queuedAt: number): void {
-    if (this.#timer === undefined || queuedAt + this.#firstLevelMs < this.#dueAt) this.watchAnew();
+    if (this.#timer === undefined || queuedAt + this.#firstLevelMs < this.#dueAt) this.rearm();
   }
 
   stop(): void {

@@ -6,7 +6,7 @@
  */
 import { now, Timer } from '../platform/clock.ts';
 import { queueMicrotask, randomUUID, timeOfDay } from '../platform/globals.ts';
-import { inTurn } from '../platform/loop-turn.ts';
+import { callInTurn } from '../platform/loop-turn.ts';
 import type { ScheduleSpec, ScheduleState } from './schedule-spec.ts';
 import type { Timetable } from './timetable.ts';
 
@@ -288,7 +288,7 @@ export class Schedule<R = unknown> {
       if (isOver) return;
       isOver = true;
       this.#running -= 1;
-      inTurn(() => this.#continue());
+      callInTurn(() => this.#continue());
     };
     try {
       return run(ended);

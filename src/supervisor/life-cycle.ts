@@ -87,13 +87,13 @@ export class LifeCycle {
     if (this.#report !== undefined) return this.#report;
     const { supervisor, keepAlive } = this.#parts;
     this.#waitOfBlock = wait;
-    this.#signals.hold(signals);
+    this.#signals.listen(signals);
     keepAlive.hold();
     try {
       if (this.#state === 'idle') supervisor.start();
       return await this.#stopped();
     } finally {
-      this.#signals.release(signals);
+      this.#signals.unlisten(signals);
       keepAlive.release();
     }
   }
@@ -110,8 +110,8 @@ export class LifeCycle {
     const { supervisor, shutdown } = this.#parts;
     const stopped = this.#stopped();
     if (this.#state === 'idle' || this.#state === 'running') void this.#stop(options);
-    if (this.#state === 'stopping') shutdown.hasten(options);
-    return shutdown.endFor(stopped, options, supervisor);
+    if (this.#state === 'stopping') shutdown.bringForward(options);
+    return shutdown.reportFor(stopped, options, supervisor);
   }
 
   async #stop({ stopWorkers = true }: StopOptions): Promise<void> {

@@ -42,7 +42,7 @@ export const stopRules: Readonly<Record<keyof StopOptions, Rule>> = {
 };
 
 /** How long idle threads and children, and workers that were stopped at once, may take to clean up, in milliseconds. */
-const dismissalMs = 1_000;
+const cleanUpMs = 1_000;
 
 /** How many waiting tasks can be canceled in a millisecond, at the least. */
 const settledPerMs = 200;
@@ -75,7 +75,7 @@ export class Shutdown {
   readonly #workers: WorkerRegistry;
   readonly #schedules: Schedules;
   /** Nothing runs any more. */
-  readonly #quiet = defer();
+  readonly #drained = defer();
   /** On the clock of `now()`: when all is to have ended, and when the end is to be told. */
   #deadlineAt = Infinity;
   #resolvesBy = Infinity;
@@ -98,7 +98,7 @@ export class Shutdown {
 
   /** Resolves when all is settled and closed. */
   async run(stopWorkers: boolean): Promise<StopReport> {
-    this.#pending.hurry();
+    this.#pending.dropDelayed();
     if (stopWorkers) {
       this.#admission.takesRuns = true;
       this.#workers.stop(true);
@@ -106,10 +106,10 @@ export class Shutdown {
       this.#admission.takesRuns = false;
     }
     this.#lookForLost(0);
-    await this.#counters.drained();
+    await this.#counters.whenDrained();
     this.#search?.cancel();
     this.#workers.stop(false);
-    this.#quiet.resolve();
+    this.#drained.resolve();
     await this.#close();
     return this.report();
   }
@@ -125,7 +125,7 @@ export class Shutdown {
 
   /** Ends all threads and children; one that can't be ended is not waited for longer than that. */
   async #close(): Promise<void> {
-    const closingMs = Math.min(dismissalMs, Math.max(this.#deadlineAt - now(), 0));
+    const closingMs = Math.min(cleanUpMs, Math.max(this.#deadlineAt - now(), 0));
     const tooLate = new Timer(closingMs, () => {
       this.#workers.giveUp();
       this.#schedules.giveUp();
@@ -159,7 +159,7 @@ export class Shutdown {
   }
 
   /** The end for those who ask for it; it has to wait for tasks on the event loop, and for hooks and runs of workers. */
-  endFor(end: Promise<StopReport>, { wait = true }: StopOptions, supervisor: TaskSubmitter): Promise<StopReport> {
+  reportFor(end: Promise<StopReport>, { wait = true }: StopOptions, supervisor: TaskSubmitter): Promise<StopReport> {
     if (wait !== true && wait !== Infinity) return end;
     const waitsForThis = () => {
       const task = currentRun()?.task as Task | undefined;
@@ -174,35 +174,35 @@ export class Shutdown {
     return { settled: this.#counters.settled, shutdown: this.#counters.counts.ended.shutdown };
   }
 
-  hasten({ wait = true, cancelTasks = false }: StopOptions): void {
+  bringForward({ wait = true, cancelTasks = false }: StopOptions): void {
     if (wait === false || wait === 0) {
       this.#pending.dropWaiting();
-      this.#endAll();
+      this.#killAll();
     } else if (typeof wait === 'number' && wait !== Infinity) {
       this.#setDeadline(wait);
     }
-    if (cancelTasks) this.#askAll();
+    if (cancelTasks) this.#stopAll();
   }
 
-  #endAll(): void {
+  #killAll(): void {
     try {
       this.#pending.killStarted();
     } finally {
       this.#workers.stop(false);
       this.#workers.giveUp();
-      this.#whileNotQuiet(Math.min(Math.max(this.#resolvesBy - now(), 0), forceMs), () => {
-        if (this.#pending.hasSome) this.#whileNotQuiet(forceMs, () => this.#giveUp());
+      this.#unlessDrained(Math.min(Math.max(this.#resolvesBy - now(), 0), forceMs), () => {
+        if (this.#pending.hasSome) this.#unlessDrained(forceMs, () => this.#giveUp());
         else this.#giveUp();
       });
     }
   }
 
-  #whileNotQuiet(delayMs: number, call: () => void): void {
+  #unlessDrained(delayMs: number, call: () => void): void {
     const timer = new Timer(delayMs, call);
-    void this.#quiet.promise.then(() => timer.cancel());
+    void this.#drained.promise.then(() => timer.cancel());
   }
 
-  #askAll(): void {
+  #stopAll(): void {
     this.#pending.dropWaiting();
     this.#pending.stopStarted();
     this.#workers.stop(false);
@@ -213,7 +213,7 @@ export class Shutdown {
     this.#deadlineAt = Math.min(this.#deadlineAt, now() + waitMs * 0.95);
     const settlingMs = this.#counters.pending / settledPerMs;
     this.#resolvesBy = Math.min(this.#resolvesBy, now() + waitMs);
-    this.#whileNotQuiet(Math.max(waitMs - Math.min(waitMs * 0.25, 2_000) - settlingMs, 0), () => this.#askAll());
-    this.#whileNotQuiet(waitMs - Math.min(waitMs * 0.1, 500), () => this.#endAll());
+    this.#unlessDrained(Math.max(waitMs - Math.min(waitMs * 0.25, 2_000) - settlingMs, 0), () => this.#stopAll());
+    this.#unlessDrained(waitMs - Math.min(waitMs * 0.1, 500), () => this.#killAll());
   }
 }

@@ -12,25 +12,25 @@ export const catchableSignals: Rule = arrayOf(
 export class StopSignals {
   readonly #onSignal: () => void;
   /** How many listen to each. */
-  readonly #holds = new Map<NodeJS.Signals, number>();
+  readonly #listeners = new Map<NodeJS.Signals, number>();
 
   constructor(onSignal: () => void) {
     this.#onSignal = onSignal;
   }
 
-  hold(signals: readonly NodeJS.Signals[]): void {
+  listen(signals: readonly NodeJS.Signals[]): void {
     for (const signal of signals) {
-      const holds = this.#holds.get(signal) ?? 0;
+      const holds = this.#listeners.get(signal) ?? 0;
       if (holds === 0) process.on(signal, this.#onSignal);
-      this.#holds.set(signal, holds + 1);
+      this.#listeners.set(signal, holds + 1);
     }
   }
 
-  release(signals: readonly NodeJS.Signals[]): void {
+  unlisten(signals: readonly NodeJS.Signals[]): void {
     for (const signal of signals) {
-      const holds = (this.#holds.get(signal) ?? 1) - 1;
+      const holds = (this.#listeners.get(signal) ?? 1) - 1;
       if (holds === 0) process.off(signal, this.#onSignal);
-      this.#holds.set(signal, holds);
+      this.#listeners.set(signal, holds);
     }
   }
 }

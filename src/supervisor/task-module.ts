@@ -50,7 +50,7 @@ export class TaskModule implements TaskCap {
   readonly name: string;
   readonly supervisor: ModuleSupervisor;
   readonly #bulkhead: Bulkhead<Task>;
-  readonly #changed: () => void;
+  readonly #onCapChanged: () => void;
 
   /** @throws TaskwardenError `DUPLICATE_MODULE_NAME` if the supervisor has a module of that name. */
   constructor(name: string, options?: Omit<NewModuleOptions, 'name'>);
@@ -62,7 +62,7 @@ export class TaskModule implements TaskCap {
     this.name = options.name ?? owner;
     this.supervisor = options.supervisor ?? (defaultSubmitter() as ModuleSupervisor);
     this.#bulkhead = new Bulkhead(options.maxWorkers ?? Infinity);
-    this.#changed = this.supervisor.registerModule(this);
+    this.#onCapChanged = this.supervisor.registerModule(this);
   }
 
   /** @internal */
@@ -84,7 +84,7 @@ export class TaskModule implements TaskCap {
   set maxWorkers(maxWorkers: number) {
     moduleRules.maxWorkers(maxWorkers, `maxWorkers of module "${this.name}"`);
     this.#bulkhead.cap = maxWorkers;
-    this.#changed();
+    this.#onCapChanged();
   }
 
   /** Tasks that have a slot. */

@@ -58,7 +58,7 @@ class Scene {
   makeFast(runMs = 0.001): this {
     const [task] = this.wait(1) as [Task];
     this.pool.remove(task);
-    this.batcher.note(task, runMs);
+    this.batcher.record(task, runMs);
     return this;
   }
 
@@ -82,7 +82,7 @@ describe('gather()', () => {
     const onLoop = scene.spec({ type: 'loop' });
     const [ended, first] = scene.wait(10, onLoop) as [Task, Task];
     scene.pool.remove(ended);
-    scene.batcher.note(ended, 0.001);
+    scene.batcher.record(ended, 0.001);
     expect(scene.gather()).toEqual([first]);
   });
 

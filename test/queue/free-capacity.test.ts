@@ -27,7 +27,7 @@ class Item {
 type Lane = 'wide' | 'narrow';
 
 let pools: Record<Lane, PriorityPool<Item>>;
-let openings: FreeCapacity<Lane>;
+let freeCapacity: FreeCapacity<Lane>;
 const wide: Demand<Lane>[] = [{ type: 'wide' }];
 
 beforeEach(() => {
@@ -35,7 +35,7 @@ beforeEach(() => {
     wide: new PriorityPool<Item>({ poolSize: 2, reserveNormal: 1, reserveHigh: 1 }),
     narrow: new PriorityPool<Item>({ poolSize: 1, reserveNormal: 0, reserveHigh: 0 }),
   };
-  openings = new FreeCapacity((lane) => pools[lane]);
+  freeCapacity = new FreeCapacity((lane) => pools[lane]);
 });
 
 function run(lane: Lane, priority: Priority, bulkhead?: Bulkhead<Item>): void {
@@ -43,7 +43,8 @@ function run(lane: Lane, priority: Priority, bulkhead?: Bulkhead<Item>): void {
   pools[lane].take();
 }
 
-const counts = (needs: readonly Demand<Lane>[]) => priorities.map((priority) => openings.count(priority, needs));
+const counts = (demands: readonly Demand<Lane>[]) =>
+  priorities.map((priority) => freeCapacity.count(priority, demands));
 
 describe('what could start', () => {
   it('is as many for each slot as are given it together, as far as the module has places', () => {
@@ -51,7 +52,8 @@ describe('what could start', () => {
       (lane) => pools[lane],
       ({ type }) => (type === 'wide' ? 3 : 5),
     );
-    const countShared = (needs: readonly Demand<Lane>[]) => priorities.map((priority) => shared.count(priority, needs));
+    const countShared = (demands: readonly Demand<Lane>[]) =>
+      priorities.map((priority) => shared.count(priority, demands));
     expect(countShared(wide)).toEqual([Infinity, 12, 9, 6]);
     expect(countShared([...wide, { type: 'narrow' }])).toEqual([Infinity, 5, 5, 5]);
     expect(countShared([{ type: 'wide', module: { bulkhead: new Bulkhead<Item>(4) } }])).toEqual([4, 4, 4, 4]);
@@ -109,11 +111,11 @@ describe('what could start', () => {
 describe('a promise', () => {
   it('takes a slot and a place of each need once, until it is kept', () => {
     const bulkhead = new Bulkhead<Item>(3);
-    const needs: Demand<Lane>[] = [...wide, { type: 'wide', module: { bulkhead } }, { type: 'narrow' }];
-    const keep = openings.reserve(needs);
+    const demands: Demand<Lane>[] = [...wide, { type: 'wide', module: { bulkhead } }, { type: 'narrow' }];
+    const keep = freeCapacity.reserve(demands);
     expect(counts(wide)).toEqual([Infinity, 3, 2, 1]);
     expect(counts([{ type: 'narrow' }])).toEqual([Infinity, 0, 0, 0]);
-    expect(openings.count('critical', [{ type: 'wide', module: { bulkhead } }])).toBe(2);
+    expect(freeCapacity.count('critical', [{ type: 'wide', module: { bulkhead } }])).toBe(2);
     keep();
     keep();
     expect(counts(wide)).toEqual([Infinity, 4, 3, 2]);
@@ -123,13 +125,13 @@ describe('a promise', () => {
 describe('who watches', () => {
   it('hears of promises and of changes, until it hears no more', () => {
     let heard = 0;
-    const unwatch = openings.watch(() => {
+    const unwatch = freeCapacity.subscribe(() => {
       heard += 1;
     });
-    openings.reserve(wide)();
-    openings.changed();
+    freeCapacity.reserve(wide)();
+    freeCapacity.changed();
     unwatch();
-    openings.changed();
+    freeCapacity.changed();
     expect(heard).toBe(3);
   });
 });

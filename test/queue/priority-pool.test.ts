@@ -313,9 +313,9 @@ describe('sharing a slot', () => {
 
   it.each(priorities)('those of the same priority can, as many as wait: %s', (priority) => {
     const pool = new PriorityPool<Item>({ poolSize: 1, reserveNormal: 0, reserveHigh: 0 });
-    expect(pool.companions(priority)).toBe(0);
+    expect(pool.batchCandidates(priority)).toBe(0);
     putMany(pool, priority, 3);
-    expect(pool.companions(priority)).toBe(3);
+    expect(pool.batchCandidates(priority)).toBe(3);
   });
 
   it.each([
@@ -326,15 +326,15 @@ describe('sharing a slot', () => {
     const pool = new PriorityPool<Item>({ poolSize: 1, reserveNormal: 0, reserveHigh: 0 });
     putMany(pool, priority, 3);
     const [urgent] = putMany(pool, higher, 1) as [Item];
-    expect([pool.companions(priority), pool.companions(higher)]).toEqual([0, 1]);
+    expect([pool.batchCandidates(priority), pool.batchCandidates(higher)]).toEqual([0, 1]);
     pool.remove(urgent);
-    expect(pool.companions(priority)).toBe(3);
+    expect(pool.batchCandidates(priority)).toBe(3);
   });
 
   it('those of a lower priority do not count', () => {
     const pool = new PriorityPool<Item>({ poolSize: 1, reserveNormal: 0, reserveHigh: 0 });
     putMany(pool, 'low', 5);
-    expect(pool.companions('normal')).toBe(0);
+    expect(pool.batchCandidates('normal')).toBe(0);
     expect(pool.dequeueBatch('normal', always)).toBeUndefined();
   });
 

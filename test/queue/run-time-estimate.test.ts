@@ -4,9 +4,9 @@ import { describe, expect, it } from 'vitest';
 import { batchMs, RunTimeEstimate } from '../../src/queue/run-time-estimate.ts';
 
 function paceOf(...runs: readonly number[]): RunTimeEstimate {
-  const pace = new RunTimeEstimate();
-  for (const runMs of runs) pace.note(runMs);
-  return pace;
+  const estimate = new RunTimeEstimate();
+  for (const runMs of runs) estimate.record(runMs);
+  return estimate;
 }
 
 const many = 100_000;
@@ -52,15 +52,15 @@ describe('batchSize()', () => {
   });
 
   it('follows the run times, and one alone changes little', () => {
-    const pace = paceOf(...new Array(100).fill(0.01));
-    pace.note(1);
-    const afterOne = pace.batchSize(many, 1, 1);
+    const estimate = paceOf(...new Array(100).fill(0.01));
+    estimate.record(1);
+    const afterOne = estimate.batchSize(many, 1, 1);
     expect(afterOne).toBeGreaterThan(1);
     expect(afterOne).toBeLessThan(100);
-    for (let left = 200; left > 0; left -= 1) pace.note(10);
-    expect(pace.batchSize(many, 1, 1)).toBe(1);
-    for (let left = 400; left > 0; left -= 1) pace.note(0.01);
-    expect(pace.batchSize(many, 1, 1)).toBeGreaterThan(90);
+    for (let left = 200; left > 0; left -= 1) estimate.record(10);
+    expect(estimate.batchSize(many, 1, 1)).toBe(1);
+    for (let left = 400; left > 0; left -= 1) estimate.record(0.01);
+    expect(estimate.batchSize(many, 1, 1)).toBeGreaterThan(90);
   });
 
   it('is a whole number, fills at most the time that it may, and is at most what there is', () => {

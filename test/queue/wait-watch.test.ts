@@ -141,7 +141,7 @@ it('notices one that is put back overdue without waiting for the time of those b
   put('b');
   vi.advanceTimersByTime(30);
   queues[0].putBack(item);
-  watch.watchAnew();
+  watch.rearm();
   vi.advanceTimersByTime(2);
   expect(notices).toEqual([expect.stringMatching(/^12\d: level 0 a$/)]);
 });
@@ -231,7 +231,7 @@ it('gives one that is put back only the warning that it has not had, in either o
   vi.advanceTimersByTime(100);
   queues[0].remove(item);
   queues[0].putBack(item);
-  watch.watchAnew();
+  watch.rearm();
   vi.advanceTimersByTime(1_000);
   expect(notices).toEqual(['100: level 1 a', '250: level 0 a']);
 });
@@ -248,6 +248,6 @@ it('looks at no queue where nothing is ever late', () => {
   );
   queues[0].push(new Item('a'));
   idle.watch(now());
-  idle.watchAnew();
+  idle.rearm();
   expect([looks, vi.getTimerCount()]).toEqual([0, 0]);
 });

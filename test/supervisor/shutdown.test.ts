@@ -24,7 +24,7 @@ async function stop(options: StopOptions, lost: number, found = 0, close: () => 
   const workers = new WorkerRegistry(keepAlive);
   let deaf = found;
   const pending = {
-    hurry() {},
+    dropDelayed() {},
     dropWaiting() {},
     stopStarted() {},
     killStarted() {},
@@ -32,7 +32,7 @@ async function stop(options: StopOptions, lost: number, found = 0, close: () => 
       return deaf > 0;
     },
     abandon() {
-      for (; deaf > 0; deaf -= 1) counters.settle('shutdown');
+      for (; deaf > 0; deaf -= 1) counters.countEnded('shutdown');
     },
   } as unknown as PendingTasks;
   const schedules = { whenEnded: async () => {}, giveUp() {} } as unknown as Schedules;
@@ -45,9 +45,9 @@ async function stop(options: StopOptions, lost: number, found = 0, close: () => 
     schedules,
   });
   shutdown.begin();
-  for (let n = 0; n < lost + found; n += 1) counters.submit();
+  for (let n = 0; n < lost + found; n += 1) counters.countSubmitted();
   const report = shutdown.run(true);
-  shutdown.hasten(options);
+  shutdown.bringForward(options);
   await vi.advanceTimersByTimeAsync(20_000);
   return await Promise.race([report, 'hangs']);
 }

@@ -22,41 +22,41 @@ const listening = () =>
 
 it('listens to the signals that are held, and to no other', () => {
   expect(listening()).toEqual([0, 0]);
-  signals.hold(['SIGUSR2']);
+  signals.listen(['SIGUSR2']);
   expect(listening()).toEqual([1, 0]);
   process.emit('SIGUSR2', 'SIGUSR2');
   expect(onSignal).toHaveBeenCalledTimes(1);
 });
 
 it('hears one signal once, however many hold it', () => {
-  signals.hold(['SIGUSR2', 'SIGHUP']);
-  signals.hold(['SIGUSR2']);
+  signals.listen(['SIGUSR2', 'SIGHUP']);
+  signals.listen(['SIGUSR2']);
   expect(listening()).toEqual([1, 1]);
   process.emit('SIGUSR2', 'SIGUSR2');
   expect(onSignal).toHaveBeenCalledTimes(1);
 });
 
 it('listens until the last has released it', () => {
-  signals.hold(['SIGUSR2']);
-  signals.hold(['SIGUSR2', 'SIGHUP']);
-  signals.release(['SIGUSR2', 'SIGHUP']);
+  signals.listen(['SIGUSR2']);
+  signals.listen(['SIGUSR2', 'SIGHUP']);
+  signals.unlisten(['SIGUSR2', 'SIGHUP']);
   expect(listening()).toEqual([1, 0]);
-  signals.release(['SIGUSR2']);
+  signals.unlisten(['SIGUSR2']);
   expect(listening()).toEqual([0, 0]);
 });
 
 it('can be held again', () => {
-  signals.hold(['SIGUSR2']);
-  signals.release(['SIGUSR2']);
-  signals.hold(['SIGUSR2']);
+  signals.listen(['SIGUSR2']);
+  signals.unlisten(['SIGUSR2']);
+  signals.listen(['SIGUSR2']);
   expect(listening()).toEqual([1, 0]);
 });
 
 it('leaves the listeners of others', () => {
   const other = vi.fn();
   process.on('SIGUSR2', other);
-  signals.hold(['SIGUSR2']);
-  signals.release(['SIGUSR2']);
+  signals.listen(['SIGUSR2']);
+  signals.unlisten(['SIGUSR2']);
   expect(process.listeners('SIGUSR2')).toContain(other);
   process.off('SIGUSR2', other);
 });

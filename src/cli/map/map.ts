@@ -33,7 +33,7 @@ export async function map(argv: readonly string[]): Promise<number> {
   const file = given.outputFile === undefined ? undefined : await openOutputFile(given.outputFile);
   const tally = new Tally();
   const bar = stderr.isTTY ? new ProgressBar(tally, stderr) : undefined;
-  divertPrints(bar);
+  redirectPrints(bar);
   const output = new Output(file ?? stdout, {
     ordered: given.ordered,
     closes: file !== undefined,
@@ -58,7 +58,7 @@ export async function map(argv: readonly string[]): Promise<number> {
 }
 
 /** What functions print goes to standard error, above the bar: standard output is for results alone. */
-function divertPrints(bar: ProgressBar | undefined): void {
+function redirectPrints(bar: ProgressBar | undefined): void {
   Object.defineProperty(process, 'stdout', { value: bar?.streamAbove() ?? process.stderr });
   if (bar !== undefined) Object.defineProperty(process, 'stderr', { value: bar.streamAbove() });
 }
@@ -158,7 +158,7 @@ class MapRun implements AsyncDisposable {
     try {
       if (this.#given.json) input = JSON.parse(text);
       const result: unknown = await this.#task(...(this.#given.json ? argumentsOf(input) : [text]));
-      const line = jsonLine({ index, input, result: isSayable(result) ? result : null });
+      const line = jsonLine({ index, input, result: hasJson(result) ? result : null });
       this.#tally.succeed();
       return line;
     } catch (error) {
@@ -181,6 +181,6 @@ class MapRun implements AsyncDisposable {
 const unloadable = ['MODULE_LOAD_FAILED', 'TASK_NOT_DEFINED', 'TASK_UNREACHABLE', 'LANE_BROKEN'] as const;
 
 /** JSON.stringify leaves out the field of such a value. */
-function isSayable(value: unknown): boolean {
+function hasJson(value: unknown): boolean {
   return value !== undefined && typeof value !== 'function' && typeof value !== 'symbol';
 }

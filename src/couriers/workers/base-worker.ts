@@ -13,7 +13,7 @@ import { describe } from '../../base/logger.ts';
 import { checkOptions } from '../../base/options.ts';
 import { nextTurn, Promise, timeOfDay } from '../../platform/globals.ts';
 import { KeepAlive } from '../../platform/keep-alive.ts';
-import { turn } from '../../platform/loop-turn.ts';
+import { nextTurnIfSpent } from '../../platform/loop-turn.ts';
 import { onAbort, untilAborted } from '../../platform/on-abort.ts';
 import { foreverPendingPromise, isLoadingModule } from '../../task/definition/load-phase.ts';
 import type { CourierTask, WorkerTaskCourier } from '../courier.ts';
@@ -229,7 +229,7 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
   async #iterate(signal: AbortSignal): Promise<void> {
     while (this.#iterationsLeft > 0 && !signal.aborted) {
       this.#iterationsLeft -= 1;
-      await turn(); // a courier in memory never lets the event loop turn by itself
+      await nextTurnIfSpent(); // a courier in memory never lets the event loop turn by itself
       const tasks = await this.#fetch(signal);
       if (tasks.length > 0) {
         await this.#performBulk(tasks);
@@ -294,7 +294,7 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
     const entries = tasks.entries();
     const performNext = async () => {
       for (const [place, task] of entries) {
-        await turn();
+        await nextTurnIfSpent();
         results[place] = await this.#performOne(task);
       }
     };

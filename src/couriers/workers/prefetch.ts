@@ -128,7 +128,7 @@ export class Prefetch {
   }
 
   #watch(callback: () => void): () => void {
-    const unwatch = this.#options.demands.map(({ freeCapacity }) => freeCapacity.watch(callback));
+    const unwatch = this.#options.demands.map(({ freeCapacity }) => freeCapacity.subscribe(callback));
     return () => {
       for (const each of unwatch) each();
     };

@@ -14,14 +14,14 @@ export class Deadlines {
     this.#settlement = settlement;
   }
 
-  whileItWaits(task: Task): void {
+  startQueueTimeout(task: Task): void {
     const { queueTimeoutMs } = task.options;
     if (queueTimeoutMs === undefined) task.stopTimer();
     else task.setTimer(Math.max(queueTimeoutMs - task.waitMs, 0), () => this.#expire(task, queueTimeoutMs));
   }
 
   /** @param sinceMs How long ago it has started. */
-  whileItRuns(task: Task, sinceMs: number): void {
+  startRunTimeout(task: Task, sinceMs: number): void {
     const { timeoutMs } = task.options;
     if (timeoutMs === undefined) task.stopTimer();
     else task.setTimer(Math.max(timeoutMs - sinceMs, 0), () => this.#timeOut(task, timeoutMs));

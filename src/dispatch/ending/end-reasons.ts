@@ -1,6 +1,6 @@
 /** What ends a task before its function does, or instead of it, each with the error that says so. */
 import { TaskwardenError } from '../../base/errors.ts';
-import { type Exit, howItEnded } from '../../base/exit.ts';
+import { describeExit, type Exit } from '../../base/exit.ts';
 import { isError, messageOf } from '../../base/foreign-value.ts';
 import type { LaneOutcome } from '../../lanes/lane.ts';
 import { withoutStack } from '../../platform/stack-traces.ts';
@@ -29,7 +29,7 @@ export function expired(task: Task, timeoutMs: number): EndRequest {
 export function crashed(task: Task, exit: Exit): EndRequest {
   const { exitCode, signal, cause } = exit;
   const host = task.type === 'process' ? 'child' : 'thread';
-  const how = isError(cause) ? messageOf(cause) : howItEnded(exit);
+  const how = isError(cause) ? messageOf(cause) : describeExit(exit);
   const error = new TaskwardenError('TASK_CRASHED', `the ${host} of task "${task.name}" died under it: ${how}`, {
     taskId: task.id,
     ...(exitCode !== undefined && { exitCode }),
@@ -62,7 +62,7 @@ export function callerEnded(caller: Task, cause: unknown): TaskwardenError {
 }
 
 /** Not an end, but the request for one: the reason that the signal of the task gets. */
-export function finish(task: Task): TaskwardenError {
+export function stopRequested(task: Task): TaskwardenError {
   return new TaskwardenError('TASK_STOPPED', `task "${task.name}" was asked to finish`, { taskId: task.id });
 }
 

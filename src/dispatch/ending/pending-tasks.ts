@@ -43,7 +43,7 @@ export class PendingTasks {
   }
 
   /** Ends delayed tasks that have never begun, and releases tasks that wait for a reader: nobody is to wait for either. */
-  hurry(): void {
+  dropDelayed(): void {
     for (const task of this) task.release();
     for (const task of [...this.#backlog.delayed]) if (task.attempt === 0) this.#end(task);
   }

@@ -15,7 +15,7 @@ import { mayRetry } from '../retries/retry-policy.ts';
 import type { Slots } from '../slots.ts';
 import type { TaskCounters } from '../task-counters.ts';
 import type { TaskTree } from '../task-tree.ts';
-import { callerEnded, canceled, finish, hopeless } from './end-reasons.ts';
+import { callerEnded, canceled, hopeless, stopRequested } from './end-reasons.ts';
 
 interface SettlementParts {
   readonly lanes: LaneRegistry;
@@ -53,10 +53,10 @@ export class Settlement {
       this.abandonChildren(task, endReason === 'completed' || endReason === 'failed' ? undefined : outcome);
     }
     if (task.isSubTask) this.#leaveParent(task, endReason, outcome);
-    this.#counters.settle(endReason);
+    this.#counters.countEnded(endReason);
     this.#table.keep(task);
     this.#events.ended(task, outcome);
-    if (!this.#events.isEmitting) this.#counters.balance(); // else after the last event
+    if (!this.#events.isEmitting) this.#counters.checkDrained(); // else after the last event
   }
 
   /** Settles a task that is not admitted: it is counted nowhere. */
@@ -83,7 +83,7 @@ export class Settlement {
   }
 
   askToFinish(task: Task): void {
-    this.#lanes.of(task.type).lane.stop(task, finish(task), false);
+    this.#lanes.of(task.type).lane.stop(task, stopRequested(task), false);
   }
 
   /**

@@ -39,8 +39,8 @@ export class LateTasks {
   }
 
   /** Some that had waited before wait again. */
-  watchAnew(): void {
-    this.#waits.watchAnew();
+  rearm(): void {
+    this.#waits.rearm();
   }
 
   stop(): void {

@@ -1,6 +1,6 @@
 /** Publishes what becomes of tasks and hosts: by events, by callbacks, and by log lines where nobody would see it else. */
 import { callSafely } from '../../base/call-safely.ts';
-import { type Exit, howItEnded } from '../../base/exit.ts';
+import { describeExit, type Exit } from '../../base/exit.ts';
 import { describe, type Logger } from '../../base/logger.ts';
 import type { HostKind, HostWatcher } from '../../lanes/lane.ts';
 import { shownMs } from '../../platform/clock.ts';
@@ -109,7 +109,7 @@ export class TaskEvents implements HostWatcher {
   hostExited(kind: HostKind, id: number, exit: Exit, wasIdle: boolean): void {
     const { exitCode, signal, cause } = exit;
     if (wasIdle) {
-      const how = cause === undefined ? howItEnded(exit) : describe(cause);
+      const how = cause === undefined ? describeExit(exit) : describe(cause);
       this.#logger.warn(`${kind} ${id} died while no task ran in it: ${how}`);
     }
     if (kind === 'thread') this.#emit('thread:exited', { threadId: id, exitCode: exitCode ?? 0, cause });
@@ -128,7 +128,7 @@ export class TaskEvents implements HostWatcher {
       for (const emit of this.#postponed) emit(); // which may add more
     } finally {
       this.#isEmitting = false;
-      if (this.#postponed.splice(0).length > 0) this.#counters.balance();
+      if (this.#postponed.splice(0).length > 0) this.#counters.checkDrained();
     }
   }
 

@@ -73,7 +73,7 @@ export class Retries {
 
   #runAgain(task: Task, error: unknown, delayMs: number): void {
     const { counters, events, tree, settlement, queues } = this.#parts;
-    counters.retry();
+    counters.countRetried();
     if (task.isParent) settlement.abandonChildren(task, error);
     task.retry();
     if (task.isSubTask) tree.update(task, { kind: 'retried' });

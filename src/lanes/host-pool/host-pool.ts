@@ -3,7 +3,7 @@
  * not needed any more, or too old, leaves. What runs in them is the lane's business.
  */
 import type { TaskwardenError } from '../../base/errors.ts';
-import { type Exit, howItEnded } from '../../base/exit.ts';
+import { describeExit, type Exit } from '../../base/exit.ts';
 import { now, Timer } from '../../platform/clock.ts';
 import { Promise } from '../../platform/globals.ts';
 import type { HostOptions, LaneReply, StartHost } from '../hosts/host.ts';
@@ -306,7 +306,7 @@ export class HostPool<T extends LaneTask> {
     if (state !== 'ending') this.#remove(connection);
     const isUseless = state === 'starting' || (state === 'idle' && !connection.hasAnswered);
     connection.startTimer?.cancel();
-    if (isUseless) this.#spend(exit.cause ?? new Error(howItEnded(exit)));
+    if (isUseless) this.#spend(exit.cause ?? new Error(describeExit(exit)));
     if (connection.wasUp) this.#parts.watcher.hostExited(this.#kind, connection.id, exit, state === 'idle');
     connection.settled.resolve();
     connection.exited.resolve();

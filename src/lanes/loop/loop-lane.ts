@@ -6,7 +6,7 @@ import { types } from 'node:util';
 import { TaskwardenError } from '../../base/errors.ts';
 import { type Moment, now, thisMoment } from '../../platform/clock.ts';
 import { Promise, queueMicrotask } from '../../platform/globals.ts';
-import { inTurn, isSpent } from '../../platform/loop-turn.ts';
+import { callInTurn, isSpent } from '../../platform/loop-turn.ts';
 import { Fifo, type FifoItem } from '../../queue/fifo.ts';
 import { type Priority, priorities } from '../../queue/priority.ts';
 import { shownAttempt, type TaskSubmitter } from '../../task/call/task-options.ts';
@@ -67,7 +67,7 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
     queueMicrotask(this.#begin);
   }
 
-  readonly #begin = (): void => inTurn(this.#beginSome);
+  readonly #begin = (): void => callInTurn(this.#beginSome);
 
   /** The next begin after what these leave to be done at once, which counts for the turn. */
   readonly #beginSome = (moment: Moment): void => {

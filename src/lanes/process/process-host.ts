@@ -9,7 +9,7 @@ import type { Duplex, Readable } from 'node:stream';
 import type { ResourceLimits } from 'node:worker_threads';
 import { now } from '../../platform/clock.ts';
 import { clearTimeout, Promise, setTimeout } from '../../platform/globals.ts';
-import { isSingleExecutable, programOf } from '../../platform/package-files.ts';
+import { hostProgram, isSingleExecutable } from '../../platform/package-files.ts';
 import { batchMs } from '../../queue/run-time-estimate.ts';
 import { guarded, type Host, type HostListener, type HostOptions } from '../hosts/host.ts';
 import { ControlBlock } from '../wire/control-block.ts';
@@ -62,7 +62,7 @@ export class ProcessHost implements Host {
       );
     }
     // A task module may be the program, and read its arguments as it loads.
-    const child = fork(programOf('process'), process.argv.slice(2), {
+    const child = fork(hostProgram('process'), process.argv.slice(2), {
       execArgv: [...(execArgv ?? flagsForChildren(process.execArgv)), ...limitFlags(resourceLimits)],
       ...(env && { env }),
       stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe', 'ipc'],

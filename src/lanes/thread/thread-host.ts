@@ -5,7 +5,7 @@
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads';
 import type { Piscina } from 'piscina';
-import { programOf, requireLate } from '../../platform/package-files.ts';
+import { hostProgram, requireLate } from '../../platform/package-files.ts';
 import { batchMs } from '../../queue/run-time-estimate.ts';
 import type { Transferable } from '../../task/inside/transferred.ts';
 import { guarded, type Host, type HostListener, type HostOptions } from '../hosts/host.ts';
@@ -24,7 +24,7 @@ export class ThreadHost implements Host {
   /** `ids` is asked when the thread is on its way: what makes the first prefix takes long to load. */
   constructor(options: HostOptions, ids: { readonly idPrefix: string }, listener: HostListener) {
     const { env, execArgv, resourceLimits, recycle: { maxHeapMb = Infinity } = {} } = options;
-    const program = programOf('thread');
+    const program = hostProgram('thread');
     const { Piscina } = requireLate('piscina') as typeof import('piscina');
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;

@@ -1,7 +1,7 @@
 /** Runs one task for each of many inputs, a few at a time, and yields their results. */
 import { show } from '../../base/options.ts';
 import { Promise } from '../../platform/globals.ts';
-import { turn } from '../../platform/loop-turn.ts';
+import { nextTurnIfSpent } from '../../platform/loop-turn.ts';
 import type { TaskHandle } from './handle.ts';
 
 export interface MapOptions {
@@ -37,7 +37,7 @@ export async function* mapTasks<T>(
 
   function fill(): void {
     while (!isReading && !isWaiting && !isExhausted && problem === undefined && handles.size < concurrency) {
-      const later = turn() ?? (hasRoom() ? undefined : waitForRoom());
+      const later = nextTurnIfSpent() ?? (hasRoom() ? undefined : waitForRoom());
       if (later !== undefined) void waitUntil(later);
       else if (isAsync) void readLater();
       else readNow();
@@ -118,7 +118,7 @@ export async function* mapTasks<T>(
       const handle = takeCompleted();
       if (handle !== undefined) {
         handles.delete(handle);
-        await turn();
+        await nextTurnIfSpent();
         yield await handle;
       } else if (isExhausted && handles.size === 0) {
         return;

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { TaskwardenError } from '../../base/errors.ts';
-import { isReferenceError, isThenable, memberOf, messageOf, sayInstead } from '../../base/foreign-value.ts';
+import { isReferenceError, isThenable, memberOf, messageOf, setMessage } from '../../base/foreign-value.ts';
 import { clearTimeout, Promise, setTimeout } from '../../platform/globals.ts';
 import type { Definition, TaskFunction, WireDefinition } from './definition.ts';
 import { findDefinition, takeWorkerContext, whenDefined, withContext } from './definition-registry.ts';
@@ -78,7 +78,7 @@ function explain(error: unknown, name: string): never {
   if (!isReferenceError(error)) throw error;
   const variable = /^(.+) is not defined$/.exec(messageOf(error))?.[1];
   if (variable !== undefined) {
-    sayInstead(
+    setMessage(
       error,
       `${variable} is not defined: task "${name}" was sent to its thread by its source, which can't see ${nameOf(variable)} ` +
         'around it. Either give its module, backgroundTask(import.meta.url, ...), so that the thread imports it; or run ' +

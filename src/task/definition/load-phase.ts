@@ -7,7 +7,7 @@
  *       └── has been evaluated ──▶ loaded
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { isReferenceError, messageOf, sayInstead } from '../../base/foreign-value.ts';
+import { isReferenceError, messageOf, setMessage } from '../../base/foreign-value.ts';
 import { Promise } from '../../platform/globals.ts';
 import { isInTask } from '../inside/context.ts';
 
@@ -92,7 +92,7 @@ export function explainModuleWait(error: unknown): unknown {
     const hint =
       'in a thread, the module of this task stops at the first task, or call of the supervisor, that it awaits; ' +
       'define what tasks need above that line';
-    sayInstead(error, `${messageOf(error)}: ${hint}`);
+    setMessage(error, `${messageOf(error)}: ${hint}`);
   }
   return error;
 }

@@ -5,7 +5,7 @@
  */
 import { TaskwardenError } from '../../base/errors.ts';
 import { clearTimeout, Promise, setTimeout } from '../../platform/globals.ts';
-import { turn } from '../../platform/loop-turn.ts';
+import { nextTurnIfSpent } from '../../platform/loop-turn.ts';
 import type { ChannelMessage } from './channel-message.ts';
 import { UnreadValues } from './unread-values.ts';
 
@@ -266,7 +266,7 @@ export class Channel {
    */
   receive(timeoutMs?: number): Promise<{ readonly value: unknown } | undefined> {
     const value = this.read();
-    if (value !== undefined) return turn()?.then(() => value) ?? Promise.resolve(value);
+    if (value !== undefined) return nextTurnIfSpent()?.then(() => value) ?? Promise.resolve(value);
     if (this.#isWaitingOver || timeoutMs === 0) return Promise.resolve(undefined);
     return new Promise((resolve) => {
       let timer: NodeJS.Timeout | undefined;

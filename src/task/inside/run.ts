@@ -7,7 +7,7 @@ import { fieldOf } from '../../base/foreign-value.ts';
 import { checkOptions, rules } from '../../base/options.ts';
 import { now } from '../../platform/clock.ts';
 import { clearTimeout, elapsed, Promise, setTimeout } from '../../platform/globals.ts';
-import { turn } from '../../platform/loop-turn.ts';
+import { nextTurnIfSpent } from '../../platform/loop-turn.ts';
 import type { Progress } from '../record/progress.ts';
 import { Channel } from './channel.ts';
 import { type ReceiveOptions, type RunningTask, runInTask } from './context.ts';
@@ -168,7 +168,7 @@ export abstract class Run implements RunningTask {
   async #exhaust(values: Yielding): Promise<unknown> {
     const channel = this.#channel('yield');
     for (;;) {
-      const later = turn();
+      const later = nextTurnIfSpent();
       if (later !== undefined) await later;
       const { done, value } = await values.next();
       if (done) return value;
