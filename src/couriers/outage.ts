@@ -47,6 +47,8 @@ type IsFinal = (error: unknown) => boolean;
 export class Outage {
   readonly #onOutage: (error: unknown) => void;
   #isReported = false;
+  /** How many are not answered, and ask again. */
+  #unanswered = 0;
 
   constructor(onOutage: (error: unknown) => void) {
     this.#onOutage = onOutage;
@@ -59,9 +61,9 @@ export class Outage {
     this.#onOutage(error);
   }
 
-  /** The server has answered. */
-  end(): void {
-    this.#isReported = false;
+  /** The server has answered: it is over if nobody is left whom it has not. */
+  #end(): void {
+    if (this.#unanswered === 0) this.#isReported = false;
   }
 
   /**
@@ -72,25 +74,32 @@ export class Outage {
   async retry<R>(call: () => Promise<R>, giveUp: AbortSignal, isFinal: IsFinal = isAnswer): Promise<R> {
     try {
       const answer = await this.retryWithoutEnding(call, giveUp, isFinal);
-      this.end();
+      this.#end();
       return answer;
     } catch (error) {
-      if (isFinal(error)) this.end(); // it has answered
+      if (isFinal(error)) this.#end(); // it has answered
       throw error;
     }
   }
 
   /** The same for what may be answered though the rest is not. */
   async retryWithoutEnding<R>(call: () => Promise<R>, giveUp: AbortSignal, isFinal: IsFinal = isAnswer): Promise<R> {
-    for (let failures = 1; ; failures += 1) {
-      try {
-        return await call();
-      } catch (error) {
-        if (isFinal(error)) throw error;
-        this.report(error);
-        await pause(outagePauseMs(failures), giveUp);
-        if (giveUp.aborted) throw error;
+    let failures = 0;
+    try {
+      for (;;) {
+        try {
+          return await call();
+        } catch (error) {
+          if (isFinal(error)) throw error;
+          failures += 1;
+          if (failures === 1) this.#unanswered += 1;
+          this.report(error);
+          await pause(outagePauseMs(failures), giveUp);
+          if (giveUp.aborted) throw error;
+        }
       }
+    } finally {
+      if (failures > 0) this.#unanswered -= 1;
     }
   }
 }

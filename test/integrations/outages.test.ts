@@ -32,6 +32,8 @@ class Server {
   readonly courier: ClientWorkerTaskCourier;
   /** The methods that have been asked while it was away. */
   readonly missed: string[] = [];
+  /** Methods that it can't do. */
+  unableTo: readonly string[] = [];
   /** Methods that never answer. */
   deafTo: readonly string[] = [];
   #isAway = false;
@@ -51,7 +53,7 @@ class Server {
 
   #call(name: string, method: Method, args: unknown[]): unknown {
     if (this.deafTo.includes(name)) return never();
-    if (this.#isAway) return this.#missed(name);
+    if (this.#isAway || this.unableTo.includes(name)) return this.#missed(name);
     if (name !== 'bulkWaitForTasks') return method.apply(this.memory, args as never[]);
     const [queue, max, options = {}] = args as [string, number, WaitOptions?];
     const away = this.#away.signal;
@@ -180,6 +182,23 @@ describe('while the server is away', () => {
     expect(await failure(server.memory.getTaskResult(queueName, ids[1] as string))).toMatchObject({ message: 'odd' });
     await performed;
     expect(worker.inFlight).toBe(0);
+  });
+
+  it('and can do one thing and not another, that is one outage, however much of the other it does', async () => {
+    const server = new Server();
+    const worker = new Single(server, double);
+    worker.maxSimultaneousTasks = 2;
+    const performed = worker.perform();
+    server.unableTo = ['bulkReturnTaskResults'];
+    const first = await server.memory.addTaskToQueue(queueName, 1);
+    await vi.waitUntil(() => server.missed.length > 0);
+    await server.memory.addTaskToQueue(queueName, 2);
+    await vi.waitUntil(() => server.missed.length >= 6);
+    expect(worker.troubles).toEqual([unreachable]);
+    server.unableTo = [];
+    expect(await server.memory.waitForTaskResult(queueName, first)).toBe(2);
+    worker.stop();
+    await performed;
   });
 
   it('a lease is extended as soon as it is back', async () => {
