@@ -100,9 +100,9 @@ export class ControlledTask<A extends unknown[] = unknown[], R = unknown> {
 // biome-ignore lint/suspicious/noExplicitAny: functions of all kinds go through here.
 type AnyTarget = ControlledFunction<any[], unknown> | BackgroundTask<ControlledFunction<any[], unknown>>;
 
-function taskOf(target: AnyTarget): BackgroundTask<TaskFunction> {
+function taskOf(target: AnyTarget, options: TaskOptions = {}): BackgroundTask<TaskFunction> {
   rules.function(target, 'what a Task runs');
-  return 'spec' in target ? target : backgroundTask(target, { name: target.name || 'task' });
+  return 'spec' in target ? target.with(options) : backgroundTask(target, { name: target.name || 'task', ...options });
 }
 
 /**
@@ -136,7 +136,7 @@ export function controller(
   options: TaskOptions = {},
 ): (...args: unknown[]) => Promise<unknown> {
   rules.function(control, 'the controller');
-  const task = taskOf(target).with(options);
+  const task = taskOf(target, options);
   return async (...args) => {
     const run = new ControlledTask(task, ...args).start();
     const handle = run.handle as TaskHandle<unknown>;
