@@ -10,17 +10,32 @@ export interface RedisServerOptions {
   readonly port?: number;
   /** Each write is on disk before it is answered. Default: false. */
   readonly save?: boolean;
+  /** Of its own command line, after all others. */
+  readonly args?: readonly string[];
 }
 
 /** Resolves when it answers. */
-export function startRedis({ port, save = false }: RedisServerOptions = {}): Promise<RedisServer> {
+export function startRedis({ port, save = false, args = [] }: RedisServerOptions = {}): Promise<RedisServer> {
   const saving = save ? ['--appendonly', 'yes', '--appendfsync', 'always'] : ['--appendonly', 'no'];
   const kind = {
     name: 'redis',
     url: (port: number) => `redis://127.0.0.1:${port}`,
     command: (folder: string, port: number): [string, ...string[]] => [
       binary('redis-server'),
-      ...['--port', `${port}`, '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--daemonize', 'no', ...saving],
+      ...[
+        '--port',
+        `${port}`,
+        '--bind',
+        '127.0.0.1',
+        '--dir',
+        folder,
+        '--save',
+        '',
+        '--daemonize',
+        'no',
+        ...saving,
+        ...args,
+      ],
     ],
     isReady,
   };
