@@ -1,5 +1,5 @@
 /** The lanes of a supervisor: for each type of task the pool in which it waits and the lane in which it runs. */
-import type { HostPoolSettings } from '../lanes/host-pool/host-pool.ts';
+import type { HostPoolSettings } from '../lanes/host-pool/host-pool-settings.ts';
 import { HostLane } from '../lanes/hosts/host-lane.ts';
 import type { HostKind, HostWatcher, Lane, LaneListener } from '../lanes/lane.ts';
 import { LoopLane } from '../lanes/loop/loop-lane.ts';

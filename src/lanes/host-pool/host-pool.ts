@@ -1,53 +1,45 @@
 /**
- * The hosts of a lane: which there are, which are idle, and how they come and go. One that dies is replaced; one that is
- * not needed any more, or too old, leaves. What runs in them is the lane's business.
+ * The hosts of a lane: starts them, keeps the idle ones, replaces those that die or are due for recycling, and ends those
+ * that are not needed. It does not know what runs in them.
  */
 import type { TaskwardenError } from '../../base/errors.ts';
 import { describeExit, type Exit } from '../../base/exit.ts';
 import { now, Timer } from '../../platform/clock.ts';
 import { Promise } from '../../platform/globals.ts';
-import type { HostOptions, LaneReply, StartHost } from '../hosts/host.ts';
+import type { LaneReply, StartHost } from '../hosts/host.ts';
 import type { HostConnection } from '../hosts/host-connection.ts';
 import type { HostKind, HostWatcher, LaneTask } from '../lane.ts';
+import type { HostPoolSettings } from './host-pool-settings.ts';
 import { IdleHosts } from './idle-hosts.ts';
-import { type RecycleOptions, Recycling } from './recycling.ts';
+import { Recycling } from './recycling.ts';
 import { RestartBudget } from './restart-budget.ts';
 
-/** How long a host may take to start, with all that it is to load at once, in milliseconds. */
+/** How long a host may take to start, and to load what its predecessor had loaded, in milliseconds. */
 const longestStartMs = 60_000;
 
-/** How long a host that is not needed any more may take to clean up, in milliseconds. */
+/** How long a host that is dismissed may take to clean up, in milliseconds. */
 const dismissalMs = 1_000;
-
-export interface HostPoolSettings extends HostOptions {
-  /** Hosts that are always kept. */
-  readonly minSize: number;
-  /** Hosts beyond these are ended as soon as they are idle, if no slot is lent. */
-  readonly maxSize: number;
-  readonly idleTimeoutMs: number;
-  readonly recycle?: RecycleOptions;
-}
 
 interface HostPoolParts<T extends LaneTask> {
   readonly watcher: HostWatcher;
   readonly startHost: StartHost;
   readonly newConnection: () => HostConnection<T>;
-  /** A connection that was opened with a batch is up. */
+  /** A host that was started with a batch is ready for it. */
   readonly begin: (connection: HostConnection<T>) => void;
   readonly reply: (connection: HostConnection<T>, reply: LaneReply) => void;
   readonly unreadable: (connection: HostConnection<T>, problem: unknown) => void;
-  /** With what was in it. `isFinal`: nothing is started any more. */
+  /** A host has exited. `isFinal`: no more hosts are started. */
   readonly died: (connection: HostConnection<T>, exit: Exit, isFinal: boolean) => void;
 }
 
 export class HostPool<T extends LaneTask> {
   readonly #kind: HostKind;
   readonly #parts: HostPoolParts<T>;
-  /** All whose host has not exited. */
+  /** The hosts that have not exited. */
   readonly #connections = new Set<HostConnection<T>>();
   /** How many of them are not ending. */
   #size = 0;
-  /** How many of them have lent their slot: while any has, no host is too many, for the next may be needed at once. */
+  /** How many of them have lent their slot. While any has, no host is too many, because one more may be needed at once. */
   #lent = 0;
   readonly #idle = new IdleHosts<T>(() => this.#retire());
   readonly #recycling: Recycling<T>;
@@ -71,7 +63,7 @@ export class HostPool<T extends LaneTask> {
     return { total: this.#size, idle: this.#idle.size };
   }
 
-  /** How many are ending that run nothing: what holds no slot any more is still there. */
+  /** How many are ending and run nothing: they hold no slot any more, but still exist. */
   get leaving(): number {
     if (this.#connections.size === this.#size) return 0;
     let leaving = 0;
@@ -79,7 +71,7 @@ export class HostPool<T extends LaneTask> {
     return leaving;
   }
 
-  /** A successor stands beside the host that it is to replace, and is not counted. */
+  /** A host and its successor count as one. */
   hasHostFor(held: number, most: number): boolean {
     const { leaving } = this;
     if (leaving === 0 || held < this.#connections.size - leaving) return true;
@@ -90,19 +82,19 @@ export class HostPool<T extends LaneTask> {
     return this.#connections.values();
   }
 
-  /** The idle one that is to be used next. */
+  /** The idle host that is used next. */
   get nextIdle(): HostConnection<T> | undefined {
     return this.#idle.next;
   }
 
-  /** An idle one for the task. Those that can't load what it needs leave: they keep what could not be loaded. */
+  /** Takes an idle host for the task. Dismisses those with a load failure, which could not load what the task needs. */
   takeIdle(task: T): HostConnection<T> | undefined {
     for (let next = this.#idle.next; next?.hasLoadFailure && !next.hasLoaded(task); next = this.#idle.next)
       this.#dismiss(next);
     return this.#idle.pop();
   }
 
-  /** Whether hosts die as they start. */
+  /** Hosts die as they start, so no more are started for now. */
   get isBroken(): boolean {
     return this.#budget.isSpent;
   }
@@ -111,7 +103,7 @@ export class HostPool<T extends LaneTask> {
     return !this.#isClosed && !this.isBroken;
   }
 
-  /** Starts the hosts that are always kept, and ends those that are too many. Options of hosts hold for new ones. */
+  /** Starts the hosts that are always kept, and ends those that are too many. Options of hosts apply to new ones. */
   configure(options: HostPoolSettings): void {
     this.#options = options;
     this.#budget.reset();
@@ -138,7 +130,7 @@ export class HostPool<T extends LaneTask> {
     await Promise.race([Promise.all(old.map((connection) => connection.exited.promise)), this.#rejectIfBroken(old)]);
   }
 
-  /** Rejects when no successor can be started for one of them. */
+  /** Rejects when no successor can be started for one of the old ones. */
   #rejectIfBroken(old: readonly HostConnection<T>[]): Promise<never> {
     return new Promise((_, reject) => {
       const check = () => {
@@ -157,13 +149,13 @@ export class HostPool<T extends LaneTask> {
     await Promise.all(connections.map((connection) => connection.exited.promise));
   }
 
-  /** Until one exits of those that are ending. */
+  /** Resolves when one of the ending hosts has exited. */
   async #nextExit(): Promise<void> {
     const ending = [...this.#connections].filter(({ state }) => state === 'ending');
     await Promise.race(ending.map((connection) => connection.exited.promise));
   }
 
-  // Hosts come.
+  // Hosts start.
 
   get #isBelowMinimum(): boolean {
     return this.#size < this.#options.minSize && this.#canOpen;
@@ -174,7 +166,7 @@ export class HostPool<T extends LaneTask> {
       this.open([]);
   }
 
-  /** Starts a host that runs the batch, or is to replace an old one. */
+  /** Starts a host for the batch, or to replace an old one. */
   open(batch: readonly T[], old?: HostConnection<T>): HostConnection<T> {
     const connection = this.#parts.newConnection();
     connection.predecessor = old;
@@ -206,7 +198,7 @@ export class HostPool<T extends LaneTask> {
     if (!connection.warm()) this.onReady(connection);
   }
 
-  /** It has loaded all that it is to have. */
+  /** It is up, and has loaded what its predecessor had loaded. */
   onReady(connection: HostConnection<T>): void {
     if (connection.state !== 'starting') return;
     connection.predecessor = undefined;
@@ -218,31 +210,29 @@ export class HostPool<T extends LaneTask> {
     connection.settled.resolve();
   }
 
-  // Hosts work.
-
-  /** Its slot is lent, or its own again. */
+  /** Its slot is lent, or was taken back. */
   setLent(connection: HostConnection<T>, isLent: boolean): void {
     connection.isLent = isLent;
     this.#lent += isLent ? 1 : -1;
     if (this.#lent === 0) this.#retire();
   }
 
-  /** It has run so many tasks more. */
+  /** It has completed a batch of so many tasks. */
   onTasksDone(connection: HostConnection<T>, tasks: number): void {
     connection.hasAnswered = true;
     this.#budget.reset();
     this.#recycling.onTasksDone(connection, tasks);
-    this.#fill(); // as many as were not started while they only died
+    this.#fill(); // those that were not started while hosts died as they started
   }
 
-  /** It is to be replaced. */
+  /** Replaces it by a successor. */
   replace(connection: HostConnection<T>): void {
     this.#recycling.replace(connection);
   }
 
-  // Hosts go.
+  // Hosts end.
 
-  /** It has nothing to run. */
+  /** It has nothing to run any more. */
   makeIdle(connection: HostConnection<T>): void {
     if (connection.state === 'ending') return;
     connection.state = 'idle';
@@ -252,7 +242,6 @@ export class HostPool<T extends LaneTask> {
     else this.#watchIdle();
   }
 
-  /** Those that wait for tasks, and those that have a successor, are not counted. */
   get #isTooMany(): boolean {
     return this.#size - this.#recycling.doubles > this.#options.maxSize && this.#lent === 0;
   }
@@ -271,7 +260,7 @@ export class HostPool<T extends LaneTask> {
     this.#watchIdle();
   }
 
-  /** Lets it end by itself, if it has to clean up; by force if it has not done so in time. */
+  /** Ends it. If it may have to clean up, it ends by itself, and is killed after the grace time. */
   #dismiss(connection: HostConnection<T>, graceMs: number = dismissalMs): void {
     if (connection.state === 'ending') return;
     const canClose = connection.state === 'idle' && connection.wasUp;
@@ -280,14 +269,13 @@ export class HostPool<T extends LaneTask> {
     else connection.host?.end();
   }
 
-  /** It cleans up and ends; by force, if it has not done so in time. */
   #closeGracefully(connection: HostConnection<T>, graceMs: number): void {
     connection.host?.post({ kind: 'end' }, []);
     const timer = new Timer(graceMs, () => connection.host?.end());
     void connection.exited.promise.then(() => timer.cancel());
   }
 
-  /** By force. */
+  /** Kills it. */
   end(connection: HostConnection<T>): void {
     if (connection.state === 'ending') return;
     this.#remove(connection);

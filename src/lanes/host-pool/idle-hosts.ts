@@ -1,10 +1,10 @@
-/** The idle hosts of a lane, and when those that have been idle for too long retire. */
+/** The idle hosts of a lane, with a timer that retires those that have been idle for too long. */
 import { now, Timer } from '../../platform/clock.ts';
 import type { HostConnection } from '../hosts/host-connection.ts';
 import type { LaneTask } from '../lane.ts';
 
 export class IdleHosts<T extends LaneTask> {
-  /** The one that was busy last at the end: it goes first, so that the others can retire. */
+  /** A stack: the host that was busy last is used first, so that the others can retire. */
   readonly #connections: HostConnection<T>[] = [];
   readonly #retire: () => void;
   #timer: Timer | undefined;
@@ -17,7 +17,7 @@ export class IdleHosts<T extends LaneTask> {
     return this.#connections.length;
   }
 
-  /** The next to be used. */
+  /** The host that is used next. */
   get next(): HostConnection<T> | undefined {
     return this.#connections.at(-1);
   }
@@ -38,7 +38,7 @@ export class IdleHosts<T extends LaneTask> {
     this.#connections.splice(this.#connections.indexOf(connection), 1);
   }
 
-  /** Calls back when the one that is idle for longest has been so for that long. */
+  /** Calls back when the longest idle host has been idle for that long. */
   watch(idleTimeoutMs: number): void {
     const [longest] = this.#connections;
     if (this.#timer !== undefined || longest === undefined || idleTimeoutMs === Infinity) return;

@@ -1,21 +1,21 @@
 /**
- * Recycling: hosts that have done enough, hold too much memory or are too old get a successor. Only when that is warm,
- * with all loaded that its predecessor had, does the old one leave, after the batch that runs in it.
+ * Recycling: a host that has run enough tasks, uses too much memory or is too old gets a successor. The old host ends after
+ * its batch, when the successor is warm: when it has loaded all that the old one had loaded.
  *
- *   (in use) ── due ──▶ a successor starts ── it is warm ──▶ leaves as soon as it is idle
+ *   (in use) ── due ──▶ a successor starts ── it is warm ──▶ ends as soon as it is idle
  *                └── the successor has died: due again after the next batch
  */
 import { Timer } from '../../platform/clock.ts';
 import type { HostConnection } from '../hosts/host-connection.ts';
 import type { LaneTask } from '../lane.ts';
 
-/** When a host is replaced. What is left out is no reason. */
+/** When a host is replaced. An absent option gives no reason. */
 export interface RecycleOptions {
-  /** After it has run so many tasks. */
+  /** After it has run this many tasks. */
   readonly afterTasks?: number;
-  /** When its heap is larger than that after a batch, in megabytes; what is not yet collected counts. */
+  /** When its heap is larger than this after a batch, in megabytes, with garbage that is not collected yet. */
   readonly maxHeapMb?: number;
-  /** When it is so old. */
+  /** When it is this old, in milliseconds. */
   readonly afterMs?: number;
 }
 
@@ -23,15 +23,15 @@ interface RecyclingParts<T extends LaneTask> {
   options(): RecycleOptions;
   /** Starts a successor, if one can be started. */
   open(old: HostConnection<T>): HostConnection<T> | undefined;
-  /** Lets an idle one go. */
+  /** Ends an idle host. */
   dismiss(old: HostConnection<T>): void;
 }
 
 export class Recycling<T extends LaneTask> {
   readonly #parts: RecyclingParts<T>;
-  /** Those that are due, and their successor. */
+  /** The hosts that are due, with their successor, if it could be started. */
   readonly #due = new Map<HostConnection<T>, HostConnection<T> | undefined>();
-  /** Those whose successor is warm. */
+  /** The hosts whose successor is warm. */
   readonly #replaced = new Set<HostConnection<T>>();
   readonly #tasks = new Map<HostConnection<T>, number>();
   readonly #ages = new Map<HostConnection<T>, Timer>();
@@ -40,7 +40,7 @@ export class Recycling<T extends LaneTask> {
     this.#parts = parts;
   }
 
-  /** How many hosts there are beside their successor. */
+  /** How many hosts exist beside their successor. */
   get doubles(): number {
     return [...this.#due.values()].filter((successor) => successor !== undefined).length + this.#replaced.size;
   }
@@ -49,13 +49,13 @@ export class Recycling<T extends LaneTask> {
     return this.#replaced.has(connection);
   }
 
-  /** It is up. */
+  /** A host is up. */
   onUp(connection: HostConnection<T>): void {
     const { afterMs } = this.#parts.options();
     if (afterMs !== undefined) this.#ages.set(connection, new Timer(afterMs, () => this.replace(connection)));
   }
 
-  /** It has run so many tasks more. */
+  /** A host has completed a batch. */
   onTasksDone(connection: HostConnection<T>, tasks: number): void {
     const { afterTasks = Infinity } = this.#parts.options();
     const sum = (this.#tasks.get(connection) ?? 0) + tasks;
@@ -63,7 +63,7 @@ export class Recycling<T extends LaneTask> {
     if (sum >= afterTasks || this.#due.has(connection)) this.replace(connection);
   }
 
-  /** It is to be replaced. */
+  /** Starts a successor, unless there is one. */
   replace(connection: HostConnection<T>): void {
     if (connection.state === 'ending' || this.#replaced.has(connection) || this.#due.get(connection) !== undefined)
       return;
@@ -71,7 +71,7 @@ export class Recycling<T extends LaneTask> {
     this.#due.set(connection, this.#parts.open(connection));
   }
 
-  /** It is warm. */
+  /** A host is warm; it may be a successor. */
   onWarm(successor: HostConnection<T>): void {
     const old = this.#predecessorOf(successor);
     if (old === undefined) return;
@@ -80,7 +80,7 @@ export class Recycling<T extends LaneTask> {
     if (old.state === 'idle') this.#parts.dismiss(old);
   }
 
-  /** It leaves, or has died. */
+  /** A host ends, or has died. */
   onLeft(connection: HostConnection<T>): void {
     const old = this.#predecessorOf(connection);
     if (old !== undefined) this.#due.set(old, undefined);

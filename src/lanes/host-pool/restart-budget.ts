@@ -1,6 +1,6 @@
 /**
- * Stops a lane from starting for ever what dies as it starts: after 3 failures within 5 s the budget is spent, until
- * 5 s have passed since the last one (then one more may try), a start succeeds, or someone resets it.
+ * Stops a lane from starting hosts for ever that die as they start. After 3 failures within 5 s the budget is spent, until
+ * 5 s have passed since the last failure (then one more start is tried), a start succeeds, or it is reset.
  * The idea is Elixir's restart intensity, https://hexdocs.pm/elixir/Supervisor.html.
  */
 import { TaskwardenError } from '../../base/errors.ts';
@@ -12,7 +12,7 @@ const failures = 3;
 const withinMs = 5_000;
 
 export class RestartBudget {
-  /** When the last starts failed. */
+  /** The times of the last failures. */
   #failedAt: readonly number[] = [];
   #isExceeded = false;
   #cause: unknown;
@@ -39,14 +39,14 @@ export class RestartBudget {
     this.#cause = undefined;
   }
 
-  /** What those hear who need a host when none is started. */
+  /** The error for those who need a host while none is started. */
   error(kind: HostKind): TaskwardenError {
     const { cause } = this;
     const [hosts, pool] = kind === 'thread' ? ['threads', 'threads'] : ['children', 'processes'];
     return new TaskwardenError(
       'LANE_BROKEN',
-      `${hosts} die as they start, and are not started for ever: ${messageOf(cause)}; ` +
-        `see to the cause, then configure() the ${pool}, or try again in a few seconds`,
+      `${hosts} die as they start, so no more are started for now: ${messageOf(cause)}; ` +
+        `fix the cause, then configure() the ${pool}, or try again in a few seconds`,
       { cause },
     );
   }

@@ -1,15 +1,14 @@
 /**
- * A lane of hosts that each run one batch at a time: how tasks go to them and come back. A task that finds no idle host
- * gets a new one; those that a host's death did not concern are given back.
- * It holds no queue: what it is handed may start now.
+ * A lane of hosts that each run one batch at a time: sends tasks to hosts, and reports what becomes of them. A task that
+ * finds no idle host gets a new one. When a host dies, the tasks that did not die with it are given back.
+ * It has no queue: the tasks that it is handed may start now.
  */
-import { TaskwardenError } from '../../base/errors.ts';
 import { now, thisMoment } from '../../platform/clock.ts';
-import { clearTimeout, setTimeout } from '../../platform/globals.ts';
+import { setTimeout } from '../../platform/globals.ts';
 import type { HostSupply } from '../../queue/host-ceiling.ts';
-import { batchMs } from '../../queue/run-time-estimate.ts';
 import type { TaskMessage } from '../../task/inside/task-message.ts';
-import { HostPool, type HostPoolSettings } from '../host-pool/host-pool.ts';
+import { HostPool } from '../host-pool/host-pool.ts';
+import type { HostPoolSettings } from '../host-pool/host-pool-settings.ts';
 import type {
   Batch,
   HostKind,
@@ -22,19 +21,16 @@ import type {
   Withdrawal,
 } from '../lane.ts';
 import { ControlBlock } from '../wire/control-block.ts';
-import { decodeThrown } from '../wire/error-codec.ts';
-import { unpackMessage } from '../wire/wire-message.ts';
-import type { LaneReply, StartHost } from './host.ts';
+import type { StartHost } from './host.ts';
 import { HostConnection } from './host-connection.ts';
-import { isModuleFailure, LoadFailures } from './load-failures.ts';
-import { type LoadLimits, LoadWatch, loadLimits, loadOf } from './load-watch.ts';
+import { HostReplies } from './host-replies.ts';
+import { LoadFailures } from './load-failures.ts';
+import { type LoadLimits, LoadWatch, loadLimits, loadOf, unfinishedLoad, whatLoads } from './load-watch.ts';
+import { RecallWatch, recallMs } from './recall-watch.ts';
 import { taskSendError } from './send-failure.ts';
 import { Suspects } from './suspects.ts';
 
-/** What a batch has not begun by then is taken back: something in it runs longer than was thought. In milliseconds. */
-const recallMs = 2 * batchMs;
-
-/** A host that has not answered for so long is ended with the task that is to be ended. In milliseconds. */
+/** A host that has not answered a recall for this long is killed with the task that is to be killed, in milliseconds. */
 const unresponsiveMs = 1_000;
 
 interface HostLaneParts {
@@ -50,7 +46,8 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
   readonly #failures = new LoadFailures();
   readonly #loads: LoadWatch<T>;
   readonly #suspects = new Suspects<T>();
-  #recallTimer: NodeJS.Timeout | undefined;
+  readonly #recalls: RecallWatch<T>;
+  readonly #replies: HostReplies<T>;
 
   constructor(kind: HostKind, options: HostPoolSettings, { watcher, startHost, limits = loadLimits }: HostLaneParts) {
     this.#pool = new HostPool<T>(kind, options, {
@@ -58,15 +55,22 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
       startHost,
       newConnection: () => new HostConnection<T>(this.#listener),
       begin: (connection) => this.#start(connection),
-      reply: (connection, reply) =>
-        this.#reply(connection, reply, (problem) => watcher.teardownFailed(kind, connection.id, problem)),
-      unreadable: (connection, problem) => this.#onUnreadable(connection, problem),
+      reply: (connection, reply) => this.#replies.handle(connection, reply),
+      unreadable: (connection, problem) => this.#replies.onUnreadable(connection, problem),
       died: (connection, exit, isFinal) => {
         if (connection.size > 0) this.#vacate(connection);
         else this.#listener.departed();
         this.#return(connection.onExit(exit, isFinal, this.#suspects));
       },
     });
+    this.#replies = new HostReplies<T>({
+      pool: this.#pool,
+      failures: this.#failures,
+      vacate: (connection) => this.#vacate(connection),
+      giveBack: (tasks) => this.#return(tasks),
+      teardownFailed: (connection, problem) => watcher.teardownFailed(kind, connection.id, problem),
+    });
+    this.#recalls = new RecallWatch<T>(this.#pool, (connection) => this.#return(connection.recall()));
     this.#loads = new LoadWatch<T>({
       limits,
       connections: this.#pool,
@@ -106,7 +110,7 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
   }
 
   async close(graceMs: number): Promise<void> {
-    clearTimeout(this.#recallTimer);
+    this.#recalls.unwatch();
     this.#loads.unwatch();
     await this.#pool.close(graceMs);
   }
@@ -115,7 +119,7 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
     for (const connection of this.#pool) yield* connection;
   }
 
-  /** A definition is loaded for one task; only then can more of it go together. */
+  /** A definition is loaded for one task. Larger batches of it are possible after that. */
   roomFor(task: T): number {
     return this.#pool.nextIdle?.hasLoaded(task) && !this.#suspects.has(task) ? ControlBlock.capacity : 1;
   }
@@ -124,12 +128,7 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
     const [first] = batch;
     const failure = this.#pool.nextIdle?.hasLoaded(first) ? undefined : this.#failures.current(first);
     if (failure !== undefined) {
-      this.#listener.vacated(this, false);
-      const heard = thisMoment();
-      for (const task of batch) {
-        this.#listener.started(task, undefined, heard.at, heard); // it is an attempt
-        this.#listener.ended(task, { kind: 'unloadable', error: failure, runMs: 0 }, heard);
-      }
+      this.#failAll(batch, { kind: 'unloadable', error: failure, runMs: 0 });
       return;
     }
     const idle = this.#pool.takeIdle(first);
@@ -143,13 +142,18 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
       connection.take(batch);
       return;
     }
-    if (!this.#pool.isBroken) {
-      this.#pool.open(batch);
-      return;
-    }
+    if (this.#pool.isBroken) this.#failAll(batch, { kind: 'broken', cause: this.#pool.brokenError() });
+    else this.#pool.open(batch);
+  }
+
+  /** Nothing is sent. A module that can't be loaded counts as an attempt all the same. */
+  #failAll(batch: Batch<T>, outcome: LaneOutcome): void {
     this.#listener.vacated(this, false);
-    const cause = this.#pool.brokenError();
-    for (const task of batch) this.#listener.ended(task, { kind: 'broken', cause }, thisMoment());
+    const noticed = thisMoment();
+    for (const task of batch) {
+      if (outcome.kind === 'unloadable') this.#listener.started(task, undefined, noticed.at, noticed);
+      this.#listener.ended(task, outcome, noticed);
+    }
   }
 
   reachOf(task: T): TaskReach {
@@ -167,7 +171,7 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
     return true;
   }
 
-  /** Those behind it wait again first: none of them is to begin because it ends, or to wait until it does. */
+  /** First the tasks behind it are recalled, so that they neither begin when it ends nor wait until it does. */
   stop(task: T, reason: unknown, isFinal: boolean): void {
     const connection = this.#connectionOf(task);
     if (connection === undefined) return;
@@ -188,14 +192,14 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
     return connection !== undefined && this.#takeBack(connection);
   }
 
-  /** False: it was not lent. */
+  /** Takes a lent slot back. Returns false if it was not lent. */
   #takeBack(connection: HostConnection<T>): boolean {
     if (!connection.isLent) return false;
     this.#pool.setLent(connection, false);
     return true;
   }
 
-  /** The connection is free, and its slot, if it was not lent. */
+  /** Reports that the host is free, and its slot, if that was not lent. */
   #vacate(connection: HostConnection<T>): void {
     this.#listener.vacated(this, this.#takeBack(connection));
   }
@@ -204,7 +208,7 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
     this.#connectionOf(task)?.sendMessage(task, message);
   }
 
-  /** Of a batch, the others are not to lose their host to one that waits; unless it is deaf. */
+  /** Kills the host only if the task runs in it, or the host does not respond: the others of the batch keep theirs. */
   kill(task: T): void {
     const connection = this.#connectionOf(task);
     if (connection === undefined) return;
@@ -218,12 +222,12 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
     return undefined;
   }
 
-  // Tasks go, and come back.
+  // Tasks are sent, and come back.
 
   #start(connection: HostConnection<T>): void {
     connection.state = 'busy';
-    const refusals = connection.post();
-    if (refusals.length > 0 && connection.size === 1) {
+    const failures = connection.post();
+    if (failures.length > 0 && connection.size === 1) {
       // nothing was sent
       this.#listener.vacated(this, false);
       connection.take([]);
@@ -231,46 +235,19 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
     } else if (!connection.isLoading) {
       connection.onBegun();
     }
-    for (const { task, problem } of refusals) {
+    for (const { task, problem } of failures) {
       this.#listener.ended(task, { kind: 'uncloneable', error: taskSendError(task, problem), runMs: 0 }, thisMoment());
     }
-    if (connection.size > 1) this.#armRecall();
+    if (connection.size > 1) this.#recalls.watch();
     if (connection.isLoading) this.#loads.watch();
   }
 
-  #armRecall(): void {
-    this.#recallTimer ??= setTimeout(() => {
-      this.#recallTimer = undefined;
-      this.#recall();
-    }, recallMs).unref();
-  }
-
-  /** Frees the tasks that wait behind one that takes long, though others of its kind did not. */
-  #recall(): void {
-    for (const connection of this.#pool) {
-      if (connection.state !== 'busy' || connection.size === 1) continue;
-      if (now() - connection.since < recallMs) this.#armRecall();
-      else this.#return(connection.recall());
-    }
-  }
-
-  /** A host that loads for nobody any more may hang there: it has the grace of the task that it has lost. */
-  #recalled(connection: HostConnection<T>, tasks: readonly T[]): void {
-    const { since, isLoading } = connection;
-    const [task] = tasks;
-    if (isLoading && task !== undefined) {
-      const isStuck = () => connection.state === 'busy' && connection.since === since && connection.isLoading;
-      setTimeout(() => isStuck() && this.#pool.end(connection), task.options.stopGraceMs).unref();
-    }
-    this.#return(tasks);
-  }
-
-  /** What the host loads will not end, as far as can be told; it has the host for itself. */
+  /** The load takes too long: it fails its task, which is the only one in the host, and the host is ended. */
   #abandon(connection: HostConnection<T>, ms: number): void {
     const [task] = connection;
     const load = loadOf(connection);
     if (load !== undefined && task !== undefined) {
-      const error = unfinished(load, whatLoads(connection), ms);
+      const error = unfinishedLoad(load, whatLoads(connection), ms);
       this.#failures.note(task, error, connection.since);
       this.#vacate(connection);
       connection.abandonLoad(error);
@@ -282,89 +259,4 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
   #return(tasks: readonly T[]): void {
     if (tasks.length > 0) this.#listener.returned(tasks);
   }
-
-  #reply(connection: HostConnection<T>, reply: LaneReply, onTeardownProblem: (problem: unknown) => void): void {
-    const [task] = connection;
-    if (task === undefined && connection.state === 'ending' && reply.kind !== 'teardown') return; // it was given up
-    switch (reply.kind) {
-      case 'begin':
-        if (task !== undefined) this.#failures.forget(task);
-        connection.onLoaded();
-        break;
-      case 'progress':
-        connection.onProgress(reply.item, reply.progress);
-        break;
-      case 'task-message':
-        connection.onTaskMessage(reply.item, unpackMessage(reply.message));
-        break;
-      case 'recalled':
-        this.#recalled(connection, connection.onRecalled(reply.items));
-        break;
-      case 'has-teardown':
-        connection.hasTeardown = true;
-        break;
-      case 'warm':
-        connection.hasLoadFailure = reply.missing.length > 0;
-        connection.onWarmed(reply.missing);
-        this.#pool.onReady(connection);
-        break;
-      case 'heavy':
-        this.#pool.replace(connection);
-        break;
-      case 'teardown':
-        onTeardownProblem(decodeThrown(reply.error));
-        break;
-      case 'done':
-        connection.checkDone();
-        this.#finish(connection);
-        break;
-      default:
-        this.#conclude(connection, connection.read(reply));
-    }
-  }
-
-  #conclude(connection: HostConnection<T>, outcome: LaneOutcome): void {
-    const [task] = connection;
-    if (outcome.kind === 'unloadable' && task !== undefined) this.#noteLoadFailure(connection, task, outcome.error);
-    if (connection.isAtLast) this.#finish(connection, () => connection.conclude(outcome));
-    else connection.conclude(outcome);
-  }
-
-  #noteLoadFailure(connection: HostConnection<T>, task: T, error: unknown): void {
-    connection.hasLoadFailure ||= isModuleFailure(error);
-    this.#failures.note(task, error, connection.since);
-  }
-
-  /** A host that may say more of what is thought to have ended is ended: that would be taken for another task's. */
-  #onUnreadable(connection: HostConnection<T>, problem: unknown): void {
-    const isOutcome = connection.isOutcomeNext;
-    const isLast = connection.onUnreadable(problem);
-    if (!isOutcome) this.#pool.end(connection);
-    else if (isLast) this.#finish(connection);
-  }
-
-  /** Nothing of the batch runs any more; `tell` tells the last of it. */
-  #finish(connection: HostConnection<T>, tell?: () => void): void {
-    const { size } = connection;
-    this.#vacate(connection);
-    tell?.();
-    this.#return(connection.endBatch());
-    this.#pool.onTasksDone(connection, size);
-    this.#pool.makeIdle(connection);
-  }
-}
-
-/** What a host that loads has to load, in words. */
-function whatLoads<T extends LaneTask>([task]: Iterable<T>): string {
-  return task?.definition.moduleUrl ?? task?.carried?.definition.moduleUrl ?? `task "${task?.name}"`;
-}
-
-function unfinished(load: 'module' | 'setup', what: string, ms: number): TaskwardenError {
-  const rest = `after ${ms / 1_000} s: its event loop is blocked, or what it awaits may never come`;
-  return load === 'setup'
-    ? new TaskwardenError(
-        'LANE_SETUP_FAILED',
-        `what ${what} gives laneSetup() to do before its tasks has not ended ${rest}`,
-      )
-    : new TaskwardenError('MODULE_LOAD_FAILED', `${what} is still loading ${rest}`);
 }

@@ -1,7 +1,8 @@
 /**
- * Sees from outside how long hosts load what tasks need: a module that keeps its thread busy, or in a host where nothing
- * settles any more, can't be told by that host's own timers.
+ * Watches how long hosts load the modules of tasks. It runs in the program, because the timers of a host don't help when
+ * the module blocks its thread, or when nothing settles there any more.
  */
+import { TaskwardenError } from '../../base/errors.ts';
 import { now } from '../../platform/clock.ts';
 import { clearTimeout, setImmediate, setTimeout } from '../../platform/globals.ts';
 import type { LaneTask } from '../lane.ts';
@@ -9,9 +10,9 @@ import type { HostConnection } from './host-connection.ts';
 
 /** How long a module may load, or set up, in milliseconds. */
 export interface LoadLimits {
-  /** Then it is told of. */
+  /** After that a warning is logged. */
   readonly warnMs: number;
-  /** Then its task fails, and the host is ended. */
+  /** After that the task fails, and the host is ended. */
   readonly failMs: number;
 }
 
@@ -26,7 +27,7 @@ interface WatchParts<T extends LaneTask> {
 
 export class LoadWatch<T extends LaneTask> {
   readonly #parts: WatchParts<T>;
-  /** Those that were told of, and since when they load. */
+  /** Those that were reported, and since when they load. */
   readonly #slow = new WeakMap<HostConnection<T>, number>();
   #timer: NodeJS.Timeout | undefined;
 
@@ -34,9 +35,9 @@ export class LoadWatch<T extends LaneTask> {
     this.#parts = parts;
   }
 
-  /** One loads now. */
+  /** A host has begun to load. */
   watch(): void {
-    // What a host has said while this thread was busy is heard first: in the turn after that of the timer.
+    // Replies that arrived while this thread was busy are handled first, in the turn after that of the timer.
     this.#timer ??= setTimeout(() => setImmediate(() => this.#check()), this.#parts.limits.warnMs / 5).unref();
   }
 
@@ -62,8 +63,34 @@ export class LoadWatch<T extends LaneTask> {
   }
 }
 
-/** What the host of a connection that loads is at: its module, or the setup of that; undefined: it has not come to either. */
+/** What a host that loads is at: the module, or its setup; undefined if it has begun with neither. */
 export function loadOf<T extends LaneTask>({ host }: HostConnection<T>): 'module' | 'setup' | undefined {
   if (!host?.control.hasBegunLoading) return undefined;
   return host.control.isSettingUp ? 'setup' : 'module';
+}
+
+/** A host that loads for a task that was withdrawn may hang there: calls back if it still does after the grace time. */
+export function onStuckLoad<T extends LaneTask>(
+  connection: HostConnection<T>,
+  graceMs: number,
+  callback: () => void,
+): void {
+  const { since } = connection;
+  const isStuck = () => connection.state === 'busy' && connection.since === since && connection.isLoading;
+  setTimeout(() => isStuck() && callback(), graceMs).unref();
+}
+
+/** What a host loads, in words. */
+export function whatLoads<T extends LaneTask>([task]: Iterable<T>): string {
+  return task?.definition.moduleUrl ?? task?.carried?.definition.moduleUrl ?? `task "${task?.name}"`;
+}
+
+export function unfinishedLoad(load: 'module' | 'setup', what: string, ms: number): TaskwardenError {
+  const rest = `after ${ms / 1_000} s: its event loop is blocked, or what it awaits may never come`;
+  return load === 'setup'
+    ? new TaskwardenError(
+        'LANE_SETUP_FAILED',
+        `what ${what} gives laneSetup() to do before its tasks has not ended ${rest}`,
+      )
+    : new TaskwardenError('MODULE_LOAD_FAILED', `${what} is still loading ${rest}`);
 }
