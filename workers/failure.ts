@@ -1,8 +1,8 @@
-/** The failure of an item: what it came to instead of a result. */
+/** The failure of an item, in place of a result. */
 import type { Failed } from '../src/lanes/wire/protocol.ts';
 
 export class Failure {
-  /** A result may be a proxy that throws when it is asked for its prototype; this asks for nothing of it. */
+  /** A result may be a proxy that throws when its prototype is read, so `instanceof` must not read it. */
   static [Symbol.hasInstance](value: unknown): boolean {
     return typeof value === 'object' && value !== null && #mark in value;
   }

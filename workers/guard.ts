@@ -1,7 +1,7 @@
 /**
- * The guard of a child: a thread that reads what the lane says while the main thread may be busy. It marks items as asked
- * to stop or withdrawn in the memory that it shares with the main thread, passes everything else on, and ends a child
- * whose lane is gone.
+ * The guard of a child: a thread that reads what the lane sends, also while the main thread is busy. It marks items as
+ * stopped or withdrawn in the memory that it shares with the main thread, forwards everything else, and ends the child when
+ * the lane is gone.
  */
 import { Socket } from 'node:net';
 import type { MessagePort } from 'node:worker_threads';
@@ -21,7 +21,7 @@ export class Guard {
   readonly #port: MessagePort;
   readonly #control: ControlBlock;
   readonly #socket = new Socket({ fd: guardPipe });
-  /** How many items the batch has that came last. */
+  /** How many items the last batch has. */
   #items = 0;
 
   constructor({ port, control }: GuardStart) {
@@ -58,7 +58,7 @@ export class Guard {
         break;
       default:
     }
-    // What was sent before a stop is there when the stop is seen.
+    // Forwarded before the stop flag is set, so that the message is there when the flag is seen.
     const copy = Uint8Array.prototype.slice.call(body);
     this.#port.postMessage(copy, [copy.buffer]);
     if (kind === 'stop' || kind === 'cancel') this.#control.requestStop(number);
@@ -67,7 +67,7 @@ export class Guard {
 
   #recall(from: number): void {
     const items: number[] = [];
-    // From the last: none is to be overtaken by one behind it, which the main thread may begin meanwhile.
+    // From the last to the first, because the main thread may begin items meanwhile: so none overtakes an earlier one.
     for (let item = this.#items - 1; item >= from; item -= 1) {
       if (this.#control.withdraw(item)) items.unshift(item);
     }

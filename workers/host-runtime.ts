@@ -1,6 +1,6 @@
 /**
- * The other side of a lane: takes batches, runs their items one after the other, and tells what each came to before it
- * begins the next. It knows nothing of how messages travel.
+ * Runs batches in a thread or child: runs their items one after the other, and posts the outcome of each before it begins
+ * the next. It does not know how messages are transported.
  */
 import { getHeapStatistics } from 'node:v8';
 import { TaskwardenError } from '../src/base/errors.ts';
@@ -23,7 +23,7 @@ import { Failure } from './failure.ts';
 import type { HostPort } from './host-port.ts';
 import { ItemRun } from './item-run.ts';
 
-/** A batch, with the arguments of its items as far as they have come. */
+/** A batch, with the arguments of its items that have arrived. */
 interface Batch {
   readonly message: RunMessage;
   readonly args: (readonly unknown[] | Failure)[];
@@ -34,16 +34,16 @@ export class HostRuntime {
   readonly #control: ControlBlock;
   readonly #functions = new Map<number, LoadedFunction>();
   readonly #outputs: readonly NodeJS.WriteStream[] = [process.stdout, process.stderr];
-  /** A batch some of whose arguments are still on their way. */
-  #coming: Batch | undefined;
+  /** A batch whose arguments have not all arrived. */
+  #incoming: Batch | undefined;
   #running: ItemRun | undefined;
   /** A batch runs, or is being loaded. */
   #isBusy = false;
-  /** What was said to items of the batch that have not begun. */
+  /** Messages to items of the batch that have not begun. */
   #earlyMessages: { readonly item: number; readonly message: TaskMessage }[] = [];
-  /** What the next message says if it can't be read. */
+  /** Replaces the next message if that can't be read. */
   #fallback: (HostMessage & { readonly kind: 'fallback' }) | undefined;
-  /** Those of them that are to stop as soon as they begin, and why. */
+  /** The items that stop as soon as they begin, with the reason. */
   readonly #toStop = new Map<number, unknown>();
 
   constructor(host: HostPort) {
@@ -85,7 +85,7 @@ export class HostRuntime {
 
   #stop(item: number, reason: unknown): void {
     if (this.#running?.item === item) {
-      this.#control.requestStop(item); // if it was heard before the flag was seen
+      this.#control.requestStop(item); // the message may be handled before the flag is seen
       this.#running.stop(reason);
     } else if (this.#control.state(item) === 'waiting') {
       this.#toStop.set(item, reason);
@@ -97,14 +97,14 @@ export class HostRuntime {
     else if (this.#control.state(item) === 'waiting') this.#earlyMessages.push({ item, message });
   }
 
-  /** A message came that can't be read: one with a stand-in, the arguments of an item, or the batch of an only task. */
+  /** A message can't be read: one with a fallback, the arguments of an item, or a batch of one task. */
   onUnreadable(error: unknown): void {
     if (this.#fallback !== undefined) {
       this.receive({ ...this.#fallback, kind: 'task-message' });
       return;
     }
     const failure = new Failure('unread', error);
-    if (this.#coming !== undefined) this.#arrive(failure);
+    if (this.#incoming !== undefined) this.#arrive(failure);
     else if (this.#isBusy) process.emitWarning(`a message to a running task can't be read: ${textOf(error)}`);
     else this.#fail(failure);
   }
@@ -114,30 +114,30 @@ export class HostRuntime {
     this.#host.post({ kind: 'crash', error: encodeThrown(error) });
   }
 
-  /** The item whose arguments are awaited is never to begin. */
+  /** The item whose arguments come next must never begin. */
   #skipItem(): void {
-    if (this.#coming !== undefined) this.#control.withdraw(this.#coming.args.length);
+    if (this.#incoming !== undefined) this.#control.withdraw(this.#incoming.args.length);
     this.#arrive([]);
   }
 
   #arrive(args: readonly unknown[] | Failure): void {
-    if (this.#coming === undefined) return;
-    this.#coming.args.push(args);
-    this.#collect(this.#coming);
+    if (this.#incoming === undefined) return;
+    this.#incoming.args.push(args);
+    this.#collect(this.#incoming);
   }
 
-  /** Runs the batch as soon as all its arguments are there. */
+  /** Runs the batch when all its arguments have arrived. */
   #collect(batch: Batch): void {
     const { message, args } = batch;
     this.#earlyMessages = [];
     this.#toStop.clear();
-    this.#coming = batch;
+    this.#incoming = batch;
     while (args.length < message.items) {
       const next = unpackArgs(message.args, args.length);
       if (next === null) return;
       args.push(next);
     }
-    this.#coming = undefined;
+    this.#incoming = undefined;
     void this.#run(batch);
   }
 
@@ -157,7 +157,7 @@ export class HostRuntime {
     const until = at + this.#host.batchMs;
     let isAnswered = false;
     for (let item = 0; item < args.length; item += 1) {
-      if (at > until) break; // the lane gives the others to whoever is free first
+      if (at > until) break; // the lane gives the others to the host that is free first
       if (!this.#control.begin(item, at)) continue;
       let outcome: unknown = args[item] as readonly unknown[] | Failure;
       let run: ItemRun | undefined;
@@ -192,8 +192,8 @@ export class HostRuntime {
   }
 
   /**
-   * What was printed has arrived. Without that it could be lost: nobody waits for the output of a thread, neither when
-   * it is ended nor when the process exits.
+   * Resolves when printed output has been delivered. Otherwise it could be lost, because nobody waits for the output of a
+   * thread when it is ended, or when the process exits.
    */
   async #printed(): Promise<void> {
     for (const stream of this.#outputs) {
@@ -201,7 +201,7 @@ export class HostRuntime {
     }
   }
 
-  /** Loads what the batch runs, which has one item then, and how its context is put on; or fails that. */
+  /** Loads the function of the batch, which has one item then, and that of its context carrier. Fails the item if it can't. */
   async #load(define: WireDefinition, carried: CarriedContext | undefined): Promise<boolean> {
     try {
       for (const each of carried === undefined ? [define] : [define, carried.definition]) {
@@ -223,36 +223,36 @@ export class HostRuntime {
     try {
       await setUpLane(define.moduleUrl);
     } finally {
-      if (hasTeardowns()) this.#host.post({ kind: 'has-teardown' }); // also where another setup has failed
+      if (hasTeardowns()) this.#host.post({ kind: 'has-teardown' }); // also if another setup has failed
     }
     this.#functions.set(define.index, loaded);
   }
 
-  /** What can't be loaded now is loaded again for its first task, which then fails. */
+  /** Loads definitions ahead. One that can't be loaded is loaded again for its first task, which fails then. */
   async #warm(definitions: readonly WireDefinition[]): Promise<void> {
     const missing: number[] = [];
     for (const define of definitions) await this.#prepare(define).catch(() => missing.push(define.index));
     this.#host.post({ kind: 'warm', missing });
   }
 
-  /** Cleans up, and ends this thread or child. */
+  /** Runs the teardowns, and ends this thread or child. */
   async end(): Promise<void> {
     await tearDownLane((problem) => this.#host.post({ kind: 'teardown', error: encodeThrown(problem) }));
     await this.#printed();
     process.exit(0);
   }
 
-  /** Fails the one item of a batch. */
+  /** Fails the only item of a batch. */
   #fail(failure: Failure): void {
     const at = now();
     if (this.#control.begin(0, at)) this.#answer(0, failure, at);
     else this.#host.post({ kind: 'done' });
   }
 
-  /** Tells what an item came to. True if that took a message: always, if messages of the item are still on their way. */
-  #answer(item: number, outcome: unknown, at: number, hasSpoken = false): boolean {
-    if (!(outcome instanceof Failure) && !hasSpoken && this.#control.finish(item, outcome, at)) return false;
-    this.#control.finishByMessage(item, at, hasSpoken); // not after the message: that may be the last word of the batch
+  /** Tells the outcome of an item. Returns whether that took a message: always, if the item has posted other messages. */
+  #answer(item: number, outcome: unknown, at: number, hasPosted = false): boolean {
+    if (!(outcome instanceof Failure) && !hasPosted && this.#control.finish(item, outcome, at)) return false;
+    this.#control.finishByMessage(item, at, hasPosted); // not after the message, which may end the batch
     if (outcome instanceof Failure) this.#host.post({ kind: outcome.kind, item, error: encodeThrown(outcome.error) });
     else this.#postResult(item, outcome);
     return true;

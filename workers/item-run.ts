@@ -13,7 +13,7 @@ import type { HostPort } from './host-port.ts';
 
 export class ItemRun extends Run {
   readonly item: number;
-  /** Whether it has said anything. */
+  /** Whether it has posted progress or messages. */
   hasPosted = false;
   readonly #host: HostPort;
   readonly #message: RunMessage;
@@ -52,7 +52,7 @@ export class ItemRun extends Run {
     this.#host.post({ kind: 'progress', item: this.item, progress });
   }
 
-  /** Calls the function in the context that goes along with it. */
+  /** Calls the function in the context that it carries along. */
   callIn(carrier: LoadedFunction | undefined, { fn, receiver }: LoadedFunction): unknown {
     this.#carrier = carrier;
     if (carrier === undefined) return this.call(fn, receiver);

@@ -1,7 +1,7 @@
 /**
- * What a child of the process lane runs. Functions run in its main thread; beside it, the guard takes what the lane says,
- * so that a function that keeps its thread busy can still be asked to stop. What the child says is written before
- * anything else happens: no death of it takes that along.
+ * The program of a child. Functions run in its main thread; beside it, the guard reads what the lane sends, so that a
+ * function that blocks the thread can still be asked to stop. Replies are written synchronously, so the death of the child
+ * loses none.
  */
 import { writeSync } from 'node:fs';
 import { isMainThread, MessageChannel, receiveMessageOnPort, Worker, workerData } from 'node:worker_threads';
@@ -15,12 +15,12 @@ import { Guard, type GuardStart } from './guard.ts';
 import { HostRuntime } from './host-runtime.ts';
 import { writeAll } from './write-all.ts';
 
-/** What the guard passes on; null: the lane is gone. */
+/** What the guard forwards; null: the lane is gone. */
 export type GuardMessage = Uint8Array | null;
 
 function run(): void {
   leaveChannel();
-  process.on('SIGINT', () => {}); // Ctrl-C is sent to the whole group of processes; what it means is the lane's to say
+  process.on('SIGINT', () => {}); // Ctrl-C is sent to the whole process group, but the lane decides what it means
   becomeHost();
   const control = new ChildControl();
   const { port1: port, port2 } = new MessageChannel();
@@ -38,7 +38,7 @@ function run(): void {
     };
     const runtime = new HostRuntime({ post: (reply) => control.post(reply), poll, readBack, control, ...rest });
     process.on('uncaughtExceptionMonitor', (error) => {
-      if (process.listenerCount('uncaughtException') === 0) runtime.crash(error); // else the module deals with it
+      if (process.listenerCount('uncaughtException') === 0) runtime.crash(error); // else the module handles it
     });
     const receive = (message: GuardMessage) => {
       if (message === null) {
@@ -59,17 +59,17 @@ function run(): void {
   });
 }
 
-/** The lane has pipes of its own; and programs take a `process.send` for someone who listens, so there is none. */
+/** Removes the channel of Node: the lane uses other pipes, and programs take a `process.send` for a sign that somebody listens. */
 function leaveChannel(): void {
   process.disconnect();
   for (const property of ['send', 'disconnect', 'channel'] as const) Reflect.deleteProperty(process, property);
 }
 
-/** The memory that the child shares with its guard. The lane, which can't see it, is told what is written there. */
+/** The control block that the child shares with its guard. The lane can't see it, so each change is sent as a frame. */
 class ChildControl extends ControlBlock {
-  /** Of which batch the lane was told that its first item has begun. */
+  /** The last batch whose first begin was sent. */
   #begun = 0;
-  /** Is written with the reply that follows. */
+  /** The `ended` frame, which is written together with the next reply. */
   #ended: readonly Buffer[] = [];
 
   override beginLoading(isSetup = false): void {
@@ -87,13 +87,13 @@ class ChildControl extends ControlBlock {
     return begins;
   }
 
-  /** No result can be left here. */
+  /** The lane can't read results here, so all are posted. */
   override finish(): boolean {
     return false;
   }
 
-  override finishByMessage(item: number, at: number, hasSpoken: boolean): void {
-    super.finishByMessage(item, at, hasSpoken);
+  override finishByMessage(item: number, at: number, hasPosted: boolean): void {
+    super.finishByMessage(item, at, hasPosted);
     this.#ended = frame('ended', item, times(this.begunAt(item), at), this.batch);
   }
 
@@ -104,11 +104,11 @@ class ChildControl extends ControlBlock {
   }
 }
 
-/** A result that can't be sent is refused, an error arrives without what can't. */
+/** Throws for a result that can't be sent. An error is sent without the parts that can't. */
 function serializeReply(reply: HostReply): Buffer {
   try {
     const body = serialize(reply);
-    if ('error' in reply) deserialize(body); // what was thrown may be written, and not be read
+    if ('error' in reply) deserialize(body); // an error may be writable, but not readable
     return body;
   } catch (problem) {
     if (!('error' in reply)) throw problem;

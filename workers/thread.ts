@@ -1,4 +1,4 @@
-/** What a thread of the thread lane runs: it is called once, with the port on which everything else travels. */
+/** The program of a thread: called once, with the port for all messages. */
 import { receiveMessageOnPort } from 'node:worker_threads';
 import { ControlBlock } from '../src/lanes/wire/control-block.ts';
 import type { HostMessage, HostReply, ThreadStart } from '../src/lanes/wire/protocol.ts';
@@ -15,7 +15,7 @@ export function start({ port, control, ...rest }: ThreadStart): void {
     try {
       received = receiveMessageOnPort(port);
     } catch (error) {
-      runtime.onUnreadable(error); // it is taken from the port all the same
+      runtime.onUnreadable(error); // the message is removed from the port all the same
       return true;
     }
     if (received !== undefined) runtime.receive(received.message);
@@ -29,7 +29,7 @@ export function start({ port, control, ...rest }: ThreadStart): void {
     ...rest,
   });
   process.on('uncaughtExceptionMonitor', (error) => {
-    if (process.listenerCount('uncaughtException') === 0) runtime.crash(error); // else the module deals with it
+    if (process.listenerCount('uncaughtException') === 0) runtime.crash(error); // else the module handles it
   });
   port.on('messageerror', (error) => runtime.onUnreadable(error));
   port.on('message', (message: HostMessage) => runtime.receive(message));

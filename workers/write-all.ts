@@ -1,18 +1,18 @@
-/** Writes to a pipe, and returns when all is written: what a child says is on its way before it goes on. */
+/** Writes to a pipe synchronously: the replies of a child are sent before it goes on. */
 import { Buffer } from '../src/platform/globals.ts';
 
-/** What is shorter is written in one go, at the cost of a copy; in bytes. */
+/** Shorter data is copied and written in one call, in bytes. */
 const shortBytes = 65_536;
-/** The system takes about 2 GiB at once, and a count of more than that overflows on the way back. */
+/** The system writes about 2 GiB at once, and the returned count overflows above that. */
 const longestSlice = 2 ** 30;
 
-/** To wait for: it is never notified. */
+/** Used to sleep: it is never notified. */
 const nobody = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
 
-/** `write` gives how many bytes it has taken. */
+/** Returns how many bytes were written. */
 export type Write = (part: Buffer, offset: number, length: number) => number;
 
-/** Waits for a reader that is slow. */
+/** Waits for a slow reader. */
 export function writeAll(parts: readonly Buffer[], write: Write): void {
   let bytes = 0;
   for (const { length } of parts) bytes += length;
@@ -29,7 +29,7 @@ function writeSome(part: Buffer, offset: number, length: number, write: Write): 
     return write(part, offset, length);
   } catch (problem) {
     if ((problem as NodeJS.ErrnoException).code !== 'EAGAIN') throw problem;
-    Atomics.wait(nobody, 0, 0, 1); // a task has made a socket of the pipe, which does not block any more
+    Atomics.wait(nobody, 0, 0, 1); // a task has opened the pipe as a socket, which made it non-blocking
     return 0;
   }
 }

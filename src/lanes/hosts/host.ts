@@ -1,4 +1,4 @@
-/** What a lane's tasks run in, a thread or a child process, and nothing about how it is made. */
+/** The contract of a host: a thread or a child process in which tasks run. */
 import type { ResourceLimits } from 'node:worker_threads';
 import type { Exit } from '../../base/exit.ts';
 import { messageOf } from '../../base/foreign-value.ts';
@@ -18,34 +18,34 @@ export interface Host {
   /** Of the thread, or of the process. */
   readonly id: number;
   readonly control: ControlBlock;
-  /** Throws if something in the message can't be cloned; then nothing was sent. Asking to stop shows in the memory, too. */
+  /** Throws if something in the message can't be cloned; then nothing was sent. A stop also sets the flag in the control block. */
   post(message: HostMessage, transfer: readonly Transferable[]): void;
   /**
-   * Where the memory is not shared, but a copy: nothing can be withdrawn there. Asks for all items from that one on; a
-   * reply says which will never begin.
+   * Only where the control block is a copy, so that nothing can be withdrawn in it. Asks for all items from that one on; the
+   * reply tells which will never begin.
    */
   recall?(from: number): void;
-  /** By force. `exited` follows. */
+  /** Kills it. `exited` follows. */
   end(): void;
 }
 
-/** The last word of a host that dies is for the host alone: it comes back as the cause of the exit. */
+/** The `crash` reply is handled by the host itself: it becomes the cause of the exit. */
 export type LaneReply = Exclude<HostReply, { kind: 'crash' }>;
 
 export interface HostListener {
   /** Once, when it can be posted to. */
   up(): void;
   reply(reply: LaneReply): void;
-  /** An answer came that can't be read, such as one with a buffer that was handed over before. */
+  /** A reply has arrived that can't be read, such as one with a buffer that was transferred before. */
   unreadable(error: unknown): void;
-  /** Once, after all it had said; also if it was never up. */
+  /** Once, after all its replies; also if it was never up. */
   exited(exit: Exit): void;
 }
 
 /**
- * Whatever reads what a host has sent goes through here: the host runs code that is not ours, so what comes may be
- * anything, and is never to end this process.
- * @param fail Ends the host, with the problem as the cause.
+ * Guards the functions that read what a host has sent. A host runs code of users, so it may send anything, which must never
+ * end this process.
+ * @param fail Kills the host, with the problem as the cause.
  */
 export function guarded<A extends readonly unknown[]>(
   read: (...args: A) => void,
@@ -63,5 +63,5 @@ export function guarded<A extends readonly unknown[]>(
   };
 }
 
-/** Throws if the options are none that a host takes. */
+/** Throws if a host does not accept the options. */
 export type StartHost = (options: HostOptions, listener: HostListener) => Host;

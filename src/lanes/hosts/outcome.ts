@@ -1,4 +1,4 @@
-/** What a task came to, out of what its host says of it. */
+/** Turns the reply of a host into the outcome of a task. */
 import type { LaneOutcome, LaneTask } from '../lane.ts';
 import { restoreBuffers } from '../wire/buffers.ts';
 import { decodeThrown } from '../wire/error-codec.ts';

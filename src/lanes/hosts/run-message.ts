@@ -1,4 +1,4 @@
-/** A batch as it is told to a host, with what of it can't be sent. */
+/** Sends a batch to a host, and finds the tasks of it that can't be sent. */
 import { shownAttempt } from '../../task/call/task-options.ts';
 import { type WireDefinition, wireDefinition } from '../../task/definition/definition.ts';
 import type { LaneTask } from '../lane.ts';
@@ -8,10 +8,10 @@ import type { RunMessage } from '../wire/protocol.ts';
 import type { Host } from './host.ts';
 import { type SendFailure, transfersOf } from './send-failure.ts';
 
-/** So many definitions a host keeps: each call may be of a new function, sent by its source. */
+/** How many definitions a host keeps. There may be many, because each call may send a new function by its source. */
 const maxDefinitions = 500;
 
-/** The oldest of what a host knows, as far as there is too much of it where the host is to load more for a task. */
+/** The oldest definitions that a host has to forget before it loads those of a task. */
 function oldestOf(known: ReadonlyMap<number, WireDefinition>, task: LaneTask): readonly number[] {
   const needed = definitionsOf(task).map(({ index }) => index);
   const others = [...known.keys()].filter((index) => !needed.includes(index));
@@ -19,8 +19,8 @@ function oldestOf(known: ReadonlyMap<number, WireDefinition>, task: LaneTask): r
 }
 
 /**
- * Sends a batch, and gives the tasks that can't be sent; if that is an only one, nothing was sent.
- * `known`: what the host has, where it is to load what its one task needs; the oldest of it may have to make room.
+ * Sends a batch, and returns the tasks that can't be sent; for a batch of one task, nothing was sent then.
+ * @param known Given if the host has to load definitions: those that it has. The oldest are forgotten if there are too many.
  */
 export function sendBatch<T extends LaneTask>(
   host: Host,
@@ -30,9 +30,9 @@ export function sendBatch<T extends LaneTask>(
   const forget = known && oldestOf(known, batch[0] as T);
   const message = runMessage(batch, forget);
   if (batch.length > 1) return sendMany(host, message, batch);
-  const refusals = sendOne(host, message, batch[0] as T);
-  if (refusals.length === 0) for (const index of forget ?? []) known?.delete(index);
-  return refusals;
+  const failures = sendOne(host, message, batch[0] as T);
+  if (failures.length === 0) for (const index of forget ?? []) known?.delete(index);
+  return failures;
 }
 
 function sendOne<T extends LaneTask>(host: Host, message: RunMessage, task: T): readonly SendFailure<T>[] {
@@ -45,11 +45,11 @@ function sendOne<T extends LaneTask>(host: Host, message: RunMessage, task: T): 
   }
 }
 
-/** The host waits for all arguments before it begins, so those that can't be sent are withdrawn in time. */
+/** The host begins only when it has all arguments, so items that can't be sent can still be withdrawn. */
 function sendMany<T extends LaneTask>(host: Host, message: RunMessage, batch: readonly T[]): readonly SendFailure<T>[] {
-  const refusals: SendFailure<T>[] = [];
+  const failures: SendFailure<T>[] = [];
   host.post(message, []);
-  if ('arity' in message.args) return refusals;
+  if ('arity' in message.args) return failures;
   for (const [item, task] of batch.entries()) {
     if (message.args[item] !== null) continue;
     try {
@@ -57,14 +57,14 @@ function sendMany<T extends LaneTask>(host: Host, message: RunMessage, batch: re
       host.post({ kind: 'args', args: task.args, ...(buffers && { buffers }) }, []);
     } catch (problem) {
       host.control.withdraw(item);
-      host.post({ kind: 'args', args: null }, []); // its memory may be another
-      refusals.push({ task, problem });
+      host.post({ kind: 'args', args: null }, []); // for a child, whose control block is another
+      failures.push({ task, problem });
     }
   }
-  return refusals;
+  return failures;
 }
 
-/** `forget`: the host is to load what its one task needs, and to keep no longer what has these indexes. */
+/** @param forget Given if the host has to load definitions: the indexes of those that it need not keep. */
 function runMessage<T extends LaneTask>(batch: readonly T[], forget?: readonly number[]): RunMessage {
   const [first] = batch as readonly [T];
   return {
@@ -85,7 +85,7 @@ function runMessage<T extends LaneTask>(batch: readonly T[], forget?: readonly n
   };
 }
 
-/** What a host has to load for a task. */
+/** The definitions that a host has to load for a task. */
 export function definitionsOf({ definition, carried }: LaneTask): readonly WireDefinition[] {
   return carried === undefined ? [definition] : [definition, carried.definition];
 }

@@ -1,4 +1,4 @@
-/** What of a task can't cross to its thread or child, or back, and what of it is handed over instead of copied. */
+/** The errors of data that can't be sent to a thread or child, or back; and the data that is transferred instead of copied. */
 import { isCloneable } from '../../base/cloneable.ts';
 import { TaskwardenError } from '../../base/errors.ts';
 import { isInstance, messageOf } from '../../base/foreign-value.ts';
@@ -13,12 +13,12 @@ export interface SendFailure<T> {
   readonly problem: unknown;
 }
 
-/** A task that may need its arguments again is given copies. */
+/** A task that may need its arguments again gets copies. */
 export function isTransferring({ options }: LaneTask): boolean {
   return options.transfer !== undefined && !options.retries && !options.crashRetries;
 }
 
-/** What of the arguments is handed over. Throws if something was handed over before. */
+/** The parts of the arguments that are transferred. Throws if one was transferred before. */
 export function transfersOf(task: LaneTask): readonly Transferable[] {
   if (!isTransferring(task)) return [];
   const transfers = task.runInScope(() => task.options.transfer?.(task.args as never)) ?? [];
@@ -57,12 +57,12 @@ export function taskSendError(task: LaneTask, cause: unknown): TaskwardenError {
   );
 }
 
-/** What a task of this type runs in, as users call it. */
+/** The host of a task type, as users call it. */
 function hostOf(type: TaskType): HostKind {
   return type === 'process' ? 'child' : 'thread';
 }
 
-/** Why an answer could not be read. */
+/** Why a reply could not be read. */
 export function replyReadError(cause: unknown): TaskwardenError {
   const reason = messageOf(cause);
   const isTooDeep = /call stack/.test(reason);

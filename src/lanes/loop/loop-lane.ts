@@ -1,6 +1,6 @@
 /**
- * The main event loop as a lane: functions are called here, closures and all. Nothing here can be ended by force. Tasks
- * begin one after the other, the most urgent first; those for which this turn of the loop has no time begin in a later one.
+ * The main event loop as a lane. It calls the functions themselves, so closures work, but nothing can be killed. Tasks begin
+ * one after the other, the most urgent first. Those that don't fit into this turn of the loop begin in a later one.
  */
 import { types } from 'node:util';
 import { TaskwardenError } from '../../base/errors.ts';
@@ -19,7 +19,7 @@ import type { Progress } from '../../task/record/progress.ts';
 import type { Lane, LaneListener, LaneOutcome, LaneTask, TaskReach } from '../lane.ts';
 import type { FailureKind } from '../wire/protocol.ts';
 
-/** How many tasks begin one right after the other: results that come together cost less. */
+/** How many tasks begin in a row: settling their results together costs less. */
 const mostAtOnce = 16;
 
 export class LoopLane<T extends LaneTask> implements Lane<T> {
@@ -42,14 +42,14 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
     return this.#runs.keys();
   }
 
-  /** Nothing travels here. */
+  /** Nothing is sent here, so batches have one task. */
   roomFor(): number {
     return 1;
   }
 
   run([task]: readonly [T]): void {
-    const whileItRuns = (tell: () => void) => {
-      if (this.#runs.get(task) === loopRun) tell();
+    const whileItRuns = (report: () => void) => {
+      if (this.#runs.get(task) === loopRun) report();
     };
     const loopRun = new LoopRun(
       task,
@@ -69,7 +69,7 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
 
   readonly #begin = (): void => callInTurn(this.#beginSome);
 
-  /** The next begin after what these leave to be done at once, which counts for the turn. */
+  /** The next tasks begin after the microtasks of these, whose time counts for the turn, too. */
   readonly #beginSome = (moment: Moment): void => {
     this.#isBeginDue = false;
     let priority = this.#nextPriority();
@@ -124,7 +124,7 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
     this.#runs.get(task)?.handle(message);
   }
 
-  /** The function can't be ended: its task ends, and what it still does is not seen any more. */
+  /** The function can't be ended: its task ends, and what the function still does is ignored. */
   kill(task: T): void {
     this.#end(task, this.#runs.get(task), { kind: 'died', exitCode: undefined, signal: undefined, cause: undefined });
   }
@@ -138,7 +138,7 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
   async #call(task: T, loopRun: LoopRun<T>, moment: Moment): Promise<void> {
     loopRun.begun = true;
     this.#listener.started(task, undefined, moment.at, moment);
-    if (this.#runs.get(task) !== loopRun) return; // killed by who heard that
+    if (this.#runs.get(task) !== loopRun) return; // the listener has killed it
     const startedAt = moment.at;
     let kind: FailureKind = 'unloadable';
     let outcome: LaneOutcome;
@@ -156,7 +156,7 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
     this.#end(task, loopRun, outcome);
   }
 
-  /** Once for each run: an attempt that was given up does not end the next one. */
+  /** Only for the present run: an attempt that was given up must not end the next one. */
   #end(task: T, loopRun: LoopRun<T> | undefined, outcome: LaneOutcome): void {
     if (loopRun === undefined || this.#runs.get(task) !== loopRun) return;
     this.#runs.delete(task);
@@ -192,7 +192,7 @@ class LoopRun<T extends LaneTask> extends Run implements FifoItem<LoopRun<T>> {
     return this.task.sequence < other.task.sequence;
   }
 
-  /** What it gives is awaited where it runs: it may be the end of something that waits for it. */
+  /** Awaits a promise inside the task, because awaiting a handle marks it as awaited by this task. */
   override call(fn: (...args: never[]) => unknown, receiver: unknown): unknown {
     const value = super.call(fn, receiver);
     if (!types.isPromise(value) || !Object.hasOwn(value, 'constructor')) return value;

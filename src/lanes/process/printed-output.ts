@@ -1,10 +1,10 @@
 /**
- * What hosts print is printed by this process. Who is slow to read that slows the hosts down; if nobody reads it any more,
- * it is lost, and no host waits for that. However many hosts wait for a stream, it has one listener for them.
+ * Prints what hosts print. A slow reader slows the hosts down; if nobody reads any more, the output is lost, and no host
+ * waits. A stream has one listener, however many hosts wait for it.
  */
 import type { Readable } from 'node:stream';
 
-/** The hosts' streams that wait until one of ours takes more. */
+/** The streams of hosts that wait until a stream of this process drains. */
 const waiting = new WeakMap<NodeJS.WriteStream, Set<Readable>>();
 
 export function forwardOutput(printed: Readable, name: 'stdout' | 'stderr'): void {
@@ -13,7 +13,7 @@ export function forwardOutput(printed: Readable, name: 'stdout' | 'stderr'): voi
     if (stream.writable && !stream.write(chunk) && stream.writable) hold(printed, stream);
   });
   printed.on('error', () => {}); // its host has died
-  printed.resume(); // one that went elsewhere before was paused as it was taken from there
+  printed.resume(); // it was paused if it was piped elsewhere before
 }
 
 function hold(printed: Readable, stream: NodeJS.WriteStream): void {
@@ -32,5 +32,5 @@ function hold(printed: Readable, stream: NodeJS.WriteStream): void {
     for (const each of all) each.resume();
   };
   stream.on('drain', release);
-  stream.on('close', release); // it has broken, and takes no more
+  stream.on('close', release); // it is broken, and will never drain
 }

@@ -1,7 +1,7 @@
 /**
- * One child, on `child_process.fork`. Its channel is not used: over pipes of our own the child can write what it has to
- * say before it goes on, which its death then can't take along, and a thread in it, the guard, can read what the lane says
- * while a function keeps the child busy. What the child's shared memory says is mirrored here as it is told.
+ * One child, on `child_process.fork`. Instead of its channel it uses pipes. The child writes to them synchronously, so its
+ * death loses nothing that it has written; and a thread in it, the guard, reads what the lane sends while a function blocks
+ * the child. The control block here is a copy of that of the child, updated by its frames.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -33,23 +33,23 @@ import { endWithParent } from './stopped-children.ts';
 
 /** Between SIGTERM and SIGKILL, in milliseconds. */
 const killAfterMs = 500;
-/** How long the pipe of a child that has exited is read, if someone else keeps it open. */
+/** How long the pipes of a child that has exited are read if another process keeps them open, in milliseconds. */
 const longestDrainMs = 1_000;
 
 export class ProcessHost implements Host {
   readonly id: number;
-  /** As the child's was when it last spoke. */
+  /** The state of the child's control block at its last frame. */
   readonly control: ControlBlock = new ControlBlock();
   readonly #child: ChildProcess;
   #guard: Duplex | undefined;
   readonly #listener: HostListener;
-  /** How many items the batch has that was posted last. */
+  /** How many items the last batch has. */
   #items = 0;
   #isUp = false;
   #cause: unknown;
   #killTimer: NodeJS.Timeout | undefined;
 
-  /** `ids` is asked when the child is on its way: what makes the first prefix takes long to load. */
+  /** @param ids Read after the child was started, because making the first prefix loads a slow module. */
   constructor(
     { env, execArgv, resourceLimits, recycle }: HostOptions,
     ids: { readonly idPrefix: string },
@@ -76,7 +76,7 @@ export class ProcessHost implements Host {
     if (child.pid === undefined) return;
     this.#guard = child.stdio[guardPipe] as Duplex;
     const replies = child.stdio[replyPipe] as Readable;
-    // What keeps the process alive is a pending task, not a child.
+    // A pending task keeps the process alive, a child does not.
     for (const each of [child, child.channel, ...child.stdio]) (each as Partial<NodeJS.Timeout> | null)?.unref?.();
     this.#read(this.#guard);
     this.#read(replies);
@@ -107,13 +107,13 @@ export class ProcessHost implements Host {
     pipe.on('error', () => {}); // such as EPIPE: 'exit' follows, and says why
   }
 
-  /** It has said what can't be, and may say anything now. */
+  /** It has sent something impossible, so nothing that it sends can be trusted. */
   #fail(cause: Error): void {
     this.#cause ??= cause;
     this.#child.kill('SIGKILL');
   }
 
-  /** What it said before it died may still be on its way. */
+  /** What it wrote before it died may not have arrived yet. */
   async #readToEnd(pipes: readonly Readable[]): Promise<void> {
     const timer = setTimeout(() => {
       for (const pipe of pipes) pipe.destroy();
@@ -122,7 +122,7 @@ export class ProcessHost implements Host {
     clearTimeout(timer);
   }
 
-  /** The item that follows one that has ended begins at once, and is heard of when it has ended, too. */
+  /** The item after one that has ended begins at once, but its frame comes only when it ends. So the child died in that one. */
   #markNextBegun(): void {
     let hasBegun = false;
     for (let item = 0; item < this.#items; item += 1) {
@@ -162,13 +162,13 @@ export class ProcessHost implements Host {
         this.#reply(batch, body);
         break;
       default:
-        throw new Error(`a child says no "${kind}"`);
+        throw new Error(`a child sends no "${kind}"`);
     }
   }
 
   #checkBatch(batch: number): void {
     if (batch !== this.control.batch)
-      throw new Error(`it speaks of batch ${batch}, and has batch ${this.control.batch}`);
+      throw new Error(`it replies for batch ${batch}, and has batch ${this.control.batch}`);
   }
 
   #readReply(body: Buffer): HostReply | undefined {
@@ -189,7 +189,7 @@ export class ProcessHost implements Host {
     }
     if (isOfBatch(reply)) this.#checkBatch(batch);
     if (reply.kind === 'progress' || reply.kind === 'task-message') {
-      if (batch !== this.control.batch) return; // code that a task has left behind says it
+      if (batch !== this.control.batch) return; // it comes from left-over code of a task
       if (this.control.state(reply.item) === 'waiting') this.control.begin(reply.item, now());
     }
     this.#listener.reply(reply);
@@ -201,7 +201,7 @@ export class ProcessHost implements Host {
     this.#listener.reply({ kind: 'recalled', items: withdrawn });
   }
 
-  /** What can be transferred to threads is copied here. */
+  /** Nothing is transferred: everything is copied. */
   post(message: HostMessage): void {
     if (message.kind === 'run') {
       this.#write('run', message.items, message);
@@ -232,7 +232,7 @@ export class ProcessHost implements Host {
   }
 }
 
-/** Those that say what this process runs, and not how, would have each child run that, too: `-e` and its program, above all. */
+/** Removes the flags that say what this process runs, such as `-e` and its program: each child would run that, too. */
 function flagsForChildren(flags: readonly string[]): string[] {
   return flags.filter((flag, index) => {
     const isValue = !flag.startsWith('-') && flagWithValue.test(flags[index - 1] ?? '');
@@ -241,10 +241,10 @@ function flagsForChildren(flags: readonly string[]): string[] {
 }
 
 const flagWithValue = /^(-e|-p|-pe|--eval|--print|--input-type)$/;
-/** A debugger listens on one port, and that of this process is taken; the rest is for a program that is no file. */
+/** The port of a debugger is taken by this process; the other flags are for a program that is not a file. */
 const ownFlag = /^(--inspect.*|--(eval|print|input-type)=.*|-i|--interactive)$/s;
 
-/** A process has no limits of its own, but flags that say the same; `codeRangeSizeMb` has none. */
+/** The flags that limit a process like `resourceLimits`; there is none for `codeRangeSizeMb`. */
 function limitFlags(limits: ResourceLimits = {}): string[] {
   const { maxOldGenerationSizeMb, maxYoungGenerationSizeMb, stackSizeMb } = limits;
   return [

@@ -1,7 +1,6 @@
 /**
- * Children see by themselves that this process has ended, and end; but not one that is stopped, or that Node has not
- * brought up. These are told as this process exits. One that is killed can tell nobody: a child that was stopped before
- * ends then when it is continued.
+ * A child notices by itself that this process has ended, and ends; but not if it is stopped, or not up yet. Such children
+ * get a signal when this process exits. If this process is killed, a stopped child ends when it is continued.
  */
 
 interface Child {
@@ -9,10 +8,10 @@ interface Child {
   once(event: 'exit', listener: () => void): unknown;
 }
 
-/** Those that have not exited, and whether each can see it. */
+/** The children that have not exited, and whether each can notice the end of this process. */
 const living = new Map<Child, () => boolean>();
 
-/** Lets it end with this process. `canSee`: whether it is up, and was not told to end. */
+/** Ends a child with this process. `canSee`: whether it is up, and was not asked to end. */
 export function endWithParent(child: Child, canSee: () => boolean): void {
   if (living.size === 0) process.on('exit', endAll);
   living.set(child, canSee);
@@ -25,6 +24,6 @@ export function endWithParent(child: Child, canSee: () => boolean): void {
 function endAll(): void {
   for (const [child, canSee] of living) {
     if (!canSee()) child.kill('SIGKILL');
-    else if (process.platform !== 'win32') child.kill('SIGCONT'); // it cleans up, as it has time to
+    else if (process.platform !== 'win32') child.kill('SIGCONT'); // so that it can clean up
   }
 }

@@ -1,7 +1,7 @@
 /**
- * One thread. Piscina starts it, gives it its environment and limits, and ends it: a pool of its own for each thread,
- * so that the thread's fate is the pool's fate. Tasks don't go through Piscina's `run`, but over a port of ours, where
- * everything keeps its order: progress, results, and what the thread says last.
+ * One thread. Piscina starts it with its environment and limits, and ends it. Each thread has a pool of its own, so pool and
+ * thread end together. Tasks don't go through Piscina's `run`, but over a message port, which keeps the order of progress,
+ * results and the last messages of a thread.
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads';
 import type { Piscina } from 'piscina';
@@ -21,7 +21,7 @@ export class ThreadHost implements Host {
   readonly #port: MessagePort;
   #cause: unknown;
 
-  /** `ids` is asked when the thread is on its way: what makes the first prefix takes long to load. */
+  /** @param ids Read after the thread was started, because making the first prefix loads a slow module. */
   constructor(options: HostOptions, ids: { readonly idPrefix: string }, listener: HostListener) {
     const { env, execArgv, resourceLimits, recycle: { maxHeapMb = Infinity } = {} } = options;
     const program = hostProgram('thread');
@@ -41,7 +41,7 @@ export class ThreadHost implements Host {
       atomics: 'disabled', // 'sync' would stop the thread's timers and sockets between tasks
       recordTiming: false,
     });
-    this.#pool.on('error', () => {}); // told by the thread itself, below
+    this.#pool.on('error', () => {}); // reported by the thread itself, below
     const thread = this.#pool.threads[0] as Worker;
     this.id = thread.threadId;
     const { idPrefix } = ids;
@@ -49,33 +49,33 @@ export class ThreadHost implements Host {
     const started = this.#pool.run(start, { transferList: [port2] });
     const fail = (cause: Error) => this.#fail(cause);
     const receive = guarded((reply: HostReply) => this.#receive(reply, listener), fail);
-    const mishear = guarded(listener.unreadable, fail);
+    const onUnreadable = guarded(listener.unreadable, fail);
     port1.on('message', receive);
-    port1.on('messageerror', mishear);
-    port1.unref(); // what keeps the process alive is a pending task, not a thread
-    // Before the pool hears of them, and replaces the thread: what the host was for is over.
+    port1.on('messageerror', onUnreadable);
+    port1.unref(); // a pending task keeps the process alive, a thread does not
+    // These listeners run before those of the pool, which would replace the thread.
     thread.prependListener('error', (error) => {
       this.#cause ??= error;
       void this.#pool.destroy();
     });
     thread.prependOnceListener('exit', (exitCode) => {
       void this.#pool.destroy();
-      // What it said before it died may still be on its way.
-      while (readOne(port1, receive, mishear));
+      // What it posted before it died may not have been received yet.
+      while (readOne(port1, receive, onUnreadable));
       port1.close();
       listener.exited({ exitCode, signal: undefined, cause: this.#cause });
     });
     for (const name of ['stdout', 'stderr'] as const) {
-      thread[name].unpipe(process[name]); // where Node has put it through
+      thread[name].unpipe(process[name]); // Node has piped it there
       forwardOutput(thread[name], name);
     }
     started.then(
       guarded(() => listener.up(), fail),
-      () => {}, // it died, and 'exit' tells
+      () => {}, // it died; 'exit' follows
     );
   }
 
-  /** It has said what can't be, and may say anything now. */
+  /** It has sent something impossible, so nothing that it sends can be trusted. */
   #fail(cause: Error): void {
     this.#cause ??= cause;
     void this.#pool.destroy();
@@ -88,7 +88,7 @@ export class ThreadHost implements Host {
 
   post(message: HostMessage, transfer: readonly Transferable[]): void {
     this.#port.postMessage(message, transfer);
-    // The reason is there when the flag is seen.
+    // The flag is set after the message, so that the reason is there when the flag is seen.
     if (message.kind === 'stop') this.control.requestStop(message.item);
     if (message.kind === 'stop' || message.kind === 'task-message') this.control.ring();
   }
@@ -98,14 +98,18 @@ export class ThreadHost implements Host {
   }
 }
 
-/** False: there is no more. */
-function readOne(port: MessagePort, receive: (reply: HostReply) => void, mishear: (problem: unknown) => void): boolean {
+/** Receives one message. Returns false if there is none. */
+function readOne(
+  port: MessagePort,
+  receive: (reply: HostReply) => void,
+  onUnreadable: (problem: unknown) => void,
+): boolean {
   try {
     const received = receiveMessageOnPort(port) as { readonly message: HostReply } | undefined;
     if (received !== undefined) receive(received.message);
     return received !== undefined;
   } catch (problem) {
-    mishear(problem); // it is taken from the port all the same
+    onUnreadable(problem); // it is taken from the port all the same
     return true;
   }
 }

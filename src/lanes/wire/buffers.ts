@@ -1,11 +1,11 @@
 /**
- * Buffers that cross: the structured clone makes a Uint8Array of each, so the sender says which values of a list were
- * Buffers, and the receiver makes them Buffers again. That holds for arguments, results and messages, not for what is in them.
+ * Keeps Buffers as Buffers: the structured clone turns them into Uint8Arrays, so the sender tells which values of a list were
+ * Buffers, and the receiver restores them. This applies to arguments, results and messages, but not to values inside them.
  */
 import { isInstance } from '../../base/foreign-value.ts';
 import { Buffer } from '../../platform/globals.ts';
 
-/** The places of Buffers in a list; undefined if there are none. */
+/** The indexes of the Buffers in a list; undefined if there are none. */
 export function findBuffers(values: readonly unknown[]): readonly number[] | undefined {
   let places: number[] | undefined;
   for (let place = 0; place < values.length; place += 1) {

@@ -1,15 +1,15 @@
 /**
- * The columns of a batch as they cross: short where they can be, since a million tasks may cross in a second.
- * An object never crosses with those of another task, for the structured clone would make the tasks share it: where a
- * column has `null`, the arguments follow in a message of their own.
+ * The columns of a batch as they are sent: as short as possible, because a million tasks may be sent in a second. Arguments
+ * that are objects are never sent together with those of another task, because the structured clone would let the tasks
+ * share them: then the column has `null`, and the arguments follow in a message of their own.
  */
 
-/** As many arguments for each item, one behind the other; or a list for each. */
+/** The arguments of all items in a row, if all have the same number; otherwise a list for each. */
 export type ArgsColumn =
   | { readonly arity: number; readonly values: readonly unknown[] }
   | readonly (readonly unknown[] | null)[];
 
-/** The first of sequence numbers that follow each other; or a sequence number for each, or the id that it was given. */
+/** The first of consecutive sequence numbers; otherwise, for each item, its sequence number or the id from its options. */
 export type IdsColumn = number | readonly (number | string)[];
 
 interface Sender {
@@ -31,7 +31,7 @@ export function packArgs(tasks: readonly Sender[]): ArgsColumn {
   return { arity, values };
 }
 
-/** null: they follow. */
+/** The arguments of an item; null if they follow in a message. */
 export function unpackArgs(column: ArgsColumn, item: number): readonly unknown[] | null {
   if (!('arity' in column)) return column[item] ?? null;
   const { arity, values } = column;
@@ -44,7 +44,7 @@ export function packIds(tasks: readonly Sender[]): IdsColumn {
   return tasks.every(isPlain) ? first : tasks.map((task) => shownId(task) ?? task.sequence);
 }
 
-/** The id that it was given; of one that performs a courier's task, the id of that. */
+/** The id that the task shows, if it is not its sequence number: that of the courier's task, or from its options. */
 function shownId({ options: { delivery, taskId } }: Sender): string | undefined {
   return delivery?.id ?? taskId;
 }

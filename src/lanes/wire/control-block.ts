@@ -1,15 +1,15 @@
 /**
- * Memory that a lane and one of its threads share: how far each item of the batch is, when it began and ended, whether
- * it is asked to stop, and what it came to, if that is a number or the like; all else is posted before the next item
- * begins. So no death of the thread takes the outcome of an item along that has finished, and an item that a dead thread
- * had not begun is known to have never run.
+ * Memory that a lane and one of its threads share: the state of each item of the batch, when it began and ended, whether it
+ * is asked to stop, and its result, if that is a number or a constant. Other results are posted before the next item
+ * begins. So the outcome of a finished item survives the death of the thread, and an item that a dead thread had not begun
+ * is known to have never run.
  *
  *   0 ── begin() ──▶ begun ── finish() ──▶ begun and finished
  *   └── withdraw() ──▶ withdrawn: never begins
  *
- * and at any time requestStop(): asked to stop, too. That does not keep an item from beginning, but from being withdrawn.
+ * and at any time requestStop(). An item that was asked to stop can still begin, but can't be withdrawn any more.
  *
- * Both sides may act at the same moment; the one that changes the word first wins.
+ * Both sides may act at the same moment: the one that changes the state word first wins.
  */
 
 const begun = 1;
@@ -17,28 +17,28 @@ const stopRequested = 2;
 const withdrawn = 4;
 const finished = 8;
 
-/** How a finished item's result travels, in the bits above: it was posted, or it is one of these, or a number. */
+/** How the result of a finished item is sent, in the higher bits: it was posted, or is one of these constants, or a number. */
 const kindShift = 4;
 const posted = 0;
 const constants: readonly unknown[] = [undefined, null, false, true];
 const firstConstant = 1;
 const numeric = firstConstant + constants.length;
-/** It was posted, after other messages. */
+/** It was posted after other messages of the item. */
 const postedLast = numeric + 1;
 
-/** Instead of `begun`, in the word of loading. */
+/** Instead of `begun`, in the state word of loading. */
 const settingUp = 2;
 
 const capacity = 512;
-/** Behind the words of the items: whether the definition loads, how often the bell has rung, and the number of the batch. */
+/** After the state words of the items: whether the definition is loaded, the count of the bell, and the number of the batch. */
 const loadingIndex: number = capacity;
 const bellIndex: number = capacity + 1;
 const batchIndex: number = capacity + 2;
 
-/** How far an item is. `posted`: it has ended, and a message says what it came to; `finished`: it has, and `result` does. */
+/** The state of an item. `posted`: it has ended, and its outcome is in a message; `finished`: its outcome is in `result`. */
 export type ItemState = 'waiting' | 'withdrawn' | 'running' | 'posted' | 'finished';
 
-/** In the memory: the column of results, those of times, and the words. */
+/** The columns of numbers in the memory, before the state words: results, begin times, end times. */
 const columns = 3;
 
 export class ControlBlock {
@@ -73,7 +73,7 @@ export class ControlBlock {
     return Atomics.load(this.#words, batchIndex);
   }
 
-  /** The definition of the batch begins to be loaded, or, when its module is, to be set up. */
+  /** The host begins to load the definition of the batch, or to set up its module. */
   beginLoading(isSetup = false): void {
     Atomics.store(this.#words, loadingIndex, isSetup ? settingUp : begun);
   }
@@ -111,12 +111,12 @@ export class ControlBlock {
     return true;
   }
 
-  /** The item has ended, and a message that is about to be posted says what it came to; others may be under way. */
-  finishByMessage(item: number, at: number, hasSpoken = false): void {
-    this.#finish(item, hasSpoken ? postedLast : posted, at);
+  /** The item has ended. Its outcome is in a message that is posted next. `hasPosted`: it has posted other messages before. */
+  finishByMessage(item: number, at: number, hasPosted = false): void {
+    this.#finish(item, hasPosted ? postedLast : posted, at);
   }
 
-  /** Whether the next message of the item, which has ended, is what it came to. */
+  /** Whether the item has ended, and its next message is its outcome. */
   isOutcomeNext(item: number): boolean {
     const word = Atomics.load(this.#words, item);
     return (word & finished) !== 0 && word >> kindShift === posted;
@@ -142,7 +142,7 @@ export class ControlBlock {
     return Atomics.load(this.#words, bellIndex);
   }
 
-  /** Blocks the thread until the bell has rung more often than that, or the time is over. */
+  /** Blocks the thread until the bell has rung more than `rings` times, or the time is over. */
   waitForRing(rings: number, timeoutMs: number): void {
     Atomics.wait(this.#words, bellIndex, rings, timeoutMs);
   }

@@ -1,8 +1,8 @@
 /**
- * Frames on the pipes between a lane and a child: what kinds there are, and how each is cut out of the stream again.
+ * Frames on the pipes between a lane and a child: their kinds, how they are written, and how they are cut out of the stream.
  * A frame has a length, a kind, a number (the item that it is about, or how many there are), the number of its batch, a
- * check of all these, and a body. Other code in the child can write to the pipes, too: what is no frame fails the check.
- * What is in a body is copied as the structured clone copies it, and refused where that refuses it.
+ * checksum of all these, and a body. Other code in the child can write to the pipes, too: what is not a frame fails the check.
+ * A body is serialized like the structured clone, and refused where that refuses.
  */
 import { Deserializer, Serializer } from 'node:v8';
 import { Buffer } from '../../platform/globals.ts';
@@ -32,7 +32,7 @@ export interface Frame {
   readonly number: number;
   /** Which batch it is about, or came after; the first is 1. */
   readonly batch: number;
-  /** Gone when the next chunk is read. */
+  /** Valid only until the next chunk is read. */
   readonly body: Buffer;
 }
 
@@ -42,7 +42,7 @@ export interface Recalled {
   readonly running?: { readonly item: number; readonly at: number };
 }
 
-/** The pipes of a child, as file descriptors: what the lane and the guard say to each other, and what the child says. */
+/** The pipes of a child, as file descriptors: one between lane and guard, and one for the replies of the child. */
 export const guardPipe = 3;
 export const replyPipe = 4;
 
@@ -50,7 +50,7 @@ const headerBytes = 17;
 const longestBody: number = 2 ** 32 - 1;
 const noBody: Buffer = Buffer.alloc(0);
 
-/** Taken when this loads: tasks may replace it. */
+/** Taken when this module loads, because tasks may replace it. */
 const { imul } = Math;
 
 /**
@@ -87,7 +87,7 @@ export function serialize(value: unknown): Buffer {
   return serializer.releaseBuffer();
 }
 
-/** Unlike a thread, a child is not given memory that is shared, nor live things that know how to be cloned. */
+/** Unlike a thread, a child can't get shared memory, or objects that Node clones in a special way. */
 export function isSerializable(value: unknown): boolean {
   try {
     readBack(value);
@@ -97,7 +97,7 @@ export function isSerializable(value: unknown): boolean {
   }
 }
 
-/** What the other side reads of a value. Throws if it can't be written, or read. */
+/** A value as the other side reads it. Throws if it can't be written, or read. */
 export function readBack(value: unknown): unknown {
   return deserialize(serialize(value));
 }
@@ -116,11 +116,11 @@ export function timeAt(body: Buffer, index: number): number {
   return body.readDoubleLE(index * Float64Array.BYTES_PER_ELEMENT);
 }
 
-/** Cuts the frames out of a stream. Throws where it holds something else; then nothing that follows can be read. */
+/** Cuts the frames out of a stream. Throws at anything else; nothing after that can be read. */
 export class FrameReader {
-  /** What has come of a frame that is not all there. */
+  /** The beginning of an incomplete frame. */
   #rest: Buffer = noBody;
-  /** A long body whose frame has begun, and how much of it is there. */
+  /** An incomplete body, and how much of it has arrived. */
   #long: { readonly header: Buffer; readonly body: Buffer; length: number } | undefined;
 
   *push(chunk: Buffer): Generator<Frame> {
@@ -144,7 +144,7 @@ export class FrameReader {
     this.#keep(data.subarray(at));
   }
 
-  /** Adds to a long body. Gives what is left of the chunk, or nothing if the body is still not complete. */
+  /** Adds to an incomplete body. Returns the rest of the chunk, or undefined if the body is still incomplete. */
   #fill(chunk: Buffer): Buffer | undefined {
     const long = this.#long;
     if (long === undefined) return chunk;

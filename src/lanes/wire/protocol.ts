@@ -1,7 +1,7 @@
 /**
- * Every message that crosses between a lane and its threads or children. Tasks of one definition and name travel in one
- * message, in columns: the n-th entry of each belongs to the n-th task of the batch, which both sides call item n.
- * What a thread says of an item is said before it begins the next.
+ * All messages between a lane and its threads or children. Tasks of one definition and name are sent in one message, in
+ * columns: the n-th entry of each column belongs to the n-th task of the batch, called item n. A thread posts everything
+ * about an item before it begins the next.
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { WireDefinition } from '../../task/definition/definition.ts';
@@ -11,13 +11,13 @@ import type { ArgsColumn, IdsColumn } from './columns.ts';
 import type { WireThrown } from './error-codec.ts';
 import type { WireMessage } from './wire-message.ts';
 
-/** Handed over once, when a thread or child starts. */
+/** Sent once, when a thread or child starts. */
 export interface HostStart {
   /** What the ids of the supervisor's tasks begin with; the other side completes them with their sequence number. */
   readonly idPrefix: string;
-  /** After so many milliseconds, no more items of a batch begin. */
+  /** After this time, no more items of a batch begin, in milliseconds. */
   readonly batchMs: number;
-  /** A heap that is larger after a batch is told of. */
+  /** A larger heap after a batch is reported, in megabytes. */
   readonly maxHeapMb: number;
 }
 
@@ -30,7 +30,7 @@ export interface RunMessage {
   readonly kind: 'run';
   /** The index of the definition. */
   readonly definition: number;
-  /** The definition itself, if this thread is to load it, or what `carried` needs: then a reply says when that is done. */
+  /** The definition itself, if the thread has to load it or the definition of `carried`. Then a `begin` reply follows. */
   readonly define?: WireDefinition;
   /** With `define`: the indexes of definitions that the thread need not keep. */
   readonly forget?: readonly number[];
@@ -40,48 +40,48 @@ export interface RunMessage {
   readonly items: number;
   readonly ids: IdsColumn;
   readonly args: ArgsColumn;
-  /** Which arguments of an only task are Buffers. */
+  /** Of a single task: the indexes of the arguments that are Buffers. */
   readonly buffers?: readonly number[];
-  /** Of an only task: what of its caller's context goes along. */
+  /** Of a single task: the context of its caller that it carries along. */
   readonly carried?: CarriedContext;
-  /** Absent: it is the first of each. */
+  /** Absent if it is the first attempt of each. */
   readonly attempts?: readonly number[];
-  /** What is the same for all attempts. Absent: the id of each. */
+  /** The idempotency keys. Absent if they are the ids. */
   readonly keys?: readonly (string | undefined)[];
 }
 
 /** Arguments that are not in the column, in the order of the items. */
 interface ArgsMessage {
   readonly kind: 'args';
-  /** null: they can't be sent, and the item is never to begin. */
+  /** null: they can't be sent, and the item must not begin. */
   readonly args: readonly unknown[] | null;
-  /** Which of them are Buffers. */
+  /** The indexes of the Buffers. */
   readonly buffers?: readonly number[];
 }
 
 interface StopMessage {
   readonly kind: 'stop';
   readonly item: number;
-  /** It need not begin any more; else what it returns is still wanted. */
+  /** It need not begin any more; otherwise its result is still wanted. */
   readonly isFinal: boolean;
   readonly reason: WireThrown;
 }
 
-/** To an item that has begun, or that is about to; or from one that runs. */
+/** A message of the task: to an item that has begun or is about to, or from one that runs. */
 interface TaskDataMessage {
   readonly kind: 'task-message';
   readonly item: number;
   readonly message: WireMessage;
 }
 
-/** What the next message says if it can't be read. */
+/** Replaces the next message if that can't be read. */
 interface FallbackMessage {
   readonly kind: 'fallback';
   readonly item: number;
   readonly message: WireMessage;
 }
 
-/** Loads what will be needed; what can't be loaded is told when it is. */
+/** Loads definitions ahead. The `warm` reply lists those that can't be loaded. */
 interface WarmMessage {
   readonly kind: 'warm';
   readonly definitions: readonly WireDefinition[];
@@ -115,7 +115,7 @@ export interface Failed {
   readonly error: WireThrown;
 }
 
-/** What an item came to; for the last item of a batch it says that the batch is over, too. */
+/** The outcome of an item. For the last item of a batch it also means that the batch is over. */
 export type ItemReply =
   | { readonly kind: 'result'; readonly item: number; readonly value: unknown; readonly isBuffer: boolean }
   | Failed;
@@ -124,22 +124,22 @@ export type ItemReply =
 export type HostReply =
   /** A new definition was loaded, and the batch begins. */
   | { readonly kind: 'begin' }
-  /** It has something to clean up at its end. */
+  /** It has teardowns to call at its end. */
   | { readonly kind: 'has-teardown' }
-  /** What was to be loaded is, as far as it can be. */
+  /** It has loaded the definitions of a `warm` message, except `missing`. */
   | { readonly kind: 'warm'; readonly missing: readonly number[] }
-  /** Its heap is larger than it is to be. */
+  /** Its heap is larger than `maxHeapMb`. */
   | { readonly kind: 'heavy' }
-  /** Cleaning up has failed. */
+  /** A teardown has failed. */
   | { readonly kind: 'teardown'; readonly error: WireThrown }
   | ItemReply
-  /** The batch is over. Items that have not begun are given back: those before them took longer than was thought. */
+  /** The batch is over. Items that have not begun are given back, because those before them took longer than estimated. */
   | { readonly kind: 'done' }
   | { readonly kind: 'progress'; readonly item: number; readonly progress: Progress }
   | TaskDataMessage
-  /** Only from a child, whose memory the lane can't see: items that will never begin, since it was asked so. */
+  /** Only from a child, whose memory the lane can't see: the items that a recall has withdrawn. */
   | { readonly kind: 'recalled'; readonly items: readonly number[] }
-  /** The last word of a thread that an uncaught error ends. */
+  /** The last message of a thread or child that an uncaught error ends. */
   | { readonly kind: 'crash'; readonly error: WireThrown };
 
 const outcomes: ReadonlySet<unknown> = new Set<ItemReply['kind']>([
@@ -150,7 +150,7 @@ const outcomes: ReadonlySet<unknown> = new Set<ItemReply['kind']>([
   'unread',
 ]);
 
-/** Whether the reply is about an item of a batch that has to be the last one that was posted. */
+/** Whether the reply must be about the batch that was sent last. */
 export function isOfBatch(reply: HostReply): boolean {
   return outcomes.has(reply.kind) || reply.kind === 'begin' || reply.kind === 'done';
 }
