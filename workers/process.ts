@@ -77,7 +77,7 @@ class ChildControl extends ControlBlock {
     write(frame('loading', isSetup ? 1 : 0, undefined, this.batch));
   }
 
-  /** That one item has begun, its successor says by ending; the lane needs to poll of the first. */
+  /** Only the first begin of a batch is sent: an `ended` frame implies the begin of its own item. */
   override begin(item: number, at: number): boolean {
     const begins = super.begin(item, at);
     if (begins && this.#begun !== this.batch) {
