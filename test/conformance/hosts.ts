@@ -7,7 +7,7 @@ import {
   type ThreadOptions,
 } from 'taskwarden';
 import { describe, expect, it } from 'vitest';
-import { failure } from '../fixtures/listening.ts';
+import { failure, interceptStderr } from '../fixtures/listening.ts';
 import {
   type Context,
   callsInContext,
@@ -96,6 +96,7 @@ export function testHosts({ type, pool }: HostsUnderTest): void {
   /** Options that no host can start with. */
   const fatal: ThreadOptions =
     type === 'process' ? { execArgv: ['--no-such-option'] } : { resourceLimits: { maxOldGenerationSizeMb: 2 } };
+  const lastWords = type === 'process' ? 'bad option: --no-such-option' : '';
   const healthy: ThreadOptions =
     type === 'process' ? { execArgv: [] } : { resourceLimits: { maxOldGenerationSizeMb: 256 } };
 
@@ -618,6 +619,7 @@ export function testHosts({ type, pool }: HostsUnderTest): void {
       await using supervisor = supervise();
       const first = add.with({ type, supervisor })(1, 1);
       await first;
+      const prints = interceptStderr();
       supervisor.configure({ [pool]: fatal });
       const error = await failure(supervisor.recycle());
       expect(error).toBeInstanceOf(TaskwardenError);
@@ -625,29 +627,34 @@ export function testHosts({ type, pool }: HostsUnderTest): void {
       const next = add.with({ type, supervisor })(2, 2);
       expect(await next).toBe(4);
       expect(hostOf(next)).toBe(hostOf(first));
+      await prints(lastWords);
     });
 
     it('rejects each call where no successor can start', async () => {
       await using supervisor = supervise();
       await add.with({ type, supervisor })(1, 1);
+      const prints = interceptStderr();
       supervisor.configure({ [pool]: fatal });
       const errors = await Promise.all([failure(supervisor.recycle()), failure(supervisor.recycle())]);
       expect(errors).toEqual([
         expect.objectContaining({ code: 'LANE_BROKEN' }),
         expect.objectContaining({ code: 'LANE_BROKEN' }),
       ]);
+      await prints(lastWords);
     });
 
     it('works again as soon as the options do', async () => {
       await using supervisor = supervise();
       const comings = new Comings(supervisor);
       await add.with({ type, supervisor })(1, 1);
+      const prints = interceptStderr();
       supervisor.configure({ [pool]: fatal });
       await failure(supervisor.recycle());
       supervisor.configure({ [pool]: healthy });
       await supervisor.recycle();
       expect(comings.exited).toHaveLength(1);
       expect(await add.with({ type, supervisor })(1, 1)).toBe(2);
+      await prints(lastWords);
     });
   });
 

@@ -7,7 +7,7 @@ import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promi
 import { promisify } from 'node:util';
 import { type TaskHandle, type TaskOptions, TaskSupervisor, TaskwardenError, tasksFrom } from 'taskwarden';
 import { describe, expect, it } from 'vitest';
-import { begun, failure, heard } from '../fixtures/listening.ts';
+import { begun, failure, heard, interceptStderr } from '../fixtures/listening.ts';
 import { Program, runProgram } from '../fixtures/program.ts';
 import { add, echo } from '../fixtures/tasks/echo.ts';
 import {
@@ -161,10 +161,11 @@ describe('the death of a child', () => {
   });
 
   it.each([
-    ['process.abort()', () => aborts, 'SIGABRT'],
-    ['SIGKILL', () => kills, 'SIGKILL'],
-    ['SIGTERM that nobody of taskwarden sent', () => kills, 'SIGTERM'],
-  ] as const)('by %s fails its task with the signal, and no exit code', async (_, task, signal) => {
+    ['process.abort()', () => aborts, 'SIGABRT', 'Native stack trace'],
+    ['SIGKILL', () => kills, 'SIGKILL', ''],
+    ['SIGTERM that nobody of taskwarden sent', () => kills, 'SIGTERM', ''],
+  ] as const)('by %s fails its task with the signal, and no exit code', async (_, task, signal, lastWords) => {
+    const prints = interceptStderr();
     await using supervisor = superviseOne();
     const exited = heard(supervisor, 'child:exited');
     const handle = (task() as typeof kills).with({ type, supervisor })(signal);
@@ -174,6 +175,7 @@ describe('the death of a child', () => {
     expect(error.message).toContain(signal);
     expect(await exited).toEqual({ pid: handle.info.pid, exitCode: undefined, signal, cause: undefined });
     expect(await add.with({ type, supervisor })(1, 1)).toBe(2);
+    await prints(lastWords);
   });
 
   it('by SIGKILL from outside, while it is busy, fails its task with the signal', async () => {
@@ -189,6 +191,7 @@ describe('the death of a child', () => {
     ['an uncaught exception', throwsUncaught, RangeError, 'LATE'],
     ['an unhandled rejection', rejectsUnhandled, TypeError, undefined],
   ] as const)('by %s fails its task with that as the cause', async (_, task, errorClass, code) => {
+    const prints = interceptStderr();
     await using supervisor = superviseOne();
     const exited = heard(supervisor, 'child:exited');
     const handle = task.with({ type, supervisor })('out of reach');
@@ -201,6 +204,7 @@ describe('the death of a child', () => {
     expect((error as Error).message).toContain('out of reach');
     expect((await exited).cause).toBe(cause);
     expect(await add.with({ type, supervisor })(1, 1)).toBe(2);
+    await prints('out of reach');
   });
 
   it('is not blamed on an exception that the task module has caught before', async () => {
@@ -215,6 +219,7 @@ describe('the death of a child', () => {
     ['resourceLimits', { resourceLimits: { maxOldGenerationSizeMb: 48 } }],
     ['execArgv', { execArgv: ['--max-old-space-size=48'] }],
   ])('for want of memory, which %s limit, fails its task, and harms no other child', async (_, options) => {
+    const prints = interceptStderr();
     await using supervisor = superviseMany(2, options);
     await using gate = await Gate.create();
     const neighbour = holds.with({ type, supervisor })(gate.port, 'neighbour');
@@ -224,6 +229,7 @@ describe('the death of a child', () => {
     gate.open();
     expect(await neighbour).toBe('neighbour');
     expect(await add.with({ type, supervisor })(1, 1)).toBe(2);
+    await prints('heap out of memory');
   });
 
   it('harms neither its neighbours nor those that wait', async () => {
@@ -495,12 +501,13 @@ describe('small tasks', () => {
     expect(await run('number', 7)).toBe(7);
   });
 
-  it.each<[RecordedAct, object]>([
-    ['exits', { exitCode: 3 }],
-    ['isKilled', { signal: 'SIGKILL' }],
-    ['throwsUncaught', { exitCode: 1, cause: new TypeError('left behind by 3') }],
-    ['exhaustsMemory', { signal: expect.stringMatching(/^SIG/) }],
-  ])('lose the one under which their child dies, and no other: %s', async (act, facts) => {
+  it.each<[RecordedAct, object, string]>([
+    ['exits', { exitCode: 3 }, ''],
+    ['isKilled', { signal: 'SIGKILL' }, ''],
+    ['throwsUncaught', { exitCode: 1, cause: new TypeError('left behind by 3') }, 'left behind by 3'],
+    ['exhaustsMemory', { signal: expect.stringMatching(/^SIG/) }, 'heap out of memory'],
+  ])('lose the one under which their child dies, and no other: %s', async (act, facts, lastWords) => {
+    const prints = interceptStderr();
     await using s = await scene({ resourceLimits: { maxOldGenerationSizeMb: 48 } });
     const handles = s.submit('object', 'buffer', 'pid', act, 'pid', 'object', 'throws', 'number');
     const outcomes = await Promise.allSettled(handles);
@@ -521,6 +528,7 @@ describe('small tasks', () => {
     expect(handles[7]?.info.pid).not.toBe(pid);
     expect(s.records.order).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
     expect(handles.map(({ info }) => info.attempt)).toEqual(new Array(8).fill(1));
+    await prints(lastWords);
   });
 
   it('run once each where one after the other takes its child along', async () => {
@@ -868,6 +876,7 @@ describe('children that die as they start', () => {
   const bad = { execArgv: ['--no-such-option'] };
 
   it('are not started for ever: their tasks fail with LANE_BROKEN and the cause', async () => {
+    const prints = interceptStderr();
     await using supervisor = superviseOne(bad);
     const handles = [add.with({ type, supervisor })(1, 1), add.with({ type, supervisor })(2, 2)];
     for (const handle of handles) {
@@ -877,25 +886,32 @@ describe('children that die as they start', () => {
       expect(handle.info).toMatchObject({ status: 'failed', endReason: 'failed', attempt: 0, pid: undefined });
     }
     expect(supervisor.getInfo()).toMatchObject({ pending: 0, processes: { size: 0, running: 0 } });
+    await prints('bad option: --no-such-option');
   });
 
   it('make ready() fail', async () => {
+    const prints = interceptStderr();
     await using supervisor = superviseOne({ ...bad, minSize: 1 });
     expect(await failure(supervisor.ready())).toMatchObject({ code: 'LANE_BROKEN' });
+    await prints('bad option: --no-such-option');
   });
 
   it('leave threads and the event loop as they are', async () => {
+    const prints = interceptStderr();
     await using supervisor = superviseOne(bad);
     await failure(add.with({ type, supervisor })(1, 1));
     expect(await add.with({ supervisor, type: 'thread' })(1, 1)).toBe(2);
     expect(await add.with({ supervisor, type: 'loop' })(1, 1)).toBe(2);
+    await prints('bad option: --no-such-option');
   });
 
   it('are forgotten after configure()', async () => {
+    const prints = interceptStderr();
     await using supervisor = superviseOne(bad);
     await failure(add.with({ type, supervisor })(1, 1));
     supervisor.configure({ processes: { execArgv: [] } });
     expect(await add.with({ type, supervisor })(1, 1)).toBe(2);
+    await prints('bad option: --no-such-option');
   });
 });
 
