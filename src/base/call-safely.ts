@@ -1,7 +1,7 @@
-/** A function of the user's that nothing may depend on. */
+/** Calls functions of the user whose failure must not stop anything. */
 import { isThenable } from './foreign-value.ts';
 
-/** Calls it: what it throws, or rejects with, goes to `onProblem`. */
+/** What the function throws or rejects with goes to `onProblem`. */
 export function callSafely<T>(call: (value: T) => unknown, value: T, onProblem: (problem: unknown) => void): void {
   try {
     const returned = call(value);

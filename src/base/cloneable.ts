@@ -1,8 +1,8 @@
-/** Whether a value can cross to a thread or child, and be read there. */
+/** Whether a value can be copied to a thread or child, and be read there. */
 import { structuredClone } from '../platform/globals.ts';
 import { isError, isInstance } from './foreign-value.ts';
 
-/** Whether the structured clone takes the value. Costs a clone, unless it is a primitive. */
+/** Whether `structuredClone` accepts the value. Clones it to find out, unless it is a primitive. */
 export function isCloneable(value: unknown): boolean {
   if (typeof value === 'function' || typeof value === 'symbol') return false;
   if (typeof value !== 'object' || value === null) return true;
@@ -15,8 +15,9 @@ export function isCloneable(value: unknown): boolean {
 }
 
 /**
- * Whether a value may be nested too deeply for the stack of whoever reads it: deeper than so many levels, in the order in
- * which it is copied. What throws as it is looked at counts as that, and so does what `alsoCounts` names.
+ * Whether a value is nested more than `levels` deep, in the order in which it is copied: the stack of the reader may be
+ * too small for it. True also for a value that throws when it is inspected, and for one with a part that `alsoCounts`
+ * accepts.
  */
 export function isDeeperThan(
   levels: number,
@@ -48,8 +49,8 @@ function partsOf(value: object): Iterator<unknown> {
 }
 
 /**
- * Whether it is something that can be written and may not be read: no other process knows a module of WebAssembly, and
- * V8 reads no error that is its own cause, at first or second hand.
+ * Whether a value can be serialized but perhaps not deserialized: a WebAssembly module is unknown in other processes,
+ * and V8 can't read an error that is its own cause, directly or not.
  */
 export function isHardToRead(value: object): boolean {
   return Object.prototype.toString.call(value) === '[object WebAssembly.Module]' || causesItself(value);

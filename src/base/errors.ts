@@ -1,5 +1,5 @@
 /**
- * TaskwardenError: everything that taskwarden itself rejects or throws with, apart from bad options
+ * TaskwardenError: the class of all errors that taskwarden itself throws or rejects with, apart from bad options
  * (TypeError, RangeError). `code` is stable; messages may change.
  */
 import { fieldOf } from './foreign-value.ts';
@@ -64,10 +64,10 @@ export interface ErrorFacts {
   readonly signal?: NodeJS.Signals;
 }
 
-// A thread runs a copy of the package of its own, and a module in it may import another: each knows the other's errors.
+// A thread has its own copy of the package, and a module in it may import another one: each copy knows the errors of all.
 const errorSymbol = Symbol.for('taskwarden.error');
 
-/** What taskwarden itself rejects with. Tell them apart by `code`. */
+/** An error of taskwarden itself. `code` says which. */
 export class TaskwardenError extends Error {
   static {
     Object.defineProperty(TaskwardenError.prototype, 'name', {

@@ -8,7 +8,7 @@ export interface Exit {
   readonly cause: unknown;
 }
 
-/** In words. */
+/** Says in words how it ended. */
 export function describeExit({ exitCode, signal }: Exit): string {
   return signal === undefined ? `it exited with code ${exitCode}` : `it was ended by ${signal}`;
 }

@@ -1,15 +1,15 @@
 /**
- * Values that are not ours: what user code has thrown, returned or passed, and what came over a wire. A proxy or a getter
- * may throw at every touch, so they are looked at here, where none of that gets out.
+ * Inspects values that user code has thrown, returned or passed, and values that were received. A proxy or a getter may
+ * throw whenever it is touched; the functions here never do.
  */
 import { types } from 'node:util';
 
-/** Whether it is an error, also one of another vm context. Never throws. */
+/** Whether it is an error, of this or of another vm context. Never throws. */
 export function isError(value: unknown): value is Error {
   return types.isNativeError(value) || isInstance(value, Error);
 }
 
-/** `value instanceof type`; false for a proxy that does not let itself be asked. Never throws. */
+/** `value instanceof type`; false for a proxy that throws when it is asked. Never throws. */
 export function isInstance<T>(value: unknown, type: abstract new (...args: never[]) => T): value is T {
   try {
     return value instanceof type;
@@ -23,7 +23,7 @@ export function isReferenceError(value: unknown): value is Error {
   return isError(value) && fieldOf(value, 'name') === 'ReferenceError';
 }
 
-/** Whether it is a promise, whoever made it. Never throws. */
+/** Whether it has a `then` method, like all promises. Never throws. */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false;
   return typeof fieldOf(value, 'then') === 'function';
@@ -38,7 +38,7 @@ export function isArray(value: unknown): value is readonly unknown[] {
   }
 }
 
-/** `String(value)`, or what stands for it where that throws. */
+/** `String(value)`, or a placeholder if that throws. Never throws. */
 export function textOf(value: unknown): string {
   try {
     return String(value);
@@ -47,12 +47,12 @@ export function textOf(value: unknown): string {
   }
 }
 
-/** What to say of something that was thrown: the message of an error, else its text. Never throws. */
+/** The message of a thrown error, or the text of any other thrown value. Never throws. */
 export function messageOf(thrown: unknown): string {
   return textOf(isError(thrown) ? fieldOf(thrown, 'message') : thrown);
 }
 
-/** Gives an error another message, if it lets that be done. Never throws. */
+/** Replaces the message of an error, if that is possible. Never throws. */
 export function setMessage(error: Error, message: string): void {
   try {
     error.message = message;
@@ -61,7 +61,7 @@ export function setMessage(error: Error, message: string): void {
   }
 }
 
-/** What a property holds; where reading it throws, undefined. */
+/** The value of a property; undefined if reading it throws. */
 export function fieldOf(value: unknown, key: PropertyKey): unknown {
   try {
     return (value as Record<PropertyKey, unknown> | null | undefined)?.[key];
@@ -71,8 +71,8 @@ export function fieldOf(value: unknown, key: PropertyKey): unknown {
 }
 
 /**
- * What a user calls by that name: a property of the object, but for those that all objects and functions have, unless
- * they are its own. Never throws.
+ * The member of that name that a user means: properties that all objects and functions inherit don't count, unless the
+ * object has its own. Never throws.
  */
 export function memberOf(owner: unknown, name: string): unknown {
   try {

@@ -1,6 +1,9 @@
-/** Which of some names was meant by one that is none of them: it is the same but for its case, its unit or a slip or two. */
+/**
+ * Guesses which name was meant by an unknown one: a name that differs in case, in its unit, or by a typing error or
+ * two.
+ */
 
-/** The one that is nearest to `name`; undefined: none is near. */
+/** The name most similar to `name`; undefined if none is similar enough. */
 export function likelyName(name: string, names: readonly string[]): string | undefined {
   const wanted = stemOf(name);
   let found: string | undefined;
@@ -12,12 +15,12 @@ export function likelyName(name: string, names: readonly string[]): string | und
   return found;
 }
 
-/** `timeout`, `Timeout` and `timeoutMs` are one. */
+/** `timeout`, `Timeout` and `timeoutMs` have the same stem. */
 function stemOf(name: string): string {
   return name.replace(/(?<=.)M[sb]$/, '').toLowerCase();
 }
 
-/** How many letters to add, leave out, change or swap with the next one; `limit`, if as many or more. */
+/** The edit distance: letters added, left out, changed, or swapped with the next one; at most `limit`. */
 function slipsBetween(from: string, to: string, limit: number): number {
   if (Math.abs(from.length - to.length) >= limit) return limit;
   let before: number[] = [];

@@ -1,4 +1,4 @@
-/** Where log lines go: something shaped like `console` or pino. Each line is one string, so that both take it. */
+/** The logger of a supervisor: shaped like `console` or pino. Each line is a single string, which both accept. */
 import { inspect } from 'node:util';
 import { callSafely } from './call-safely.ts';
 
@@ -7,20 +7,20 @@ export interface Logger {
   error(line: string): void;
 }
 
-/** Whatever was thrown, as log lines show it: an error with its stack, its fields and what caused it. Never throws. */
+/** A thrown value as log lines show it: an error with its stack, its fields and its cause. Never throws. */
 export function describe(thrown: unknown): string {
   if (typeof thrown === 'string') return thrown;
   for (const customInspect of [true, false]) {
     try {
       return inspect(thrown, { customInspect });
     } catch {
-      // it fails to show itself; then it is shown without its help
+      // its own inspect function has failed; try without it
     }
   }
   return '(something that can not be shown)';
 }
 
-/** The logger as it may be called anywhere: what it throws is lost, and harms nobody. */
+/** Wraps a logger so that it never throws: errors of the logger itself are ignored. `false`: logs nothing. */
 export function safeLogger(logger: Logger | false): Logger {
   const safe = (level: keyof Logger) => (line: string) => {
     if (logger)

@@ -1,18 +1,21 @@
 /**
- * How options are checked and completed: a table of key and rule for each kind of options.
- * A bad value is a TypeError or RangeError that names the option, what was expected and what came; so is an unknown key.
+ * Checks options: each kind of options has a table of rules by key. A bad value causes a TypeError or RangeError that
+ * names the option, what was expected and what was given; an unknown key causes a TypeError.
  */
 import { fieldOf, isArray, isInstance, messageOf, textOf } from './foreign-value.ts';
 import { likelyName } from './likely-name.ts';
 
-/** Throws if the value is not what the option takes. `undefined` never reaches a rule: it means the default. */
+/** Throws if the option does not accept the value. `undefined` never reaches a rule: it means the default. */
 export interface Rule {
   (value: unknown, option: string): void;
-  /** Of what takes an object of options: their names. */
+  /** The names of its options, if the value is itself an object of options. */
   readonly keys?: readonly string[] | undefined;
 }
 
-/** Checks each option against the rule of its name; what is not an object, or not in the table, is refused. */
+/**
+ * Checks each option against the rule of its name. Throws for an option without a rule, and for a value that is no
+ * object.
+ */
 export function checkOptions(options: unknown, rules: Readonly<Record<string, Rule>>, owner: string): void {
   for (const [key, value] of entriesOf(options, owner)) {
     const rule = Object.hasOwn(rules, key) ? rules[key] : undefined;
@@ -38,7 +41,7 @@ function entriesOf(options: unknown, owner: string): readonly [string, unknown][
   return entries;
 }
 
-/** Names that are near to an unknown one, or those of it one level deeper. */
+/** Suggests a similar name for an unknown option, of this object or of one inside it. */
 function suggestionFor(key: string, rules: Readonly<Record<string, Rule>>): string {
   const names: string[] = [];
   const near = likelyName(key, Object.keys(rules));
@@ -93,14 +96,14 @@ export const rules: Readonly<Record<RuleName, Rule>> = {
   signal: is('an AbortSignal', (value) => isInstance(value, AbortSignal)),
 };
 
-/** A rule for values that a predicate knows. */
+/** A rule for values that pass a test. */
 export function is(what: string, test: (value: unknown) => boolean): Rule {
   return (value, option) => {
     if (!passes(test, value)) throw new TypeError(`${option} must be ${what}; got ${show(value)}`);
   };
 }
 
-/** What throws when it is looked at passes no test. */
+/** A value that throws when it is inspected passes no test. */
 function passes(test: (value: unknown) => boolean, value: unknown): boolean {
   try {
     return test(value);
@@ -129,7 +132,7 @@ export function either(...alternatives: readonly Rule[]): Rule {
         failures.push(error as Error);
       }
     }
-    // The alternative that knew the type knows best what is wrong with the value.
+    // A RangeError comes from the alternative that accepts the type: it describes best what is wrong.
     throw failures.find((error) => isInstance(error, RangeError)) ?? failures[0];
   };
   return Object.assign(check, { keys: alternatives.find(({ keys }) => keys !== undefined)?.keys });
@@ -160,7 +163,7 @@ function number({ what, min, max, above, finite, whole, wholeOrInfinity }: Numbe
   };
 }
 
-/** A value as an error message shows it: short, and never throwing. */
+/** A value in short, as error messages show it. Never throws. */
 export function show(value: unknown): string {
   try {
     return described(value);

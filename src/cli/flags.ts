@@ -1,4 +1,4 @@
-/** The flags of a command: read by node:util, refused in words for people. */
+/** The flags of a command, parsed by node:util. */
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import type { Rule } from '../base/options.ts';
 import { UsageError } from './usage-error.ts';
@@ -12,7 +12,7 @@ export function parseFlags<C extends ParseArgsConfig>(config: C): ReturnType<typ
   }
 }
 
-/** @throws UsageError for a number that the rule does not let through, or for what is none. */
+/** @throws UsageError for a text that is no number, or a number that the rule refuses. */
 export function numberFlag(flag: string, text: string | undefined, rule: Rule): number | undefined {
   if (text === undefined) return undefined;
   const value = text.trim() === '' ? Number.NaN : Number(text);
@@ -20,7 +20,7 @@ export function numberFlag(flag: string, text: string | undefined, rule: Rule): 
   return value;
 }
 
-/** @throws UsageError for a value that the rule does not let through. */
+/** @throws UsageError for a value that the rule refuses. */
 export function checkFlag(flag: string, value: unknown, rule: Rule): void {
   try {
     rule(value, flag);

@@ -1,4 +1,4 @@
-/** What the command line says about itself. */
+/** The help texts of the command line. */
 
 export const help = `taskwarden: background work with priorities, on threads and in child processes
 

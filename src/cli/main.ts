@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The command line: finds the command, and turns what becomes of it into an exit code. */
+/** The command line: runs a command, and turns its outcome into the exit code. */
 import { createRequire } from 'node:module';
 import { isInstance } from '../base/foreign-value.ts';
 import { setTimeout } from '../platform/globals.ts';
@@ -8,7 +8,7 @@ import { map } from './map/map.ts';
 import { run } from './run.ts';
 import { UsageError } from './usage-error.ts';
 
-/** How long what a module left open may keep the process alive, such as a server that is closing. */
+/** How long handles that a module left open, such as a closing server, may keep the process alive, in milliseconds. */
 const leaveMs = 1_000;
 
 async function main([command, ...argv]: readonly string[]): Promise<number> {
@@ -41,7 +41,7 @@ function explain(error: unknown): number {
   return 1;
 }
 
-process.stderr.on('error', () => {}); // if nobody reads it, what is said there is lost, and no more
+process.stderr.on('error', () => {}); // output that nobody reads is lost, and causes no error
 const exitCode = await main(process.argv.slice(2)).catch(explain);
 process.exitCode = exitCode;
 setTimeout(() => process.exit(exitCode), leaveMs).unref();

@@ -1,4 +1,4 @@
-/** `taskwarden run`: a module that starts tasks of its own, kept alive under the default supervisor until a signal. */
+/** `taskwarden run`: imports a module that starts tasks, and keeps the default supervisor running until a signal. */
 import { describe } from '../base/logger.ts';
 import { taskSupervisor } from '../index.ts';
 import { importModule } from '../task/definition/import-module.ts';
@@ -8,7 +8,7 @@ import { onStopSignal } from './stop-signals.ts';
 import { findModule } from './target.ts';
 import { UsageError } from './usage-error.ts';
 
-/** Gives the exit code: 0 after a graceful stop, that of the signal after a second one. */
+/** Resolves with the exit code: 0 after a graceful stop, that of the signal after a second signal. */
 export async function run(argv: readonly string[]): Promise<number> {
   const { values, positionals } = parseFlags({
     args: [...argv],
@@ -26,10 +26,10 @@ export async function run(argv: readonly string[]): Promise<number> {
   using _signals = onStopSignal((code, count) => {
     if (count > 1) exitCode = code;
   });
-  // Before the import: signals count from the start, and the module may wait for the end itself.
+  // Called before the import: signals are handled from the start, and the import may not end before the supervisor stops.
   const blocked = taskSupervisor.block();
   importModule(moduleUrl).catch(async (error: unknown) => {
-    if (taskSupervisor.state !== 'running') return; // it was waiting for something that will not be
+    if (taskSupervisor.state !== 'running') return; // the stop has failed something that the module awaited
     process.stderr.write(`taskwarden: ${path} could not be imported: ${describe(error)}\n`);
     exitCode = 1;
     await taskSupervisor.stop({ wait: false });

@@ -1,9 +1,9 @@
-/** SIGINT and SIGTERM, and the exit codes that shells expect of them. */
+/** SIGINT and SIGTERM, and their exit codes by the convention of shells. */
 import { constants } from 'node:os';
 
 const stopSignals = ['SIGINT', 'SIGTERM'] as const;
 
-/** Calls back for each of the signals, with how many there have been, until it is disposed of. */
+/** Calls back for each signal, with the number of signals so far, until it is disposed of. */
 export function onStopSignal(callback: (exitCode: number, count: number) => void): Disposable {
   let count = 0;
   const listener = (signal: NodeJS.Signals) => {

@@ -1,4 +1,4 @@
-/** What a command is pointed at: a module on disk, and for `map` the function in it. */
+/** The target of a command: a module file, and for `map` a function in it. */
 import { realpathSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { UsageError } from './usage-error.ts';
@@ -15,7 +15,7 @@ export function parseTarget(text: string): Target {
   return { moduleUrl: path.startsWith('node:') ? path : findModule(path), name };
 }
 
-/** The URL under which a module knows itself: links are followed. */
+/** The URL of a module as its `import.meta.url` has it: symbolic links are resolved. */
 export function findModule(path: string): string {
   try {
     return pathToFileURL(realpathSync(path)).href;

@@ -1,4 +1,4 @@
-/** Takes tasks in, or refuses them: those of the program, and those that running tasks call. */
+/** Admits tasks or refuses them: those of the program, and those that running tasks call. */
 import { type ErrorCode, TaskwardenError } from '../base/errors.ts';
 import { TaskHandle } from '../task/call/handle.ts';
 import type { TaskSpec } from '../task/call/task-options.ts';
@@ -48,7 +48,7 @@ export class Admission implements SubmissionListener {
     this.#parts = parts;
     this.#owner = {
       assignId: (task) => table.assignId(task),
-      // A module that loads in a thread cancels and stops nothing there.
+      // While a module loads in a thread, cancel() and stop() do nothing there.
       cancel: (task, reason) => !isLoadingModule() && settlement.cancel(task, reason),
       stop: (task) => {
         if (!isLoadingModule()) settlement.stop(task);
@@ -64,7 +64,7 @@ export class Admission implements SubmissionListener {
     dispatcher.subscribe(this);
   }
 
-  /** In a thread or child, a task that runs there is submitted to its supervisor; while a module loads, to none. */
+  /** In a thread or child, a running task submits to its own supervisor; a module that loads there submits to none. */
   submit<T, Y>(spec: TaskSpec, args: readonly unknown[]): TaskHandle<T, Y> {
     const run = currentRun();
     if (run !== undefined && isHost()) return submitFrom(run, spec, args);

@@ -1,6 +1,6 @@
 /**
- * Which tasks travel together: those of one definition and name that wait one behind the other, as many as run in about
- * a millisecond. A lone task goes at once, alone.
+ * Makes batches: tasks of one definition and name that are next to each other in the queue, as many as run in about a
+ * millisecond. A task that waits alone is a batch of its own, and is not delayed.
  */
 import type { Batch, Lane } from '../lanes/lane.ts';
 import type { Demand } from '../queue/free-capacity.ts';
@@ -10,19 +10,19 @@ import type { Task } from '../task/record/task.ts';
 import type { TaskType } from '../task/record/task-type.ts';
 
 /**
- * For no more tasks than that is a slot counted on beforehand, though they take next to nothing: should they take long
- * after all, that many wait. More together gain hardly anything.
+ * How many tasks at most are fetched for one slot, however short they are: if they take long after all, so many wait
+ * for one another. Larger batches gain hardly anything.
  */
 const maxPerSlot = 16;
 
-/** Of so many definitions it is known how long they take: there may be a new one for each call. */
+/** For how many definitions run times are kept. Each call may be of a new definition. */
 const maxEstimates = 10_000;
 
 export class Batcher {
   /** By the index of the definition. */
   readonly #estimates = new Map<number, RunTimeEstimate>();
 
-  /** Takes note of how long a task has run. On the event loop nothing travels, and any call may be of a new function. */
+  /** Records how long a task has run. The event loop has no batches, and there any call may be of a new function. */
   record({ definition, type }: Task, runMs: number): void {
     if (type === 'loop') return;
     let estimate = this.#estimates.get(definition.index);
@@ -35,15 +35,15 @@ export class Batcher {
     estimate.record(runMs);
   }
 
-  /** How many tasks that need this one slot can start, as they travel together. */
+  /** How many tasks with this demand can share one slot. */
   perSlot({ type, definition, transfer }: Demand<TaskType>): number {
     if (type === 'loop' || definition === undefined || transfer !== undefined) return 1;
     return Math.min(this.#estimates.get(definition.index)?.maxBatch ?? 1, maxPerSlot);
   }
 
   /**
-   * A task that has a slot, with those that are to share it, which wait no more.
-   * @param free How many slots are about to be used, that of the task among them.
+   * The batch of a task that has a slot: the task, and tasks that are taken from the queue to share its slot.
+   * @param free How many slots are about to be used, that of the task included.
    */
   gather(task: Task, pool: PriorityPool<Task>, lane: Lane<Task>, free: number): Batch<Task> {
     const batch: [Task, ...Task[]] = [task];
@@ -67,8 +67,8 @@ export class Batcher {
 }
 
 /**
- * Whether one task may go along with another. What is handed over instead of copied travels alone, and so does what has a
- * context of its own. A shallower one goes with none: a host that is beyond the ceiling is not for it.
+ * Whether a task may join the batch of another. A task with transferred data runs alone, and so does one with a context
+ * of its own. A shallower task may not join: a host beyond `maxSize` is only for deeper ones.
  */
 function mayShareBatch(task: Task, other: Task): boolean {
   if (other.depth < task.depth) return false;

@@ -1,6 +1,6 @@
 /**
- * The way of a task from submit to settle: it waits in the pool of its type, is handed to the lane when it may start, and
- * what the lane reports of it comes back here. It contains no queue code and no thread code.
+ * The way of a task from submit to settle: it waits in the pool of its type, is handed to the lane when it may start,
+ * and what the lane reports of it comes back here. It contains no queue code and no thread code.
  */
 import type { Lane, LaneListener, LaneOutcome } from '../lanes/lane.ts';
 import type { Moment } from '../platform/clock.ts';

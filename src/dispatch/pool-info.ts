@@ -1,4 +1,4 @@
-/** What a pool says of itself in numbers. */
+/** Pools and their hosts in numbers, for `getInfo()`. */
 import { type Priority, priorities } from '../queue/priority.ts';
 import type { PoolLimits, PriorityPool } from '../queue/priority-pool.ts';
 import type { Task } from '../task/record/task.ts';
@@ -9,17 +9,17 @@ export interface PoolInfo {
   readonly reserveHigh: number;
   /** Tasks that have a slot. */
   readonly running: number;
-  /** Tasks in the queue, of each priority. */
+  /** Tasks in the queue, by priority. */
   readonly waiting: Readonly<Record<Priority, number>>;
 }
 
-/** Of threads, or of children. */
+/** The pool of the threads, or of the child processes. */
 export interface HostPoolInfo extends PoolInfo {
   readonly minSize: number;
   readonly maxSize: number;
-  /** How many there are. */
+  /** How many threads or children there are. */
   readonly size: number;
-  /** How many have no work. */
+  /** How many of them have no work. */
   readonly idle: number;
 }
 
@@ -28,7 +28,7 @@ export function poolInfo(pool: PriorityPool<Task>, { poolSize, reserveNormal, re
   return { poolSize, reserveNormal, reserveHigh, running: pool.running, waiting: waiting as Record<Priority, number> };
 }
 
-/** What a lane of hosts adds. */
+/** The fields that only lanes with hosts have. */
 export function hostInfo(
   { size: { total, idle } }: { readonly size: { readonly total: number; readonly idle: number } },
   { minSize, maxSize }: { readonly minSize: number; readonly maxSize: number },

@@ -191,7 +191,10 @@ export class Slots {
     this.wake();
   }
 
-  /** The child has ended: if its parent waits for no other, it has its slot back, if need be above the limit for a while. */
+  /**
+   * The child has ended: if its parent waits for no other, it has its slot back, if need be above the limit for a
+   * while.
+   */
   endLoan(child: Task): void {
     const parent = this.#tree.endWait(child);
     if (parent !== undefined) this.resume(parent);

@@ -1,4 +1,4 @@
-/** A supervisor, as its parts see it. */
+/** What the parts of a supervisor need to know of it. */
 import type { TaskSubmitter } from '../task/call/task-options.ts';
 
 export type SupervisorState = 'idle' | 'running' | 'stopping' | 'stopped';

@@ -1,4 +1,4 @@
-/** Counts what has become of tasks, keeps the process alive while any is pending, and tells when none is. */
+/** Counts tasks by what became of them, keeps the process alive while any is pending, and reports when none is. */
 import { type Deferred, defer } from '../platform/deferred.ts';
 import { Promise } from '../platform/globals.ts';
 import type { KeepAlive } from '../platform/keep-alive.ts';
@@ -41,7 +41,7 @@ export class TaskCounters {
     return Math.max(this.#submitted - this.#settled - this.#missing, 0);
   }
 
-  /** Those that were given up: nobody knows where they are. */
+  /** How many tasks were given up: they are counted, and can't be found. */
   get missing(): number {
     return this.#missing;
   }
@@ -50,7 +50,7 @@ export class TaskCounters {
     return this.#settled;
   }
 
-  /** Tasks that lost their thread to a shutdown. */
+  /** How many tasks lost their thread or child when the supervisor stopped. */
   get terminated(): number {
     return this.#terminated;
   }
@@ -68,13 +68,15 @@ export class TaskCounters {
     this.#terminated += 1;
   }
 
-  /** Not yet the end for those who wait for it: see `balance`. */
+  /** Call `checkDrained()` when the listeners of its events have returned. */
   countEnded(reason: EndReason): void {
     this.#ended[reason] += 1;
     this.#settled += 1;
   }
 
-  /** What follows from the counts. Listeners of the last task may have submitted another, so it comes after them. */
+  /**
+   * Resolves `whenDrained()` if nothing is pending. A listener of the last task's event may have submitted another one.
+   */
   checkDrained(): void {
     this.#updateKeepAlive();
     if (this.pending > 0) return;
@@ -90,7 +92,7 @@ export class TaskCounters {
     else this.#keepAlive.release();
   }
 
-  /** Nothing will settle what is pending: nobody is to wait for it any more. */
+  /** Gives up all pending tasks: nothing will settle them, and nothing waits for them any more. */
   giveUp(): void {
     this.#missing += this.pending;
     this.checkDrained();

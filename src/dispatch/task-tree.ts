@@ -25,10 +25,15 @@ interface Child {
 export class TaskTree {
   readonly #childrenOf = new Map<Task, Children>();
   readonly #children = new Map<Task, Child>();
-  /** Children that ended in this turn of the event loop: the message that their parent waits for them may be on its way. */
+  /**
+   * Children that ended in this turn of the event loop: the message that their parent waits for them may be on its way.
+   */
   readonly #justEnded = new Map<string, Task>();
 
-  /** @param send Sends the parent what becomes of the child, where it can't see that itself: in a thread or child process. */
+  /**
+   * @param send Sends the parent what becomes of the child, where it can't see that itself: in a thread or child
+   * process.
+   */
   addChild(parent: Task, child: Task, send?: (update: ChildUpdate) => void): void {
     child.setParent(parent);
     this.#children.set(child, { parent, send });
@@ -99,7 +104,10 @@ export class TaskTree {
     return awaited?.delete(child) && awaited.size === 0 ? parent : undefined;
   }
 
-  /** The held-back tasks that a task waits for, directly or not, in the order in which it began to; or itself, if it is held back. */
+  /**
+   * The held-back tasks that a task waits for, directly or not, in the order in which it began to; or itself, if it is
+   * held back.
+   */
   *heldFor(task: Task): Generator<Task> {
     if (task.isHeld) yield task;
     const waiting = [task];

@@ -1,10 +1,10 @@
-/** The clocks: one that only goes forward, and the time of day; and a timer. */
+/** A monotonic clock, the time of day, and a timer. */
 import { clearTimeout, elapsed, setTimeout, timeOfDay } from './globals.ts';
 
-/** `performance.now()` begins anew in each thread; `hrtime` does not, and both tick alike. */
+/** `performance.now()` starts at 0 in each thread; `hrtime` does not, and both run at the same rate. */
 const origin = originOf(5);
 
-/** Reading two clocks takes a moment, and may be interrupted: of some tries the quickest is right. */
+/** Reading two clocks takes time and may be interrupted: of several tries, the quickest is the most exact. */
 function originOf(tries: number): number {
   let best = { ms: Infinity, origin: 0 };
   for (let n = 0; n < tries; n += 1) {
@@ -16,12 +16,12 @@ function originOf(tries: number): number {
   return best.origin;
 }
 
-/** In milliseconds, on a clock that is the same in all threads and children, and that nobody sets. */
+/** Milliseconds on a monotonic clock that is the same in all threads and children. */
 export function now(): number {
   return elapsed() + origin;
 }
 
-/** One moment on both clocks. */
+/** One point in time on both clocks. */
 export interface Moment {
   /** See `now`. */
   readonly at: number;
@@ -29,7 +29,9 @@ export interface Moment {
   readonly time: number;
 }
 
-/** Moments that are closer to each other than this are one, in milliseconds: a million tasks may share a thousand. */
+/**
+ * Moments closer to each other than this, in milliseconds, share one object: it saves allocations when tasks are many.
+ */
 const resolutionMs = 0.05;
 
 let latest: Moment = { at: -Infinity, time: 0 };
@@ -47,7 +49,7 @@ export function timeOf(at: number, moment: Moment): number {
   return Math.floor(moment.time - Math.max(moment.at - at, 0));
 }
 
-/** A duration in whole microseconds, rounded up: what a clock gives beyond them means nothing. */
+/** A duration in milliseconds, rounded up to whole microseconds: further digits of the clock mean nothing. */
 export function shownMs(durationMs: number): number {
   return Math.ceil(durationMs * 1_000) / 1_000;
 }

@@ -1,7 +1,7 @@
 /** A promise that is resolved from outside. */
 import { Promise } from './globals.ts';
 
-/** What `Promise.withResolvers` gives, which Node 20 has not. */
+/** The result of `Promise.withResolvers`, which Node 20 does not have. */
 export interface Deferred {
   readonly promise: Promise<void>;
   readonly resolve: () => void;

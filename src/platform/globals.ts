@@ -1,7 +1,7 @@
 /**
- * What the library needs of the platform to go on, taken when it loads: timers, the microtask queue, clocks and some more. Who fakes
- * or replaces them later, as fake timers of tests do, changes what user code sees, and stops nothing here. Other files
- * take these from here, and never from `globalThis`; the architecture test looks.
+ * Globals as they were when the library was loaded: timers, the microtask queue, clocks and some more. If they are
+ * faked or replaced later, for example by the fake timers of a test, user code sees that and the library goes on. Other
+ * files import these, and never use those of `globalThis`; the architecture test checks that.
  */
 import { setTimeout as sleepFor, setImmediate as turn } from 'node:timers/promises';
 
@@ -14,7 +14,7 @@ export const clearImmediate: typeof globalThis.clearImmediate = globalThis.clear
 export const queueMicrotask: typeof globalThis.queueMicrotask = globalThis.queueMicrotask;
 export const structuredClone: typeof globalThis.structuredClone = globalThis.structuredClone;
 export { Buffer } from 'node:buffer';
-/** With its methods, which that of a library may lack. */
+/** With all its methods: a Promise that a library puts in its place may lack some. */
 export const Promise: PromiseConstructor = globalThis.Promise;
 
 /** `Date.now()`: epoch milliseconds. */
@@ -24,7 +24,7 @@ export const elapsed: () => number = performance.now.bind(performance);
 
 const cryptography = Object.getOwnPropertyDescriptor(globalThis, 'crypto');
 
-/** Node loads what makes it when it is first asked for, and that takes long. */
+/** Node loads the generator when it is first used, which takes long. */
 export function randomUUID(): string {
   const { get, value } = cryptography as PropertyDescriptor;
   return ((get === undefined ? value : get.call(globalThis)) as typeof globalThis.crypto).randomUUID();

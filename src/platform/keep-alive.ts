@@ -1,4 +1,4 @@
-/** Keeps the process alive while something is held, and not a moment longer: an idle supervisor must not. */
+/** Keeps the process alive between `hold()` and `release()`. An idle supervisor must not keep it alive. */
 import { clearInterval, setInterval } from './globals.ts';
 
 export class KeepAlive {
@@ -18,7 +18,7 @@ export class KeepAlive {
     if (this.#holds === 0) this.#timer?.unref();
   }
 
-  /** Holds until what is waited for has come, or failed. */
+  /** Keeps the process alive until the promise settles. */
   async during(wait: () => Promise<void>): Promise<void> {
     this.hold();
     try {
@@ -28,7 +28,7 @@ export class KeepAlive {
     }
   }
 
-  /** For the end: nothing is left, not even the timer that does nothing. */
+  /** Keeps nothing alive any more, and removes the timer. */
   close(): void {
     this.#isClosed = true;
     clearInterval(this.#timer);

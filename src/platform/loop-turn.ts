@@ -1,14 +1,14 @@
 /**
- * How much of a turn of the event loop work may take that follows work by microtasks alone: while that goes on, no timer
- * fires, and no socket and no signal is heard. So whoever runs user code again and again asks here before each piece;
- * when the share of this turn is used up, the piece waits for a later one, behind those that wait already.
+ * Limits how long work that continues by microtasks alone may block a turn of the event loop: meanwhile no timer fires,
+ * and no socket and no signal is handled. Code that runs user code again and again asks here before each piece. When
+ * the share of this turn is used up, the piece waits for a later turn, behind those that already wait.
  *
  *   fresh ── first asked ──▶ counting ── shareMs ──▶ spent ── the loop turns ──▶ fresh: what waits goes on, one after the other
  */
 import { type Moment, now, thisMoment } from './clock.ts';
 import { nextTurn, Promise, queueMicrotask } from './globals.ts';
 
-/** In milliseconds. A turn costs microseconds; timers may be that late, and as long as the last piece takes. */
+/** In milliseconds. A turn costs microseconds. Timers may fire late by this time and the time of the last piece. */
 const shareMs = 5;
 
 interface Waiting {
@@ -16,12 +16,12 @@ interface Waiting {
   next: Waiting | undefined;
 }
 
-/** When this turn was first asked about, on the clock of `now()`; undefined: it was not. */
+/** When somebody first asked in this turn, on the clock of `now()`; undefined: nobody did. */
 let beganAt: number | undefined;
 let first: Waiting | undefined;
 let last: Waiting | undefined;
 
-/** Whether what is to come now, `at` this time, waits for a later turn. */
+/** Whether the next piece, which would start at `at`, has to wait for a later turn. */
 export function isSpent(at: number): boolean {
   if (beganAt !== undefined) return at - beganAt >= shareMs;
   beganAt = at;
@@ -29,14 +29,14 @@ export function isSpent(at: number): boolean {
   return false;
 }
 
-/** Calls at once, or, when this turn is spent, in a later one; with the moment in which that is. */
+/** Calls back at once, or in a later turn if this one is spent, with the moment of the call. */
 export function callInTurn(call: (moment: Moment) => void): void {
   const moment = thisMoment();
   if (isSpent(moment.at)) wait(call);
   else call(moment);
 }
 
-/** For code that awaits: resolves in a later turn; undefined if this one has time left. */
+/** For code that awaits: a promise that resolves in a later turn; undefined if this turn has time left. */
 export function nextTurnIfSpent(): Promise<void> | undefined {
   return isSpent(now()) ? new Promise((resolve) => wait(() => resolve())) : undefined;
 }
@@ -53,7 +53,7 @@ function onTurn(): void {
   runNext();
 }
 
-/** One at a time, each with the microtasks that it leaves, until the turn is spent; at least one in each turn. */
+/** Runs waiting pieces one at a time, each with its microtasks, until the turn is spent; at least one in each turn. */
 function runNext(): void {
   if (first === undefined) return;
   const moment = thisMoment();

@@ -1,9 +1,12 @@
-/** One listener for each signal, however many tasks share it: Node warns of a leak when a signal has many. */
+/**
+ * Listens to abort signals: one listener for each, however many tasks share it. Node warns of a leak if a signal has
+ * many.
+ */
 import { Promise } from './globals.ts';
 
 const callbacks = new WeakMap<AbortSignal, Set<() => void>>();
 
-/** Calls back when the signal aborts, until the function that it returns is called. */
+/** Calls back when the signal aborts, until the returned function is called. */
 export function onAbort(signal: AbortSignal, callback: () => void): () => void {
   let all = callbacks.get(signal);
   if (all === undefined) {
@@ -20,7 +23,7 @@ export function onAbort(signal: AbortSignal, callback: () => void): () => void {
   };
 }
 
-/** What a promise gives; or undefined, as soon as the signal aborts. What becomes of the promise then is not heard. */
+/** Resolves as the promise does, or with undefined as soon as the signal aborts. A later rejection is then ignored. */
 export function untilAborted<T>(promise: PromiseLike<T>, signal: AbortSignal): Promise<T | undefined> {
   return new Promise((resolve, reject) => {
     const unlisten = onAbort(signal, () => resolve(undefined));

@@ -1,21 +1,23 @@
 /**
- * Where this package lies: what of it threads and children run, and the packages that it loads when they are needed. A
- * bundler joins it with a program, and leaves all that behind.
+ * Finds the files of this package that threads and children run, and loads packages on demand. A bundler that joins the
+ * package with a program leaves those files and packages out.
  */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** Bundles of CommonJS have none. */
+/** Undefined in CommonJS bundles. */
 const here: string | undefined = import.meta.url;
 
-/** A package that is loaded when it is needed: who only imports this one need not wait for it. */
+/** Loads a package on first use, so that importing this one stays fast. */
 export function requireLate(name: string): unknown {
   return createRequire(here ?? join(process.cwd(), 'package.json'))(name);
 }
 
-/** What a thread or child runs: built into one file, beside `dist/src/`; tests of the package also run from its sources. */
+/**
+ * The program of a thread or child: one built file, beside `dist/src/`. Tests of the package also run it from sources.
+ */
 export function hostProgram(host: 'thread' | 'process'): string {
   const isSource = here?.endsWith('.ts') === true;
   const url = here && new URL(isSource ? '../../workers/from-sources.cjs' : `../workers/${host}.cjs`, here);
@@ -28,7 +30,10 @@ export function hostProgram(host: 'thread' | 'process'): string {
   );
 }
 
-/** Whether the program is a single executable, which is all that can be started of it: https://nodejs.org/api/single-executable-applications.html */
+/**
+ * Whether the program is a single executable, so that no other file of it can be started:
+ * https://nodejs.org/api/single-executable-applications.html
+ */
 export function isSingleExecutable(): boolean {
   try {
     return (requireLate('node:sea') as { isSea(): boolean }).isSea();

@@ -1,19 +1,19 @@
 /**
  * The cap of a module: how many of its tasks run at a time, over all lanes. Pure data.
- * A task that waits for tasks which it has called lends its place to one of them at a time, so that a full module can't
- * lock itself up. The pattern is Nygard's bulkhead, https://learn.microsoft.com/azure/architecture/patterns/bulkhead.
+ * A task that waits for tasks which it has called lends its place to one of them at a time. So a full module can't
+ * deadlock. The pattern is Nygard's bulkhead, https://learn.microsoft.com/azure/architecture/patterns/bulkhead.
  */
 
 export interface BulkheadItem<T> {
-  /** The nearest of those that called it that is in the same module and waits for it. */
+  /** The nearest of its callers that is in the same module and waits for it. */
   readonly lender: T | undefined;
 }
 
 export class Bulkhead<T extends BulkheadItem<T>> {
-  /** How many may run at a time. */
+  /** How many items may run at a time. */
   cap: number;
   #running = 0;
-  /** How many wait for a slot, for a place here or for both. */
+  /** How many items wait for a slot, for a place here, or for both. */
   waiting = 0;
   readonly #borrowers = new Map<T, T>();
   readonly #lenders = new Map<T, T>();
@@ -22,7 +22,7 @@ export class Bulkhead<T extends BulkheadItem<T>> {
     this.cap = cap;
   }
 
-  /** Places that are taken; a lent one counts once. */
+  /** How many places are taken. A lent place counts once. */
   get running(): number {
     return this.#running;
   }
@@ -39,7 +39,7 @@ export class Bulkhead<T extends BulkheadItem<T>> {
     return lender === undefined || this.#borrowers.has(lender) ? undefined : lender;
   }
 
-  /** Only if it may. */
+  /** Takes a place, or borrows one. Call it only if `mayEnter()` is true. */
   enter(item: T): void {
     if (!this.isFull) {
       this.#running += 1;
@@ -50,12 +50,12 @@ export class Bulkhead<T extends BulkheadItem<T>> {
     this.#lenders.set(item, lender);
   }
 
-  /** Gives who has its place back from it, and may lend it again. */
+  /** Gives back the place of an item. Returns the lender whose place is returned, which may lend it again. */
   leave(item: T): T | undefined {
     const lender = this.#lenders.get(item);
     const borrower = this.#borrowers.get(item);
     if (borrower !== undefined) {
-      // Who still has its place has it alone from now on, or has it from whom it was lent.
+      // The borrower keeps the place: as its own, or on loan from the lender of the one that leaves.
       this.#borrowers.delete(item);
       this.#lenders.delete(borrower);
       if (lender !== undefined) this.#lenders.set(borrower, lender);

@@ -1,9 +1,9 @@
-/** The tasks in the queues of one pool that tasks have called, by priority and depth; inside both, as they came. Pure data. */
+/** The queued sub-tasks of one pool by priority and depth, each group first in, first out. Pure data. */
 import type { Priority } from './priority.ts';
 
 interface DeepItem {
   readonly priority: Priority;
-  /** 0: no task has called it. */
+  /** How many tasks have called one another, down to this one; 0: the program has called it. */
   readonly depth: number;
 }
 
@@ -32,7 +32,7 @@ export class ByDepth<T extends DeepItem> {
     if (set?.delete(item) && set.size === 0) sets.delete(depth);
   }
 
-  /** The first of the deepest. */
+  /** The oldest of the deepest tasks of this priority. */
   deepest(priority: Priority): T | undefined {
     const sets = this.#sets[priority];
     if (sets.size === 0) return undefined;

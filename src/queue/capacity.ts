@@ -1,16 +1,16 @@
-/** Lets those who wait for room in the queue go on as room comes, the most urgent first. */
+/** Resolves the calls of `capacity()` as the queue gets room, the most urgent first. */
 import { Promise, setImmediate } from '../platform/globals.ts';
 import { type Priority, priorities } from './priority.ts';
 
 export class Capacity {
   readonly #room: () => number;
   readonly #waiting: Record<Priority, (() => void)[]> = { critical: [], high: [], normal: [], low: [] };
-  /** Those who were let go on, and have had no time to use their room yet. */
+  /** Calls that were resolved in this turn of the event loop, and may not have used their room yet. */
   #granted = 0;
   #size = 0;
   #isClosed = false;
 
-  /** `room` is how many more tasks may wait. */
+  /** @param room Gives how many more tasks may wait. */
   constructor(room: () => number) {
     this.#room = room;
   }
@@ -24,7 +24,7 @@ export class Capacity {
     });
   }
 
-  /** There may be room. */
+  /** Resolves waiting calls, as far as there is room. */
   offer(): void {
     while (this.#size > 0 && this.#room() - this.#granted > 0) {
       const priority = priorities.find((each) => this.#waiting[each].length > 0) as Priority;
@@ -38,7 +38,7 @@ export class Capacity {
     }
   }
 
-  /** Nothing will wait any more: all go on. */
+  /** Resolves all calls, now and from now on: the supervisor has stopped. */
   close(): void {
     this.#isClosed = true;
     for (const priority of priorities) for (const resolve of this.#waiting[priority].splice(0)) resolve();

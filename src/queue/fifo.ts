@@ -1,7 +1,7 @@
 /**
- * A first in, first out queue with O(1) put, take and removal from any place.
- * The links live in the items, so that waiting costs no allocation; an item is in one queue at a time.
- * Bookmarks point at the first item that was not passed yet: see `pass`.
+ * A first in, first out queue with O(1) put, take and removal from any place. It is a linked list whose links are
+ * fields of the items: waiting costs no allocation, and an item is in one queue at a time. Each bookmark points at the
+ * first item that `pass()` has not passed yet.
  */
 
 export interface FifoItem<T> {
@@ -15,7 +15,7 @@ export class Fifo<T extends FifoItem<T>> {
   #head: T | undefined;
   #tail: T | undefined;
   #size = 0;
-  /** What was sorted in last; what comes next often goes right behind it. */
+  /** The item that was sorted in last: the next one often goes right behind it. */
   #sorted: T | undefined;
   readonly #bookmarks: (T | undefined)[];
 
@@ -37,8 +37,8 @@ export class Fifo<T extends FifoItem<T>> {
   }
 
   /**
-   * Puts an item back where it was: before all others, but for those at the head that are before it.
-   * The bookmarks go back to the head, so those behind it may be passed again.
+   * Puts an item back where it was: behind those at the head that came before it, and before all others.
+   * The bookmarks go back to the head, so items behind it may be passed again.
    */
   putBack(item: T): void {
     let next = this.#head;
@@ -46,7 +46,10 @@ export class Fifo<T extends FifoItem<T>> {
     this.#link(item, next);
   }
 
-  /** Puts an item behind all that are before it, in a queue that is in order: fast at the end, and where it did so last. */
+  /**
+   * Inserts an item in order, into a queue that is in order. Fast at the end, and right behind the last item that was
+   * sorted in.
+   */
   sortIn(item: T): void {
     if (this.#tail === undefined || this.#tail.isBefore(item)) {
       this.push(item);
@@ -60,7 +63,7 @@ export class Fifo<T extends FifoItem<T>> {
     this.#sorted = item;
   }
 
-  /** Puts an item behind another that is in this queue; without one, before all. */
+  /** Inserts an item behind its older sibling, which is in this queue; without one, before all others. */
   insert(item: T, olderSibling?: T): void {
     this.#link(item, olderSibling === undefined ? this.#head : olderSibling.next);
   }

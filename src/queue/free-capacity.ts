@@ -1,6 +1,7 @@
 /**
- * What could start at once on a supervisor, for those who fetch tasks from elsewhere and are to fetch no others. What is
- * fetched is promised its slots until it is submitted, so that no slot is given away twice. Pure data: no timers, no I/O.
+ * How many tasks could start at once on a supervisor: workers that fetch tasks from a courier fetch no more than that.
+ * Slots are reserved for fetched tasks until these are submitted, so that no slot is used twice. Pure data: no timers,
+ * no I/O.
  */
 import type { Priority } from './priority.ts';
 
@@ -15,16 +16,16 @@ interface ModulePlaces {
   readonly running: number;
 }
 
-/** What a task needs to start: a slot where it runs, or a share of one, and a place in its module. */
+/** What a task needs to start: a slot, or a share of one, and a place in its module. */
 export interface Demand<K> {
   readonly type: K;
-  /** Of tasks that may share a slot. */
+  /** Tasks of one definition may share a slot. */
   readonly definition?: { readonly index: number };
   readonly transfer?: unknown;
   readonly module?: { readonly bulkhead: ModulePlaces } | undefined;
 }
 
-/** Shares of slots that were promised and are not any more do not add up to 0 exactly. */
+/** Shares of slots that were reserved and released do not add up to 0 exactly. */
 const rounding = 1e-6;
 
 export class FreeCapacity<K> {
@@ -33,13 +34,13 @@ export class FreeCapacity<K> {
   readonly #reserved = new Map<PoolSlots | ModulePlaces, number>();
   readonly #listeners = new Set<() => void>();
 
-  /** @param perSlot How many tasks one slot is given together, at least 1. */
+  /** @param perSlot Gives how many tasks can share one slot, at least 1. */
   constructor(slotsOf: (type: K) => PoolSlots, perSlot: (demand: Demand<K>) => number = () => 1) {
     this.#slotsOf = slotsOf;
     this.#perSlot = perSlot;
   }
 
-  /** How many tasks of that priority could start at once, whichever of those needs each of them has. */
+  /** How many tasks of that priority could start at once, whichever of the demands each of them has. */
   count(priority: Priority, demands: readonly Demand<K>[]): number {
     let count = Infinity;
     for (const demand of demands) {
@@ -58,33 +59,35 @@ export class FreeCapacity<K> {
     return this.#reserved.get(what) ?? 0;
   }
 
-  /** Keeps what one task needs, whichever of those it is. Gives what is to be called when it is submitted, or will not be. */
+  /**
+   * Reserves what one task needs, whichever demand it has. Call the returned function when it is submitted, or dropped.
+   */
   reserve(demands: readonly Demand<K>[]): () => void {
-    const kept = new Map<PoolSlots | ModulePlaces, number>();
+    const reserved = new Map<PoolSlots | ModulePlaces, number>();
     for (const demand of demands) {
       const slots = this.#slotsOf(demand.type);
-      kept.set(slots, Math.max(kept.get(slots) ?? 0, 1 / this.#perSlot(demand)));
-      if (demand.module !== undefined) kept.set(demand.module.bulkhead, 1);
+      reserved.set(slots, Math.max(reserved.get(slots) ?? 0, 1 / this.#perSlot(demand)));
+      if (demand.module !== undefined) reserved.set(demand.module.bulkhead, 1);
     }
     const add = (sign: 1 | -1) => {
-      for (const [each, share] of kept) this.#reserved.set(each, this.#reservedOf(each) + sign * share);
+      for (const [each, share] of reserved) this.#reserved.set(each, this.#reservedOf(each) + sign * share);
       this.changed();
     };
     add(1);
     return () => {
       add(-1);
-      kept.clear();
+      reserved.clear();
     };
   }
 
-  /** Calls back when something may have changed, until what it gives is called. */
+  /** Calls back when the capacity may have changed, until the returned function is called. */
   subscribe(callback: () => void): () => void {
     const listener = () => callback();
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }
 
-  /** Slots or places were taken, or came free. */
+  /** Notifies the listeners: slots or places were taken, or came free. */
   changed(): void {
     for (const listener of [...this.#listeners]) listener();
   }

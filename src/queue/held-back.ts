@@ -1,4 +1,4 @@
-/** The tasks of one pool that wait for a place in their module, in the order in which they would start. Pure data. */
+/** The tasks of one pool that wait for a place in their module, in the order in which they start. Pure data. */
 import type { Bulkhead, BulkheadItem } from './bulkhead.ts';
 import type { Fifo, FifoItem } from './fifo.ts';
 import type { Priority } from './priority.ts';
@@ -6,9 +6,9 @@ import type { Priority } from './priority.ts';
 export interface HeldItem<T extends BulkheadItem<T>> extends FifoItem<T>, BulkheadItem<T> {
   readonly priority: Priority;
   readonly bulkhead: Bulkhead<T> | undefined;
-  /** How many tasks have called it, one the other; 0: the program has. */
+  /** How many tasks have called one another, down to this one; 0: the program has called it. */
   readonly depth: number;
-  /** It is here, and not in the queue of its priority. */
+  /** Whether the task is held back, and not in the queue of its priority. */
   isHeld: boolean;
 }
 
@@ -38,7 +38,7 @@ export class HeldBack<T extends HeldItem<T>> {
     if (Object.values(queues).every(({ size }) => size === 0)) this.#byModule.delete(bulkhead);
   }
 
-  /** The next of a module and priority. */
+  /** The next task of a module and priority. */
   first(bulkhead: Bulkhead<T>, priority: Priority): T | undefined {
     return this.#byModule.get(bulkhead)?.[priority].first;
   }

@@ -1,5 +1,6 @@
 /**
- * Who may start now: the slots of one lane, its reserves and the four queues. Pure data: no timers, no I/O.
+ * Decides which task may start now: the slots of one lane, its reserves and its four queues. Pure data: no timers, no
+ * I/O.
  *
  * A task may start while fewer than its limit run here:
  *
@@ -8,12 +9,12 @@
  *   high      poolSize + reserveNormal + reserveHigh
  *   critical  no limit of its own
  *
- * and all that hold a host have a ceiling: see host-ceiling.ts.
+ * and all tasks that hold a host have a common limit: see host-ceiling.ts.
  *
- * While a task of a higher priority waits, no lower one starts, but for deep ones while shallow ones can't; inside one
- * priority, first in, first out. A task whose module is full is held back: it blocks none, and has its old place again
- * as soon as its module has one for it.
- * The rule is atasker's, https://github.com/alttch/atasker.
+ * While a task of a higher priority waits, no lower one starts, except deep sub-tasks when shallower tasks can't. Tasks
+ * of one priority start first in, first out. A task whose module is full is held back: it blocks no other task, and
+ * gets its old place in the queue again as soon as its module has a place for it. The rule is atasker's,
+ * https://github.com/alttch/atasker.
  */
 import type { Bulkhead } from './bulkhead.ts';
 import { ByDepth } from './by-depth.ts';
@@ -29,9 +30,9 @@ export interface PoolLimits {
   readonly reserveNormal: number;
   /** More slots, for high and critical tasks. */
   readonly reserveHigh: number;
-  /** At most this many hosts are held by tasks of the program, whatever the sum above. Default: Infinity. */
+  /** How many hosts tasks of the program may hold at most, whatever the sum above. Default: Infinity. */
   readonly maxSize?: number;
-  /** How many more may be held by tasks that tasks have called. Default: 0. */
+  /** How many more hosts sub-tasks may hold. Default: 0. */
   readonly maxDepth?: number;
 }
 
@@ -43,12 +44,12 @@ export class PriorityPool<T extends HeldItem<T>> {
   readonly #held: HeldBack<T>;
   #limits: Readonly<Record<Priority, number>>;
   #running = 0;
-  /** How many have lent their slot, and hold a host all the same. */
+  /** How many tasks have lent their slot, and hold their host all the same. */
   #lent = 0;
   #waiting = 0;
   readonly #starts: Record<Priority, number> = { critical: 0, high: 0, normal: 0, low: 0 };
 
-  /** @param hosts Where the tasks run, if that is in hosts. */
+  /** @param hosts The hosts in which the tasks run; absent for the event loop. */
   constructor(limits: PoolLimits, bookmarks = 0, hosts?: HostSupply) {
     this.#hosts = hosts;
     this.#ceiling = new HostCeiling(limits.maxSize ?? Infinity, limits.maxDepth ?? 0);
@@ -59,7 +60,7 @@ export class PriorityPool<T extends HeldItem<T>> {
     this.#limits = limitsOf(limits);
   }
 
-  /** Takes effect at the next `take`; what runs above a smaller limit is left to finish. */
+  /** Takes effect at the next `take()`. Tasks that run above a lower limit are left to finish. */
   configure(limits: PoolLimits): void {
     this.#limits = limitsOf(limits);
     this.#ceiling.configure(limits.maxSize ?? Infinity, limits.maxDepth ?? 0, this.held);
@@ -74,7 +75,7 @@ export class PriorityPool<T extends HeldItem<T>> {
     return this.#running;
   }
 
-  /** Those that are held back, too. */
+  /** How many tasks wait, those that are held back included. */
   get waiting(): number {
     return this.#waiting;
   }
@@ -83,7 +84,7 @@ export class PriorityPool<T extends HeldItem<T>> {
     return this.queues(priority).reduce((sum, { size }) => sum + size, 0);
   }
 
-  /** How many of that priority were taken. */
+  /** How many tasks of that priority have started. */
   starts(priority: Priority): number {
     return this.#starts[priority];
   }
@@ -92,7 +93,7 @@ export class PriorityPool<T extends HeldItem<T>> {
     return this.#limits[priority];
   }
 
-  /** All in which tasks of this priority wait. */
+  /** All queues in which tasks of this priority wait. */
   queues(priority: Priority): readonly [Fifo<T>, ...Fifo<T>[]] {
     return [this.#queues[priority], ...this.#held.queues(priority)];
   }
@@ -108,7 +109,7 @@ export class PriorityPool<T extends HeldItem<T>> {
     if (bulkhead !== undefined) bulkhead.waiting += by;
   }
 
-  /** Puts a task before all others of its priority, but for `olderSibling`, which it goes behind. */
+  /** Queues a task behind its older sibling, if that is in the queue; else before all others of its priority. */
   enqueueFirst(item: T, olderSibling?: T): void {
     this.#queues[item.priority].insert(item, olderSibling?.isHeld ? undefined : olderSibling);
     this.#byDepth.add(item);
@@ -116,7 +117,7 @@ export class PriorityPool<T extends HeldItem<T>> {
   }
 
   /**
-   * Puts a task that was taken, but did not begin, back before those of its priority that came after it. Its slot stays
+   * Puts back a task that was taken and did not begin, before those of its priority that came after it. Its slot stays
    * taken.
    */
   putBack(item: T): void {
@@ -125,14 +126,14 @@ export class PriorityPool<T extends HeldItem<T>> {
     this.#count(item, 1);
   }
 
-  /** Takes a waiting task out. */
+  /** Removes a waiting task. */
   remove(item: T): void {
     this.#count(item, -1);
     if (item.isHeld) this.#held.remove(item);
     else this.#leaveQueue(item);
   }
 
-  /** Whoever is held back behind it in its module follows, if there is a place. */
+  /** The next held-back task of its module takes its place in the queue, if the module has a place. */
   #leaveQueue(item: T): void {
     const { bulkhead, priority } = item;
     this.#queues[priority].remove(item);
@@ -141,19 +142,19 @@ export class PriorityPool<T extends HeldItem<T>> {
     if (next !== undefined && bulkhead?.mayEnter(next)) this.admit(next);
   }
 
-  /** Who is held back, and is the next to go of a module: one of each priority. */
+  /** The next held-back task of a module, for each priority. */
   nextOf(bulkhead: Bulkhead<T>): T[] {
     return priorities.flatMap((priority) => this.#held.first(bulkhead, priority) ?? []);
   }
 
-  /** Puts one that is held back where it was in its queue. */
+  /** Puts a held-back task back where it was in its queue. */
   admit(item: T): void {
     this.#held.remove(item);
     this.#queues[item.priority].putBack(item);
     this.#byDepth.add(item);
   }
 
-  /** Whether a task of this priority that came now would start at once, if no task has called it. */
+  /** Whether a task of this priority would start at once if the program called it now. */
   hasRoom(priority: Priority): boolean {
     for (const other of priorities) {
       if (this.#queues[other].size > 0) return false;
@@ -162,7 +163,7 @@ export class PriorityPool<T extends HeldItem<T>> {
     return this.room(priority) > 0;
   }
 
-  /** How many tasks of this priority that came now would start at once, if no task has called them. */
+  /** How many tasks of this priority would start at once if the program called them now. */
   room(priority: Priority): number {
     let room = Math.min(this.#limits[priority] - this.#running, this.#ceiling.room(this.held));
     for (const other of priorities) {
@@ -172,7 +173,7 @@ export class PriorityPool<T extends HeldItem<T>> {
     return Math.max(room, 0);
   }
 
-  /** The next task that may start, with a slot taken for it, or undefined. Give the slot back with `release`. */
+  /** The next task that may start, with a slot taken for it. Give the slot back with `release()`. */
   take(): T | undefined {
     if (this.#waiting === 0) return undefined;
     const isBelow = this.#ceiling.room(this.held) > 0;
@@ -184,7 +185,7 @@ export class PriorityPool<T extends HeldItem<T>> {
     return undefined;
   }
 
-  /** The first whose module has a place; those before it are held back. */
+  /** The first task whose module has a place. Those before it are held back. */
   #next(priority: Priority): T | undefined {
     const queue = this.#queues[priority];
     let item = queue.first;
@@ -195,7 +196,7 @@ export class PriorityPool<T extends HeldItem<T>> {
     return item;
   }
 
-  /** The first of the deepest whose module has a place, if it is deep enough to start beyond the ceiling. */
+  /** The first of the deepest tasks whose module has a place, if it is deep enough to start beyond maxSize. */
   #nextDeep(priority: Priority): T | undefined {
     const item = this.#deepest(priority);
     return item !== undefined && this.held < this.#ceiling.limit(item.depth) ? item : undefined;
@@ -221,8 +222,8 @@ export class PriorityPool<T extends HeldItem<T>> {
   }
 
   /**
-   * For when nothing runs in any pool: the next of those that tasks have called, if too many hosts are held for it. It
-   * may start all the same, or never: then it is given as `hopeless`, and left where it is.
+   * Call it when nothing runs in any pool. If too many hosts are held for the next sub-task to start, it starts all the
+   * same; if it can never start, it is returned as `hopeless`, and stays in its queue.
    */
   stuck(): { readonly started: T } | { readonly hopeless: T } | undefined {
     if (this.#waiting === 0 || this.#ceiling.room(this.held) > 0 || (this.#hosts?.leaving ?? 0) > 0) return undefined;
@@ -234,7 +235,7 @@ export class PriorityPool<T extends HeldItem<T>> {
     return undefined;
   }
 
-  /** It has a slot from now on. */
+  /** Takes a slot for the task. */
   #start(item: T): T {
     this.#running += 1;
     this.#enter(item);
@@ -247,7 +248,7 @@ export class PriorityPool<T extends HeldItem<T>> {
     this.remove(item);
   }
 
-  /** How many waiting tasks may share a slot that one of this priority has: none while a higher one waits. */
+  /** How many waiting tasks could share a slot with one of this priority: none while a higher one waits. */
   batchCandidates(priority: Priority): number {
     for (const other of priorities) {
       const { size } = this.#queues[other];
@@ -257,7 +258,7 @@ export class PriorityPool<T extends HeldItem<T>> {
     return 0;
   }
 
-  /** The next task of this priority, to share the slot of another. */
+  /** Takes the next task of this priority, to share the slot of another, if it fits. */
   dequeueBatch(priority: Priority, fits: (item: T) => boolean): T | undefined {
     const next = this.#queues[priority].first;
     if (next === undefined || !fits(next)) return undefined;
@@ -266,20 +267,20 @@ export class PriorityPool<T extends HeldItem<T>> {
     return next;
   }
 
-  /** A task that held a host does so no more. */
+  /** A task has released its host, and its slot unless that was lent. */
   release(wasLent = false): void {
     if (wasLent) this.#lent -= 1;
     else this.#running -= 1;
     this.#ceiling.onReleased(this.held);
   }
 
-  /** The slot of a task is for others, though its host is not. */
+  /** The slot of a task is free for others; its host is not. */
   lend(): void {
     this.#running -= 1;
     this.#lent += 1;
   }
 
-  /** Takes a slot that was lent back, if need be above the limit. */
+  /** Takes back a slot that was lent, if need be above the limit. */
   reclaim(): void {
     this.#running += 1;
     this.#lent -= 1;

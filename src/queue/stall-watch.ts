@@ -1,6 +1,6 @@
 /**
- * Notices where tasks wait and none starts: in one pool, of one priority, for as long as a level says. Where tasks flow, it is
- * no fault that many wait. One timer for all, which is there only while tasks wait.
+ * Detects stalls: tasks of one pool and priority wait, and none of them has started for as long as a level says. Many
+ * waiting tasks are no stall while some start. One timer serves all pools, and runs only while tasks wait.
  */
 import { now, Timer } from '../platform/clock.ts';
 import { type Priority, priorities } from './priority.ts';
@@ -14,20 +14,20 @@ interface WatchedPool<T> {
 interface WaitingTask {
   /** On the clock of `now()`. */
   readonly queuedAt: number;
-  /** It waits because it was submitted ahead of its turn. */
+  /** Whether it was submitted ahead of its turn, and so is expected to wait. */
   readonly isSubmittedAhead: boolean;
 }
 
-/** Of one pool and priority. */
+/** The tasks of one pool and priority. */
 interface Flow {
   readonly starts: number;
-  /** Since when none is known to have started. */
+  /** Since when none is known to have started, on the clock of `now()`. */
   readonly since: number;
-  /** The levels that were noticed. */
+  /** The levels that were reported. */
   readonly noticed: Set<number>;
 }
 
-/** Something may have come meanwhile that is looked for in such intervals, at the least, in milliseconds. */
+/** The shortest interval between two checks, in milliseconds. */
 const shortestMs = 10;
 
 export class StallWatch<T extends WaitingTask, P extends WatchedPool<T>> {
@@ -53,7 +53,7 @@ export class StallWatch<T extends WaitingTask, P extends WatchedPool<T>> {
     this.watch();
   }
 
-  /** Something waits. */
+  /** A task waits. */
   watch(): void {
     if (this.#timer === undefined && this.#levelsMs.some((levelMs) => levelMs !== Infinity)) this.#look();
   }
@@ -74,7 +74,7 @@ export class StallWatch<T extends WaitingTask, P extends WatchedPool<T>> {
     else this.#timer = new Timer(Math.max(nextMs, shortestMs), () => this.#look());
   }
 
-  /** In how many milliseconds it is to be looked at again. */
+  /** Returns in how many milliseconds to check again. */
   #lookAt(pool: P, priority: Priority): number {
     const tasks = pool
       .queues(priority)

@@ -1,6 +1,6 @@
 /**
- * Notices tasks that wait for too long, at two levels, with one timer for all of them: queues are in the order of
- * waiting, so that only those behind the bookmark of a level can be newly late.
+ * Detects tasks that wait for too long, at two levels, with one timer for all: queues are in the order of waiting, so
+ * that only tasks behind the bookmark of a level can be newly late.
  */
 import { now, Timer } from '../platform/clock.ts';
 import type { Fifo, FifoItem } from './fifo.ts';
@@ -8,7 +8,7 @@ import type { Fifo, FifoItem } from './fifo.ts';
 export interface WaitItem<T> extends FifoItem<T> {
   /** On the clock of `now()`. */
   readonly queuedAt: number;
-  /** Which levels were noticed, a bit for each. */
+  /** Which levels were reported, one bit each. */
   warnings: number;
 }
 
@@ -19,10 +19,10 @@ export class WaitWatch<T extends WaitItem<T>> {
   #firstLevelMs: number;
   #timer: Timer | undefined;
   #sweptAt = -Infinity;
-  /** When the timer fires. */
+  /** When the timer fires, on the clock of `now()`. */
   #dueAt = Infinity;
 
-  /** Queues with a bookmark for each level. */
+  /** @param queues Gives queues that have a bookmark for each level. */
   constructor(
     queues: () => Iterable<Fifo<T>>,
     levelsMs: readonly number[],
@@ -40,13 +40,13 @@ export class WaitWatch<T extends WaitItem<T>> {
     this.rearm();
   }
 
-  /** Something else may be due first. */
+  /** Sets the timer anew: another task may be due first. */
   rearm(): void {
     this.stop();
     this.#arm();
   }
 
-  /** Something waits, since `queuedAt`. */
+  /** A task waits since `queuedAt`. */
   watch(queuedAt: number): void {
     if (this.#timer === undefined || queuedAt + this.#firstLevelMs < this.#dueAt) this.rearm();
   }
@@ -65,7 +65,7 @@ export class WaitWatch<T extends WaitItem<T>> {
       });
     }
     if (dueAt === Infinity) return;
-    dueAt = Math.max(dueAt, this.#sweptAt + this.#firstLevelMs / 10); // in a flood, many at a time
+    dueAt = Math.max(dueAt, this.#sweptAt + this.#firstLevelMs / 10); // when many tasks come, several are checked at a time
     this.#dueAt = dueAt;
     this.#timer = new Timer(Math.max(dueAt - now(), 1), () => {
       this.#timer = undefined;
@@ -86,7 +86,7 @@ export class WaitWatch<T extends WaitItem<T>> {
           item = queue.bookmark(level)
         ) {
           queue.pass(level);
-          if (item.warnings & (1 << level)) continue; // put back after it was noticed
+          if (item.warnings & (1 << level)) continue; // put back after it was reported
           item.warnings |= 1 << level;
           late.push(item);
         }

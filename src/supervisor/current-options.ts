@@ -1,4 +1,7 @@
-/** The options of a supervisor as they are now: `configure()` changes them while it runs, and all its parts read them here. */
+/**
+ * The options of a supervisor as they are now: `configure()` changes them while it runs, and all its parts read them
+ * here.
+ */
 import { type Logger, safeLogger } from '../base/logger.ts';
 import { mergeOptions, type ResolvedOptions, resolveOptions, type SupervisorOptions } from './supervisor-options.ts';
 

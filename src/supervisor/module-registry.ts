@@ -8,7 +8,7 @@ export interface ModuleInfo {
   readonly maxWorkers: number;
   /** Tasks that have a slot. */
   readonly running: number;
-  /** Tasks in queues, for whatever reason. */
+  /** Tasks that are queued, whatever they wait for. */
   readonly waiting: number;
 }
 
@@ -22,7 +22,7 @@ export class ModuleRegistry {
     this.#slots = slots;
   }
 
-  /** The module of that name, with that cap from now on; it is made if there is none. */
+  /** The module of that name, with that cap from now on. It is created if there is none. */
   get(name: string, options: ModuleOptions): TaskModule {
     checkOptions(options, moduleRules, 'module()');
     const module = this.#byName.get(name);
@@ -31,12 +31,12 @@ export class ModuleRegistry {
     return module;
   }
 
-  /** The module of that name; if there is none, it is made with that cap. */
+  /** The module of that name. If there is none, it is created with that cap. */
   find(name: string, maxWorkers: number): TaskModule {
     return this.#byName.get(name) ?? this.get(name, { maxWorkers });
   }
 
-  /** Adds a new module. Gives the function that is to be called when its cap has changed. */
+  /** Adds a new module. Returns the function to call when its cap has changed. */
   register(module: TaskModule): () => void {
     const { name, bulkhead } = module;
     if (this.#byName.has(name)) {

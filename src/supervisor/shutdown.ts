@@ -1,6 +1,6 @@
 /**
- * The end of a supervisor: lets tasks finish, or ends them, until nothing is pending; then closes the lanes. It may be
- * hurried: each call of `hasten` adds its haste, and there is one report.
+ * Stops a supervisor: lets tasks finish, or ends them, until nothing is pending; then closes the lanes. Each call of
+ * `bringForward()` can shorten the stop, and there is one report.
  */
 import { avoidSelfWait, workersInScope } from '../background-workers/hook-scope.ts';
 import type { WorkerRegistry } from '../background-workers/worker-registry.ts';
@@ -20,17 +20,17 @@ import type { Task } from '../task/record/task.ts';
 
 export interface StopOptions {
   /**
-   * `true`: waits until all that was submitted has ended; what is delayed, and has never begun, is canceled.
-   * A number: the same for at most so many milliseconds, then all that is left is canceled; resolves within them.
-   * `false`: cancels all at once, and ends the threads of what runs; resolves within some seconds, though one of them
-   * can't be ended. Default: `true`.
+   * `true`: waits until all submitted tasks have ended. Delayed tasks that have never begun are canceled. A number: the
+   * same for at most so many milliseconds, then all that is left is canceled. It resolves within that time. `false`:
+   * cancels all tasks at once, and ends the threads and children of running ones. It resolves within some seconds, even
+   * if one of them can't be ended. Default: `true`.
    */
   readonly wait?: boolean | number;
-  /** Cancels what waits, and asks what runs to stop. Default: `false`. */
+  /** Cancels tasks that wait, and asks running tasks to stop. Default: `false`. */
   readonly cancelTasks?: boolean;
   /**
-   * Lets background workers end first, with what waits in queues of their own. `false`: they end as soon as they find that
-   * the supervisor takes no more runs. Default: `true`.
+   * Lets background workers end first, with all that waits in their own queues. `false`: they end as soon as the
+   * supervisor refuses a run. Default: `true`.
    */
   readonly stopWorkers?: boolean;
 }
@@ -41,16 +41,16 @@ export const stopRules: Readonly<Record<keyof StopOptions, Rule>> = {
   stopWorkers: rules.boolean,
 };
 
-/** How long idle threads and children, and workers that were stopped at once, may take to clean up, in milliseconds. */
+/** How long idle threads and children, and workers that were stopped at once, may clean up, in milliseconds. */
 const cleanUpMs = 1_000;
 
-/** How many waiting tasks can be canceled in a millisecond, at the least. */
+/** How many waiting tasks can be canceled in a millisecond, at least. */
 const settledPerMs = 200;
 
-/** How long what is ended by force may take to end, in milliseconds; then it is given up. */
+/** How long a thread or child that is ended by force may take to exit before it is given up, in milliseconds. */
 const forceMs = 5_000;
 
-/** How often it is looked whether what is pending is anywhere at all, in milliseconds. */
+/** How often to check whether the pending tasks can be found, in milliseconds. */
 const searchMs = 1_000;
 
 interface EndCounts {
@@ -74,9 +74,9 @@ export class Shutdown {
   readonly #lanes: LaneRegistry;
   readonly #workers: WorkerRegistry;
   readonly #schedules: Schedules;
-  /** Nothing runs any more. */
+  /** Resolves when nothing runs any more. */
   readonly #drained = defer();
-  /** On the clock of `now()`: when all is to have ended, and when the end is to be told. */
+  /** On the clock of `now()`: when all is to have ended, and when `stop()` is to resolve. */
   #deadlineAt = Infinity;
   #resolvesBy = Infinity;
   #search: Timer | undefined;
@@ -91,12 +91,12 @@ export class Shutdown {
     this.#schedules = schedules;
   }
 
-  /** Takes note of what has ended before. */
+  /** Remembers how many tasks had ended before. */
   begin(): void {
     this.#before = this.#counts();
   }
 
-  /** Resolves when all is settled and closed. */
+  /** Resolves when all tasks are settled and all lanes closed. */
   async run(stopWorkers: boolean): Promise<StopReport> {
     this.#pending.dropDelayed();
     if (stopWorkers) {
@@ -114,7 +114,7 @@ export class Shutdown {
     return this.report();
   }
 
-  /** What has become of tasks until now. */
+  /** What became of the tasks until now. */
   report(): StopReport {
     const { settled, shutdown } = this.#counts();
     const { terminated, missing } = this.#counters;
@@ -123,7 +123,7 @@ export class Shutdown {
     return Object.freeze({ finished, canceled, terminated, ...(missing > 0 && { missing }) });
   }
 
-  /** Ends all threads and children; one that can't be ended is not waited for longer than that. */
+  /** Ends all threads and children. It does not wait longer for one that can't be ended. */
   async #close(): Promise<void> {
     const closingMs = Math.min(cleanUpMs, Math.max(this.#deadlineAt - now(), 0));
     const tooLate = new Timer(closingMs, () => {
@@ -138,7 +138,7 @@ export class Shutdown {
     tooLate.cancel();
   }
 
-  /** What is pending, and is found nowhere twice in a row, was lost by an error of the bookkeeping: it will never end. */
+  /** Pending tasks that can't be found twice in a row were lost by an error in the supervisor: they will never end. */
   #lookForLost(times: number): void {
     this.#search = new Timer(searchMs, () => {
       if (this.#counters.pending === 0) return;
@@ -148,7 +148,7 @@ export class Shutdown {
     });
   }
 
-  /** The last resort: the end does not depend on what any book says. */
+  /** The last resort: the stop ends whatever the counters say. */
   #giveUp(): void {
     try {
       this.#pending.abandon();
@@ -158,7 +158,10 @@ export class Shutdown {
     }
   }
 
-  /** The end for those who ask for it; it has to wait for tasks on the event loop, and for hooks and runs of workers. */
+  /**
+   * The report for one caller of `stop()`. A loop task, hook or run that the stop waits for can't wait for the stop: it
+   * gets the report as it is now, unless `wait` has a limit.
+   */
   reportFor(end: Promise<StopReport>, { wait = true }: StopOptions, supervisor: TaskSubmitter): Promise<StopReport> {
     if (wait !== true && wait !== Infinity) return end;
     const waitsForThis = () => {
@@ -208,7 +211,9 @@ export class Shutdown {
     this.#workers.stop(false);
   }
 
-  /** What is left is first asked to stop, then ended; and that takes a moment, too. */
+  /**
+   * Tasks that are left are first asked to stop, then ended: both before the time is up, as that takes a while, too.
+   */
   #setDeadline(waitMs: number): void {
     this.#deadlineAt = Math.min(this.#deadlineAt, now() + waitMs * 0.95);
     const settlingMs = this.#counters.pending / settledPerMs;

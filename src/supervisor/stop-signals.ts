@@ -1,4 +1,7 @@
-/** Signals of the process that stop a supervisor. One listener for each, however many block: one signal counts once. */
+/**
+ * Signals of the process that stop a supervisor. Each has one listener, however many `block()` calls wait: a signal
+ * counts once.
+ */
 import { constants } from 'node:os';
 import { arrayOf, type Rule } from '../base/options.ts';
 
@@ -11,7 +14,7 @@ export const catchableSignals: Rule = arrayOf(
 
 export class StopSignals {
   readonly #onSignal: () => void;
-  /** How many listen to each. */
+  /** How many calls of `block()` listen to each signal. */
   readonly #listeners = new Map<NodeJS.Signals, number>();
 
   constructor(onSignal: () => void) {

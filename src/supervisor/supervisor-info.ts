@@ -1,4 +1,4 @@
-/** What a supervisor says of itself in numbers. */
+/** A supervisor in numbers: what `getInfo()` gives. */
 import type { WorkerInfo } from '../background-workers/worker-registry.ts';
 import type { HostPoolInfo, PoolInfo } from '../dispatch/pool-info.ts';
 import type { SupervisorState } from '../dispatch/supervisor-state.ts';
@@ -9,13 +9,13 @@ export interface SupervisorInfo {
   readonly id: string;
   readonly name: string;
   readonly state: SupervisorState;
-  /** How many tasks there have been. */
+  /** How many tasks were submitted. */
   readonly submitted: number;
-  /** How many attempts were not the last. */
+  /** How many attempts were followed by another. */
   readonly retried: number;
   /** How many tasks have not ended. */
   readonly pending: number;
-  /** How many of those wait for their time, or for their next attempt. */
+  /** How many of the pending tasks wait for their delay, or for their next attempt. */
   readonly delayed: number;
   readonly ended: Readonly<Record<EndReason, number>>;
   readonly threads: HostPoolInfo;
@@ -23,6 +23,6 @@ export interface SupervisorInfo {
   readonly loop: PoolInfo;
   /** By name. */
   readonly modules: Readonly<Record<string, ModuleInfo>>;
-  /** The background workers that are active, in the order in which they were started. */
+  /** The active background workers, in the order in which they were started. */
   readonly workers: readonly WorkerInfo[];
 }

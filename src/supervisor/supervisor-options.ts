@@ -14,7 +14,10 @@ import type { ContextCarrier } from '../task/inside/context-carrier.ts';
  * `poolSize + reserveNormal + reserveHigh`; critical `maxSize`, and on the event loop always.
  */
 export interface PoolOptions {
-  /** Slots for tasks of any priority; 0: no limit. Default: the number of cores for threads and processes, 0 for the loop. */
+  /**
+   * Slots for tasks of any priority; 0: no limit. Default: the number of cores for threads and processes, 0 for the
+   * loop.
+   */
   readonly poolSize?: number;
   /** More slots for normal tasks and above. Default: 1. */
   readonly reserveNormal?: number;
@@ -29,17 +32,17 @@ export interface ThreadOptions extends PoolOptions {
    */
   readonly minSize?: number | 'max';
   /**
-   * Threads that there are at most, whatever the priority of the tasks: more critical ones wait, before all others. Only
-   * tasks that tasks call may have more, while those wait for them, and at most `maxDepth` more; and while threads are
-   * recycled, each may stand beside its successor. Default: `poolSize + reserveNormal + reserveHigh + 16`; 64 if
-   * `poolSize` is 0.
+   * The maximum number of threads, whatever the priority of the tasks: critical tasks beyond it wait, before all
+   * others. Only sub-tasks whose callers wait for them may have more, at most `maxDepth` more; and while threads are
+   * recycled, an old one may exist beside its replacement. Default: `poolSize + reserveNormal + reserveHigh + 16`; 64
+   * if `poolSize` is 0.
    */
   readonly maxSize?: number;
   /** How long a thread beyond `minSize` stays without work. Default: 10,000. */
   readonly idleTimeoutMs?: number;
-  /** See `new Worker()` of node:worker_threads; for threads that start from now on. */
+  /** See `new Worker()` of node:worker_threads. A change applies to threads that start afterwards. */
   readonly resourceLimits?: ResourceLimits;
-  /** When one is replaced by a new one, which is ready before the old one leaves. Default: never. */
+  /** When a thread is replaced by a new one, which is ready before the old one exits. Default: never. */
   readonly recycle?: RecycleOptions;
   /** Environment of the threads. Default: a copy of `process.env`. */
   readonly env?: NodeJS.ProcessEnv;
@@ -47,7 +50,10 @@ export interface ThreadOptions extends PoolOptions {
   readonly execArgv?: string[];
 }
 
-/** The same for child processes: see `fork()` of node:child_process. Of `resourceLimits`, `codeRangeSizeMb` has no effect. */
+/**
+ * The same for child processes: see `fork()` of node:child_process. Of `resourceLimits`, `codeRangeSizeMb` has no
+ * effect.
+ */
 export type ProcessOptions = ThreadOptions;
 
 export interface SupervisorOptions {
@@ -59,24 +65,25 @@ export interface SupervisorOptions {
   readonly processes?: ProcessOptions;
   readonly loop?: PoolOptions;
   /**
-   * How many tasks may have called one another, down to one: deeper, it fails with `TASK_TOO_DEEP`. Callers that have
-   * ended are not counted. Default: 64.
+   * How deep tasks may call one another. A deeper task fails with `TASK_TOO_DEEP`. Callers that have ended are not
+   * counted. Default: 64.
    */
   readonly maxDepth?: number;
-  /** How many ended tasks `getTaskInfo` still answers for. Default: 1,000. */
+  /** How many ended tasks `getTaskInfo()` and `getTasks()` still know. Default: 1,000. */
   readonly keepFinished?: number;
-  /** How many tasks may wait, delayed ones too; one more fails with `QUEUE_FULL`. Default: Infinity. */
+  /** How many tasks may wait, delayed ones included; one more fails with `QUEUE_FULL`. Default: Infinity. */
   readonly maxQueued?: number;
   /**
-   * A task that waits for longer to start is told of by an event; and by a log line, if none of its type and priority has
-   * started within that time, and it is none of those that `map()` submits. Default: 5,000; Infinity: never.
+   * A task that waits longer than that for its start is reported by an event. A log line is written as well, if no task
+   * of its type and priority has started within that time; but not for tasks of `map()`. Default: 5,000; Infinity:
+   * never.
    */
   readonly timeoutWarningMs?: number;
   /** The same, as an error. Default: 10,000; Infinity: never. */
   readonly timeoutCriticalMs?: number;
-  /** What of a caller's asynchronous context goes along to threads and children. Default: nothing. */
+  /** Carries a part of the caller's asynchronous context to threads and children. Default: none. */
   readonly context?: ContextCarrier;
-  /** Takes warnings and errors; shaped like console or pino. Default: `console`; `false`: none. */
+  /** Gets warnings and errors; shaped like console or pino. Default: `console`; `false`: no logging. */
   readonly logger?: Logger | false;
 }
 
@@ -148,7 +155,7 @@ const supervisorRules: Readonly<Record<keyof SupervisorOptions, Rule>> = {
   ),
 };
 
-/** What was given so far, joined with what is new: pools are joined key by key. Throws on bad options. */
+/** Merges new options into the given ones: pools are merged key by key. Throws on bad options. */
 export function mergeOptions(given: SupervisorOptions, changes: SupervisorOptions, owner: string): SupervisorOptions {
   checkOptions(changes, supervisorRules, owner);
   return {
@@ -165,7 +172,7 @@ export function resolveOptions(given: SupervisorOptions): ResolvedOptions {
   const { maxDepth = 64 } = given;
   return Object.freeze({
     get id() {
-      id ??= randomUUID(); // when it is asked for: few are, and what makes it takes long to load
+      id ??= randomUUID(); // only when it is read: loading the generator takes long, and few ids are read
       return id;
     },
     name: given.name ?? 'taskwarden',
@@ -181,7 +188,9 @@ export function resolveOptions(given: SupervisorOptions): ResolvedOptions {
   });
 }
 
-/** Threads or children beyond the slots, for critical tasks, and how many there are where slots have no limit. */
+/**
+ * How many threads or children there may be beyond the slots, for critical tasks; and in all, if slots have no limit.
+ */
 const extraHosts = 16;
 const hostsWithoutLimit = 64;
 

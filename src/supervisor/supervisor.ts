@@ -121,7 +121,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
 
   // Life cycle.
 
-  /** Changes options while it runs; what is not named stays. Pools grow and shrink without losing a task. */
+  /** Changes options while it runs; options that are not given stay. Pools grow and shrink without losing a task. */
   configure(options: SupervisorOptions): this {
     this.#options.change(options);
     const { current } = this.#options;
@@ -149,16 +149,16 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
   }
 
   /**
-   * Replaces every thread and child by a new one, each as soon as that has loaded what the old one had and the old one is
-   * idle. No task is lost, or waits for it. Resolves when all are replaced. Rejects with `LANE_BROKEN`.
+   * Replaces every thread and child by a new one, as soon as the new one has loaded the modules of the old one and the
+   * old one is idle. No task is lost, or has to wait. Resolves when all are replaced. Rejects with `LANE_BROKEN`.
    */
   recycle(): Promise<void> {
     return isLoadingModule() ? foreverPendingPromise() : this.#keepAlive.during(() => this.#lanes.recycle());
   }
 
   /**
-   * Keeps the process alive until the supervisor has stopped, by a signal or by `stop()` from anywhere, and gives the
-   * report of that. The first signal stops it gracefully, a second one at once.
+   * Keeps the process alive until the supervisor has stopped, by a signal or by `stop()`, and resolves with the report
+   * of the stop. The first signal stops the supervisor gracefully, a second one at once.
    */
   block(options: BlockOptions = {}): Promise<StopReport> {
     checkOptions(options, { signals: catchableSignals, wait: stopRules.wait }, 'block()');
@@ -166,9 +166,9 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
   }
 
   /**
-   * Settles every task, ends every thread and child, and gives a report. It may be called again: a shorter `wait` brings
-   * the end forward, a longer one changes nothing, and all calls resolve together. Awaited in a loop task, hook or run
-   * that it waits for, it resolves at once, unless `wait` has a limit.
+   * Settles every task, ends every thread and child, and gives a report. It may be called again: a shorter `wait`
+   * brings the end forward, a longer one changes nothing, and all calls resolve together. Awaited in a loop task, hook
+   * or run that it waits for, it resolves at once, unless `wait` has a limit.
    */
   stop(options: StopOptions = {}): Promise<StopReport> {
     checkOptions(options, stopRules, 'stop()');
@@ -181,7 +181,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
 
   // Tasks.
 
-  /** Submits a background task, or a function, which runs as `backgroundTask(fn)` would. */
+  /** Submits a background task; or a function, which runs as `backgroundTask(fn)` would. */
   putTask<F extends TaskFunction>(
     target: F & TaskFunction,
     ...[options]: [] extends Parameters<F> ? [PutOptions<F>?] : [PutOptions<F>]
@@ -191,10 +191,10 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
   }
 
   /**
-   * Submits a task later, or again and again: after a delay, at equal intervals, or by a cron pattern. Each run is a task, as
-   * `putTask` makes it. It starts an idle supervisor, and an active schedule keeps the process alive.
-   * @throws TypeError or RangeError for options that are bad, or don't go together; TaskwardenError `SUPERVISOR_STOPPED`, or
-   * `NOT_IN_PROGRAM` in a task that runs in a thread or child.
+   * Submits a task after a delay, at equal intervals or by a cron pattern. Each run is a task of its own, as `putTask`
+   * makes it. This starts an idle supervisor, and an active schedule keeps the process alive.
+   * @throws TypeError or RangeError for options that are bad, or don't go together; TaskwardenError
+   * `SUPERVISOR_STOPPED`, or `NOT_IN_PROGRAM` in a task that runs in a thread or child.
    */
   scheduleTask<F extends TaskFunction>(
     target: F & TaskFunction,
@@ -208,27 +208,27 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     return [...this.#schedules];
   }
 
-  /** What background tasks call. Use `putTask` instead. */
+  /** Called by background tasks. Use `putTask` instead. */
   submit<T, Y>(spec: TaskSpec, args: readonly unknown[]): TaskHandle<T, Y> {
     return this.#admission.submit(spec, args);
   }
 
-  /** Whether a task with these options can be taken in now. */
+  /** Whether a task with these options would be accepted now. */
   hasRoom(options: ResolvedTaskOptions): boolean {
     return this.#admission.hasRoom(options);
   }
 
-  /** @internal What it could start at once. In a thread or child that is not known. */
+  /** @internal How many more tasks it could start at once; undefined in a thread or child, where that is not known. */
   get freeCapacity(): FreeCapacity<TaskType> | undefined {
     return isHost() ? undefined : this.#freeCapacity;
   }
 
-  /** The background workers that are active. */
+  /** The active background workers. */
   getWorkers(): BackgroundWorker[] {
     return [...this.#workers];
   }
 
-  /** @internal What a worker that starts needs. */
+  /** @internal Called by a worker that starts. */
   registerWorker(worker: BackgroundWorker): WorkerRegistration {
     if (this.state === 'idle') this.start();
     if (this.state !== 'running') throw this.#lifeCycle.stoppedError(`worker "${worker.name}" can't start`);
@@ -238,42 +238,44 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     };
   }
 
-  /** The module of that name, with that cap from now on; it is made if there is none. */
+  /** The module of that name, with that cap from now on. It is created if there is none. */
   module(name: string, options: ModuleOptions = {}): TaskModule {
     return this.#modules.get(name, options);
   }
 
-  /** @internal Gives what is to be called when its cap has changed. */
+  /** @internal Returns the function to call when its cap has changed. */
   registerModule(module: TaskModule): () => void {
     return this.#modules.register(module);
   }
 
-  /** Resolves when `maxQueued` leaves room for one more task; of those that wait, the most urgent first. */
+  /** Resolves when `maxQueued` leaves room for one more task. Of several callers, the most urgent goes first. */
   capacity(priority: Priority = 'normal'): Promise<void> {
     oneOf(priorities)(priority, 'the priority of capacity()');
     if (isLoadingModule()) return foreverPendingPromise();
     return this.#capacity.wait(priority);
   }
 
-  /** The results of the tasks, in their order; rejects with the first failure. */
+  /** Resolves with the results of the tasks, in their order; rejects with the first failure. */
   waitCompleted<T extends readonly PromiseLike<unknown>[] | []>(
     tasks: T,
   ): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
     return Promise.all(tasks);
   }
 
-  /** Of a live task, or of one of the last `keepFinished` that have ended; else undefined. */
+  /** Knows live tasks and the last `keepFinished` ended ones; undefined for any other id. */
   getTaskInfo(id: string): TaskInfo | undefined {
     rules.string(id, 'the id of getTaskInfo()');
     return this.#table.find(id, this.#dispatcher.pending.begun)?.info;
   }
 
-  /** Live tasks, then the kept ones that have ended, from the one that ended first. Costs time for each. */
+  /**
+   * Live tasks, then the last `keepFinished` ended ones, in the order in which they ended. Takes time for each task.
+   */
   getTasks(filter: TaskFilter = {}): TaskInfo[] {
     return matching([...this.#dispatcher.pending, ...this.#table.ended], filter).map((task) => task.info);
   }
 
-  /** What runs, what waits, and what has been, in numbers. */
+  /** The state of the supervisor in numbers. */
   getInfo(): SupervisorInfo {
     const { submitted, retried, ended } = this.#counters.counts;
     return Object.freeze({

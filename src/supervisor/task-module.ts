@@ -1,6 +1,6 @@
 /**
- * TaskModule: a cap on how many tasks of one kind run at a time, over threads, children and the event loop. The tasks of a
- * full module are held back; they block nobody else, and go on in their order. The idea is PythonTaskManager's.
+ * TaskModule: limits how many tasks of one kind run at a time, over threads, children and the event loop. Tasks of a
+ * full module are held back: they block no other tasks, and start in their order. The idea is PythonTaskManager's.
  */
 import { checkOptions, type Rule, rules } from '../base/options.ts';
 import type { Startable } from '../dispatch/supervisor-state.ts';
@@ -23,7 +23,7 @@ export interface ModuleSupervisor extends Startable {
     target: F & TaskFunction,
     ...[options]: [] extends Parameters<F> ? [ScheduleOptions<F>?] : [ScheduleOptions<F>]
   ): TaskSchedule<F>;
-  /** @internal Gives what is to be called when its cap has changed. */
+  /** @internal Returns the function to call when its cap has changed. */
   registerModule(module: TaskModule): () => void;
 }
 
@@ -42,9 +42,9 @@ export interface NewModuleOptions extends ModuleOptions {
 export const moduleRules: { readonly maxWorkers: Rule } = { maxWorkers: rules.positiveCountOrInfinity };
 
 /**
- * Made by `supervisor.module()`, or extended. A task that waits for tasks of its own module, which it has called, lends
- * them its place, one at a time. On the event loop a function can't be ended: one that was given up after its grace runs
- * on, and counts no more.
+ * Made by `supervisor.module()`, or by a subclass. A task that waits for tasks of its own module, which it has called,
+ * lends its place to one of them at a time. A function on the event loop can't be ended: one that was given up after
+ * its grace period runs on, and is not counted any more.
  */
 export class TaskModule implements TaskCap {
   readonly name: string;
@@ -76,7 +76,7 @@ export class TaskModule implements TaskCap {
     return this.#bulkhead;
   }
 
-  /** How many of its tasks may run at a time. What runs above a smaller cap is left to finish. */
+  /** How many of its tasks may run at a time. Tasks that run above a lower cap are left to finish. */
   get maxWorkers(): number {
     return this.#bulkhead.cap;
   }
@@ -92,7 +92,7 @@ export class TaskModule implements TaskCap {
     return this.bulkhead.running;
   }
 
-  /** Tasks that are queued, for whatever reason. */
+  /** Tasks that are queued, whatever they wait for. */
   get waiting(): number {
     return this.bulkhead.waiting;
   }

@@ -6,7 +6,9 @@ export function standardInput(signal: AbortSignal): AsyncGenerator<string, void,
   return splitLines(addAbortSignal(signal, process.stdin.setEncoding('utf8')));
 }
 
-/** Without their line ends. Unlike node:readline it splits at nothing but \n and \r\n, so that JSON stays whole. */
+/**
+ * Yields lines without their line ends. Unlike node:readline it splits only at \n and \r\n, so that JSON stays whole.
+ */
 export async function* splitLines(chunks: AsyncIterable<string>): AsyncGenerator<string, void, undefined> {
   let rest = '';
   for await (const chunk of chunks) {
@@ -22,7 +24,7 @@ function withoutReturn(line: string): string {
   return line.endsWith('\r') ? line.slice(0, -1) : line;
 }
 
-/** Of a JSON input, an array is the list of arguments, and any other value the only one. */
+/** A JSON array is the list of arguments; any other JSON value is the only argument. */
 export function argumentsOf(input: unknown): readonly unknown[] {
   return Array.isArray(input) ? input : [input];
 }

@@ -1,7 +1,7 @@
 /**
- * Any value as one line of JSON. What JSON has no word for becomes the nearest that it has: bigint a string of digits,
- * a Map its entries, a Set and a typed array their elements, an Error its name, message and code, a RegExp its source,
- * a circle the text "[Circular]".
+ * Any value as one line of JSON. Values that JSON does not have are converted: a bigint to a string of digits, a Map to
+ * its entries, a Set or typed array to its elements, an Error to its name, message and code, a RegExp to its source,
+ * and a circular reference to the text "[Circular]".
  */
 import { fieldOf, isError, isInstance, messageOf, textOf } from '../../base/foreign-value.ts';
 import { describe } from '../../base/logger.ts';
@@ -12,7 +12,7 @@ export function jsonLine(value: object): string {
 }
 
 function replacer(): (this: unknown, key: string, value: unknown) => unknown {
-  // The objects around the present one, each with what it was before it was replaced: that is what circles come back to.
+  // The objects that contain the present one, each before and after its conversion: circular references point at the former.
   const around: { readonly original: unknown; readonly replaced: unknown }[] = [];
   return function (key, value) {
     if (typeof value === 'bigint') return String(value);
@@ -45,7 +45,7 @@ export interface ErrorFields {
   readonly code?: string | number;
 }
 
-/** What a function threw, which need not be an Error. */
+/** The fields of a thrown value, which need not be an Error. */
 export function errorFields(thrown: unknown): ErrorFields {
   if (!isError(thrown)) return { name: 'Error', message: describe(thrown) };
   const code = fieldOf(thrown, 'code');

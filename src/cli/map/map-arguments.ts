@@ -1,4 +1,4 @@
-/** What `taskwarden map` was asked to do. */
+/** The command line of `taskwarden map`. */
 import { availableParallelism } from 'node:os';
 import { oneOf, rules } from '../../base/options.ts';
 import { priorities } from '../../queue/priority.ts';
@@ -16,7 +16,7 @@ export interface MapArguments {
   readonly ordered: boolean;
   /** How many tasks run at once. */
   readonly concurrency: number;
-  /** The file for the results. Undefined: standard output. */
+  /** The path of the file for the results. Undefined: standard output. */
   readonly outputFile: string | undefined;
   readonly taskOptions: Pick<Required<TaskOptions>, 'priority' | 'type'> & TaskOptions;
 }

@@ -1,4 +1,4 @@
-/** `taskwarden map`: one function over many inputs, on all cores. */
+/** `taskwarden map`: calls one function for many inputs, on all cores. */
 import { hasCode } from '../../base/errors.ts';
 import { type BackgroundTask, TaskSupervisor, tasksFrom } from '../../index.ts';
 import { Promise } from '../../platform/globals.ts';
@@ -18,11 +18,11 @@ import { Tally } from './tally.ts';
 interface StopCause {
   readonly exitCode: number;
   readonly message?: string;
-  /** Nothing is said: nobody listens any more. */
+  /** Prints nothing: the reader of the output has closed it. */
   readonly isQuiet?: boolean;
 }
 
-/** Gives the exit code. */
+/** Resolves with the exit code. */
 export async function map(argv: readonly string[]): Promise<number> {
   const given = parseMapArguments(argv);
   if (given === undefined) {
@@ -57,7 +57,7 @@ export async function map(argv: readonly string[]): Promise<number> {
   return cause?.exitCode ?? (tally.failed > 0 ? 1 : 0);
 }
 
-/** What functions print goes to standard error, above the bar: standard output is for results alone. */
+/** Redirects what functions print to standard error, above the bar: standard output has only results. */
 function redirectPrints(bar: ProgressBar | undefined): void {
   Object.defineProperty(process, 'stdout', { value: bar?.streamAbove() ?? process.stderr });
   if (bar !== undefined) Object.defineProperty(process, 'stderr', { value: bar.streamAbove() });
@@ -74,7 +74,7 @@ class MapRun implements AsyncDisposable {
   readonly #tally: Tally;
   readonly #supervisor: TaskSupervisor;
   readonly #task: BackgroundTask<TaskFunction>;
-  /** How many inputs are read ahead of the results that are written: some wait here, so that no thread has to. */
+  /** How many inputs are read ahead of the written results: enough that no thread has to wait for one. */
   readonly #ahead: number;
   readonly #stopped = new AbortController();
   #cause: StopCause | undefined;
@@ -88,7 +88,7 @@ class MapRun implements AsyncDisposable {
     this.#output = output;
     this.#tally = tally;
     this.#tally.total = inputs?.length;
-    // That tasks wait is as it should be, and what fails is said here.
+    // Waiting tasks are normal here, and failures are reported here.
     this.#supervisor = new TaskSupervisor({
       threads: pool,
       processes: pool,
@@ -102,10 +102,13 @@ class MapRun implements AsyncDisposable {
     const task = tasksFrom<Record<string, TaskFunction>>(target.moduleUrl, options)[target.name];
     if (task === undefined) throw new UsageError(`"${target.name}" can't be the name of a task`);
     this.#task = task;
-    this.#ahead = taskOptions.priority === 'critical' ? concurrency : concurrency * 16; // no pool holds critical ones back
+    this.#ahead = taskOptions.priority === 'critical' ? concurrency : concurrency * 16; // no pool limits critical tasks
   }
 
-  /** Submits nothing more, cancels what waits, and asks what runs to stop, which has its grace. The first cause stays. */
+  /**
+   * Submits nothing more, cancels waiting tasks, and asks running ones to stop in their grace period. The first cause
+   * counts.
+   */
   stop(cause: StopCause): void {
     if (this.#cause !== undefined) return;
     this.#cause = cause;
@@ -113,7 +116,7 @@ class MapRun implements AsyncDisposable {
     void this.#supervisor.stop({ cancelTasks: true });
   }
 
-  /** Works through the inputs, and gives the cause if something ended that early. */
+  /** Processes the inputs. Resolves with the cause if it was stopped early. */
   async finish(): Promise<StopCause | undefined> {
     try {
       await this.#readInputs();
@@ -122,7 +125,7 @@ class MapRun implements AsyncDisposable {
     }
     await this.#until(() => this.#open === 0);
     await this.#output.end();
-    await this.#supervisor.stop(); // what its threads print comes before what is said of it
+    await this.#supervisor.stop(); // so that the output of its threads comes before the summary
     return this.#cause;
   }
 
@@ -152,7 +155,7 @@ class MapRun implements AsyncDisposable {
     this.#wake();
   }
 
-  /** The line that tells what became of the input; undefined if nothing did. */
+  /** The result line of an input; undefined if its task was canceled. */
   async #lineOf(index: number, text: string): Promise<string | undefined> {
     let input: unknown = text;
     try {
@@ -177,10 +180,10 @@ class MapRun implements AsyncDisposable {
   }
 }
 
-/** No input can succeed. */
+/** With these codes, no input can succeed. */
 const unloadable = ['MODULE_LOAD_FAILED', 'TASK_NOT_DEFINED', 'TASK_UNREACHABLE', 'LANE_BROKEN'] as const;
 
-/** JSON.stringify leaves out the field of such a value. */
+/** False for values whose field JSON.stringify leaves out. */
 function hasJson(value: unknown): boolean {
   return value !== undefined && typeof value !== 'function' && typeof value !== 'symbol';
 }

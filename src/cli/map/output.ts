@@ -1,24 +1,24 @@
-/** Where result lines go: a file or standard output, as they come or in the order of the inputs. */
+/** Writes result lines to a file or standard output, as they come or in the order of the inputs. */
 import { open } from 'node:fs/promises';
 import type { Writable } from 'node:stream';
 import { Promise } from '../../platform/globals.ts';
 import { UsageError } from '../usage-error.ts';
 
 export interface OutputOptions {
-  /** Lines go out by their index. */
+  /** Whether lines are written in the order of their index. */
   readonly ordered: boolean;
-  /** The stream is closed at the end; standard output can't be. */
+  /** Whether the stream is closed at the end; standard output can't be. */
   readonly closes: boolean;
-  /** The stream can't be written to any more; said once. What is put after that goes nowhere. */
+  /** Called once, when the stream can't be written to any more. Later lines are dropped. */
   readonly onBroken: (error: NodeJS.ErrnoException) => void;
-  /** Calls what writes a line, for a terminal that shows something else, too. */
+  /** Calls the function that writes a line, on a terminal that also shows a progress bar. */
   readonly around?: (write: () => void) => void;
 }
 
 export class Output {
   readonly #stream: Writable;
   readonly #options: OutputOptions;
-  /** Those whose turn has not come, by index. */
+  /** Lines that wait for their turn, by index. */
   readonly #turns = new Map<number, () => void>();
   #next = 0;
   #room: Promise<void> | undefined;
@@ -37,8 +37,8 @@ export class Output {
   }
 
   /**
-   * Each index is put once; undefined leaves it out. Resolves when the line is written and the stream has room for
-   * more: wait for that before there are too many.
+   * Call it once for each index; undefined writes no line. Resolves when the line is written and the stream has room
+   * for more: await it, so that not too many lines are in memory.
    */
   async put(index: number, line: string | undefined): Promise<void> {
     if (this.#options.ordered && index !== this.#next) {
@@ -70,12 +70,12 @@ export class Output {
     return this.#room;
   }
 
-  /** Resolves when all is written out, or can't be. */
+  /** Resolves when all lines are written, or can't be. */
   async end(): Promise<void> {
     if (this.#isBroken) return;
     await new Promise<void>((resolve) => {
       const done = (error?: Error | null) => {
-        if (error) this.#break(error); // told here before it is told by event
+        if (error) this.#break(error); // reported here before its event
         resolve();
       };
       if (this.#options.closes) this.#stream.end(done);
@@ -84,7 +84,7 @@ export class Output {
   }
 }
 
-/** @throws UsageError if there can't be such a file. */
+/** @throws UsageError if the file can't be opened. */
 export async function openOutputFile(path: string): Promise<Writable> {
   try {
     return (await open(path, 'w')).createWriteStream();

@@ -1,6 +1,6 @@
 /**
- * The progress of a run on a terminal: one line at its bottom, redrawn ten times a second. It changes no setting of the
- * terminal, so that nothing has to be put right when the process is ended.
+ * The progress of a run on a terminal: one line at the bottom, redrawn ten times a second. It changes no setting of the
+ * terminal, so that nothing has to be restored when the process is killed.
  */
 import { Writable } from 'node:stream';
 import cliProgress, { type Options, type SingleBar } from 'cli-progress';
@@ -32,7 +32,7 @@ export class ProgressBar {
     this.#bar.start(0, 0);
   }
 
-  /** Calls what writes whole lines to the terminal, so that they come to stand above the bar. */
+  /** Calls a function that writes whole lines to the terminal, so that they appear above the bar. */
   above(write: () => void): void {
     if (!this.#isShown) {
       write();
@@ -44,7 +44,7 @@ export class ProgressBar {
     this.#bar.render();
   }
 
-  /** A stream to the terminal whose text comes to stand above the bar. */
+  /** A stream to the terminal whose text appears above the bar. */
   streamAbove(): Writable {
     return new Writable({
       decodeStrings: false,

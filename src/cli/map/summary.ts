@@ -1,4 +1,4 @@
-/** What `map` says at its end: how far it came, how fast, and what failed. */
+/** The summary that `map` prints at the end: how many inputs are done, how fast, and what failed. */
 import { showDuration, showRate } from './figures.ts';
 import { errorFields } from './json-line.ts';
 import type { Failure, Tally } from './tally.ts';

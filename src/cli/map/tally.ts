@@ -1,4 +1,4 @@
-/** How far a run over many inputs has come, in numbers. It counts, and knows nothing of tasks or terminals. */
+/** Counts how far a run over many inputs has come. It knows nothing of tasks or terminals. */
 import { elapsed } from '../../platform/globals.ts';
 
 export interface Failure {
@@ -26,7 +26,7 @@ export class Tally {
     if (this.#failures.length < failuresKept) this.#failures.push(failure);
   }
 
-  /** How many inputs have been worked through, those that failed included. */
+  /** How many inputs are done, those that failed included. */
   get done(): number {
     return this.#succeeded + this.#failed;
   }
@@ -35,7 +35,7 @@ export class Tally {
     return this.#failed;
   }
 
-  /** The first few. */
+  /** The first few failures. */
   get failures(): readonly Failure[] {
     return this.#failures;
   }
@@ -44,12 +44,12 @@ export class Tally {
     return elapsed() - this.#startedAt;
   }
 
-  /** Of inputs done, over the whole run. */
+  /** Inputs done per second, over the whole run. */
   get perSecond(): number {
     return (this.done / this.elapsedMs) * 1_000;
   }
 
-  /** Unknown until there is a total, and something is done. */
+  /** The estimated time left. Unknown until there is a total and an input is done. */
   get leftMs(): number | undefined {
     if (this.total === undefined || this.done === 0) return undefined;
     return ((this.total - this.done) / this.perSecond) * 1_000;

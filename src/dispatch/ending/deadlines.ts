@@ -1,4 +1,4 @@
-/** How long a task may wait, and how long an attempt of it may run. */
+/** Ends tasks that wait for longer than `queueTimeoutMs`, or whose attempt runs for longer than `timeoutMs`. */
 import { setImmediate } from '../../platform/globals.ts';
 import type { Task } from '../../task/record/task.ts';
 import type { LaneRegistry } from '../lane-registry.ts';

@@ -1,4 +1,4 @@
-/** What ends a task before its function does, or instead of it, each with the error that says so. */
+/** The reasons that end a task before or instead of its function, each with its error. */
 import { TaskwardenError } from '../../base/errors.ts';
 import { describeExit, type Exit } from '../../base/exit.ts';
 import { isError, messageOf } from '../../base/foreign-value.ts';
@@ -7,7 +7,7 @@ import { withoutStack } from '../../platform/stack-traces.ts';
 import type { Task } from '../../task/record/task.ts';
 import type { EndRequest } from '../../task/record/task-record.ts';
 
-/** By its caller or its signal; the reason is the cause. */
+/** Canceled by its caller or its signal; the reason is the `cause` of the error. */
 export function canceled(task: Task, reason: unknown): EndRequest {
   const error = new TaskwardenError('TASK_CANCELED', `task "${task.name}" was canceled`, {
     taskId: task.id,
@@ -39,7 +39,7 @@ export function crashed(task: Task, exit: Exit): EndRequest {
   return { reason: 'crashed', error };
 }
 
-/** Tasks that wait for others hold all hosts that there may be, and it is one of those that they wait for. */
+/** It can never start: tasks that wait for others hold all hosts that there may be. */
 export function hopeless(task: Task, held: number): EndRequest {
   const hosts = task.type === 'process' ? 'children' : 'threads';
   const message =
@@ -50,30 +50,30 @@ export function hopeless(task: Task, held: number): EndRequest {
 
 export function shutDown(task: Task): EndRequest {
   const message = `task "${task.name}" was canceled, because its supervisor stops`;
-  // There may be a hundred thousand, and all come from the same place.
+  // There may be a hundred thousand of them, and all would have the same stack.
   const error = withoutStack(() => new TaskwardenError('TASK_CANCELED', message, { taskId: task.id }));
   return { reason: 'shutdown', error };
 }
 
-/** Why the children of a task are canceled that was ended itself. */
+/** The reason with which the children of an ended task are canceled. */
 export function callerEnded(caller: Task, cause: unknown): TaskwardenError {
   const message = `task "${caller.name}", which called it, has been ended`;
   return new TaskwardenError('TASK_CANCELED', message, { taskId: caller.id, cause });
 }
 
-/** Not an end, but the request for one: the reason that the signal of the task gets. */
+/** No end, but the request for one: the reason of the task's signal. */
 export function stopRequested(task: Task): TaskwardenError {
   return new TaskwardenError('TASK_STOPPED', `task "${task.name}" was asked to finish`, { taskId: task.id });
 }
 
-/** A result that was there before the timer, but took longer than its task may. */
+/** The result came before the timer fired, but the task ran longer than its `timeoutMs`. */
 export function overtime(task: Task, outcome: LaneOutcome): EndRequest | undefined {
   const { timeoutMs } = task.options;
   const isLate = timeoutMs !== undefined && outcome.kind === 'result' && outcome.runMs > timeoutMs;
   return isLate ? timedOut(task, timeoutMs) : undefined;
 }
 
-/** A result that was there before it was decided to end the task, though nobody had heard of it. */
+/** The function returned before it was decided to end the task, though the result arrived later. */
 export function isInTime({ options }: Task, request: EndRequest, outcome: LaneOutcome): boolean {
   if (outcome.kind !== 'result' || request.at === undefined || outcome.endedAt > request.at) return false;
   return request.reason !== 'timeout' || outcome.runMs <= (options.timeoutMs ?? 0);

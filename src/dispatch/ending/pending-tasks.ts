@@ -42,7 +42,9 @@ export class PendingTasks {
     return false;
   }
 
-  /** Ends delayed tasks that have never begun, and releases tasks that wait for a reader: nobody is to wait for either. */
+  /**
+   * Ends delayed tasks that have never begun, and releases tasks that wait for a reader: nobody is to wait for either.
+   */
   dropDelayed(): void {
     for (const task of this) task.release();
     for (const task of [...this.#backlog.delayed]) if (task.attempt === 0) this.#end(task);

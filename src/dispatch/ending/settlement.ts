@@ -1,6 +1,6 @@
 /**
- * How tasks end. Whatever ends a task goes through `settle()`, where the first cause wins: a result, a failure, `cancel()`,
- * a time-out, the end of the task that called it, or the stop of the supervisor.
+ * How tasks end. Whatever ends a task goes through `settle()`, where the first cause wins: a result, a failure,
+ * `cancel()`, a time-out, the end of the task that called it, or the stop of the supervisor.
  */
 import type { TaskwardenError } from '../../base/errors.ts';
 import { type Moment, now, thisMoment } from '../../platform/clock.ts';

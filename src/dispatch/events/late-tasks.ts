@@ -1,4 +1,6 @@
-/** Tasks that wait for too long: an event for each, and a log line where none of its pool and priority starts. */
+/**
+ * Reports tasks that wait for too long: by an event each, and by a log line if none of their pool and priority starts.
+ */
 import { priorities } from '../../queue/priority.ts';
 import type { PriorityPool } from '../../queue/priority-pool.ts';
 import { StallWatch } from '../../queue/stall-watch.ts';
@@ -38,7 +40,7 @@ export class LateTasks {
     if (!task.isSubmittedAhead) this.#stalls.watch();
   }
 
-  /** Some that had waited before wait again. */
+  /** Tasks that waited before wait again. */
   rearm(): void {
     this.#waits.rearm();
   }

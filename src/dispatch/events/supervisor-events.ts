@@ -1,4 +1,4 @@
-/** What a supervisor tells, and the emitter that tells it: one listener that throws does not keep the others from hearing. */
+/** The events of a supervisor, and their emitter: all listeners are called, though one of them throws. */
 import type { EventEmitter } from 'eventemitter3';
 import { callSafely } from '../../base/call-safely.ts';
 import { rules } from '../../base/options.ts';
@@ -8,13 +8,13 @@ import type { TaskInfo } from '../../task/record/task-info.ts';
 
 /** What became of the tasks that were pending when a supervisor was stopped. */
 export interface StopReport {
-  /** Ended by themselves, well or not. */
+  /** Tasks that ended by themselves, successfully or not. */
   readonly finished: number;
-  /** Never began, or ended because they were asked to. */
+  /** Tasks that never began, or ended because they were asked to. */
   readonly canceled: number;
-  /** Did not stop when they were asked, and lost their thread or child. */
+  /** Tasks that did not stop when they were asked, and lost their thread or child. */
   readonly terminated: number;
-  /** Lost by the supervisor itself, and waited for no longer: present only if there are any. */
+  /** Tasks that the supervisor itself has lost, and waits for no longer. Present only if there are any. */
   readonly missing?: number;
 }
 
@@ -23,8 +23,8 @@ interface TaskEvent {
 }
 
 /**
- * Each event with its payload. All are emitted after the state has changed; what a listener causes is told when all have
- * heard of the event before.
+ * Each event with its payload. An event is emitted after the state has changed. Events that a listener causes are
+ * emitted when all listeners of the present event have returned.
  */
 export interface SupervisorEvents {
   'task:queued': TaskEvent;
@@ -59,13 +59,13 @@ export type EventListener<E extends EventName> = (event: SupervisorEvents[E]) =>
 // biome-ignore lint/suspicious/noExplicitAny: listeners of all events are kept the same way.
 type AnyListener = (event: any) => unknown;
 
-/** The events of a supervisor, as eventemitter3 has them. */
+/** Emits the events of a supervisor, with the methods of eventemitter3. */
 export abstract class SupervisorEmitter {
-  /** Made, and loaded, for the first listener. */
+  /** eventemitter3 is loaded when there is a first listener. */
   #emitter: EventEmitter<Record<EventName, AnyListener>> | undefined;
   readonly #guarded = new WeakMap<AnyListener, Map<EventName, AnyListener>>();
 
-  /** Hears what a listener throws, or rejects with. */
+  /** Is called with what a listener throws or rejects with. */
   protected abstract onListenerProblem(problem: unknown, event: EventName): void;
 
   on<E extends EventName>(event: E, listener: EventListener<E>): this {
@@ -78,7 +78,7 @@ export abstract class SupervisorEmitter {
     return this;
   }
 
-  /** Without a listener: all of that event. */
+  /** Removes a listener; without one, all of that event. */
   off<E extends EventName>(event: E, listener?: EventListener<E>): this {
     this.#emitter?.off(event, listener && this.#guard(listener, event));
     return this;
@@ -105,7 +105,7 @@ export abstract class SupervisorEmitter {
     return this.#emitter?.eventNames() ?? [];
   }
 
-  /** Whether anybody listened. Listeners that throw are logged, and keep nobody from hearing. */
+  /** Returns whether there was a listener. What a listener throws is logged, and the others are called all the same. */
   emit<E extends EventName>(event: E, payload: SupervisorEvents[E]): boolean {
     return this.#emitter?.emit(event, payload) ?? false;
   }
@@ -116,7 +116,7 @@ export abstract class SupervisorEmitter {
     return this.#emitter;
   }
 
-  /** The listener as it is called. The same for each call, so that it can be taken off. */
+  /** Wraps a listener so that it can't throw. The same wrapper each time, so that `off()` finds it. */
   #guard(listener: AnyListener, event: EventName): AnyListener {
     rules.function(listener, `the listener of ${event}`);
     const byEvent = this.#guarded.get(listener) ?? new Map<EventName, AnyListener>();

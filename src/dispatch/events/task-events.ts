@@ -1,4 +1,6 @@
-/** Publishes what becomes of tasks and hosts: by events, by callbacks, and by log lines where nobody would see it else. */
+/**
+ * Publishes what becomes of tasks and hosts: by events, by callbacks, and by log lines where nobody would see it else.
+ */
 import { callSafely } from '../../base/call-safely.ts';
 import { describeExit, type Exit } from '../../base/exit.ts';
 import { describe, type Logger } from '../../base/logger.ts';
@@ -13,7 +15,7 @@ import type { SupervisorEmitter, SupervisorEvents } from './supervisor-events.ts
 
 type TaskEventName = Extract<keyof SupervisorEvents, `task:${string}`>;
 
-/** How late a task may be, from the least. */
+/** The levels of lateness, in ascending order. */
 export const lateLevels = [
   { event: 'task:timeout-warning', log: 'warn' },
   { event: 'task:timeout-critical', log: 'error' },
@@ -132,13 +134,13 @@ export class TaskEvents implements HostWatcher {
     }
   }
 
-  /** Tasks that wait for too long. */
+  /** Emits the event of a level for tasks that wait for too long. */
   late(level: number, tasks: readonly Task[]): void {
     const { event } = lateLevels[level] as (typeof lateLevels)[number];
     for (const task of tasks) this.emit(event, task, { waitMs: shownMs(task.waitMs) });
   }
 
-  /** Tasks of one priority wait for too long, and none has started for as long: a line for all. */
+  /** Logs one line for tasks of one priority that wait for too long while none of them starts. */
   stalled(level: number, tasks: readonly Task[], levelMs: number, pool: PriorityPool<Task>): void {
     const { log } = lateLevels[level] as (typeof lateLevels)[number];
     const [{ id, name, priority, type }] = tasks as readonly [Task];

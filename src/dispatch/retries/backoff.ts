@@ -3,9 +3,9 @@
 export const longestPauseMs = 30_000;
 
 /**
- * A random time of up to `baseMs` times 2 to the number of failures before this one.
+ * A random time in milliseconds, of up to `baseMs` times 2 to the power of the earlier failures.
  * https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
- * @param failures From 1.
+ * @param failures How often the task has failed, from 1.
  */
 export function backoffMs(baseMs: number, failures: number, random: () => number = Math.random): number {
   return random() * Math.min(longestPauseMs, baseMs * 2 ** Math.min(failures - 1, 1_000));

@@ -1,4 +1,4 @@
-/** Whether a task that failed is tried again: what is left of its retries, and whether it wants them. */
+/** Whether a failed task is tried again: whether it has retries left, and what its `retryIf` says. */
 import { hasCode } from '../../base/errors.ts';
 import { isThenable } from '../../base/foreign-value.ts';
 import type { FailureKind } from '../../lanes/wire/protocol.ts';
@@ -9,12 +9,14 @@ export function mayRetry({ attempt, crashes, options, isStopRequested }: Task): 
   return attempt - crashes <= (options.retries ?? 0) && !isStopRequested;
 }
 
-/** After its thread or child died under it. */
+/** Whether it may be tried again after its thread or child has died. */
 export function mayRetryCrash({ crashes, options, isStopRequested }: Task): boolean {
   return crashes < (options.crashRetries ?? 0) && !isStopRequested;
 }
 
-/** What `retryIf` says, or promises; `onProblem` hears what it throws, or rejects with, which is a no. */
+/**
+ * The answer of `retryIf`, or a promise of it. If it throws or rejects, that goes to `onProblem`, and the answer is no.
+ */
 export function wantsRetry(
   task: Task,
   error: unknown,
@@ -39,7 +41,7 @@ async function promised(answer: PromiseLike<unknown>, onProblem: (problem: unkno
   }
 }
 
-/** Whether a failure may be none the next time: what was thrown, and a module that could not be loaded or set up. */
+/** Whether another attempt may succeed: the function threw, or its module could not be loaded or set up. */
 export function isPassing(kind: FailureKind, error: unknown): boolean {
   if (kind !== 'unloadable') return kind === 'thrown';
   return hasCode(error, 'MODULE_LOAD_FAILED', 'LANE_SETUP_FAILED');
