@@ -177,6 +177,7 @@ export class Shutdown {
     return { settled: this.#counters.settled, shutdown: this.#counters.counts.ended.shutdown };
   }
 
+  /** What the options of a call of `stop()` add: the stop can only become shorter. */
   bringForward({ wait = true, cancelTasks = false }: StopOptions): void {
     if (wait === false || wait === 0) {
       this.#pending.dropWaiting();

@@ -1,4 +1,4 @@
-/** What a function of the user's throws, or rejects with, is told and harms nobody. */
+/** What a function of the user throws or rejects with is reported, and stops nothing. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { runInNewContext } from 'node:vm';
 import { beforeEach, expect, it, vi } from 'vitest';
@@ -18,7 +18,7 @@ it('calls the function with the value, at once', async () => {
   expect(onProblem).not.toHaveBeenCalled();
 });
 
-it.each([[new Error('m')], ['text'], [undefined]])('tells of %o, which the function throws, at once', (problem) => {
+it.each([[new Error('m')], ['text'], [undefined]])('reports %o, which the function throws, at once', (problem) => {
   callSafely(
     () => {
       throw problem;
@@ -29,7 +29,7 @@ it.each([[new Error('m')], ['text'], [undefined]])('tells of %o, which the funct
   expect(onProblem.mock.calls).toEqual([[problem]]);
 });
 
-it('tells of what the function rejects with, and is no unhandled rejection', async () => {
+it('reports what the function rejects with, and is no unhandled rejection', async () => {
   const unhandled = vi.fn();
   process.on('unhandledRejection', unhandled);
   const problem = new Error('m');
@@ -53,7 +53,7 @@ it.each([
     'what is only like a promise',
     () => Object.fromEntries([['then', (_: unknown, no: (why: number) => void) => no(7)]]),
   ],
-])('tells of what %s rejects with', async (_, call) => {
+])('reports what %s rejects with', async (_, call) => {
   callSafely(call, 0, onProblem);
   await nextTurn();
   expect(onProblem.mock.calls).toEqual([[7]]);

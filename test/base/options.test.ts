@@ -220,7 +220,7 @@ it('arrayOf: looks at each entry', () => {
   }
 });
 
-it('either: takes what one of its rules takes, and tells of the one that knew the type', () => {
+it('either: takes what one of its rules takes, and reports the one that accepts the type', () => {
   const rule = either(rules.boolean, rules.durationMs);
   for (const value of [true, false, 0, 5]) expect(rule(value, 'it')).toBeUndefined();
   expect(() => rule(-1, 'it')).toThrow(new RangeError(`it must be ${ms}, 0 or more; got -1`));

@@ -2,14 +2,11 @@ import { readFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
 import { taskwarden } from './command.ts';
 
-it.each([['--help'], ['-h'], ['map', '--help'], ['map', '-h'], ['run', '--help']])(
-  'tells about itself: %s %s',
-  async (...args) => {
-    const end = await taskwarden(args);
-    expect(end).toMatchObject({ code: 0, stderr: '' });
-    expect(end.stdout).toMatch(/^taskwarden.*\n\n/);
-  },
-);
+it.each(['--help', '-h', 'map --help', 'map -h', 'run --help'])('prints its help: %s', async (line) => {
+  const end = await taskwarden(line.split(' '));
+  expect(end).toMatchObject({ code: 0, stderr: '' });
+  expect(end.stdout).toMatch(/^taskwarden.*\n\n/);
+});
 
 it('names in its help every flag of map', async () => {
   const { stdout } = await taskwarden(['map', '--help']);
@@ -17,12 +14,12 @@ it('names in its help every flag of map', async () => {
   expect(flags.filter((flag) => !stdout.includes(` --${flag}`))).toEqual([]);
 });
 
-it('tells its version', async () => {
+it('prints its version', async () => {
   const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'));
   expect(await taskwarden(['--version'])).toMatchObject({ code: 0, stdout: `${version}\n`, stderr: '' });
 });
 
-it('shows its help on standard error when it is not told what to do, with exit code 2', async () => {
+it('prints its help on standard error without a command, with exit code 2', async () => {
   const end = await taskwarden([]);
   expect(end).toMatchObject({ code: 2, stdout: '' });
   expect(end.stderr).toContain('taskwarden map');

@@ -45,7 +45,7 @@ describe('the function', () => {
     expect(end.code).toBe(2);
   });
 
-  it('runs in children with --type process, as many at a time as it is told', async () => {
+  it('runs in children with --type process, as many at a time as --concurrency says', async () => {
     const flags = ['--type', 'process', '--concurrency', '1'];
     const end = await taskwarden(['map', './processes.mjs#whereIs', ...flags, 'a', 'b', 'c']);
     const places = end.results.map(({ result }) => result as [number, number]);

@@ -1,4 +1,4 @@
-/** Which tasks travel together. */
+/** Which tasks make a batch. */
 import { describe, expect, it } from 'vitest';
 import { Batcher } from '../../src/dispatch/batcher.ts';
 import type { Lane } from '../../src/lanes/lane.ts';
@@ -158,7 +158,7 @@ describe('gather()', () => {
     expect(scene.gather(3).length).toBeLessThanOrEqual(4);
   });
 
-  it('has a pace for each definition', () => {
+  it('has an estimate for each definition', () => {
     const scene = new Scene().makeFast();
     const spec = scene.spec({}, other as unknown as typeof add);
     const [first] = scene.wait(3, spec);
@@ -166,7 +166,7 @@ describe('gather()', () => {
   });
 });
 
-it.each<Priority>(['critical', 'high', 'normal', 'low'])('%s tasks travel together, too', (priority) => {
+it.each<Priority>(['critical', 'high', 'normal', 'low'])('%s tasks make batches, too', (priority) => {
   const scene = new Scene().makeFast();
   const tasks = scene.wait(4, scene.spec({ priority }));
   expect(scene.gather()).toEqual(tasks);

@@ -1,6 +1,6 @@
 /**
  * Small tasks of one definition that wait one behind the other go to their thread in one message and run in one slot.
- * Nobody can tell: each has its own result, its own times and its own end.
+ * It can't be seen from outside: each has its own result, its own times and its own end.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
@@ -17,13 +17,13 @@ import { type Act, makeSmall, small, Tally, values } from '../fixtures/tasks/sma
 
 const foreverMs = 2 ** 30;
 
-/** At most so many tasks travel together. */
+/** How many tasks a batch has at most. */
 const mostTogether = 512;
 
 interface Scene extends AsyncDisposable {
   readonly supervisor: TaskSupervisor;
   readonly tally: Tally;
-  /** Submits, in one go, tasks that travel together as far as there is one slot. Their numbers are their places. */
+  /** Submits tasks at once, which are one batch if there is one slot. Their numbers are their positions. */
   submit(...acts: readonly (Act | readonly [Act, TaskOptions])[]): TaskHandle<unknown>[];
 }
 
@@ -78,7 +78,7 @@ function range(count: number, from = 0): readonly number[] {
   return Array.from({ length: count }, (_, index) => from + index);
 }
 
-describe('of tasks that travel together, each has its own', () => {
+describe('of the tasks of a batch, each has its own', () => {
   it('result, with its type', async () => {
     await using s = await scene();
     const acts = Object.keys(values) as (keyof typeof values)[];
@@ -215,7 +215,7 @@ describe('of tasks that travel together, each has its own', () => {
   });
 });
 
-describe('one of those that travel together, canceled', () => {
+describe('one task of a batch, canceled', () => {
   it('before it begins is gone at once, and never runs', async () => {
     await using s = await scene();
     const handles = s.submit('number', 'holds', 'number', 'number', 'object');
@@ -269,7 +269,7 @@ describe('one of those that travel together, canceled', () => {
     expect(s.tally.order).toEqual(range(4));
   });
 
-  it('while it awaits is told so by its signal', async () => {
+  it('while it awaits gets that by its signal', async () => {
     await using s = await scene();
     const handles = s.submit('number', ['untilAborted', { stopGraceMs: foreverMs }], 'number');
     await until(() => s.tally.runs(1) === 1);
@@ -318,7 +318,7 @@ describe('one of those that travel together, canceled', () => {
   });
 });
 
-describe('one of those that travel together, out of time', () => {
+describe('one task of a batch, out of time', () => {
   it('is asked to stop, and its neighbours keep their thread', async () => {
     await using s = await scene();
     const limited = { timeoutMs: 10, stopGraceMs: foreverMs };
@@ -561,7 +561,7 @@ describe('what can not be copied', () => {
   });
 });
 
-describe('tasks that travel together share no object', () => {
+describe('the tasks of a batch share no object', () => {
   it.each([
     ['it', (given: object) => given],
     ['what is in it', (given: object) => ({ ...given, nested: [given] })],

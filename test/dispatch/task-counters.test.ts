@@ -1,4 +1,4 @@
-/** The counts of tasks, and what follows from them: the process stays alive, and those who wait for the end hear of it. */
+/** The counters of tasks, and what follows from them: the process stays alive, and whenDrained() resolves. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { beforeEach, expect, it, vi } from 'vitest';
 import { TaskCounters } from '../../src/dispatch/task-counters.ts';
@@ -73,7 +73,7 @@ it('is drained at once while nothing is pending', async () => {
   await expect(counters.whenDrained()).resolves.toBeUndefined();
 });
 
-it('tells all who wait once nothing is pending, and not before the balance', async () => {
+it('resolves for all who wait once nothing is pending, and not before checkDrained()', async () => {
   const [one, two] = [vi.fn(), vi.fn()];
   counters.countSubmitted();
   void counters.whenDrained().then(one);

@@ -124,14 +124,14 @@ describe('a moment', () => {
     expect(thisMoment()).toEqual({ at: first.at + 1.04, time: 1_000_001 });
   });
 
-  it('tells what time it was before, in whole milliseconds', () => {
+  it('gives the time of an earlier moment, in whole milliseconds', () => {
     const at = now();
     vi.advanceTimersByTime(300);
     expect(timeOf(at, thisMoment())).toBe(1_000_000);
     expect(timeOf(at - 0.25, thisMoment())).toBe(999_999);
   });
 
-  it('tells no time that is yet to come', () => {
+  it('gives no time in the future', () => {
     expect(timeOf(now() + 5, thisMoment())).toBe(1_000_000);
   });
 });

@@ -11,7 +11,7 @@ const executing = 0;
 const mostExecuting = 1;
 const firstTask = 2;
 
-/** Counts itself, reports progress, then does as it is told. What dies leaves itself counted as executing. */
+/** Counts itself, reports progress, then does what its plan says. A task that dies stays counted as executing. */
 const act = backgroundTask(async function act(behaviour: Behaviour, words: Int32Array, index: number) {
   const { currentTask } = await import('taskwarden');
   const task = currentTask();

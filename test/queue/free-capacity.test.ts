@@ -123,7 +123,7 @@ describe('a promise', () => {
 });
 
 describe('who watches', () => {
-  it('hears of promises and of changes, until it hears no more', () => {
+  it('calls listeners on reservations and changes, until they unsubscribe', () => {
     let heard = 0;
     const unwatch = freeCapacity.subscribe(() => {
       heard += 1;

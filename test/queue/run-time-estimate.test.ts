@@ -1,4 +1,4 @@
-/** How many tasks travel together, by how long they have run. */
+/** How many tasks make a batch, by how long they have run. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { batchMs, RunTimeEstimate } from '../../src/queue/run-time-estimate.ts';

@@ -65,7 +65,7 @@ it('notices one that waits at each level, once, and when its time has come', () 
   expect(notices).toEqual(['100: level 0 a', '250: level 1 a']);
 });
 
-it('tells of all that are late at one moment together, from all queues', () => {
+it('reports all that are late at one moment together, from all queues', () => {
   put('a', 1);
   put('b', 0);
   put('c', 1);
@@ -162,7 +162,7 @@ it('notices at once who is late by new levels', () => {
   expect(notices).toEqual([expect.stringMatching(/^8\d: level 0 a$/)]);
 });
 
-it('may be given new levels while it tells of late ones', () => {
+it('may be given new levels while it reports late ones', () => {
   watch = new WaitWatch(
     () => queues,
     [100, 250],

@@ -1,4 +1,4 @@
-/** What listeners of events cause, while they hear of another event. */
+/** Events that listeners cause while they are called for another event. */
 import { backgroundTask, TaskSupervisor } from 'taskwarden';
 import { expect, it } from 'vitest';
 import { failure } from '../fixtures/listening.ts';
@@ -6,7 +6,7 @@ import { failure } from '../fixtures/listening.ts';
 const task = backgroundTask((n: number) => n, { name: 'task', type: 'loop' });
 const dayMs = 24 * 60 * 60 * 1_000;
 
-it('cancels thousands of tasks, each in the listener that hears of the one before', async () => {
+it('cancels thousands of tasks, each in the listener of the event of the one before', async () => {
   const problems: string[] = [];
   const logger = { debug() {}, info() {}, warn() {}, error: (line: string) => void problems.push(line) };
   await using supervisor = new TaskSupervisor({ logger });
@@ -24,7 +24,7 @@ it('cancels thousands of tasks, each in the listener that hears of the one befor
   expect(supervisor.getInfo()).toMatchObject({ pending: 0, delayed: 0, ended: { canceled: 20_000 } });
 });
 
-it('all listeners hear of events in the order in which they happened', async () => {
+it('all listeners get events in the order in which they happened', async () => {
   await using supervisor = new TaskSupervisor({ logger: false });
   const other = task.with({ supervisor, delayMs: dayMs })(2);
   const heard: string[][] = [[], []];
@@ -41,7 +41,7 @@ it('all listeners hear of events in the order in which they happened', async () 
   await first;
 });
 
-it('a supervisor that a listener stops has ended, though an event was not told yet', async () => {
+it('a supervisor that a listener stops has ended, though an event was not emitted yet', async () => {
   const supervisor = new TaskSupervisor({ logger: false });
   const [first, second] = [1, 2].map((n) => task.with({ supervisor, delayMs: dayMs })(n));
   let stopped: Promise<unknown> | undefined;

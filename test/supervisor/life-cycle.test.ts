@@ -14,7 +14,7 @@ function superviseNarrow(): TaskSupervisor {
 }
 
 describe('start and ready', () => {
-  it('go from idle to running, and tell of it once', async () => {
+  it('go from idle to running, and emit one event', async () => {
     await using supervisor = new TaskSupervisor({ id: 'the-one', name: 'one' });
     const started: string[] = [];
     supervisor.on('supervisor:started', ({ id }) => started.push(`${id} ${supervisor.state}`));
@@ -288,7 +288,7 @@ describe('stop', () => {
     expect(waiting.info.endReason).toBe('shutdown');
   });
 
-  it('may be called again with more haste, and all calls give the same report', async () => {
+  it('may be called again with a shorter wait, and all calls give the same report', async () => {
     const supervisor = superviseNarrow();
     const handle = spinsOn.with({ supervisor })();
     await begun(handle);
@@ -439,7 +439,7 @@ describe('an idle supervisor', () => {
 });
 
 describe('tasks that wait for too long', () => {
-  it('are told of by event and log, once at each level', async () => {
+  it('are reported by event and log, once at each level', async () => {
     const lines: string[] = [];
     const logger = {
       warn: (line: string) => void lines.push(`warn ${line}`),
@@ -455,20 +455,20 @@ describe('tasks that wait for too long', () => {
     await using gate = await Gate.create();
     const running = holds.with({ supervisor })(gate.port, 'running');
     await gate.arrived(1);
-    const told: [string, string, string, boolean][] = [];
+    const reported: [string, string, string, boolean][] = [];
     const waiting = ['a', 'b'].map((label) => holds.with({ supervisor, priority: 'low' })(gate.port, label));
     const criticals = waiting.map(({ id }) => heard(supervisor, 'task:timeout-critical', ({ task }) => task.id === id));
     supervisor.on('task:timeout-warning', ({ task, waitMs }) => {
-      told.push(['warning', task.id, task.status, waitMs >= 30]);
+      reported.push(['warning', task.id, task.status, waitMs >= 30]);
     });
     supervisor.on('task:timeout-critical', ({ task, waitMs }) => {
-      told.push(['critical', task.id, task.status, waitMs >= 90]);
+      reported.push(['critical', task.id, task.status, waitMs >= 90]);
     });
     await Promise.all(criticals);
     gate.open();
     await Promise.all([running, ...waiting]);
     const [a, b] = waiting.map(({ id }) => id) as [string, string];
-    expect(told).toEqual([
+    expect(reported).toEqual([
       ['warning', a, 'queued', true],
       ['warning', b, 'queued', true],
       ['critical', a, 'queued', true],
@@ -486,12 +486,12 @@ describe('tasks that wait for too long', () => {
 describe('tasks that map() submits', () => {
   it('wait for as long as they do, and no line is said of it', async () => {
     const lines: string[] = [];
-    let told = () => {};
+    let onReported = () => {};
     const logger = {
       warn() {},
       error(line: string) {
         lines.push(line);
-        told();
+        onReported();
       },
     };
     await using supervisor = new TaskSupervisor({ logger, threads: narrow, timeoutCriticalMs: 20 });
@@ -506,7 +506,7 @@ describe('tasks that map() submits', () => {
     })();
     await late;
     const line = new Promise<void>((resolve) => {
-      told = resolve;
+      onReported = resolve;
     });
     const ordinary = holds.with({ supervisor })(gate.port, 'ordinary');
     await line;
@@ -582,7 +582,7 @@ describe('events', () => {
     expect(calls).toEqual(['on', 'once', 'on']);
   });
 
-  it('may cancel the task that they tell of', async () => {
+  it('may cancel the task of their event', async () => {
     await using supervisor = new TaskSupervisor({ logger: false });
     for (const event of ['task:queued', 'task:started'] as const) {
       const handle = yields.with({ supervisor, type: 'loop', delayMs: 1 })();

@@ -117,7 +117,7 @@ describe('the cap of a module', () => {
     expect([module.running, module.waiting]).toEqual([0, 0]);
   });
 
-  it('counts small tasks that travel together one by one', async () => {
+  it('counts the tasks of a batch one by one', async () => {
     await using supervisor = supervise();
     const module = supervisor.module('small', { maxWorkers: 3 });
     let most = 0;
@@ -170,7 +170,7 @@ describe('the cap of a module', () => {
     await Promise.all(handles);
   });
 
-  it('tells of tasks that it holds back for too long', async () => {
+  it('reports tasks that it holds back for too long', async () => {
     await using supervisor = new TaskSupervisor({ logger: false, timeoutWarningMs: 20 });
     await using gate = await Gate.create();
     const module = supervisor.module('slow', { maxWorkers: 1 });

@@ -1,4 +1,4 @@
-/** stop() resolves whatever the books say: what is pending and nowhere, or can't be ended, is given up at last. */
+/** stop() resolves whatever the counters say: pending tasks that can't be found, or can't be ended, are given up at last. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { WorkerRegistry } from '../../src/background-workers/worker-registry.ts';
 import type { Admission } from '../../src/dispatch/admission.ts';
@@ -53,7 +53,7 @@ async function stop(options: StopOptions, lost: number, found = 0, close: () => 
 }
 
 it.each<StopOptions>([{}, { wait: false }, { wait: 100 }, { cancelTasks: true }])(
-  'with %o it says how many tasks are lost',
+  'with %o the report says how many tasks are lost',
   async (options) => {
     expect(await stop(options, 14)).toEqual({ finished: 0, canceled: 0, terminated: 0, missing: 14 });
   },

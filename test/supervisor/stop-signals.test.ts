@@ -28,7 +28,7 @@ it('listens to the signals that are held, and to no other', () => {
   expect(onSignal).toHaveBeenCalledTimes(1);
 });
 
-it('hears one signal once, however many hold it', () => {
+it('handles one signal once, however many listen to it', () => {
   signals.listen(['SIGUSR2', 'SIGHUP']);
   signals.listen(['SIGUSR2']);
   expect(listening()).toEqual([1, 1]);

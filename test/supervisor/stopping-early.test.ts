@@ -39,7 +39,7 @@ describe('stop() from a listener', () => {
     expect(ends).toEqual([await outer]);
   });
 
-  it('of supervisor:stopping may hurry it, and the report counts all', async () => {
+  it('of supervisor:stopping may shorten it, and the report counts all', async () => {
     const supervisor = superviseOne();
     const ends = endsOf(supervisor);
     supervisor.once('supervisor:stopping', () => void supervisor.stop({ wait: false }));
@@ -95,7 +95,7 @@ describe('block', () => {
   it.each([
     ['off()', (supervisor: TaskSupervisor) => supervisor.off('supervisor:stopped')],
     ['removeAllListeners()', (supervisor: TaskSupervisor) => supervisor.removeAllListeners()],
-  ])('hears of the end after %s, too', async (_, forget) => {
+  ])('gets the report after %s, too', async (_, forget) => {
     const supervisor = superviseOne();
     const blocked = supervisor.block({ signals: [] });
     forget(supervisor);

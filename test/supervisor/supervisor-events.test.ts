@@ -1,4 +1,4 @@
-/** The emitter: every listener hears, and what one of them throws is told and harms nobody. */
+/** The emitter: every listener is called, and what one of them throws is logged and stops nothing. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { beforeEach, expect, it, vi } from 'vitest';
 import { type EventName, SupervisorEmitter } from '../../src/dispatch/events/supervisor-events.ts';
@@ -87,7 +87,7 @@ it('knows how many listen to an event, and to which events anybody does', () => 
   expect([emitter.listenerCount('thread:started'), emitter.eventNames()]).toEqual([0, ['supervisor:started']]);
 });
 
-it('emit() tells whether anybody listened', () => {
+it('emit() returns whether there was a listener', () => {
   expect(emitter.emit('thread:started', started)).toBe(false);
   emitter.once('thread:started', () => {
     throw new Error('from a listener');
@@ -134,7 +134,7 @@ it.each(['on', 'once', 'addListener'] as const)('%s() refuses a listener that is
   expect(emitter.eventNames()).toEqual([]);
 });
 
-it('a listener that throws is told of, and does not keep the others from hearing', () => {
+it('a listener that throws is logged, and the others are called all the same', () => {
   const problem = new Error('from a listener');
   const after = vi.fn();
   emitter.on('thread:started', () => {
@@ -146,7 +146,7 @@ it('a listener that throws is told of, and does not keep the others from hearing
   expect(problems.mock.calls).toEqual([[problem, 'thread:started']]);
 });
 
-it('a listener that rejects is told of, and is no unhandled rejection', async () => {
+it('a listener that rejects is logged, and is no unhandled rejection', async () => {
   const unhandled = vi.fn();
   process.on('unhandledRejection', unhandled);
   const problem = new Error('from a promise');

@@ -71,7 +71,7 @@ it('settles every task of every tree once, and has all slots back in the end', a
         await new Promise<void>((resolve) => {
           drained = resolve;
         });
-        await new Promise((resolve) => setImmediate(resolve)); // whoever heard of the last end may look before it is counted
+        await new Promise((resolve) => setImmediate(resolve)); // the listener of the last end may be called before it is counted
       }
       expect(problems).toEqual([]);
       expect(ends.size).toBe(supervisor.getInfo().submitted);
