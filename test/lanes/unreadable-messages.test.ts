@@ -34,12 +34,12 @@ describe.each(types)('what can not be read that comes from a %s', (type) => {
     await expectNextIsWell(supervisor, type);
   });
 
-  it('as a message fails its task, whose result is not taken for that of the next', async () => {
+  it('as a message is refused as the task sends it, and its result is not taken for that of the next', async () => {
     await using supervisor = supervise(4);
     await using gate = await Gate.create();
     const handle = sendsDeep.with({ supervisor, type })(levels, gate.port);
     const next = echo.with({ supervisor, type })('mine');
-    expect(await failure(handle)).toMatchObject({ code: 'RESULT_NOT_CLONEABLE' });
+    expect(await failure(handle)).toMatchObject({ code: 'MESSAGE_NOT_CLONEABLE' });
     gate.open();
     expect(await next).toBe('mine');
   });
