@@ -2,6 +2,7 @@
 import { Client } from 'pg';
 import { BullMQTaskCourier } from 'taskwarden/bullmq';
 import { expect, it, onTestFinished } from 'vitest';
+import { failure } from '../fixtures/listening.ts';
 import { startPostgres } from '../servers/postgres.ts';
 import { startProxy } from '../servers/proxy.ts';
 import { startRedis } from '../servers/redis.ts';
@@ -24,6 +25,22 @@ it('an idle worker on Redis whose connections fall silent fetches again', { time
   proxy.mute();
   await client.addTaskToQueue('q', 2);
   expect(await second).toMatchObject({ data: 2 });
+});
+
+it('many calls that are not answered break their connection once', { timeout: 60_000 }, async () => {
+  await using server = await startRedis();
+  await using proxy = await startProxy(server.port);
+  const warnings: string[] = [];
+  const note = ({ message }: Error) => void warnings.push(message);
+  process.on('warning', note);
+  onTestFinished(() => void process.off('warning', note));
+  const courier = connect(server.url.replace(`${server.port}`, `${proxy.port}`));
+  await courier.addTaskToQueue('q', 0);
+  proxy.mute();
+  const calls = Array.from({ length: 30 }, (_, n) => courier.addTaskToQueue('q', n));
+  for (const call of calls) expect(await failure(call)).toMatchObject({ code: 'COURIER_UNREACHABLE' });
+  await courier.addTaskToQueue('q', 0, { wait: true });
+  expect(warnings).toEqual([]);
 });
 
 it('an idle worker on PostgreSQL whose connections fall silent listens again', { timeout: 120_000 }, async () => {

@@ -29,6 +29,7 @@ export class RedisServer implements Server {
   readonly #shared: IQueueBackend;
   /** With the connections of their own. */
   readonly #blocking = new Map<IQueueBackend, Redis>();
+  #isReconnecting = false;
   #isClosed = false;
 
   /** @throws what the connection fails with. */
@@ -136,8 +137,15 @@ export class RedisServer implements Server {
     return new RedisClaims(this.#redis, this.backend(queue), priorityNumbers.normal);
   }
 
+  /** Once for all whose calls were not answered: they notice it together. */
   reconnect(): void {
-    this.#redis.disconnect(true);
+    const redis = this.#redis;
+    if (this.#isReconnecting || redis.status !== 'ready') return;
+    this.#isReconnecting = true;
+    redis.once('close', () => {
+      this.#isReconnecting = false;
+    });
+    redis.disconnect(true);
   }
 
   async close(): Promise<void> {
