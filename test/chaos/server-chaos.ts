@@ -79,7 +79,9 @@ async function withTrouble<S extends TroubledServer>(
   for (const queue of ['tasks', 'items'] as const) {
     const times = load.told[queue] - told[queue];
     // Once; but where it begins and ends, what was under way may still be answered, or not yet.
-    if (isTotal && (times < 1 || times > 2)) load.violations.push(`the worker of ${queue} told ${times} times of it`);
+    if (isTotal && times > 2) load.violations.push(`the worker of ${queue} told ${times} times of it`);
+    // Who has paused since the trouble before has not seen the end of that.
+    if (isTotal && load.told[queue] === 0) load.violations.push(`the worker of ${queue} told nothing of it`);
   }
   return { troubledMs: to - from, healedMs: Date.now() - to };
 }
