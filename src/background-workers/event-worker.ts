@@ -1,4 +1,4 @@
-/** BackgroundEventWorker: runs when it is triggered. Triggers that come while it runs are folded into one more run. */
+/** BackgroundEventWorker: runs when it is triggered. Triggers that come during a run lead to one more run. */
 import type { Rule } from '../base/options.ts';
 import { type Deferred, defer } from '../platform/deferred.ts';
 import { Promise } from '../platform/globals.ts';
@@ -10,9 +10,9 @@ import { type EventWorkerOptions, eventRule } from './worker-options.ts';
 
 export class BackgroundEventWorker<A extends unknown[] = AnyArgs> extends BackgroundWorker<A> {
   #wake = () => {};
-  /** The end of the next run, if somebody has asked for one. */
+  /** Resolves at the end of the next run, if one was asked for. */
   #next: Deferred | undefined;
-  /** The end of the run that goes on. */
+  /** Resolves at the end of the present run. */
   #current: Deferred | undefined;
 
   constructor(options?: EventWorkerOptions);
@@ -28,13 +28,13 @@ export class BackgroundEventWorker<A extends unknown[] = AnyArgs> extends Backgr
   }
 
   /**
-   * Asks for a run: at once, or as soon as the one that runs has ended. False, and nothing happens, if it was not started;
-   * in a thread or child, where that is not known, true.
+   * Asks for a run, which starts at once, or as soon as the present one has ended. Returns false, and does nothing, if the
+   * worker is not started. In a thread or child, where that is not known, returns true.
    */
   trigger(): boolean {
     if (isLoadingModule()) return false;
     if (isHost()) {
-      // Whoever triggers does not wait; that of the program says whether it has begun.
+      // A trigger does not wait for the answer of the program.
       this.askProgram('trigger', []).catch((problem: unknown) => console.error(problem));
       return true;
     }
@@ -43,7 +43,7 @@ export class BackgroundEventWorker<A extends unknown[] = AnyArgs> extends Backgr
     return true;
   }
 
-  /** Asks for a run, unless one goes on. Resolves when it has ended. */
+  /** Asks for a run, unless one is going on. Resolves when the run has ended. */
   protected wakeIfIdle(): Promise<void> {
     return this.#current?.promise ?? this.wake();
   }
@@ -53,7 +53,7 @@ export class BackgroundEventWorker<A extends unknown[] = AnyArgs> extends Backgr
     this.#next = undefined;
   }
 
-  /** Asks for a run. Resolves when that has ended, or when the worker has. */
+  /** Asks for a run. Resolves when the run or the worker has ended. */
   protected wake(): Promise<void> {
     this.#next ??= defer();
     this.#wake();

@@ -1,6 +1,6 @@
 /**
- * Which hooks and runs of workers the present code is part of. Whoever awaits `stop()` there can't have the end: the worker
- * ends after its hooks and runs, so it would wait for itself.
+ * Tracks which hooks and runs of workers the present code belongs to. Such code must not wait for the end of its worker: the
+ * worker ends after its hooks and runs, so the code would wait for itself.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { isThenable } from '../base/foreign-value.ts';
@@ -10,15 +10,15 @@ import type { WorkerStopOptions } from './worker-options.ts';
 
 interface HookScope {
   readonly worker: object;
-  /** The hook or run of another worker that has caused this one. */
+  /** The hook or run of another worker that called this one. */
   readonly outer: HookScope | undefined;
-  /** What it has left behind, such as a timer, is no part of it. */
+  /** Set at the end of the hook or run: what it leaves behind, such as a timer, does not belong to it. */
   isOver: boolean;
 }
 
 const storage = new AsyncLocalStorage<HookScope>();
 
-/** Calls a hook of the worker, or begins a run. It is over when what it gives has settled. */
+/** Calls a hook of the worker, or starts a run. The scope ends when the returned promise has settled. */
 export function callInScope<R>(worker: object, call: () => R): R {
   const own: HookScope = { worker, outer: storage.getStore(), isOver: false };
   const end = () => {
@@ -30,25 +30,25 @@ export function callInScope<R>(worker: object, call: () => R): R {
     return given;
   } finally {
     const promise = given;
-    // A hook that gives the end it has asked for awaits it.
+    // Reads `then` inside the scope: a hook that returns the promise of `stop()` counts as awaiting it.
     if (isThenable(promise)) storage.run(own, () => void promise.then(end, end));
     else end();
   }
 }
 
-/** Calls something that is part of none. */
+/** Calls a function outside of all scopes. */
 export function callOutsideScopes<R>(call: () => R): R {
   return storage.exit(call);
 }
 
-/** Those of which a hook or a run goes on that the present code is part of. */
+/** The workers whose present hook or run the calling code belongs to. */
 export function* workersInScope(): Generator<object> {
   for (let own = storage.getStore(); own !== undefined; own = own.outer) if (!own.isOver) yield own.worker;
 }
 
 /**
- * An end for all who await it; but for code that has to end before, it has come as soon as that awaits it. `await`, `then`
- * and `Promise.all` read `constructor` first, and so say where they are (https://tc39.es/ecma262/#sec-promise-resolve).
+ * A promise of an end that resolves early when it is awaited by code that has to end before. `await`, `then` and `Promise.all`
+ * read `constructor` first, so the getter runs in the code that awaits (https://tc39.es/ecma262/#sec-promise-resolve).
  */
 export function avoidSelfWait<T>(end: Promise<T>, isOwn: () => boolean, early: () => T): Promise<T> {
   let settleEarly: (value: T) => void = () => {};
@@ -65,8 +65,8 @@ export function avoidSelfWait<T>(end: Promise<T>, isOwn: () => boolean, early: (
 }
 
 /**
- * The end of a worker, for those who stop it.
- * @param runs Those that go on: one in a thread or child calls by a task of its own, here.
+ * The end of a worker, for callers of `stop()`.
+ * @param runs The runs that are going on: a run in a thread or child calls `stop()` by a task of its own in the program.
  */
 export function workerEnd(
   worker: object,

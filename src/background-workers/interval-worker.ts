@@ -1,4 +1,4 @@
-/** BackgroundIntervalWorker: runs by the clock, and when it is triggered. What comes due while it runs is left out. */
+/** BackgroundIntervalWorker: runs by the clock, and when it is triggered. Runs that come due during a run are left out. */
 import type { Rule } from '../base/options.ts';
 import { pause } from '../platform/pause.ts';
 import { Schedule } from '../schedules/schedule.ts';
@@ -11,7 +11,7 @@ export class BackgroundIntervalWorker<A extends unknown[] = AnyArgs> extends Bac
   readonly #timetable: Timetable;
   #schedule: Schedule<Promise<void>> | undefined;
 
-  /** One of `intervalMs`, `delayMs` and `cron` is needed. */
+  /** Requires one of `intervalMs`, `delayMs` and `cron`. */
   constructor(options: IntervalWorkerOptions);
   constructor(moduleUrl: string | URL, options: IntervalWorkerOptions);
   constructor(fn: (...args: A) => unknown, options: IntervalWorkerOptions);
@@ -25,7 +25,7 @@ export class BackgroundIntervalWorker<A extends unknown[] = AnyArgs> extends Bac
     return intervalRules;
   }
 
-  /** When it comes due next, in epoch milliseconds; undefined if it is not started, and if the pause begins after a run. */
+  /** When the next run is due, in epoch milliseconds; undefined if it is not started, or if the pause starts after this run. */
   get nextRun(): number | undefined {
     return this.isStarted ? this.#schedule?.nextRun : undefined;
   }

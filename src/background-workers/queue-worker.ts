@@ -1,6 +1,6 @@
 /**
- * BackgroundQueueWorker: runs for each item that is put into its queue, or for a batch of them. The queue is a courier's:
- * an item whose run did not end, because the worker or its supervisor was stopped, goes back to it.
+ * BackgroundQueueWorker: runs for each item that is put into its queue, or for a batch of them. A courier holds the queue: an
+ * item whose run did not end because the worker or its supervisor was stopped goes back to it.
  */
 import type { Rule } from '../base/options.ts';
 import type { AddOptions, ClientWorkerTaskCourier, CourierTask } from '../couriers/courier.ts';
@@ -20,23 +20,23 @@ import type { AnyArgs } from './hooked-worker.ts';
 import { type QueueOptions, type QueueWorkerOptions, queueRule } from './worker-options.ts';
 import type { RunOutcome } from './worker-run.ts';
 
-/** How long a queue of its own keeps what runs gave, in milliseconds; and how many items whose runs failed. */
+/** How long an own queue keeps results, in milliseconds; and how many failed items it keeps. */
 const resultTtlMs = 60_000;
 const maxDeadLetters = 1_000;
 
-/** How long what is in hand may take to go back to the courier, when the worker is stopped at once, in milliseconds. */
+/** How long the courier may take to take back items in flight when the worker is stopped at once, in milliseconds. */
 const dismissalMs = 1_000;
 
-// biome-ignore lint/suspicious/noExplicitAny: a worker that is not told what its items are takes all.
+// biome-ignore lint/suspicious/noExplicitAny: without a type for its items, a worker accepts all.
 export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> extends BackgroundWorker<A> {
   /** Carries its items. */
   readonly courier: ClientWorkerTaskCourier;
   readonly queueName: string;
   readonly #queue: QueueOptions;
-  /** Items of a queue of its own whose run has failed, and that will be run again. */
+  /** Items of an own queue whose run has failed, and that will be run again. */
   readonly #toRetry = new Set<string>();
   #fetchLoop: FetchLoop | undefined;
-  /** The feed asks for items again: it may be through. */
+  /** Resolves when the loop fetches again: the queue may be empty then. */
   #fetching: Deferred = defer();
 
   /** `run()` gets an item, or with `batchSize` an array of them; then what `start()` was given. */
@@ -50,7 +50,7 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
     this.#queue = typeof queue === 'object' ? queue : {};
     const { courier, name = this.name, maxQueued = Infinity } = this.#queue;
     this.queueName = name;
-    // On the event loop nothing is copied: items may be what can't be, such as sockets.
+    // On the event loop nothing is copied, so items may be values that can't be copied, such as sockets.
     this.courier =
       courier ?? new MemoryTaskCourier({ maxQueued, resultTtlMs, maxDeadLetters, copies: this.type !== 'loop' });
   }
@@ -60,9 +60,9 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
   }
 
   /**
-   * Puts an item into the queue, whether the worker is started or not. Resolves with its id as soon as there is room for it; its
-   * result can be waited for with `courier.waitForTaskResult(queueName, id)`. Without `batchSize`, the run of the item has
-   * that id, too, for `getTaskInfo()`; of later attempts, with `.2` and so on. Canceling the item cancels its run.
+   * Puts an item into the queue, whether the worker is started or not. Resolves with its id as soon as there is room for it. To
+   * wait for its result, use `courier.waitForTaskResult(queueName, id)`. Without `batchSize`, the run of the item has the same
+   * id, for `getTaskInfo()`; later attempts have it with `.2` and so on. Canceling the item cancels its run.
    */
   put(item: I, options: AddOptions = {}): Promise<string> {
     if (isLoadingModule()) return foreverPendingPromise();
@@ -73,7 +73,7 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
     return this.courier.addTaskToQueue(this.queueName, item, { wait: true, priority: this.priority, ...options });
   }
 
-  /** @internal For a task in a thread or child. */
+  /** @internal Called by tasks in threads and children. */
   putFor(item: I, options: AddOptions): Promise<string> {
     return this.put(item, { ...options, signal: currentTask().signal });
   }
@@ -99,7 +99,7 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
     await feed.perform({ signal });
   }
 
-  /** What is in hand goes back; a courier that does not answer is given a moment, and no more. */
+  /** Gives the items in flight back. Does not wait long for a courier that does not answer. */
   protected override stopNow(): void {
     super.stopNow();
     const feed = this.#fetchLoop;
@@ -107,17 +107,17 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
     void this.ended.then(() => timer.cancel());
   }
 
-  /** When the courier last answered a fetch, though it had nothing, in epoch milliseconds; undefined if it has not yet. */
+  /** When the courier last answered a fetch, even without an item, in epoch milliseconds; undefined if it has not yet. */
   get timeFetched(): number | undefined {
     return this.#fetchLoop?.timeFetched;
   }
 
-  /** How many items it has, of those that run and those that are returned. */
+  /** How many items are running or have results that are being returned. */
   get inFlight(): number {
     return this.#fetchLoop?.inFlight ?? 0;
   }
 
-  /** Of a queue of its own none: nobody else could take what waits there. */
+  /** Undefined for an own queue: nobody else could take the items that wait there. */
   #demand(): SupervisorDemand | undefined {
     const { freeCapacity } = this.supervisor;
     if (this.#isOwnQueue || freeCapacity === undefined) return undefined;
@@ -141,7 +141,7 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
     return hasOneEach ? value : tasks.map(() => value);
   }
 
-  /** A run for a single item has its id, and is canceled with it. Of a batch, the progress is that of no item. */
+  /** A run for a single item has its id, and is canceled with it. The progress of a batch belongs to no item. */
   #run(
     tasks: readonly CourierTask[],
     contextOf: (task: CourierTask) => CourierTaskContext,
@@ -170,7 +170,7 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
     return this.#queue.courier === undefined;
   }
 
-  /** Of items whose runs have failed, those that wait for another run. */
+  /** Remembers which of the failed items will be run again. */
   async #noteRetries(tasks: readonly CourierTask[]): Promise<void> {
     if (!this.#isOwnQueue) return;
     for (const { id } of tasks) {
@@ -180,12 +180,12 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
   }
 
   /**
-   * What waits in a queue of its own would be lost with the program: it is done first, what is put meanwhile and what is to
-   * be tried again, too. What is delayed, and was never begun, stays.
+   * Items in an own queue would be lost with the program, so they are run first, also those that are put meanwhile and those
+   * that will be retried. Delayed items that were never started stay.
    */
   protected override async drain(signal: AbortSignal): Promise<void> {
     while (this.#isOwnQueue && !signal.aborted) {
-      const fetching = this.#fetching.promise; // from before the look
+      const fetching = this.#fetching.promise; // taken before the queue is looked at
       const { waiting, leased } = await this.courier.getQueueInfo(this.queueName);
       const [failed] = this.#toRetry;
       if (leased + waiting.critical + waiting.high + waiting.normal + waiting.low > 0) {
@@ -201,16 +201,16 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
 }
 
 interface FetchLoopOptions {
-  /** What a run needs to start: only what can start is fetched. */
+  /** What a run needs: only items that can start are fetched. */
   readonly demand?: SupervisorDemand;
   readonly courier: ClientWorkerTaskCourier;
   readonly queueName: string;
   readonly maxTasksPerIteration: number;
   readonly maxSimultaneousTasks: number;
   readonly onError: (error: unknown) => void;
-  /** It is about to ask for items, and has none in hand but those of others beside it. */
+  /** Called before each fetch of an iteration, which has no items then; other iterations may have some. */
   readonly onFetch: () => void;
-  /** It has said so to the courier. */
+  /** Called after failures were returned to the courier. */
   readonly onFailed: (tasks: readonly CourierTask[]) => Promise<void>;
   readonly perform: (
     tasks: readonly CourierTask[],
@@ -218,7 +218,7 @@ interface FetchLoopOptions {
   ) => Promise<readonly unknown[]>;
 }
 
-/** The courier's side of it. */
+/** Fetches the items from the courier, and returns their results. */
 class FetchLoop extends BaseWorker {
   readonly #perform: FetchLoopOptions['perform'];
   readonly #onFetch: FetchLoopOptions['onFetch'];
@@ -235,7 +235,7 @@ class FetchLoop extends BaseWorker {
     this.#demand = demand;
   }
 
-  /** The run of those that begin with this one has its slot. */
+  /** To be called when the run of the items that start with this one was submitted. */
   submitted(task: CourierTask): void {
     this.#prefetch?.submitted(task);
   }

@@ -1,4 +1,4 @@
-/** The options of background workers, and how they are told from each other. */
+/** The options of background workers, and how they are checked. */
 import { either, is, optionsBy, type Rule, rules } from '../base/options.ts';
 import type { ClientWorkerTaskCourier } from '../couriers/courier.ts';
 import { type TaskOptions, taskRules } from '../task/call/task-options.ts';
@@ -7,30 +7,30 @@ import type { TaskInfo } from '../task/record/task-info.ts';
 
 /** A run that failed. */
 export interface FailedRun {
-  /** Of the run, at its end. */
+  /** The task of the run, at its end. */
   readonly task: TaskInfo;
-  /** What the run was called with. */
+  /** The arguments of the run. */
   readonly args: readonly unknown[];
 }
 
-/** What may be done around the life of a worker, by an option or by a method of that name. */
+/** Hooks into the life cycle of a worker, as options or as methods of the same names. */
 export interface WorkerHooks {
-  /** Before the first run. What it throws, or rejects with, keeps the worker from starting. */
+  /** Called before the first run. If it throws or rejects, the worker does not start. */
   readonly beforeStart?: () => unknown;
   readonly afterStart?: () => unknown;
-  /** When it is asked to stop, if it has started; runs may go on meanwhile. */
+  /** Called when the worker is asked to stop, if it has started; runs may still be going on. */
   readonly beforeStop?: () => unknown;
-  /** When nothing of it runs any more. */
+  /** Called when nothing of the worker runs any more. */
   readonly afterStop?: () => unknown;
-  /** Gets what each run has given, apart from `false`. */
+  /** Gets the result of each run, except `false`. */
   readonly processResult?: (result: never) => unknown;
-  /** Gets what a run failed with, what a hook failed with, and what becomes of the worker's queue. Default: a line in the log. */
+  /** Gets the errors of runs, hooks and the worker's queue. Default: a line in the log. */
   readonly onError?: (error: unknown, run?: FailedRun) => unknown;
 }
 
-/** Those of tasks hold for each run. */
+/** The options of tasks apply to each run. */
 export interface WorkerOptions extends Omit<TaskOptions, 'delayMs' | 'taskId' | 'signal'>, WorkerHooks {
-  /** Seen by each run as `currentTask().context`; in a thread or child it is a copy. Default: undefined. */
+  /** `currentTask().context` of each run; a copy in a thread or child. Default: undefined. */
   readonly context?: unknown;
   /** Stops the worker. */
   readonly signal?: AbortSignal;
@@ -38,37 +38,37 @@ export interface WorkerOptions extends Omit<TaskOptions, 'delayMs' | 'taskId' | 
 
 export interface IntervalOptions {
   /**
-   * The n-th run is due at the start + n x `intervalMs`, the first at the start. What comes due while one runs is left out.
-   * 1 or more.
+   * The n-th run is due at start + n x `intervalMs`, the first at the start. Runs that come due during a run are left out. In
+   * milliseconds, 1 or more.
    */
   readonly intervalMs?: number;
-  /** Instead: the pause from the end of a run to the next one. 0, or 1 or more. */
+  /** Instead: the pause from the end of a run to the next one, in milliseconds. 0, or 1 or more. */
   readonly delayMs?: number;
-  /** Instead: when to run, such as `0 3 * * *`. */
+  /** Instead: a cron pattern, such as `0 3 * * *`. */
   readonly cron?: string;
-  /** Of the cron pattern, such as `Europe/Lisbon`. Default: that of the process. */
+  /** The time zone of the cron pattern, such as `Europe/Lisbon`. Default: that of the process. */
   readonly timezone?: string;
-  /** How long each run is put off after it is due. Default: 0. */
+  /** How long each run is delayed after it is due, in milliseconds. Default: 0. */
   readonly delayBeforeMs?: number;
 }
 
 export interface QueueOptions {
-  /** Carries the items. Default: one of its own, in memory. */
+  /** The courier that holds the queue. Default: an own one, in memory. */
   readonly courier?: ClientWorkerTaskCourier;
-  /** The name of the queue. Default: the worker's. */
+  /** The name of the queue. Default: the name of the worker. */
   readonly name?: string;
-  /** Gives each run an array of so many items at most, without waiting for more. Default: each run gets one item, alone. */
+  /** Gives each run an array of at most so many items, without waiting for more. Default: each run gets a single item. */
   readonly batchSize?: number;
-  /** How many runs may go on at a time. Default: 1. */
+  /** How many runs may go on at once. Default: 1. */
   readonly concurrency?: number;
-  /** Of a queue of its own: how many items may wait; `put()` waits for room. Default: Infinity. */
+  /** For an own queue: how many items may wait; `put()` waits for room. Default: Infinity. */
   readonly maxQueued?: number;
 }
 
 export interface IntervalWorkerOptions extends WorkerOptions, IntervalOptions {}
 
 export interface QueueWorkerOptions extends WorkerOptions {
-  /** Default: true, a queue of its own. */
+  /** Default: true, an own queue. */
   readonly queue?: true | QueueOptions;
 }
 
@@ -79,8 +79,8 @@ export interface EventWorkerOptions extends WorkerOptions {
 
 export interface WorkerStopOptions {
   /**
-   * `true`: waits until what runs has ended. A number: for so many milliseconds at most, then that is canceled. `false`: it is
-   * canceled at once. Default: `true`.
+   * `true`: waits until the runs have ended. A number: waits for so many milliseconds at most, then cancels them. `false`:
+   * cancels them at once. Default: `true`.
    */
   readonly wait?: boolean | number;
 }
@@ -106,7 +106,7 @@ export const workerRules: Readonly<Record<keyof WorkerOptions, Rule>> = {
   context: () => {},
 };
 
-/** Also refuses what no timer can keep. */
+/** Also refuses durations that no timer can keep. */
 function timed(rule: Rule): Rule {
   return (value, option) => {
     rule(value, option);
@@ -139,7 +139,7 @@ export const queueRule: { readonly queue: Rule } = {
 
 export const eventRule: { readonly event: Rule } = { event: isTrue };
 
-/** The part of a worker's options that its runs are submitted with. */
+/** The task options among a worker's options. */
 export function runOptionsOf(options: WorkerOptions): TaskOptions {
   const entries = Object.entries(options).filter(([key]) => Object.hasOwn(runRules, key) && key !== 'signal');
   return Object.fromEntries(entries) as TaskOptions<TaskFunction>;

@@ -1,4 +1,4 @@
-/** The workers of a supervisor that are active. They keep the process alive, and are stopped before its tasks. */
+/** The active workers of a supervisor. They keep the process alive, and are stopped before its tasks. */
 import { type Deferred, defer } from '../platform/deferred.ts';
 import type { KeepAlive } from '../platform/keep-alive.ts';
 import type { BackgroundWorker, WorkerState } from './background-worker.ts';
@@ -8,9 +8,9 @@ export interface WorkerInfo {
   readonly state: WorkerState;
   /** When its last run was submitted, in epoch milliseconds. */
   readonly lastExecuted: number | undefined;
-  /** Of a queue worker: when its courier last answered a fetch, though it had nothing, in epoch milliseconds. */
+  /** For a queue worker: when its courier last answered a fetch, even without an item, in epoch milliseconds. */
   readonly timeFetched?: number | undefined;
-  /** Of a queue worker: how many items it has. */
+  /** For a queue worker: how many items are running or have results that are being returned. */
   readonly inFlight?: number;
 }
 
@@ -28,7 +28,7 @@ export class WorkerRegistry {
     return this.#workers.values();
   }
 
-  /** Gives what is to be called when it is active no more. */
+  /** Returns a function to call when the worker is not active any more. */
   register(worker: BackgroundWorker): () => void {
     this.#workers.add(worker);
     this.#keepAlive.hold();
@@ -46,19 +46,19 @@ export class WorkerRegistry {
     });
   }
 
-  /** Asks all to stop; `wait: false`: at once. */
+  /** Stops all workers; with `wait: false`, cancels their runs. */
   stop(wait: boolean): void {
     for (const worker of this) void worker.stop({ wait });
   }
 
-  /** Resolves when none is active, or when they are given up. */
+  /** Resolves when no worker is active, or after `giveUp()`. */
   async emptied(): Promise<void> {
     if (this.#workers.size === 0) return;
     this.#empty ??= defer();
     await this.#empty.promise;
   }
 
-  /** Nobody waits for them any more. */
+  /** Ends the wait for the workers. */
   giveUp(): void {
     this.#empty?.resolve();
     this.#empty = undefined;

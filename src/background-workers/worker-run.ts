@@ -1,29 +1,28 @@
-/** One run of a background worker: what is asked for, and what became of it. */
+/** One run of a background worker: the request and the outcome. */
 import { type ErrorCode, hasCode } from '../base/errors.ts';
 import type { Priority } from '../queue/priority.ts';
 import type { TaskHandle } from '../task/call/handle.ts';
 import type { Delivery, TaskSpec } from '../task/call/task-options.ts';
 
-/** What a run gave, or what it failed with; `wasEnded`: because the worker, or its supervisor, stops. */
+/** The result or the error of a run. `wasEnded`: it was ended because the worker or its supervisor stops. */
 export type RunOutcome = { readonly value: unknown } | { readonly error: unknown; readonly wasEnded: boolean };
 
-/** What a run is to be. */
 export interface RunRequest {
-  /** What comes before the arguments of the worker. */
+  /** Arguments before those of the worker. */
   readonly args?: readonly unknown[];
-  /** Default: the worker's. */
+  /** Default: the priority of the worker. */
   readonly priority?: Priority | undefined;
-  /** Of the task, unless a live one has it. */
+  /** The id of the task, unless a live task has it. */
   readonly taskId?: string | undefined;
-  /** The courier's task that it performs. */
+  /** The courier task that it performs. */
   readonly delivery?: Delivery | undefined;
-  /** Aborts when nobody wants the run any more. */
+  /** Cancels the run when it aborts. */
   readonly unwanted?: AbortSignal;
-  /** Gets the handle, when the run is submitted. */
+  /** Gets the handle when the run was submitted. */
   readonly onSubmitted?: (run: TaskHandle<unknown>) => void;
 }
 
-/** What is submitted for it. */
+/** The task to submit for a run. */
 export function runSpec({ definition, options }: TaskSpec, request: RunRequest): TaskSpec {
   const { taskId, delivery, priority = options.priority } = request;
   const own = {
@@ -33,7 +32,7 @@ export function runSpec({ definition, options }: TaskSpec, request: RunRequest):
   return { definition, options: { ...options, priority, ...own } };
 }
 
-/** It was never taken in. The function itself may fail with that code, by what it calls. */
+/** Whether the supervisor refused the task with this code. The function itself may fail with the same code of another task. */
 export function wasRefusedWith(code: ErrorCode, { id, info }: TaskHandle<unknown>, error: unknown): boolean {
   return info.attempt === 0 && hasCode(error, code) && error.taskId === id;
 }

@@ -1,4 +1,4 @@
-/** What a background worker runs, from what its constructor was given: a function, or the method `run()` of a class. */
+/** Reads from the arguments of a worker's constructor what it runs: a function, or the method `run()` of a class. */
 import { isInstance } from '../base/foreign-value.ts';
 import { show } from '../base/options.ts';
 import { callSite } from '../platform/stack-traces.ts';
@@ -12,19 +12,19 @@ import type { ObjectName } from '../task/definition/program-object.ts';
 import type { TaskType } from '../task/record/task-type.ts';
 import { runOptionsOf, type WorkerOptions } from './worker-options.ts';
 
-/** In options: where `backgroundWorker()` was called. */
+/** The option for where `backgroundWorker()` was called. */
 export const calledAt: unique symbol = Symbol('calledAt');
 
 export interface WorkerTarget {
-  /** Whose options they are, in words. */
+  /** Names the owner of the options in errors. */
   readonly owner: string;
   readonly options: WorkerOptions & Readonly<Record<string, unknown>>;
   readonly supervisor: TaskSubmitter;
-  /** As threads and children know the worker. */
+  /** The name by which threads and children find the worker. */
   readonly objectName: ObjectName;
-  /** What each run gets before its arguments. */
+  /** What each run gets before its other arguments. */
   readonly prefix: readonly unknown[];
-  /** What each run is. `run` calls the method of the worker. */
+  /** The task of each run. `run` calls the method of the worker. */
   define(run: TaskFunction): TaskSpec;
 }
 
@@ -40,7 +40,7 @@ export function readTarget(given: readonly unknown[], kind: { readonly name: str
   const place = options[calledAt] ?? callSite(kind as unknown as TaskFunction);
   const owner = options[calledAt] === undefined ? kind.name : 'backgroundWorker()';
   const type: TaskType = options.type ?? (fn === undefined && moduleUrl === undefined ? 'loop' : 'thread');
-  // On the event loop nobody has to find the function by its name.
+  // On the event loop the function is not looked up by its name.
   const needsNone = fn === undefined || (type === 'loop' && moduleUrl === undefined);
   const name = (options.name ?? fn?.name) || (needsNone ? kind.name : '');
 

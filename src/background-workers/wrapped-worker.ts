@@ -1,4 +1,4 @@
-/** `backgroundWorker()`: a worker of a function, of the kind that its options ask for. */
+/** `backgroundWorker()`: makes a worker from a function, of the kind that the options ask for. */
 import { show } from '../base/options.ts';
 import { callSite } from '../platform/stack-traces.ts';
 import type { TaskFunction } from '../task/definition/definition.ts';
@@ -18,7 +18,7 @@ import { calledAt } from './worker-target.ts';
 
 type Rest<P extends unknown[]> = P extends [unknown?, ...infer R] ? R : never;
 
-/** What is put, one at a time, for a function that gets batches. */
+/** The type of a single item, for a function that gets batches. */
 type ItemOf<B> = B extends readonly (infer I)[] ? I : never;
 
 type Batches = QueueWorkerOptions & { readonly queue: QueueOptions & { readonly batchSize: number } };
@@ -31,7 +31,7 @@ type Interval = IntervalWorkerOptions &
     | Required<Pick<IntervalOptions, 'cron'>>
   );
 
-/** The worker that a function and its options make. */
+/** The type of worker for a function and options. */
 export type WrappedWorker<F extends TaskFunction, O> = O extends Batches
   ? BackgroundQueueWorker<ItemOf<Parameters<F>[0]>, Rest<Parameters<F>>>
   : O extends Queue
@@ -45,16 +45,16 @@ export type WrappedWorker<F extends TaskFunction, O> = O extends Batches
 type AnyOptions = Batches | Queue | Event | Interval | WorkerOptions;
 
 /**
- * A background worker of a function that its module holds, at the module's top level; see `backgroundTask()`.
+ * Makes a background worker from a function of a module, at the top level of that module; see `backgroundTask()`.
  * With `queue` it runs for each item, with `event` when it is triggered, with `intervalMs`, `delayMs` or `cron` by the clock,
- * and with none of them again and again.
+ * and otherwise again and again.
  */
 export function backgroundWorker<F extends TaskFunction, O extends AnyOptions = WorkerOptions>(
   moduleUrl: string | URL,
   fn: F & TaskFunction,
   options?: O,
 ): WrappedWorker<F, O>;
-/** Of a function alone: its source is sent, unless it runs on the event loop. */
+/** The same for a function without a module: its source is sent, unless it runs on the event loop. */
 export function backgroundWorker<F extends TaskFunction, O extends AnyOptions = WorkerOptions>(
   fn: F & TaskFunction,
   options?: O,

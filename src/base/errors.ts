@@ -26,8 +26,7 @@ export const errorCodes = {
   SUPERVISOR_STOPPED: 'The supervisor is stopping or stopped.',
   TASK_STOPPED: 'The reason of `currentTask().signal` when `handle.stop()` has asked the task to finish.',
   WOULD_BLOCK: '`recvSync()` was to wait on the event loop, where nothing can come meanwhile.',
-  TASK_NOT_FOUND:
-    'The courier knows no task of that id in that queue: it never came, or its result was kept long enough.',
+  TASK_NOT_FOUND: 'The queue has no task of that id: it was never added, or its result has expired.',
   RESULT_NOT_READY: 'The task has not ended; `waitForTaskResult()` waits for it.',
   RESULT_TIMEOUT: 'The result did not come within `timeoutMs`; the task goes on.',
   LEASE_LOST: 'The worker held the task for longer than its lease without extending it; what it returns is refused.',

@@ -1,6 +1,6 @@
 /**
- * What all couriers have in front: it checks what is asked before anything is done, and asks nothing while a module loads
- * in a thread. What is behind it carries the tasks.
+ * The front of all couriers: it checks the arguments of each call before it passes the call on, and calls nothing while a
+ * module loads in a thread. The couriers behind it carry the tasks.
  */
 import { arrayOf, checkOptions, is, oneOf, type Rule, rules } from '../base/options.ts';
 import { Promise } from '../platform/globals.ts';
@@ -45,7 +45,7 @@ const letterRules: Readonly<Record<string, Rule>> = { offset: rules.count, max: 
 const isData = arrayOf('an array with the data of each task', () => true);
 const isId = arrayOf('an array of ids', (id) => typeof id === 'string');
 
-/** A courier that is checked in front. What is behind may be one, or one for each side. */
+/** Checks the arguments of each call, and passes it to the courier behind: one for both sides, or one for each. */
 export abstract class CheckedCourier implements ClientWorkerTaskCourier {
   readonly #client: ClientTaskCourier;
   readonly #worker: WorkerTaskCourier;
@@ -223,7 +223,7 @@ export abstract class CheckedCourier implements ClientWorkerTaskCourier {
   }
 }
 
-/** What the call throws, it rejects with. While a module loads in a thread, nothing is asked. */
+/** Rejects with what the call throws. While a module loads in a thread, the call is not made. */
 function ask<C, R>(carrier: C, call: (carrier: C) => Promise<R>): Promise<R> {
   if (isLoadingModule()) return foreverPendingPromise();
   try {

@@ -1,4 +1,4 @@
-/** The data of a courier task that calls a function: what `viaCourier` writes, and a `ClassicWorker` reads and checks. */
+/** The data of a courier task that calls a function: `viaCourier` writes it, and a `ClassicWorker` reads and checks it. */
 import { TaskwardenError } from '../base/errors.ts';
 import { checkOptions, is, rules } from '../base/options.ts';
 
@@ -7,7 +7,7 @@ export interface CourierCall {
   readonly function: string;
   /** Default: none. */
   readonly args?: readonly unknown[];
-  /** The run time allowed; what the function's own definition says is allowed at most. */
+  /** The time-out of the run, in milliseconds; at most that of the function's own definition. */
   readonly timeoutMs?: number;
 }
 
@@ -17,7 +17,7 @@ const callRules = {
   timeoutMs: rules.positiveMs,
 };
 
-/** What came from elsewhere as a call; throws `TASK_MALFORMED` if it is none. */
+/** Reads data from elsewhere as a call. @throws TaskwardenError `TASK_MALFORMED` if it is not one. */
 export function readCall(data: unknown, taskId: string): CourierCall {
   try {
     checkOptions(data, callRules, 'the data of a task for a ClassicWorker');

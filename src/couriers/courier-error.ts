@@ -1,4 +1,4 @@
-/** What couriers reject with, in the same words whichever it is. */
+/** The errors of couriers; all couriers use the same texts. */
 import { TaskwardenError } from '../base/errors.ts';
 import { serverError } from './server-error.ts';
 
@@ -7,8 +7,8 @@ export function courierClosed(): TaskwardenError {
 }
 
 /**
- * @param what What was asked, and whether it may have been done.
- * @param cause Is shown as `serverError()` makes it.
+ * @param what Says what may or may not have been done.
+ * @param cause Passed through `serverError()`.
  */
 export function courierUnreachable(what: string, cause: unknown, taskId?: string): TaskwardenError {
   const message = `the courier's server can't be reached, or can't do it: ${what}`;
@@ -18,10 +18,10 @@ export function courierUnreachable(what: string, cause: unknown, taskId?: string
   });
 }
 
-/** Of the very first connection: waiting won't help. */
+/** For the first connection, where waiting does not help. */
 export function serverRefused(error: unknown): TaskwardenError {
   const cause = serverError(error);
-  const message = `the courier's server lets nobody in: ${cause.message}; check the user, password, database and rights`;
+  const message = `the courier's server refuses the connection: ${cause.message}; check the user, password, database and rights`;
   return new TaskwardenError('SERVER_REFUSED', message, { cause });
 }
 
@@ -33,11 +33,11 @@ export function queueFull(queue: string, maxQueued: number): TaskwardenError {
 }
 
 export function duplicateId(queue: string, taskId: string): TaskwardenError {
-  return new TaskwardenError('DUPLICATE_TASK_ID', `queue "${queue}" knows a task '${taskId}' already`, { taskId });
+  return new TaskwardenError('DUPLICATE_TASK_ID', `queue "${queue}" already has a task '${taskId}'`, { taskId });
 }
 
 export function taskNotFound(queue: string, taskId: string): TaskwardenError {
-  const message = `queue "${queue}" knows no task '${taskId}': it never came, or its result was kept long enough`;
+  const message = `queue "${queue}" has no task '${taskId}': it was never added, or its result has expired`;
   return new TaskwardenError('TASK_NOT_FOUND', message, { taskId });
 }
 
@@ -50,7 +50,7 @@ export function resultTimeout(queue: string, taskId: string, timeoutMs: number):
   return new TaskwardenError('RESULT_TIMEOUT', message, { taskId, timeoutMs });
 }
 
-/** @param taskIds Of one, or more. */
+/** @param taskIds One id, or more. */
 export function leaseLost(queue: string, taskIds: readonly string[]): TaskwardenError {
   const [taskId] = taskIds;
   const which = taskIds.map((id) => `'${id}'`).join(', ');

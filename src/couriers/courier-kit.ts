@@ -1,6 +1,6 @@
 /**
- * What a courier of one's own is made of: the checks in front, the words of its errors, and how errors of tasks are carried.
- * The couriers of this package are made of it, too; it can change with any minor version.
+ * The parts for writing a courier: argument checks, error texts, and how errors of tasks are encoded. The couriers of this
+ * package use them, too. They can change with any minor version.
  */
 export { callSafely } from '../base/call-safely.ts';
 export { fieldOf, messageOf, textOf } from '../base/foreign-value.ts';

@@ -6,8 +6,8 @@
  *                        ├── releaseTask, or its lease ran out
  *                        └── returnTaskError ───┴── no retry left ──▶ failed, a dead letter ── redriveTasks ──▶ waiting
  *
- * A worker has a task by a lease: while it extends that, nobody else gets the task. One that dies or stalls loses it, and
- * its late result is refused, so a task is settled once; but it may be begun more than once. A courier knows no supervisor.
+ * A worker holds a task by a lease: as long as it extends the lease, no other worker gets the task. A worker that dies or
+ * stalls loses the lease, and its late result is refused. So a task is settled once, but may be started more than once.
  */
 import type { Priority } from '../queue/priority.ts';
 import type { Progress } from '../task/record/progress.ts';
@@ -18,76 +18,76 @@ export interface CourierTask<D = unknown> {
   readonly queue: string;
   readonly data: D;
   readonly priority: Priority;
-  /** From 1; more after an error that was retried, or a lease that ran out. What was released counts once. */
+  /** From 1. Goes up after an error that is retried, and after a lease that ran out; not after a release. */
   readonly attempt: number;
-  /** With how many retries it was added; undefined if nothing was said of them. */
+  /** The option `retries` it was added with; undefined if that was not given. */
   readonly retries?: number | undefined;
   /** When it was added, in epoch milliseconds. */
   readonly timeQueued: number;
-  /** Unique for each delivery: what is returned, extended or released with another one is refused with `LEASE_LOST`. */
+  /** Unique for each delivery. Returning, extending or releasing the task with any other lease fails with `LEASE_LOST`. */
   readonly lease: string;
 }
 
 export interface AddOptions {
-  /** The task's own id, without `:`; that of a task the courier still knows fails with `DUPLICATE_TASK_ID`. Default: a UUID. */
+  /** The id of the task, without `:`. Fails with `DUPLICATE_TASK_ID` if the courier still knows a task with it. Default: a UUID. */
   readonly id?: string;
-  /** A higher one is delivered first; inside one, first in, first out. Default: `'normal'`. */
+  /** Higher priorities are delivered first; within a priority, first in, first out. Default: `'normal'`. */
   readonly priority?: Priority;
-  /** How long it is held back. Default: 0. */
+  /** How long the task is delayed, in milliseconds. Default: 0. */
   readonly delayMs?: number;
-  /** How often a task that a worker returned with an error is delivered again. Default: 0. */
+  /** How often the task is delivered again after a worker returned an error. Default: 0. */
   readonly retries?: number;
-  /** The pause before a retry, as the task option of that name. Default: 100. */
+  /** The pause before a retry, in milliseconds, as the task option of that name. Default: 100. */
   readonly retryDelayMs?: number;
   /**
-   * Waits for room in a queue that is full, and for a server that can't be reached, instead of failing with `QUEUE_FULL` or
-   * `COURIER_UNREACHABLE`. It is added once, though it was tried often. Default: false.
+   * Waits while the queue is full or the server can't be reached, instead of failing with `QUEUE_FULL` or
+   * `COURIER_UNREACHABLE`. The task is added once, however often that was tried. Default: false.
    */
   readonly wait?: boolean;
-  /** Ends that wait, with its reason; one that has aborted adds nothing. */
+  /** Ends that wait, which rejects with the reason. If it has already aborted, nothing is added. */
   readonly signal?: AbortSignal;
 }
 
-/** For all of a bulk. */
+/** The same for all tasks of a bulk. */
 export type BulkAddOptions = Omit<AddOptions, 'id'>;
 
 export interface WaitOptions {
-  /** Default: Infinity. */
+  /** In milliseconds. Default: Infinity. */
   readonly timeoutMs?: number;
-  /** Ends the wait, which rejects with its reason. */
+  /** Ends the wait, which rejects with the reason. */
   readonly signal?: AbortSignal;
 }
 
 export interface FetchOptions {
-  /** Only tasks of this priority and above. Default: `'low'`, which is all. */
+  /** Only tasks of this priority or above. Default: `'low'`, which means all. */
   readonly minPriority?: Priority;
 }
 
 export interface ReturnErrorOptions {
-  /** The task has failed for good, though it has retries left. Default: false. */
+  /** Whether the task has failed for good, even if it has retries left. Default: false. */
   readonly isFinal?: boolean;
 }
 
-/** What a worker says of a task that it has. Of one that ends at once, a courier may leave out that it has started. */
+/** What a worker sends about its task. If the task ends at once, a courier may leave out `'started'`. */
 export type TaskUpdate =
   | { readonly kind: 'started'; readonly attempt: number }
   | { readonly kind: 'progress'; readonly progress: Progress }
   | { readonly kind: 'message'; readonly data: unknown };
 
-/** What a client says to the worker that has a task, and what the courier itself says. */
+/** What a client, or the courier itself, sends to the worker that holds a task. */
 export type TaskCommand =
-  /** The client wants no result any more. */
+  /** The client does not want the result any more. */
   | { readonly kind: 'cancel'; readonly reason: unknown }
-  /** The task is to finish; its result counts. */
+  /** The task should finish soon; its result counts. */
   | { readonly kind: 'stop' }
   | { readonly kind: 'message'; readonly data: unknown }
-  /** The lease is lost: what the worker returns will be refused. */
+  /** The lease is lost: what the worker returns is refused. */
   | { readonly kind: 'lost' };
 
-/** What a client sends to a task that goes on. */
+/** What a client sends to a task that is to go on. */
 export type ClientCommand = TaskCommand & { readonly kind: 'stop' | 'message' };
 
-/** A task that failed for good. It is kept until it is redriven or removed, when its error is no result any more, too. */
+/** A task that failed for good. It stays until it is redriven or removed, even when its error is not kept as a result any more. */
 export interface DeadLetter<D = unknown> {
   readonly id: string;
   readonly data: D;
@@ -102,102 +102,102 @@ export interface DeadLetter<D = unknown> {
 export interface CourierQueueInfo {
   /** Tasks that a worker could get now. */
   readonly waiting: Readonly<Record<Priority, number>>;
-  /** Tasks that are held back, by their delay or before a retry. */
+  /** Tasks that wait for the end of their delay, or for a retry. */
   readonly delayed: number;
-  /** Tasks that a worker has. */
+  /** Tasks that workers hold. */
   readonly leased: number;
   readonly deadLetters: number;
 }
 
-/** The side of those who want something done. */
+/** The side of the clients, which add tasks. */
 export interface ClientTaskCourier {
   /**
-   * Adds a task and gives its id. Rejects with `QUEUE_FULL`, `DUPLICATE_TASK_ID`, `ARGUMENT_NOT_CLONEABLE` or
-   * `COURIER_CLOSED`; then nothing was added. With `COURIER_UNREACHABLE`, as everything here, when a server is away: then it
-   * is not known.
+   * Adds a task and resolves with its id. Rejects with `QUEUE_FULL`, `DUPLICATE_TASK_ID`, `ARGUMENT_NOT_CLONEABLE` or
+   * `COURIER_CLOSED`; then nothing was added. Like all methods, rejects with `COURIER_UNREACHABLE` when the server can't be
+   * reached; then it is not known whether the task was added.
    */
   addTaskToQueue(queue: string, data: unknown, options?: AddOptions): Promise<string>;
   /**
-   * All or none, but for `wait: true`, which adds them in order as room comes: when its signal ends that, those that were
-   * added stay. Gives their ids, in order.
+   * Adds all or none. With `wait: true` it adds them in order, as room becomes free; if the signal ends that, those already
+   * added stay. Resolves with their ids, in order.
    */
   bulkAddTasksToQueue(queue: string, data: readonly unknown[], options?: BulkAddOptions): Promise<string[]>;
-  /** The result. Rejects with the task's error if it failed, with `RESULT_NOT_READY`, or with `TASK_NOT_FOUND`. */
+  /** Resolves with the result. Rejects with the task's error if it failed, with `RESULT_NOT_READY`, or `TASK_NOT_FOUND`. */
   getTaskResult<R = unknown>(queue: string, id: string): Promise<R>;
-  /** Waits for the result. Rejects as `getTaskResult`, and with `RESULT_TIMEOUT`; the task goes on. */
+  /** Waits for the result. Rejects like `getTaskResult`, and with `RESULT_TIMEOUT`; the task then goes on. */
   waitForTaskResult<R = unknown>(queue: string, id: string, options?: WaitOptions): Promise<R>;
-  /** Whether it has ended, well or not. Rejects with `TASK_NOT_FOUND`. */
+  /** Whether the task has ended, successfully or not. Rejects with `TASK_NOT_FOUND`. */
   checkForDone(queue: string, id: string): Promise<boolean>;
   /**
-   * A task that waits is gone and never runs; the worker that has one is told. Waiting for its result then rejects with
-   * `TASK_CANCELED`, at once, its `cause` the reason; what the worker returns is refused with `LEASE_LOST`. No dead
-   * letter. Gives false if it had ended, or is not known.
+   * Cancels a task. One that waits never runs; if a worker holds it, the worker is told. Waiting for its result rejects at
+   * once with `TASK_CANCELED`, its `cause` the reason, and what the worker returns is refused with `LEASE_LOST`. It leaves no
+   * dead letter. Resolves with false if the task had ended or is not known.
    */
   cancelTask(queue: string, id: string, reason?: unknown): Promise<boolean>;
   /**
-   * Says something to the worker that has the task, or will have it. All is kept until the task has ended, in order: the
-   * worker of each attempt hears it from the first on, since it begins anew. Rejects with `TASK_NOT_FOUND`, or
-   * `MESSAGE_NOT_CLONEABLE`; a task that has ended hears nothing, and that is no failure.
+   * Sends a command to the worker that holds the task, or will hold it. Commands are kept in order until the task has ended:
+   * the worker of each attempt gets all of them, because each attempt starts from the beginning. Rejects with
+   * `TASK_NOT_FOUND` or `MESSAGE_NOT_CLONEABLE`. If the task has ended, the command is dropped without an error.
    */
   sendToTask(queue: string, id: string, command: ClientCommand): Promise<void>;
   /**
-   * Hears what the worker says, until the task has ended or what it gives is called. Not kept for late listeners: choose
-   * the id, follow it, then add the task. What was said before the result is heard before it.
+   * Calls the listener with what the worker sends, until the task has ended or the returned function is called. Updates are
+   * not kept for late listeners: choose the id, subscribe, then add the task. Updates come before the result.
    */
   subscribeToTask(queue: string, id: string, listener: (update: TaskUpdate) => void): Promise<() => void>;
-  /** The oldest first. Default: 100 from the start. */
+  /** The oldest first. Default: the first 100. */
   getDeadLetters(queue: string, options?: { readonly offset?: number; readonly max?: number }): Promise<DeadLetter[]>;
   /**
-   * Puts dead letters back to wait, as if they came anew: behind all others, with all their retries and leases, attempt 1,
-   * whether there is room or not. Their results can be waited for again. Without ids, all of the queue. Gives how many.
+   * Puts dead letters back into the queue as if they were new: behind all others, with all retries, at attempt 1, even if the
+   * queue is full. Their results can be waited for again. Without ids: all of the queue. Resolves with how many.
    */
   redriveTasks(queue: string, ids?: readonly string[]): Promise<number>;
-  /** Forgets dead letters, and their errors with them; without ids, all of the queue. Gives how many. */
+  /** Removes dead letters and their errors; without ids, all of the queue. Resolves with how many. */
   removeDeadLetters(queue: string, ids?: readonly string[]): Promise<number>;
   getQueueInfo(queue: string): Promise<CourierQueueInfo>;
-  /** Ends all waits with `COURIER_CLOSED`; so does everything that is asked afterwards. */
+  /** Rejects all waits with `COURIER_CLOSED`, and all later calls, too. */
   close(): Promise<void>;
 }
 
-/** The side of those who do it. */
+/** The side of the workers, which perform tasks. */
 export interface WorkerTaskCourier {
-  /** The next task, with a lease; or undefined, if none waits. */
+  /** The next task, with a lease; undefined if none waits. */
   getTask(queue: string, options?: FetchOptions): Promise<CourierTask | undefined>;
-  /** As many as wait, at most `max`. */
+  /** As many tasks as wait, at most `max`. */
   bulkGetTasks(queue: string, max: number, options?: FetchOptions): Promise<CourierTask[]>;
-  /** Waits for a task; undefined when `timeoutMs` is over. */
+  /** Waits for a task; undefined after `timeoutMs`. */
   waitForTask(queue: string, options?: WaitOptions & FetchOptions): Promise<CourierTask | undefined>;
-  /** Waits for one at least, and gives as many as there are; none when `timeoutMs` is over. */
+  /** Waits for at least one task, and resolves with as many as wait then, at most `max`; with none after `timeoutMs`. */
   bulkWaitForTasks(queue: string, max: number, options?: WaitOptions & FetchOptions): Promise<CourierTask[]>;
-  /** Ends the task. Rejects with `LEASE_LOST`, `RESULT_NOT_CLONEABLE` or `COURIER_CLOSED`. */
+  /** Completes the task. Rejects with `LEASE_LOST`, `RESULT_NOT_CLONEABLE` or `COURIER_CLOSED`. */
   returnTaskResult(queue: string, task: CourierTask, result: unknown): Promise<void>;
-  /** Ends the attempt: the task is tried again if it has a retry left, or else has failed with this error. Rejects with `LEASE_LOST`. */
+  /** Ends the attempt: the task is tried again if it has retries left, or else has failed with this error. Rejects with `LEASE_LOST`. */
   returnTaskError(queue: string, task: CourierTask, error: unknown, options?: ReturnErrorOptions): Promise<void>;
-  /** Ends all whose lease is not lost; then rejects with `LEASE_LOST` if some were, naming them. */
+  /** Completes all tasks whose lease is not lost; then rejects with `LEASE_LOST` and the ids of the others, if there are any. */
   bulkReturnTaskResults(queue: string, results: readonly (readonly [CourierTask, unknown])[]): Promise<void>;
-  /** Begins the lease anew. Rejects with `LEASE_LOST`. */
+  /** Starts the time of the lease again. Rejects with `LEASE_LOST`. */
   extendLease(queue: string, task: CourierTask): Promise<void>;
-  /** The same for many. Gives those whose lease is lost. */
+  /** The same for many. Resolves with the tasks whose lease is lost. */
   bulkExtendLeases(queue: string, tasks: readonly CourierTask[]): Promise<CourierTask[]>;
-  /** Gives the task back, to where it was, before those that wait; this was no attempt. Rejects with `LEASE_LOST`. */
+  /** Puts the task back where it was, before those that wait. This does not count as an attempt. Rejects with `LEASE_LOST`. */
   releaseTask(queue: string, task: CourierTask): Promise<void>;
-  /** Says something to whoever follows the task. Rejects with `LEASE_LOST`. */
+  /** Sends an update to the clients that subscribed to the task. Rejects with `LEASE_LOST`. */
   sendToClient(queue: string, task: CourierTask, update: TaskUpdate): Promise<void>;
   /**
-   * Hears all that clients have said and say, from the first on, and of the loss of the lease, though that was before;
-   * until what it gives is called, or the worker has the task no more.
+   * Calls the listener with all commands of clients, from the first on, and with `'lost'` when the lease is lost, or already
+   * was; until the returned function is called, or the worker does not hold the task any more.
    */
   subscribeToClient(queue: string, task: CourierTask, listener: (command: TaskCommand) => void): Promise<() => void>;
-  /** How long a lease holds, in milliseconds: extend it in good time. */
+  /** How long a lease lasts, in milliseconds. */
   readonly leaseMs: number;
   /**
-   * When the server has last answered a fetch of this courier, though it had nothing, in epoch milliseconds; undefined if it
-   * has not yet. A wait that lasts asks it again and again. Absent in a courier without a server.
+   * When the server last answered a fetch of this courier, even without a task, in epoch milliseconds; undefined if it has
+   * not yet. A long wait asks the server again and again. Absent in a courier without a server.
    */
   readonly timeAnswered?: number | undefined;
   /**
-   * Hears each time that the server can't be reached, or can't do what a worker asks, also where that is asked again by the
-   * courier itself; until what it gives is called. Absent in a courier without a server.
+   * Calls the listener each time a call of a worker fails because of the server, even if the courier retries the call itself;
+   * until the returned function is called. Absent in a courier without a server.
    */
   readonly onOutage?: ((listener: (error: unknown) => void) => () => void) | undefined;
   close(): Promise<void>;

@@ -1,9 +1,9 @@
-/** Those who hear what is said of a task, or to its worker, until nothing more is said. What they throw breaks nothing. */
+/** The listeners of a task or of its worker. What a listener throws is printed, and stops nothing. */
 import { callSafely } from '../base/call-safely.ts';
 
 export interface Listener<T> {
   readonly receive: (message: T) => void;
-  /** Nothing more will be said. */
+  /** Called after the last message. */
   readonly end?: (() => void) | undefined;
 }
 
@@ -26,7 +26,7 @@ export class Listeners<T> {
     for (const listener of this.#listeners) deliver(listener, message);
   }
 
-  /** @param last What is said before. */
+  /** Removes all listeners. @param last Delivered to each before that. */
   end(last?: T): void {
     const listeners = [...this.#listeners];
     this.#listeners.clear();
@@ -37,7 +37,7 @@ export class Listeners<T> {
   }
 }
 
-/** The same for many tasks, by their ids. */
+/** The listeners of many tasks, by their ids. */
 export class ListenersById<T> {
   readonly #byId = new Map<string, Listeners<T>>();
 
@@ -45,7 +45,7 @@ export class ListenersById<T> {
     return this.#byId.size;
   }
 
-  /** Gives what takes it off; `whenNone` is called if it was the last one of that id. */
+  /** Returns a function that removes the listener, and calls `onNone` if it was the last one of that id. */
   add(id: string, listener: Listener<T>, onNone: () => void): () => void {
     const listeners = this.#byId.get(id) ?? new Listeners();
     this.#byId.set(id, listeners);
@@ -73,7 +73,6 @@ export class ListenersById<T> {
   }
 }
 
-/** Says something to one of them. */
 export function deliver<T>({ receive }: Listener<T>, message: T): void {
   callSafely(receive, message, (problem) => console.error('MemoryTaskCourier: a listener failed:', problem));
 }

@@ -1,13 +1,13 @@
 /**
- * The time in which a courier's server can't be reached, or can't do what it is asked: it is told once, and what is asked is
- * asked again, at first soon and then ever less often, until the server does it or nobody wants it any more.
+ * A time in which a courier's server can't be reached, or can't do what it is asked. An outage is reported once. Calls are
+ * retried, with growing pauses, until the server answers or the caller gives up.
  */
 import { hasCode, TaskwardenError } from '../base/errors.ts';
 import { isInstance } from '../base/foreign-value.ts';
 import { backoffMs } from '../dispatch/retries/backoff.ts';
 import { pause } from '../platform/pause.ts';
 
-/** The first pause, and the longest, in milliseconds. */
+/** In milliseconds, like the next. */
 const firstPauseMs = 100;
 const longestPauseMs = 5_000;
 
@@ -15,14 +15,14 @@ export function isUnreachable(error: unknown): boolean {
   return hasCode(error, 'COURIER_UNREACHABLE');
 }
 
-/** Whether a call was answered with what taskwarden says of it: all else is an outage, whatever it is. */
+/** Whether the error is an answer of the courier. Every other error counts as an outage. */
 export function isAnswer(error: unknown): boolean {
   return error instanceof TaskwardenError && !isUnreachable(error);
 }
 
 /**
- * Whether a worker ends for what its fetch has failed with: the courier was closed; or, before it has ever answered, the
- * worker was made wrongly, or is not let in.
+ * Whether a worker ends because of this error of a fetch: the courier was closed; or, before the courier has ever answered,
+ * the worker has bad options or is refused by the server.
  */
 export function endsFetching(error: unknown, hasAnswered: boolean): boolean {
   if (isClosed(error) || hasAnswered) return isClosed(error);
@@ -37,7 +37,7 @@ export function isNotCloneable(error: unknown): boolean {
   return hasCode(error, 'RESULT_NOT_CLONEABLE');
 }
 
-/** The pause after so many failures. */
+/** The pause after so many failures in a row, in milliseconds. */
 export function outagePauseMs(failures: number): number {
   return Math.min(backoffMs(firstPauseMs, failures), longestPauseMs);
 }
@@ -47,29 +47,28 @@ type IsFinal = (error: unknown) => boolean;
 export class Outage {
   readonly #onOutage: (error: unknown) => void;
   #isReported = false;
-  /** How many are not answered, and ask again. */
+  /** How many calls are being retried. */
   #unanswered = 0;
 
   constructor(onOutage: (error: unknown) => void) {
     this.#onOutage = onOutage;
   }
 
-  /** Tells of it, if nobody has been told. */
+  /** Reports the outage, unless it was already reported. */
   report(error: unknown): void {
     if (this.#isReported) return;
     this.#isReported = true;
     this.#onOutage(error);
   }
 
-  /** The server has answered: it is over if nobody is left whom it has not. */
+  /** The server has answered: the outage is over if no other call is being retried. */
   #end(): void {
     if (this.#unanswered === 0) this.#isReported = false;
   }
 
   /**
-   * What the courier gives when it does what it is asked, which ends the outage. Rejects with the last try's error, once
-   * aborted.
-   * @param isFinal What it rejects with at once.
+   * Retries a call until it succeeds, which ends the outage. When `giveUp` aborts, rejects with the last error.
+   * @param isFinal Says for which errors to reject at once.
    */
   async retry<R>(call: () => Promise<R>, giveUp: AbortSignal, isFinal: IsFinal = isAnswer): Promise<R> {
     try {
@@ -77,12 +76,12 @@ export class Outage {
       this.#end();
       return answer;
     } catch (error) {
-      if (isFinal(error)) this.#end(); // it has answered
+      if (isFinal(error)) this.#end(); // the server has answered
       throw error;
     }
   }
 
-  /** The same for what may be answered though the rest is not. */
+  /** The same for a call whose success does not mean that other calls succeed. */
   async retryWithoutEnding<R>(call: () => Promise<R>, giveUp: AbortSignal, isFinal: IsFinal = isAnswer): Promise<R> {
     let failures = 0;
     try {

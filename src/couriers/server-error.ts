@@ -1,16 +1,16 @@
 /**
- * Errors of the libraries that talk with servers, as they can be shown: they carry the command that failed, with passwords,
- * scripts and the data of tasks among its arguments, and what a server says may repeat some of it.
+ * Removes secrets from errors of client libraries: such errors carry the failed command with its arguments, which may be
+ * passwords, scripts or data of tasks, and the text from a server may repeat them.
  */
 import { fieldOf, isError, messageOf, textOf } from '../base/foreign-value.ts';
 
-/** What says where an error comes from, and nothing of what was asked. */
+/** The fields that say where an error comes from, and contain nothing of the command. */
 const kept = ['code', 'errno', 'syscall', 'address', 'port', 'hostname'] as const;
 
-/** A server repeats here what it was sent. */
+/** The parts of messages in which servers repeat what they were sent. */
 const repeats = /(, with args beginning with: |: "| script: [0-9a-f]{40}|: -?[A-Z]+ .*@user_script).*$/s;
 
-/** An error of its name, message and codes alone; the same for each in it. Never throws. */
+/** A copy with only name, message and codes; the errors of an AggregateError are copied the same way. Never throws. */
 export function serverError(thrown: unknown): Error {
   const error = new Error(messageOf(thrown).replace(repeats, ''));
   if (isError(thrown)) {

@@ -1,6 +1,6 @@
 /**
- * viaCourier: calls of a background task that travel by a courier to whichever machine serves a queue. A relay on the event
- * loop stands for each call: it adds the courier's task, passes on what both sides say, and gives the result.
+ * viaCourier: calls of a background task that run on whichever machine serves a queue. For each call a relay runs on the
+ * event loop: it adds a task to the courier, forwards messages both ways, and returns the result.
  */
 import { hasCode, TaskwardenError } from '../base/errors.ts';
 import { is, rules } from '../base/options.ts';
@@ -18,10 +18,10 @@ import type { CourierCall } from './courier-call.ts';
 import { courierRule } from './workers/base-worker-options.ts';
 
 /**
- * The task as one that a worker of the queue runs: a `ClassicWorker` with that name in its `functions`. Its options mean what
- * they always do, and `retries`, `retryDelayMs` and `delayMs` are the courier's. Where it runs, and what happens when a
- * thread dies under it, is for the worker's definition to say; and so is `timeoutMs`, which `with()` can only shorten. Its
- * handle is `'started'` as soon as the courier is asked. Can't be called inside a thread or child: `NOT_IN_PROGRAM`.
+ * The task as one that a worker of the queue runs: a `ClassicWorker` with that name in its `functions`. Its options mean the
+ * same as before, and the courier handles `retries`, `retryDelayMs` and `delayMs`. The worker's definition of the task says
+ * where it runs, what happens when its thread dies, and its `timeoutMs`, which `with()` can only shorten. The handle is
+ * `'started'` as soon as the courier is asked. Calls inside a thread or child fail with `NOT_IN_PROGRAM`.
  */
 export function viaCourier<F extends TaskFunction>(
   courier: ClientTaskCourier,
@@ -35,7 +35,7 @@ export function viaCourier<F extends TaskFunction>(
   return wrapPlan(plan, task.spec.options) as unknown as BackgroundTask<F>;
 }
 
-/** The same for a name that the workers of the queue know: it goes without arguments, and they know its options. */
+/** The same for a task that the workers of the queue know by this name, without arguments and with their own options. */
 export function nameViaCourier(
   courier: ClientTaskCourier,
   queue: string,
@@ -51,7 +51,7 @@ class RelayPlan implements TaskPlan {
   readonly name: string;
   readonly #courier: ClientTaskCourier;
   readonly #queue: string;
-  /** What the worker knows of the task by itself. */
+  /** The options of the task's definition, which the worker knows. */
   readonly #defined: ResolvedTaskOptions;
 
   constructor(courier: ClientTaskCourier, queue: string, name: string, defined: ResolvedTaskOptions) {
@@ -103,16 +103,16 @@ class RelayPlan implements TaskPlan {
   }
 }
 
-/** One call. */
+/** Performs one call. */
 class Relay {
   readonly #courier: ClientTaskCourier;
   readonly #queue: string;
   readonly #run: RunningTask;
   #id = '';
-  /** Fires if no worker has begun in time. */
+  /** Fires if no worker has started the task in time. */
   #timer: Timer | undefined;
   #expiry: TaskwardenError | undefined;
-  /** Why the task is canceled here. */
+  /** Set when the task was canceled here. */
   #canceled: { readonly reason: unknown } | undefined;
   #isAdded = false;
 
@@ -149,7 +149,7 @@ class Relay {
     else void this.#run.send(update.data);
   }
 
-  /** To be told to finish is for `#passOn`, which says first what was sent before. */
+  /** Handles cancels. A request to finish is sent by `#forwardMessages`, after the messages that were sent before it. */
   #onStopRequest(reason: unknown): void {
     if (hasCode(reason, 'TASK_STOPPED')) return;
     this.#canceled = { reason };
@@ -160,7 +160,7 @@ class Relay {
     if (this.#isAdded && this.#canceled !== undefined) void this.#cancel(this.#canceled.reason);
   }
 
-  /** What is sent to the task, in order, until it has ended or is asked to finish. */
+  /** Forwards the messages to the task, in order, until it has ended or is asked to finish. */
   async #forwardMessages(): Promise<void> {
     const send = (command: ClientCommand) => this.#courier.sendToTask(this.#queue, this.#id, command);
     try {
@@ -172,7 +172,7 @@ class Relay {
       }
       if (this.#canceled === undefined) await send({ kind: 'stop' });
     } catch {
-      // The courier fails, and then so does the wait for the result.
+      // If the courier fails, the wait for the result fails, too.
     }
   }
 
@@ -187,7 +187,7 @@ class Relay {
     try {
       await this.#courier.cancelTask(this.#queue, this.#id, reason);
     } catch {
-      // The reason may be none that can be copied; if the courier fails, so does the wait for the result.
+      // The reason may be a value that can't be copied. If the courier fails, the wait for the result fails, too.
       await this.#courier.cancelTask(this.#queue, this.#id).catch(() => {});
     }
   }
@@ -197,7 +197,7 @@ function isCanceled(error: unknown): boolean {
   return hasCode(error, 'TASK_CANCELED');
 }
 
-/** What was sent here could still be sent; it can't go on, but what comes after it can. */
+/** A message that can't be copied to the courier is dropped with a warning; the messages after it are sent. */
 function warnIfNotCloneable(error: unknown): void {
   if (!hasCode(error, 'MESSAGE_NOT_CLONEABLE')) throw error;
   process.emitWarning(error);

@@ -1,6 +1,6 @@
 /**
- * One wait in a line of waits. It ends once: by what it waits for, its time-out, or its signal; then it is out of the
- * line, and neither timer nor listener is left.
+ * One wait in a list of waits. It ends once: by what it waits for, by its time-out, or by its signal. Then it is removed from
+ * the list, with its timer and its listener.
  */
 import { Timer } from '../platform/clock.ts';
 import { Promise } from '../platform/globals.ts';
@@ -25,9 +25,9 @@ export class Wait<T> implements FifoItem<Wait<T>> {
   readonly #onEnd: (() => void) | undefined;
 
   /**
-   * Joins the line.
-   * @param giveUp Is called when its time is over, to end it; and when its signal has ended it.
-   * @param ended Is called once, when it is out of the line.
+   * Adds itself to the list.
+   * @param onGiveUp Called at the time-out, to end the wait; and after the signal has ended it.
+   * @param onEnd Called once, when the wait was removed from the list.
    */
   constructor(waits: Fifo<Wait<T>>, { timeoutMs, signal }: WaitOptions, onGiveUp: () => void, onEnd?: () => void) {
     waitCount += 1;
@@ -75,12 +75,12 @@ export class Wait<T> implements FifoItem<Wait<T>> {
   }
 }
 
-/** Ends all waits of a line. */
+/** Rejects all waits of a list. */
 export function rejectAll<T>(waits: Fifo<Wait<T>>, error: unknown): void {
   for (let wait = waits.first; wait !== undefined; wait = waits.first) wait.reject(error);
 }
 
-/** A task that waits for room. */
+/** The wait of a task for room in its queue. */
 export class AddWait<T> extends Wait<void> {
   readonly task: T;
 
@@ -90,7 +90,7 @@ export class AddWait<T> extends Wait<void> {
   }
 }
 
-/** A worker that waits for at most `max` tasks of one priority and above. */
+/** The wait of a worker for at most `max` tasks of a priority or above. */
 export class WorkerWait<T> extends Wait<T[]> {
   readonly max: number;
   readonly minPriority: Priority;
@@ -112,7 +112,7 @@ export class WorkerWait<T> extends Wait<T[]> {
   }
 }
 
-/** The workers that wait, by what they take. */
+/** The waits of workers, by their `minPriority`. */
 export class WorkerWaits<T> {
   readonly #waits: Readonly<Record<Priority, Fifo<Wait<T[]>>>> = {
     critical: new Fifo(),
@@ -129,7 +129,7 @@ export class WorkerWaits<T> {
     return priorities.every((each) => this.#waits[each].size === 0);
   }
 
-  /** Of those that take a task of this priority, the one that has waited longest. */
+  /** The oldest wait of a worker that takes tasks of this priority. */
   first(priority: Priority): WorkerWait<T> | undefined {
     let first: Wait<T[]> | undefined;
     for (let i = priorities.indexOf(priority); i < priorities.length; i += 1) {

@@ -1,14 +1,14 @@
-/** What a cron pattern says, whatever the time zone: which times a clock has to show. Parsed and searched by croner. */
+/** The times of a cron pattern, as a clock shows them, independent of the time zone. Parsed and searched by croner. */
 import type { Cron } from 'croner';
 import { requireLate } from '../platform/package-files.ts';
 
-/** Croner keeps 80 KB for each pattern, and takes 0.1 ms to make it anew: only those are kept that were asked of late. */
+/** Croner needs 80 KB for each pattern, and 0.1 ms to parse it again: only the patterns used last are kept. */
 const mostKept = 50;
 const kept = new Map<string, Cron>();
 
 export class CronPattern {
   /**
-   * Whether it names its times: has no `*`, and no `/`, in seconds, minutes and hours.
+   * Whether the pattern names its times: has no `*` and no `/` in seconds, minutes and hours.
    * https://manpages.debian.org/cron
    */
   readonly namesTimes: boolean;
@@ -17,14 +17,14 @@ export class CronPattern {
   /** @throws TypeError, or RangeError, for a bad pattern. */
   constructor(pattern: string) {
     this.#pattern = pattern;
-    // With the meaning of names such as @daily.
+    // Names such as @daily are replaced by their patterns.
     const meaning = searchFor(pattern).getPattern();
     if (meaning === undefined) throw new TypeError('it is a date');
     const fields = meaning.match(/\S+/g) ?? [];
     this.namesTimes = !/[*?/]/.test(fields.slice(0, fields.length === 5 ? 2 : 3).join());
   }
 
-  /** The first time above what is shown, both told as the time at which a clock of UTC shows them; Infinity: none. */
+  /** The first time after `shown`. Both are the epoch milliseconds at which a UTC clock shows them. Infinity if there is none. */
   after(shown: number): number {
     return searchFor(this.#pattern).nextRun(new Date(shown))?.getTime() ?? Infinity;
   }
@@ -35,7 +35,7 @@ function searchFor(pattern: string): Cron {
   kept.delete(pattern);
   if (search === undefined) {
     const { Cron } = requireLate('croner') as typeof import('croner');
-    // Given no function, it has no timers.
+    // Without a function it has no timers.
     search = new Cron(pattern, { paused: true, utcOffset: 0 });
     for (const [oldest] of kept) {
       if (kept.size < mostKept) break;

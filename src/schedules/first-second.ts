@@ -1,6 +1,6 @@
 /**
- * The first whole second after `from`, and not after `until`, at which the test holds, in milliseconds; undefined: there is
- * none. Once it holds, it has to hold for the rest.
+ * The first whole second after `from`, and not after `until`, at which the test is true, in milliseconds; undefined if there is
+ * none. Once the test is true, it has to stay true.
  */
 export function firstSecond(from: number, until: number, test: (at: number) => boolean): number | undefined {
   let low = Math.floor(from / 1_000);

@@ -1,4 +1,4 @@
-/** The schedules of a supervisor: checks what is asked for, submits a task for each run, and ends all when it stops. */
+/** The schedules of a supervisor: checks their options, submits a task for each run, and ends all when the supervisor stops. */
 import { AsyncResource } from 'node:async_hooks';
 import { TaskwardenError } from '../base/errors.ts';
 import { describe } from '../base/logger.ts';
@@ -22,38 +22,38 @@ import type { ScheduleRules } from './schedule-spec.ts';
 import { SharedRuns } from './shared-runs.ts';
 import { cron, epochInterval, interval, once, type Timetable } from './timetable.ts';
 
-/** When a scheduled task runs. With neither `delayMs` nor `cron`: once, at once. */
+/** When a scheduled task runs. With neither `delayMs` nor `cron` it runs once, immediately. */
 export interface ScheduleTimes extends ScheduleRules {
-  /** The time until the run; if it is recurring, also between the runs: the n-th is due at start + n x `delayMs`. */
+  /** The time until the run, in milliseconds. If it is recurring, the n-th run is due at start + n x `delayMs`. */
   readonly delayMs?: number;
-  /** Whether it runs every `delayMs`, which is 1 or more then. Default: false. */
+  /** Whether to run every `delayMs`, which must then be 1 or more. Default: false. */
   readonly recurring?: boolean;
   /**
-   * When it runs by the wall clock, instead of `delayMs`: 5 fields, or 6 with seconds first, or 7 with years last, or a name
-   * such as `@daily`. As clocks are changed for daylight saving, a pattern that names its times (no `*` and no `/` in
-   * seconds, minutes and hours) is run as the clock jumps over them, and once if they come twice; any other runs when
-   * the clock shows its times, and not when it does not.
+   * When to run by the wall clock, instead of `delayMs`: 5 fields, or 6 with seconds first, or 7 with years last, or a name
+   * such as `@daily`. When clocks change for daylight saving, a pattern that names its times (no `*` and no `/` in seconds,
+   * minutes and hours) runs as the clock jumps over them, and only once if they come twice. Any other pattern runs whenever
+   * the clock shows its times.
    */
   readonly cron?: string;
-  /** Of `cron`, such as `'Europe/Lisbon'`. Default: that of the process. */
+  /** The time zone of `cron`, such as `'Europe/Lisbon'`. Default: that of the process. */
   readonly timezone?: string;
 }
 
-/** How a schedule is one for several machines. */
+/** How several machines share a schedule. */
 export interface ScheduleSharing {
   /**
-   * Makes it one for all machines whose schedules have the same courier, queue and name: each run comes once, on one of
-   * them, and if that dies, on another. It has to be recurring. Default: none; each machine runs its own.
+   * Makes it one schedule for all machines with the same courier, queue and name: each run comes once, on one of them, and if
+   * that machine dies, on another. The schedule has to be recurring. Default: none; each machine runs its own schedule.
    */
   readonly courier?: ClientWorkerTaskCourier;
-  /** Its queue at the courier, for nothing else. Default: `schedule.` and the name. */
+  /** The queue for its runs at the courier; use it for nothing else. Default: `schedule.` and the name. */
   readonly queue?: string;
 }
 
-/** What `scheduleTask` takes beside the target: its arguments, when it runs, and task options. `signal` cancels it, too. */
+/** The options of `scheduleTask`: arguments, times, and task options. `signal` also cancels the schedule. */
 export type ScheduleOptions<F extends TaskFunction> = Omit<PutOptions<F>, 'delayMs'> & ScheduleTimes & ScheduleSharing;
 
-/** A schedule whose runs are tasks: `trigger()` gives the handle. */
+/** A schedule whose runs are tasks: `trigger()` returns the handle. */
 export type TaskSchedule<F extends TaskFunction = TaskFunction> = Schedule<TaskHandle<TaskResult<F>, TaskYield<F>>>;
 
 const timeRules: Readonly<Record<keyof ScheduleTimes, Rule>> = {
@@ -77,7 +77,7 @@ export class Schedules {
   readonly #keepAlive: KeepAlive;
   readonly #log: (line: string) => void;
   readonly #all = new Set<TaskSchedule>();
-  /** What ended ones still say to their couriers. */
+  /** Schedules that have ended, and still return tasks to their couriers. */
   readonly #ending = new Set<Promise<void>>();
   readonly #abandoned = defer();
 
@@ -91,29 +91,28 @@ export class Schedules {
     return this.#all.values();
   }
 
-  /** Ends all. */
+  /** Ends all schedules. */
   close(): void {
     for (const schedule of this.#all) schedule.cancel();
   }
 
-  /** Resolves when those that have ended have returned or given back what they had from their couriers. */
+  /** Resolves when the ended schedules have returned all tasks to their couriers, or after `giveUp()`. */
   async whenEnded(): Promise<void> {
     await Promise.race([Promise.all(this.#ending), this.#abandoned.promise]);
   }
 
-  /** Nobody waits for that any more. */
   giveUp(): void {
     this.#abandoned.resolve();
   }
 
-  /** Makes one, and begins it. */
+  /** Makes a schedule and starts it. */
   add(target: TaskFunction, options: object): TaskSchedule {
     checkOptions(options, { args: () => {}, ...taskRules, ...timeRules, ...sharingRules }, owner);
     const { times, sharing, rest } = split(options);
     if (sharing.courier === undefined) refuse(sharing, ['queue'], 'needs the option "courier"; give both');
     else checkShared(times, rest);
     const timetable = timetableOf(times, sharing.courier !== undefined);
-    // The schedule's delay is all there is, whatever the task was defined with.
+    // The delay of the schedule replaces one of the task's definition.
     const call = prepareCall(target, { ...rest, delayMs: 0 }, owner);
     if (isLoadingModule()) return this.#pausedForever(call);
     if (this.#supervisor.state === 'idle') this.#supervisor.start();
@@ -137,7 +136,7 @@ export class Schedules {
       ...times,
       name,
       timetable,
-      // Alone it would be the same run twice.
+      // A schedule that runs once, immediately, would run twice.
       runNow: times.runNow === true && timetable !== atOnce,
       run: () => (shared === undefined ? submit(spec) : scope.runInAsyncScope(() => shared.trigger())),
       ...(shared && { runDue: (due: number) => shared.run(due) }),
@@ -203,7 +202,7 @@ export class Schedules {
     }
   }
 
-  /** While a module loads in a thread: one that never comes to run, and holds nothing. */
+  /** For while a module loads in a thread: a schedule that never runs, and keeps nothing alive. */
   #pausedForever({ name, spec, args }: PreparedCall): TaskSchedule {
     const run = () => {
       if (!isLoadingModule()) this.#refuseIfClosed(name);
@@ -220,7 +219,7 @@ interface SharedCall extends PreparedCall {
   readonly overlap: ScheduleTimes['overlap'];
 }
 
-/** When it runs, for whom, and the rest, which is of the task. */
+/** Separates the times, the sharing, and the rest, which are task options. */
 function split(options: object): {
   readonly times: ScheduleTimes;
   readonly sharing: ScheduleSharing;
@@ -235,7 +234,7 @@ function split(options: object): {
   };
 }
 
-/** What each machine would count, or begin, for itself means nothing for all of them. */
+/** Refuses options that each machine would apply for itself. */
 function checkShared(times: ScheduleTimes, rest: object): void {
   refuse(times, ['runNow'], 'has no meaning with a "courier", as each machine would add a run: call trigger()');
   refuse(times, ['maxRuns'], 'has no meaning with a "courier", as each machine counts from its own start');

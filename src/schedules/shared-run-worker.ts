@@ -1,7 +1,7 @@
 /**
- * The machine's side of a schedule that machines share: takes one run at a time from the courier and performs it as a task
- * here. It tries again when the courier fails. What has not begun when it leaves, or does not end because the supervisor
- * stops, goes back, and is run elsewhere.
+ * One machine's worker of a shared schedule: takes one run at a time from the courier and performs it as a task here. It tries
+ * again when the courier fails. Runs that have not started when it leaves, or that the supervisor does not finish because it
+ * stops, go back to the courier, and another machine runs them.
  */
 import { hasCode } from '../base/errors.ts';
 import type { ClientWorkerTaskCourier, CourierTask } from '../couriers/courier.ts';
@@ -18,16 +18,16 @@ export interface SharedRunWorkerSettings {
   readonly queue: string;
   /** The same on all machines. */
   readonly name: string;
-  /** Of the task. */
+  /** The options of the task. */
   readonly options: ResolvedTaskOptions;
   readonly submitter: TaskSubmitter;
-  /** Runs the task here, with these options beside its own. */
+  /** Submits the task here, with these options added to its own. */
   readonly submit: (options: { readonly taskId: string; readonly delivery: Delivery }) => TaskHandle<unknown>;
-  /** For what no task can tell. */
+  /** For problems that belong to no task. */
   readonly log: (what: string, problem: unknown) => void;
 }
 
-/** The pause before a courier that failed is asked again: up to so much, twice that each time. In milliseconds. */
+/** The first pause before a failed courier is asked again, at most; it doubles each time. In milliseconds. */
 const retryDelayMs = 500;
 
 export class SharedRunWorker extends BaseWorker {
@@ -48,7 +48,7 @@ export class SharedRunWorker extends BaseWorker {
     this.#parts = parts;
   }
 
-  /** Resolves when it has left, and the courier has all that it is due. */
+  /** Resolves after `leave()`, when all tasks were returned to the courier. */
   async serve(): Promise<void> {
     const { signal } = this.#left;
     while (!signal.aborted) {
@@ -64,7 +64,7 @@ export class SharedRunWorker extends BaseWorker {
     }
   }
 
-  /** Takes no more, and gives back what has not begun. */
+  /** Takes no more runs, and gives back those that have not started. */
   leave(): void {
     this.#left.abort();
     for (const [id, { context }] of this.#runs) if (!this.hasBegun(id)) void this.#giveBack(context);
@@ -82,8 +82,8 @@ export class SharedRunWorker extends BaseWorker {
   }
 
   /**
-   * A triggered run, whose caller waits for what comes of it, comes as a call. That of any other is told here, and is not
-   * kept by the courier.
+   * The caller of a triggered run, which comes with a call as its data, gets its result. Any other run is reported here, and
+   * its result is not kept by the courier.
    */
   override async performSingleTask(task: CourierTask, context: CourierTaskContext): Promise<unknown> {
     if (this.#left.signal.aborted) return this.#giveBack(context);
@@ -92,7 +92,7 @@ export class SharedRunWorker extends BaseWorker {
       const result = await this.#run(task, context, isTriggered);
       return isTriggered ? result : undefined;
     } catch (error) {
-      if (this.#parts.options.signal?.aborted) return this.#giveBack(context); // this machine wants no more; others may
+      if (this.#parts.options.signal?.aborted) return this.#giveBack(context); // the signal is of this machine only
       if (isTriggered) throw error;
       return undefined;
     } finally {
@@ -100,7 +100,7 @@ export class SharedRunWorker extends BaseWorker {
     }
   }
 
-  /** Each attempt has the same id, wherever it is. That of a triggered run can't be its call's own, which may wait here. */
+  /** Each attempt has the same id on all machines. A triggered run gets another id than its call, which may wait here. */
   #run({ id, attempt }: CourierTask, context: CourierTaskContext, isTriggered: boolean): Promise<unknown> {
     const { name, options, submitter, submit } = this.#parts;
     const run: { readonly context: CourierTaskContext; handle?: TaskHandle<unknown> } = { context };

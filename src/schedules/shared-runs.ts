@@ -1,9 +1,9 @@
 /**
- * The runs of a schedule that several machines share by a courier. At each time each machine adds a task with the same id,
- * which only the first can, and all machines serve the queue: one of them runs it, and another if that dies. What a run is
- * given and how it runs is for the machine to say that runs it; nothing but its id goes by the courier.
+ * The runs of a schedule that several machines share through a courier. When a run is due, each machine adds a task with the
+ * same id, and only the first succeeds. All machines serve the queue: one of them runs the task, and another if that one dies.
+ * The arguments and options of a run are those of the machine that runs it; the courier carries only its id.
  *
- *   run(due) ──▶ added, or known already ──▶ served by one of all ──▶ ended, for all who wait
+ *   run(due) ──▶ added, or already known ──▶ run by one machine ──▶ ended, for all machines that wait
  */
 import { type ErrorCode, hasCode } from '../base/errors.ts';
 import { nameViaCourier } from '../couriers/via-courier.ts';
@@ -20,7 +20,7 @@ export class SharedRuns {
   readonly #parts: SharedRunsParts;
   readonly #ended = new AbortController();
   #worker: SharedRunWorker | undefined;
-  /** Those that have left and still have runs in hand, too; each with its end. */
+  /** All workers, also those that have left and still have runs in flight; each with its end. */
   readonly #workers = new Map<SharedRunWorker, Promise<void>>();
   readonly #triggered = new Set<TaskHandle<unknown>>();
 
@@ -29,8 +29,8 @@ export class SharedRuns {
   }
 
   /**
-   * Sees to it that what is due at that time is run by one of the machines. Resolves when it has ended, or this machine hears
-   * no more of it; with false if it was left out, because another run goes on somewhere.
+   * Makes sure that one of the machines does the run that is due at that time. Resolves when the run has ended, or when this
+   * machine can't follow it any more; with false if it was left out because another run goes on somewhere.
    */
   async run(due: number): Promise<boolean> {
     const { name, overlap } = this.#parts;
@@ -40,12 +40,12 @@ export class SharedRuns {
       await this.#add(id);
       await this.#awaitEnd(id);
     } catch (problem) {
-      if (!this.#ended.signal.aborted) this.#parts.log(`its run ${id} was not added, or is not heard of`, problem);
+      if (!this.#ended.signal.aborted) this.#parts.log(`its run ${id} was not added, or can't be followed`, problem);
     }
     return true;
   }
 
-  /** Whether another one waits or goes on, and this one is not known. Asked in this order: it may be added meanwhile. */
+  /** Whether another run waits or goes on, and this one was not added. Checked in this order, because it may be added meanwhile. */
   async #hasOpenRun(id: string): Promise<boolean> {
     const { courier, queue } = this.#parts;
     const { waiting, delayed, leased } = await courier.getQueueInfo(queue);
@@ -59,14 +59,14 @@ export class SharedRuns {
     await rejectsWith('DUPLICATE_TASK_ID', courier.addTaskToQueue(queue, null, { id, priority: options.priority }));
   }
 
-  /** How the run has ended was told where it ran. That the courier has forgotten it, is an end, too. */
+  /** The machine of the run reports how it ended. A run that the courier has forgotten has ended, too. */
   async #awaitEnd(id: string): Promise<void> {
     const { courier, queue } = this.#parts;
     const { signal } = this.#ended;
     await rejectsWith('TASK_NOT_FOUND', courier.waitForTaskResult(queue, id, { signal }));
   }
 
-  /** One run more, on any of the machines. */
+  /** Adds a run, on any of the machines. */
   trigger(): TaskHandle<unknown> {
     const { courier, queue, name, submitter, options } = this.#parts;
     const { priority } = options;
@@ -77,7 +77,7 @@ export class SharedRuns {
     return handle;
   }
 
-  /** Runs here what this machine gets, until it leaves. */
+  /** Starts a worker on this machine, until `leave()`. */
   serve(): void {
     const server = new SharedRunWorker(this.#parts);
     this.#worker = server;
@@ -85,13 +85,13 @@ export class SharedRuns {
     this.#workers.set(server, end);
   }
 
-  /** Takes no more: what has not begun here goes back, and what has goes on. */
+  /** Takes no more runs: those that have not started go back, the others go on. */
   leave(): void {
     this.#worker?.leave();
     this.#worker = undefined;
   }
 
-  /** For good. What was triggered here, and has not begun here, is canceled. Resolves when the courier has all that it is due. */
+  /** Ends for good. Cancels triggered runs that have not started here. Resolves when all tasks were returned to the courier. */
   async end(): Promise<void> {
     this.leave();
     this.#ended.abort();
@@ -103,7 +103,7 @@ export class SharedRuns {
   }
 }
 
-/** Whether it is so that it rejects; with something else, this does, too. */
+/** Whether the promise rejects with this code. Rejects if it rejects with another error. */
 async function rejectsWith(code: ErrorCode, promise: Promise<unknown>): Promise<boolean> {
   try {
     await promise;

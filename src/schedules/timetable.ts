@@ -1,6 +1,6 @@
 /**
- * When the next run is due: once, on a grid of equal intervals, after a pause, or by a cron pattern. A timetable never
- * changes, keeps no timer and runs nothing. Intervals are multiples of their start, so they never drift.
+ * When runs are due: once, on a grid of equal intervals, after a pause, or by a cron pattern. A timetable is immutable, keeps
+ * no timer and runs nothing. Intervals are counted from the start, so they never drift.
  */
 import { messageOf } from '../base/foreign-value.ts';
 import { show } from '../base/options.ts';
@@ -9,26 +9,26 @@ import { CronPattern } from './cron-pattern.ts';
 import { firstSecond } from './first-second.ts';
 import { TimeZone, twoDaysMs } from './time-zone.ts';
 
-/** Times are on the clock of `now()`; on the wall clock they are epoch milliseconds. */
+/** Times are on the clock of `now()`, or, by the wall clock, epoch milliseconds. */
 export interface Timetable {
   readonly kind: 'once' | 'interval' | 'pause' | 'cron';
-  /** Which clock its times are on: that of `now()`, or the one on the wall. */
+  /** The clock of its times: that of `now()`, or the wall clock. */
   readonly clock: 'steady' | 'wall';
   /** When the first run of a schedule that starts at `start` is due. */
   first(start: number): number;
-  /** The first time above `after` at which a run is due; undefined: never again. For `pause`, `after` is the end of a run. */
+  /** The first due time after `after`; undefined if there is none. For `pause`, `after` is the end of a run. */
   next(start: number, after: number): number | undefined;
-  /** What has come due from `due`, which is such a time, to `until`. */
+  /** The runs that came due from `due`, which is a due time, to `until`. */
   passed(start: number, due: number, until: number): Passed;
 }
 
 interface Passed {
   readonly latest: number;
-  /** How many, with both ends. */
+  /** How many runs, including those at `due` and `until`. */
   readonly count: number;
 }
 
-/** Many runs of a cron pattern may have passed at once, and each takes its 0.03 ms to find: no more are counted. */
+/** Finding each run of a cron pattern takes 0.03 ms, so no more than this are counted at a time. */
 const mostCounted = 1_000;
 
 /** One run, `delayMs` after the start. */
@@ -43,16 +43,16 @@ export function once(delayMs: number): Timetable {
 }
 
 export interface RepeatOptions {
-  /** Whether the first run is due at the start itself, and not one delay later. Default: false. */
+  /** Whether the first run is due at the start, and not one delay later. Default: false. */
   readonly atStart?: boolean;
 }
 
-/** The n-th run is due at start + n x `delayMs`, which is 1 or more. With `atStart`, there is a run 0. */
+/** The n-th run is due at start + n x `delayMs`, which is 1 or more. `atStart` adds a run 0. */
 export function interval(delayMs: number, { atStart = false }: RepeatOptions = {}): Timetable {
   /** The n of the last run that is due at or before `at`. */
   const indexAt = (start: number, at: number): number => {
     const n = Math.floor((at - start) / delayMs);
-    // A division may be rounded across a whole number; the product is what counts.
+    // The division may be rounded to the wrong side of a whole number, so the product decides.
     if (start + n * delayMs > at) return n - 1;
     return start + (n + 1) * delayMs <= at ? n + 1 : n;
   };
@@ -68,7 +68,7 @@ export function interval(delayMs: number, { atStart = false }: RepeatOptions = {
   } satisfies Timetable);
 }
 
-/** Runs are due at multiples of `delayMs` by the wall clock, counted from 1970: the same wherever, and whenever it starts. */
+/** Runs are due at multiples of `delayMs` by the wall clock, counted from 1970: the same on all machines, whenever they start. */
 export function epochInterval(delayMs: number): Timetable {
   const { next, passed } = interval(delayMs);
   return Object.freeze({
@@ -80,7 +80,7 @@ export function epochInterval(delayMs: number): Timetable {
   } satisfies Timetable);
 }
 
-/** Each run is due `delayMs` after the end of the one before; the first, that long after the start. */
+/** Each run is due `delayMs` after the end of the one before; the first, `delayMs` after the start. */
 export function pause(delayMs: number, { atStart = false }: RepeatOptions = {}): Timetable {
   return Object.freeze({
     kind: 'pause',
@@ -92,11 +92,11 @@ export function pause(delayMs: number, { atStart = false }: RepeatOptions = {}):
 }
 
 /**
- * By a pattern of 5 fields, or 6 with seconds first, or 7 with years last, or a name such as `@daily`; in a time zone of
- * the IANA, or the local one. When the clocks are changed for daylight saving:
+ * Runs by a pattern of 5 fields, or 6 with seconds first, or 7 with years last, or a name such as `@daily`; in an IANA time
+ * zone, or the local one. When the clocks change for daylight saving:
  * - A pattern that names its times (no `*`, no `/` in seconds, minutes and hours) loses no run and repeats none: a time
- *   that does not exist is run as the clock jumps forward; a time that comes twice is run the first time.
- * - Any other goes by what the clock shows: it skips what does not exist, and runs both times.
+ *   that does not exist is run as the clock jumps forward; a time that comes twice is run only the first time.
+ * - Any other pattern goes by what the clock shows: it skips times that do not exist, and runs twice at times that come twice.
  * These are the rules of cron (https://manpages.debian.org/cron).
  * @throws TypeError for a bad pattern or time zone, RangeError for a pattern whose time never comes.
  */
@@ -127,7 +127,7 @@ export function cron(pattern: string, timezone: string | undefined, owner: strin
   } satisfies Timetable);
 }
 
-/** Goes from one change of the clocks to the next; between them, what they show and the time go alike. */
+/** Goes from one change of the clocks to the next: between changes, the difference to UTC is constant. */
 function nextOf(dates: CronPattern, zone: TimeZone, after: number): number | undefined {
   let at = after;
   let wanted = dates.after(dates.namesTimes ? zone.latestShown(at) : at + zone.aheadAt(at));
@@ -137,13 +137,13 @@ function nextOf(dates: CronPattern, zone: TimeZone, after: number): number | und
     if (change !== undefined && change <= due) {
       at = change;
       if (!dates.namesTimes) wanted = dates.after(at - 1 + zone.aheadAt(at));
-      else if (wanted - zone.aheadAt(at) <= at) return at; // it was left out
+      else if (wanted - zone.aheadAt(at) <= at) return at; // the clock jumped over it
     } else if (due === Infinity) {
       return undefined;
     } else if (due <= at + twoDaysMs) {
       return due;
     } else {
-      at = due - twoDaysMs; // nothing is due before that, but the clocks may have been changed
+      at = due - twoDaysMs; // nothing is due before that, but the clocks may change
     }
   }
 }

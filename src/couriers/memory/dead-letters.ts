@@ -18,7 +18,7 @@ export class DeadLetters {
     return this.#tasks.get(task.id) === task;
   }
 
-  /** Gives the one that had to go, because there are too many. */
+  /** Returns the oldest, which was dropped, if there were too many. */
   add(task: MemoryTask): MemoryTask | undefined {
     this.#tasks.set(task.id, task);
     if (this.size <= this.#max) return undefined;
@@ -27,7 +27,7 @@ export class DeadLetters {
     return oldest;
   }
 
-  /** Takes out those that are there; without ids, all. */
+  /** Removes and returns those that are there; without ids, all. */
   take(ids: readonly string[] = [...this.#tasks.keys()]): MemoryTask[] {
     const taken: MemoryTask[] = [];
     for (const id of ids) {

@@ -1,21 +1,21 @@
 /**
- * Items that are all kept equally long, so that the one that came first is due first. One timer, and only while there are
- * items; adding and removing is O(1). A timer may fire late: `check` tells what is due by the clock; and after a late timer
- * the event loop turns once more, so that who renews an item in time is heard, however busy the loop was.
+ * A queue of items that all expire after the same time, so the first in expires first. It has one timer while there are
+ * items; adding and removing is O(1). The timer may fire late: `check()` expires by the clock. After a late timer the event
+ * loop turns once more before items expire, so that a renewal that came in time counts, however busy the loop was.
  */
 import { now, Timer } from '../../platform/clock.ts';
 import { clearImmediate, setImmediate } from '../../platform/globals.ts';
 import { Fifo, type FifoItem } from '../../queue/fifo.ts';
 
 export interface ExpiringItem<T> extends FifoItem<T> {
-  /** On the clock of `now()`; the queue sets it. */
+  /** On the clock of `now()`; set by the queue. */
   expiresAt: number;
 }
 
-/** Sums of clock times are rounded: what is due so soon is due, in milliseconds. */
+/** Sums of clock times are rounded: an item that expires within this time counts as expired. In milliseconds. */
 const toleranceMs = 0.01;
 
-/** A timer that is later than this says that the event loop was busy, in milliseconds. */
+/** A timer that fires later than this shows that the event loop was busy. In milliseconds. */
 const busyMs = 2;
 
 export class ExpiryQueue<T extends ExpiringItem<T>> {
@@ -27,8 +27,9 @@ export class ExpiryQueue<T extends ExpiringItem<T>> {
   #immediate: NodeJS.Immediate | undefined;
 
   /**
-   * @param onDue Gets each item that is due, when it was taken out.
-   * @param whenChecked Is called after the last of them.
+   * @param keepMs How long each item is kept, in milliseconds.
+   * @param onExpired Gets each expired item, after its removal.
+   * @param onChecked Called after the last of them.
    */
   constructor(keepMs: number, onDue: (item: T) => void, whenChecked: () => void = () => {}) {
     this.#keepMs = keepMs;
@@ -52,13 +53,13 @@ export class ExpiryQueue<T extends ExpiringItem<T>> {
     if (this.#items.size === 0) this.#stopTimer();
   }
 
-  /** Begins the time of an item anew. */
+  /** Starts the time of an item again. */
   renew(item: T): void {
     this.#items.remove(item);
     this.push(item);
   }
 
-  /** Takes out what is due. */
+  /** Removes what has expired. */
   check(): void {
     let item = this.#items.first;
     if (item === undefined || item.expiresAt - now() > toleranceMs) return;

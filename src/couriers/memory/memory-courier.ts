@@ -1,7 +1,7 @@
 /**
- * MemoryTaskCourier: the courier within one program, without a server. What it holds is gone when the program ends.
- * It keeps the process alive while somebody waits for what one of its timers is to bring: the time-out of the wait, or,
- * where tasks of that queue are delayed or leased, a task or a result. In a thread or child it stands in for that of the program.
+ * MemoryTaskCourier: the courier within one program, without a server. Its tasks are lost when the program ends. It keeps
+ * the process alive while somebody waits for something that one of its timers can bring: the time-out of the wait, or a task
+ * or result while tasks of that queue are delayed or leased. In a thread or child it is a proxy of the one in the program.
  */
 import { checkOptions, type Rule, rules } from '../../base/options.ts';
 import { callSite } from '../../platform/stack-traces.ts';
@@ -13,19 +13,19 @@ import { CourierServer } from '../remote/courier-server.ts';
 import { MemoryStore } from './memory-store.ts';
 
 export interface MemoryCourierOptions {
-  /** How long a worker has a task before it must extend its lease, in milliseconds. Default: 30,000. */
+  /** How long a lease lasts unless it is extended, in milliseconds. Default: 30,000. */
   readonly leaseMs?: number;
-  /** How long a result, or a failure, is kept after the end of its task, in milliseconds. Default: 3,600,000, an hour. */
+  /** How long a result or error is kept after the end of its task, in milliseconds. Default: 3,600,000, an hour. */
   readonly resultTtlMs?: number;
-  /** How many tasks may wait in each queue, those that are held back too. Default: Infinity. */
+  /** How many tasks may wait in each queue, delayed ones included. Default: Infinity. */
   readonly maxQueued?: number;
-  /** A task that has lost so many leases has failed, with `TASK_STALLED`. Default: 3. */
+  /** A task that has lost so many leases fails with `TASK_STALLED`. Default: 3. */
   readonly maxStalls?: number;
-  /** How many dead letters are kept in each queue; then the oldest goes. Default: Infinity. */
+  /** How many dead letters are kept in each queue; the oldest are dropped. Default: Infinity. */
   readonly maxDeadLetters?: number;
-  /** Whether data, results and messages are copied; else they must not be changed any more. Default: true. */
+  /** Whether data, results and messages are copied. If not, they must not be changed afterwards. Default: true. */
   readonly copies?: boolean;
-  /** By which threads and children know it; unique in the program. Default: the place in the code where it is made. */
+  /** The name by which threads and children find it; unique in the program. Default: the place in the code where it is made. */
   readonly name?: string;
 }
 
@@ -40,12 +40,12 @@ const courierRules: Readonly<Record<keyof MemoryCourierOptions, Rule>> = {
 };
 
 /**
- * Carries tasks from clients to workers, and results back, within one program: its threads and children, too. A file that
- * both sides import makes it, with the same `name`; what tasks call there is done by the one of the program.
+ * Carries tasks from clients to workers, and results back, within one program and its threads and children. Make it in a
+ * file that both sides import, with the same `name`; calls in threads and children go to the courier in the program.
  */
 export class MemoryTaskCourier extends CheckedCourier {
   readonly #name: ObjectName;
-  /** In the program: threads can call it while this courier is held. */
+  /** In the program: serves threads and children as long as this courier is reachable. */
   readonly #server: CourierServer | undefined;
 
   /** @throws TypeError or RangeError for an option that is unknown or bad, or if another has the `name`. */

@@ -1,6 +1,6 @@
 /**
- * The queues of a memory courier, in the program that made it. What it is given is copied, and again what it gives, so
- * that nobody sees what others change; an error stays the object that it is. It takes its options to be checked.
+ * The queues of a memory courier, in the program that made it. It copies what it is given, and again what it returns, so that
+ * no caller sees the changes of another; errors are not copied. It expects checked arguments.
  */
 import { type ErrorCode, TaskwardenError } from '../../base/errors.ts';
 import { isInstance, messageOf } from '../../base/foreign-value.ts';
@@ -47,10 +47,10 @@ export class MemoryStore implements ClientWorkerTaskCourier {
     return this.#settings.leaseMs;
   }
 
-  /** The queue, if there is anything in it. */
+  /** The queue, if there is anything in it. @throws TaskwardenError `COURIER_CLOSED`. */
   #find(name: string): MemoryQueue | undefined {
     if (this.#isClosed) throw courierError.courierClosed();
-    this.#queues.get(name)?.check(); // it may leave
+    this.#queues.get(name)?.check(); // may remove the queue
     return this.#queues.get(name);
   }
 
@@ -82,7 +82,7 @@ export class MemoryStore implements ClientWorkerTaskCourier {
     return { task, queue };
   }
 
-  /** Runs something on a task that a worker has. */
+  /** Calls `use` with a task that a worker holds. @throws TaskwardenError `LEASE_LOST`. */
   #held<R>(queue: string, { id, lease }: CourierTask, use: (task: MemoryTask, queue: MemoryQueue) => R): R {
     const found = this.#find(queue);
     const task = found?.findLeased(id, lease);
@@ -99,7 +99,7 @@ export class MemoryStore implements ClientWorkerTaskCourier {
     }
   }
 
-  /** Of what was copied before. What is nested so deep that there is no stack left for it here goes without a copy. */
+  /** Copies a value that was copied before. If it is nested too deeply for the stack that is left here, it is not copied. */
   #copyAgain<T>(value: T): T {
     if (!this.#settings.copies || isPlain(value)) return value;
     try {
@@ -109,7 +109,7 @@ export class MemoryStore implements ClientWorkerTaskCourier {
     }
   }
 
-  /** Each who hears a message gets a copy of its own. */
+  /** Gives each listener its own copy of a message. */
   #copied<T extends TaskUpdate | TaskCommand>(listener: (what: T) => void): (what: T) => void {
     return (what) => listener(what.kind === 'message' ? { ...what, data: this.#copyAgain(what.data) } : what);
   }
@@ -177,10 +177,10 @@ export class MemoryStore implements ClientWorkerTaskCourier {
 
   async sendToTask(queue: string, id: string, command: ClientCommand): Promise<void> {
     const { task, queue: found } = this.#task(queue, id);
-    found.messages.sendToTask(task, this.#copy(command, 'MESSAGE_NOT_CLONEABLE', `what was said to task '${id}'`));
+    found.messages.sendToTask(task, this.#copy(command, 'MESSAGE_NOT_CLONEABLE', `the command to task '${id}'`));
   }
 
-  /** @param end Is called when nothing more will be heard. */
+  /** @param end Called after the last update. */
   async subscribeToTask(
     queue: string,
     id: string,
@@ -282,14 +282,11 @@ export class MemoryStore implements ClientWorkerTaskCourier {
 
   async sendToClient(queue: string, task: CourierTask, update: TaskUpdate): Promise<void> {
     this.#held(queue, task, (held, found) => {
-      found.messages.sendToClient(
-        held,
-        this.#copy(update, 'MESSAGE_NOT_CLONEABLE', `what was said of task '${task.id}'`),
-      );
+      found.messages.sendToClient(held, this.#copy(update, 'MESSAGE_NOT_CLONEABLE', `the update of task '${task.id}'`));
     });
   }
 
-  /** @param end Is called when nothing more will be heard. */
+  /** @param end Called after the last command. */
   async subscribeToClient(
     queue: string,
     task: CourierTask,
@@ -308,12 +305,12 @@ export class MemoryStore implements ClientWorkerTaskCourier {
   }
 }
 
-/** The structured clone would make a Uint8Array of a Buffer. */
+/** `structuredClone()` would make a Uint8Array of a Buffer. */
 function copyOf<T>(value: T): T {
   return isInstance(value, Buffer) ? (Buffer.from(value) as T) : structuredClone(value);
 }
 
-/** It is the same in all copies. */
+/** Whether a copy would be the same value. */
 function isPlain(value: unknown): boolean {
   return value === null || (typeof value !== 'object' && typeof value !== 'function' && typeof value !== 'symbol');
 }

@@ -30,28 +30,28 @@ export class MemoryTask implements ExpiringItem<MemoryTask> {
   readonly timeQueued: number = timeOfDay();
 
   state: MemoryTaskState = 'waiting';
-  /** In the order of those that wait; it keeps it while a worker has it. */
+  /** Its position among those that wait; kept while a worker holds it. */
   sequence = 0;
-  /** When its lease is lost, or its result forgotten. */
+  /** When its lease runs out, or its result is forgotten. */
   expiresAt = 0;
-  /** How often it was delivered, but for releases. */
+  /** How often it was delivered, without releases. */
   attempts = 0;
-  /** How many of them ended with an error. */
+  /** How many attempts ended with an error. */
   failures = 0;
   /** How many leases were lost. */
   stalls = 0;
-  /** Of its last delivery. */
+  /** The lease of its last delivery. */
   lease: string | undefined = undefined;
   /** The result, or the error. */
   outcome: unknown = undefined;
-  /** The outcome can be asked for; that of a dead letter may be too old. */
+  /** Whether the outcome can be asked for. A dead letter stays longer than its outcome. */
   isKept = false;
   timeFailed = 0;
-  /** Of its delay. */
+  /** Ends its delay. */
   timer: Timer | undefined = undefined;
-  /** All that the client has said. */
+  /** All commands of clients. */
   readonly commands: TaskCommand[] = [];
-  /** The worker that has it. */
+  /** The listeners of the worker that holds it. */
   workerListeners: Listeners<TaskCommand> | undefined = undefined;
   #waits: Fifo<Wait<unknown>> | undefined = undefined;
 
@@ -65,7 +65,7 @@ export class MemoryTask implements ExpiringItem<MemoryTask> {
     this.retryDelayMs = retryDelayMs;
   }
 
-  /** Those who wait for its result. */
+  /** The waits for its result. */
   get waits(): Fifo<Wait<unknown>> {
     this.#waits ??= new Fifo();
     return this.#waits;
@@ -79,7 +79,7 @@ export class MemoryTask implements ExpiringItem<MemoryTask> {
     return this.state === 'completed' || this.state === 'failed' || this.state === 'canceled';
   }
 
-  /** As if nothing had been tried. */
+  /** Sets it back to before its first attempt. */
   reset(): void {
     this.outcome = undefined;
     this.attempts = 0;
@@ -87,7 +87,7 @@ export class MemoryTask implements ExpiringItem<MemoryTask> {
     this.stalls = 0;
   }
 
-  /** No worker has it any more. @param last What those who had it hear. */
+  /** No worker holds it any more. @param last Delivered to the listeners of the worker. */
   endDelivery(last?: TaskCommand): void {
     const { workerListeners } = this;
     this.workerListeners = undefined;

@@ -1,6 +1,6 @@
 /**
- * Whether those who wait at a queue in memory keep the process alive: while a timer of the queue is to end their wait. That
- * is their own time-out, or, for a task or a result, a delay or a lease in that queue. Else nothing would ever come of it.
+ * Keeps the process alive while a timer of a memory queue can end a wait: the time-out of the wait, or a delay or lease in
+ * that queue, which can bring a task or a result. Other waits do not, because nothing in this process would end them.
  */
 import type { KeepAlive } from '../../platform/keep-alive.ts';
 import type { WaitOptions } from '../courier.ts';
@@ -18,7 +18,7 @@ export class WaitKeepAlive {
     this.#timedTasks = timedTasks;
   }
 
-  /** Somebody begins to wait. Gives what is to be called once, when that is over. */
+  /** Adds a wait. Returns a function to call once, when the wait is over. */
   add({ timeoutMs = Infinity }: WaitOptions): () => void {
     const timed = timeoutMs === Infinity ? 0 : 1;
     this.#waits += 1;
@@ -31,7 +31,7 @@ export class WaitKeepAlive {
     };
   }
 
-  /** Tasks were delayed or leased, or are so no more. */
+  /** To be called when the number of delayed or leased tasks has changed. */
   update(): void {
     const isHeld = this.#timedWaits > 0 || (this.#waits > 0 && this.#timedTasks() > 0);
     if (isHeld === this.#isHeld) return;

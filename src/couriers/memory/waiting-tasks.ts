@@ -1,10 +1,10 @@
-/** The tasks that workers can get: a line for each priority. A task that comes back has the place that it had. */
+/** The tasks that workers can get: a FIFO for each priority. A task that is put back gets its old position. */
 import { Fifo, type FifoItem } from '../../queue/fifo.ts';
 import { type Priority, priorities } from '../../queue/priority.ts';
 
 interface WaitingTask<T> extends FifoItem<T> {
   readonly priority: Priority;
-  /** Its place among those that wait; these lines set it. */
+  /** Its position among those that wait; set here. */
   sequence: number;
 }
 
@@ -17,7 +17,7 @@ export class WaitingTasks<T extends WaitingTask<T>> {
   };
   #sequence = 0;
   #size = 0;
-  /** The task that was put back last, while it waits: what comes back together is put back in one go. */
+  /** The task that was put back last, while it waits. The search for the next one's position starts there. */
   #lastPutBack: T | undefined;
 
   get size(): number {
@@ -28,7 +28,7 @@ export class WaitingTasks<T extends WaitingTask<T>> {
     return this.#fifos[priority].size;
   }
 
-  /** Behind all others of its priority. */
+  /** Adds the task behind all others of its priority. */
   push(task: T): void {
     this.#sequence += 1;
     task.sequence = this.#sequence;
@@ -36,7 +36,7 @@ export class WaitingTasks<T extends WaitingTask<T>> {
     this.#fifos[task.priority].push(task);
   }
 
-  /** Before those that came later. */
+  /** Inserts the task before those that were pushed later. */
   putBack(task: T): void {
     const last = this.#lastPutBack;
     const fifo = this.#fifos[task.priority];
@@ -54,7 +54,7 @@ export class WaitingTasks<T extends WaitingTask<T>> {
     if (this.#lastPutBack === task) this.#lastPutBack = undefined;
   }
 
-  /** The next one of this priority and above. */
+  /** Removes and returns the next task of this priority or above. */
   shift(minPriority: Priority): T | undefined {
     for (const priority of priorities) {
       const { first } = this.#fifos[priority];

@@ -1,4 +1,4 @@
-/** A memory courier in a thread or child: it stands in for that of the program, whose desk it calls. */
+/** A memory courier in a thread or child: it calls the courier server in the program. */
 import { type ErrorCode, hasCode, TaskwardenError } from '../../base/errors.ts';
 import { decodeThrown, encodeThrown, type WireThrown } from '../../lanes/wire/error-codec.ts';
 import { callProgram, type ObjectName, subscribeToProgram } from '../../task/definition/program-object.ts';
@@ -14,7 +14,7 @@ import { deliver } from '../listeners.ts';
 
 type Method = Exclude<keyof ClientWorkerTaskCourier, 'leaseMs' | 'timeAnswered' | 'onOutage'>;
 
-/** Methods with a signal in their options, which come last, and whether they wait. */
+/** Methods whose last argument is options with a signal, and whether they wait. */
 const signaled: ReadonlyMap<string, boolean> = new Map([
   ['addTaskToQueue', false],
   ['bulkAddTasksToQueue', false],
@@ -23,7 +23,7 @@ const signaled: ReadonlyMap<string, boolean> = new Map([
   ['bulkWaitForTasks', true],
 ]);
 
-/** What can't be copied, where it is no data of a task. */
+/** The error code for a value that can't be copied, where that is not the data of a task. */
 const notCloneable: ReadonlyMap<string, ErrorCode> = new Map([
   ['returnTaskResult', 'RESULT_NOT_CLONEABLE'],
   ['bulkReturnTaskResults', 'RESULT_NOT_CLONEABLE'],
@@ -31,7 +31,7 @@ const notCloneable: ReadonlyMap<string, ErrorCode> = new Map([
   ['sendToClient', 'MESSAGE_NOT_CLONEABLE'],
 ]);
 
-/** A courier whose calls go to the one of that name in the program. */
+/** A courier that sends its calls to the one with that name in the program. */
 export function courierProxy(name: ObjectName, leaseMs: number): ClientWorkerTaskCourier {
   const call = (method: Method, args: readonly unknown[]) => callServer(name, method, args);
   const special = {
@@ -72,7 +72,7 @@ async function callServer(name: ObjectName, method: Method, args: readonly unkno
   }
 }
 
-/** Hears what the desk says in batches, one by one. */
+/** The server sends batches; the listener is called for each item. */
 async function subscribe<T>(
   name: ObjectName,
   method: string,

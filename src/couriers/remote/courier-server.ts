@@ -1,6 +1,6 @@
 /**
- * The desk of a memory courier in the program: threads and children call it, and it asks the store for them. Its methods
- * have the names of those that they stand for. Errors that are data, and not the failure of a call, travel encoded.
+ * The part of a memory courier in the program that threads and children call. Its methods have the same names as those of
+ * the courier. Errors that are data, and not the failure of a call, are sent encoded.
  */
 import { decodeThrown, encodeThrown, type WireThrown } from '../../lanes/wire/error-codec.ts';
 import { currentRun, currentTask } from '../../task/inside/context.ts';
@@ -18,7 +18,7 @@ import type {
 import type { MemoryStore } from '../memory/memory-store.ts';
 import { UpdateBuffer } from './update-buffer.ts';
 
-/** What crosses as it is. */
+/** Methods whose arguments and results need no encoding. */
 const forwarded = [
   'getTaskResult',
   'checkForDone',
@@ -38,7 +38,7 @@ const forwarded = [
 
 export class CourierServer {
   readonly #store: MemoryStore;
-  /** What callers follow, by caller, queue and id. */
+  /** The updates for subscribed callers, by caller, queue and id. */
   readonly #buffers = new Map<string, Set<UpdateBuffer<TaskUpdate>>>();
 
   readonly close: () => Promise<void>;
@@ -60,7 +60,7 @@ export class CourierServer {
     return this.#store.bulkAddTasksToQueue(queue, data, withSignal(options));
   }
 
-  /** What the caller follows is said before. */
+  /** Resolves after the caller has read all updates of the task. */
   async waitForTaskResult(queue: string, id: string, options: WaitOptions): Promise<unknown> {
     try {
       return await this.#store.waitForTaskResult(queue, id, withSignal(options));
@@ -73,7 +73,7 @@ export class CourierServer {
     return (await this.bulkWaitForTasks(queue, 1, options))[0];
   }
 
-  /** What came in the moment in which the wait was given up goes back. */
+  /** Releases tasks that came just as the wait was canceled. */
   async bulkWaitForTasks(queue: string, max: number, options: WaitOptions & FetchOptions): Promise<CourierTask[]> {
     const { signal } = currentTask();
     const tasks = await this.#store.bulkWaitForTasks(queue, max, { ...options, signal });
@@ -129,7 +129,7 @@ export class CourierServer {
   }
 }
 
-/** The signal of the call stands for that of the caller. */
+/** The signal of this call aborts when that of the caller does. */
 function withSignal<O extends object>(options: O): O & { readonly signal: AbortSignal } {
   return { ...options, signal: currentTask().signal };
 }

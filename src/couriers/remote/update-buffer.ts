@@ -1,4 +1,4 @@
-/** What is said while a reader may be slow, for one reader who takes all that there is at a time. */
+/** Collects updates for one reader, which takes all that have come at a time. */
 import { type Deferred, defer } from '../../platform/deferred.ts';
 import { onAbort } from '../../platform/on-abort.ts';
 
@@ -22,12 +22,12 @@ export class UpdateBuffer<T> {
     return this.#isEnded;
   }
 
-  /** Resolves when all was read, and nothing will come, or nobody reads any more. */
+  /** Resolves when all updates were read after the end, or when the reader has stopped. */
   get drained(): Promise<void> {
     return this.#drained.promise;
   }
 
-  /** First an empty batch at once; then what comes, until the end or the abort. */
+  /** Yields an empty batch at once; then what comes, until the end or the abort. */
   async *batches(signal: AbortSignal): AsyncGenerator<readonly T[], void, undefined> {
     const unlisten = onAbort(signal, this.end);
     try {

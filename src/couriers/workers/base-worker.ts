@@ -1,7 +1,7 @@
 /**
- * BaseWorker: fetches tasks from a courier in bulk, performs them, and returns their results. One task's failure is that
- * task's alone. While tasks are in hand their leases are extended; what is lost meanwhile, or canceled, is dropped. While
- * the courier can't be reached, it is asked again; one that never answers holds up the end for as long as a lease holds.
+ * BaseWorker: fetches tasks from a courier in bulk, performs them, and returns their results. The failure of one task does
+ * not affect others. While tasks are in flight their leases are extended; tasks that are lost or canceled meanwhile are
+ * dropped. While the courier can't be reached, calls are retried; at the end of `perform()` for as long as a lease lasts.
  *
  *   init ──▶ waitForTasks ──▶ performTasks ──▶ returnTaskResults ──▶ destroy
  *                 ▲          one iteration            │
@@ -29,7 +29,7 @@ import { returnResults } from './result-return.ts';
 import { failureOf, pairResults, settleResults, type TaskAndResult } from './task-results.ts';
 import { type CourierTaskContext, TasksInFlight } from './tasks-in-flight.ts';
 
-/** Performs the tasks of one queue. A subclass says how, by `performSingleTask()` or `performTasks()`. */
+/** Performs the tasks of one queue. A subclass overrides `performSingleTask()` or `performTasks()`. */
 export abstract class BaseWorker<D = unknown, R = unknown> {
   queueName: string;
   courier: WorkerTaskCourier;
@@ -38,7 +38,7 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
   needsResultReturning: boolean;
   #fetching: AbortController | undefined;
   #inFlight: TasksInFlight<D> | undefined;
-  /** Aborts when nothing of the courier is waited for any more. */
+  /** Aborts when the courier is not waited for any more. */
   #giveUp = new AbortController();
   readonly #outage = new Outage((error) => this.#report(error));
   #timeFetched: number | undefined;
@@ -47,7 +47,7 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
   /** @throws TypeError or RangeError for an option that is unknown or bad. */
   constructor(options: BaseWorkerOptions<D> = {}) {
     checkOptions(options, baseWorkerRules, new.target.name);
-    // What is not given here is a field of the subclass; `perform()` looks.
+    // What is missing here may be a field of the subclass; `perform()` checks that.
     this.queueName = options.queueName as string;
     this.courier = options.courier as WorkerTaskCourier;
     this.maxTasksPerIteration = options.maxTasksPerIteration ?? 1;
@@ -58,41 +58,40 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
 
   // To be overridden.
 
-  /** Called first by `perform()`. If it fails, so does `perform()`. */
+  /** Called first by `perform()`, which fails if it fails. */
   init(): unknown {
     return undefined;
   }
 
-  /** Called last by `perform()`, whatever has happened. */
+  /** Called last by `perform()`, also after a failure. */
   destroy(): unknown {
     return undefined;
   }
 
-  /** Performs one task, and gives its result. What it throws is the failure of this task alone. */
+  /** Performs one task and returns its result. If it throws, only this task fails. */
   performSingleTask(_task: CourierTask<D>, _context: CourierTaskContext): R | Promise<R> {
     throw new TypeError(`${this.constructor.name} has to override performSingleTask() or performTasks()`);
   }
 
   /**
-   * Performs what was fetched, and gives the results in the order of the tasks, or pairs of a task and its result. An Error
-   * in place of a result, or a promise that rejects, is the failure of that task alone; what is thrown is that of all. See
-   * `contextOf()`.
+   * Performs the fetched tasks, and returns their results in the order of the tasks, or pairs of a task and its result. An
+   * Error in place of a result, or a promise that rejects, fails that task alone; if this throws, all fail. See `contextOf()`.
    * Default: `performSingleTask()` for each, `maxSimultaneousTasks` at once.
    */
   performTasks(tasks: readonly CourierTask<D>[]): BulkResults<D, R> | Promise<BulkResults<D, R>> {
     return this.#performEach(tasks);
   }
 
-  /** Waits for the tasks of the next iteration. With none of them it is called again. Rejects when the signal aborts. */
+  /** Waits for the tasks of the next iteration. If it resolves with none, it is called again. Rejects when the signal aborts. */
   waitForTasks({ signal }: { readonly signal: AbortSignal }): Promise<readonly CourierTask<D>[]> {
     const tasks = this.courier.bulkWaitForTasks(this.queueName, this.maxTasksPerIteration, { signal });
     return tasks as Promise<CourierTask<D>[]>;
   }
 
   /**
-   * Returns the results of an iteration, in bulk. While the courier can't take them, tries again until it says that the
-   * leases are lost; at the end of `perform()` only for as long as a lease holds. An Error in place of a result is a
-   * failure. Lost leases go to `onError()`.
+   * Returns the results of an iteration in bulk. While the courier can't be reached, tries again until the leases are lost;
+   * at the end of `perform()` only for as long as a lease lasts. An Error in place of a result is a failure. Lost leases are
+   * reported to `onError()`.
    */
   async returnTaskResults(results: readonly TaskAndResult<D, R>[]): Promise<void> {
     const { courier, queueName, needsResultReturning } = this;
@@ -107,8 +106,8 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
   }
 
   /**
-   * Hears of what ends nothing and reaches nobody else: a lease that was lost, something that could not be told to a client,
-   * a courier that can't be reached, once, or what fails after `perform()` has failed. Default: a line on the console.
+   * Gets errors that end nothing and are reported nowhere else: a lost lease, an update that could not be sent to a client,
+   * each outage of the courier, once, and what fails after `perform()` has failed. Default: a line on the console.
    */
   onError(error: unknown, task?: CourierTask<D>): void {
     const about = task === undefined ? '' : `, task ${task.id}`;
@@ -117,18 +116,18 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
 
   // To be called.
 
-  /** When the courier last answered a fetch, though it had nothing, in epoch milliseconds; undefined if it has not yet. */
+  /** When the courier last answered a fetch, even without a task, in epoch milliseconds; undefined if it has not yet. */
   get timeFetched(): number | undefined {
     const latest = Math.max(this.#timeFetched ?? 0, (this.courier as WorkerTaskCourier | undefined)?.timeAnswered ?? 0);
     return latest === 0 ? undefined : latest;
   }
 
-  /** How many tasks it has: those that are performed, and those whose results are returned. */
+  /** How many tasks are being performed, or have results that are being returned. */
   get inFlight(): number {
     return this.#inFlight?.size ?? 0;
   }
 
-  /** What belongs to a task in hand: its signal, and the talk with its client. */
+  /** The context of a task in flight: its signal, and the messages to and from its client. */
   contextOf(task: CourierTask<D>): CourierTaskContext {
     const inFlight = this.#inFlight?.find(task);
     if (inFlight === undefined) throw new TypeError('contextOf() takes a task that performTasks() was given');
@@ -136,10 +135,10 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
   }
 
   /**
-   * Fetches and performs tasks until it has had so many iterations, or is asked to end. Keeps the process alive.
-   * Rejects with what `init()` or `destroy()` failed with, with `COURIER_CLOSED` or `ALREADY_PERFORMING`; and, before the
-   * courier has ever answered, with what it refuses, such as a wrong password or the name of a queue. Whatever else the
-   * courier fails with is an outage: it is told to `onError()` once, and the courier is asked again.
+   * Fetches and performs tasks for so many iterations, or until it is asked to stop. Keeps the process alive.
+   * Rejects with the error of `init()` or `destroy()`, with `COURIER_CLOSED` or `ALREADY_PERFORMING`; and, before the courier
+   * has ever answered, with its refusal, for example of a password or a queue's name. Any other error of the courier is an
+   * outage: it is reported to `onError()` once, and the call is retried.
    */
   perform(options: PerformOptions = {}): Promise<void> {
     checkOptions(options, performRules, `${this.constructor.name}.perform()`);
@@ -148,12 +147,12 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
     return this.#perform(options);
   }
 
-  /** As if the signal of `perform()` had aborted. */
+  /** Does the same as aborting the signal of `perform()`. */
   stop(): void {
     this.#fetching?.abort();
   }
 
-  /** @internal Nothing of the courier is waited for any more: the leases of what is in hand run out. */
+  /** @internal Stops without waiting for the courier any more: the leases of tasks in flight run out. */
   abandon(): void {
     this.stop();
     this.#giveUp.abort();
@@ -169,7 +168,7 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
     }
     const { performTasks, performSingleTask } = BaseWorker.prototype;
     if (this.performTasks === performTasks && this.performSingleTask === performSingleTask) {
-      performSingleTask.call(this as never, undefined as never, undefined as never); // says what is missing
+      performSingleTask.call(this as never, undefined as never, undefined as never); // throws an error that says what is missing
     }
   }
 
@@ -198,7 +197,7 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
       try {
         await step();
       } catch (problem) {
-        if (problems.length === 0 || !isClosed(problem)) problems.push(problem); // all that asks it hears of it
+        if (problems.length === 0 || !isClosed(problem)) problems.push(problem); // every call fails with COURIER_CLOSED
         fetching.abort(problem);
       }
     };
@@ -229,13 +228,13 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
   async #iterate(signal: AbortSignal): Promise<void> {
     while (this.#iterationsLeft > 0 && !signal.aborted) {
       this.#iterationsLeft -= 1;
-      await nextTurnIfSpent(); // a courier in memory never lets the event loop turn by itself
+      await nextTurnIfSpent(); // with a courier in memory, nothing else lets the event loop turn
       const tasks = await this.#fetch(signal);
       if (tasks.length > 0) {
         await this.#performBulk(tasks);
       } else {
         this.#iterationsLeft += 1;
-        await nextTurn(); // an override that gives none at once must not keep all else from running
+        await nextTurn(); // an override that resolves with none at once must not block the event loop
       }
     }
   }
@@ -250,7 +249,7 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
     }
   }
 
-  /** A courier that does not answer is left alone when the signal aborts; what it gives then goes back. */
+  /** Does not wait for the courier after the signal has aborted; tasks that come later are released. */
   async #waitForTasks(signal: AbortSignal): Promise<readonly CourierTask<D>[] | undefined> {
     const waiting = this.waitForTasks({ signal });
     const tasks = await untilAborted(waiting, signal);
@@ -272,7 +271,7 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
       if (wanted.length > 0) await this.returnTaskResults(wanted);
     } catch (error) {
       if (isClosed(error)) throw error;
-      if (!this.#giveUp.signal.aborted) this.#report(error); // their leases run out
+      if (!this.#giveUp.signal.aborted) this.#report(error); // then their leases run out
     } finally {
       for (const task of tasks) inFlight.remove(task);
     }
@@ -304,7 +303,7 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
 
   async #performOne(task: CourierTask<D>): Promise<R | Error> {
     const inFlight = this.#inFlight?.find(task);
-    if (!inFlight?.isHeld) return undefined as R; // nobody wants it any more
+    if (!inFlight?.isHeld) return undefined as R; // it was lost, canceled or released
     inFlight.begin();
     try {
       return await this.performSingleTask(task, inFlight);

@@ -1,6 +1,6 @@
 /**
- * ClassicWorker: a courier worker whose tasks say which function to call, and with what. It calls those of its allow-list,
- * each as a supervised task; nothing that comes from the courier is evaluated.
+ * ClassicWorker: a courier worker whose tasks name a function to call and its arguments. It calls only functions of its
+ * allow-list, each as a task of a supervisor; nothing from the courier is evaluated.
  */
 import { availableParallelism } from 'node:os';
 import { TaskwardenError } from '../../base/errors.ts';
@@ -20,22 +20,22 @@ import type { CourierTaskContext } from './tasks-in-flight.ts';
 
 export interface ClassicWorkerOptions extends BaseWorkerOptions {
   /**
-   * The functions that tasks may call, by their names: background tasks, or functions alone, whose source is sent to a
-   * thread. Only its own properties count, as they are when the worker is made. Their options hold here, too, but for
-   * `delayMs`, which is the courier's; and so are `retries` and `retryDelayMs` of a task that was added with `retries`: then
-   * `retryIf` is asked here whether it is to come again.
+   * The functions that tasks may call, by name: background tasks, or plain functions, whose source is sent to a thread. Only
+   * own properties count, as they are when the worker is made. The options of the functions apply, except `delayMs`, which the
+   * courier handles. The courier also handles `retries` and `retryDelayMs` of tasks that were added with `retries`; `retryIf`
+   * is then asked here whether to try again.
    */
   readonly functions: Readonly<Record<string, TaskFunction>>;
-  /** Default: that of each background task. */
+  /** Default: the supervisor of each background task. */
   readonly supervisor?: TaskSubmitter;
   /** Default: the number of cores. */
   readonly maxSimultaneousTasks?: number;
 }
 
 /**
- * Runs tasks with the data `{ function: name, args }` through a supervisor, with the priority that they have in the queue.
- * Fetches those alone for whose priority there are slots, and places in modules, whichever of its functions they call.
- * A task that its supervisor does not finish, because that stops, goes back to the queue, and `perform()` ends.
+ * Runs tasks with the data `{ function: name, args }` on a supervisor, with the priority that they have in the queue.
+ * Fetches only tasks for whose priority there are free slots, and room in modules, whichever of its functions they call.
+ * If the supervisor stops before it has finished a task, the task goes back to the queue, and `perform()` ends.
  */
 export class ClassicWorker extends BaseWorker {
   readonly #functions: ReadonlyMap<string, BackgroundTask<TaskFunction>>;
@@ -58,7 +58,7 @@ export class ClassicWorker extends BaseWorker {
     return this.#prefetch === undefined ? super.waitForTasks(options) : this.#prefetch.next();
   }
 
-  /** Undefined where nobody knows what could start. */
+  /** Undefined if no supervisor can tell its free capacity. */
   #newPrefetch(signal: AbortSignal): Prefetch | undefined {
     const { courier, queueName, maxTasksPerIteration, maxSimultaneousTasks } = this;
     const demands = new Map<FreeCapacity<TaskType>, Demand<TaskType>[]>();
@@ -85,7 +85,7 @@ export class ClassicWorker extends BaseWorker {
       this.#prefetch?.submitted(task);
       return handle;
     };
-    // If it is left undone, there is nobody to run another one.
+    // A supervisor that gave a task back can't run another one.
     const run = { options, submitter: submitterOf(options), submit, onGivenBack: () => this.stop() };
     try {
       return await runSupervised(run, context);
@@ -95,7 +95,7 @@ export class ClassicWorker extends BaseWorker {
     }
   }
 
-  /** What `retryIf` of the function says, or promises; what it throws is a no. */
+  /** The answer of the function's `retryIf`, which may be a promise. If it throws, there is no retry. */
   async #wantsRetry(task: CourierTask, { retryIf }: ResolvedTaskOptions, error: unknown): Promise<boolean> {
     try {
       const answer: unknown = await retryIf?.(error, task.attempt);
@@ -106,7 +106,7 @@ export class ClassicWorker extends BaseWorker {
     }
   }
 
-  /** Without retries of the courier's, those of the function's definition are made here. */
+  /** If the courier has no retries for the task, the supervisor makes those of the function's definition. */
   #prepare({ id, data, priority, retries }: CourierTask): {
     target: BackgroundTask<TaskFunction>;
     args: readonly unknown[];

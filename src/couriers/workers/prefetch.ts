@@ -1,8 +1,8 @@
 /**
- * Fetches only what can start at once where it is fetched, so that no task waits in a full program while another is idle;
- * of tasks that take next to nothing, for each slot as many as travel together.
- * One wait goes on at a time, for all iterations of a worker; when slots are taken or come free meanwhile, it is given up
- * and asked anew, for what fits now. What comes all the same, because the slot was taken meanwhile, is given back at once.
+ * Fetches only tasks that can start at once here, so that no task waits in a busy program while another program is idle. For
+ * very short tasks it fetches a whole batch for each slot.
+ * There is one fetch at a time for all iterations of a worker. When slots are taken or become free meanwhile, the fetch is
+ * canceled and repeated with the new limits. A task that comes although its slot was taken is released at once.
  */
 import { defer } from '../../platform/deferred.ts';
 import { Promise, setImmediate } from '../../platform/globals.ts';
@@ -13,13 +13,13 @@ import type { TaskSpec } from '../../task/call/task-options.ts';
 import type { TaskType } from '../../task/record/task-type.ts';
 import type { CourierTask, WorkerTaskCourier } from '../courier.ts';
 
-/** What tasks may need on one supervisor, whichever they are. */
+/** What tasks may need on one supervisor, whichever function they call. */
 export interface SupervisorDemand {
   readonly freeCapacity: FreeCapacity<TaskType>;
   readonly demands: readonly Demand<TaskType>[];
 }
 
-/** Of the runs of a background task, or a worker. */
+/** What the runs of a background task or a worker need. */
 export function demandOf({ definition, options: { type, module, transfer } }: TaskSpec): Demand<TaskType> {
   return { type, module, definition, transfer };
 }
@@ -27,22 +27,22 @@ export function demandOf({ definition, options: { type, module, transfer } }: Ta
 export interface PrefetchOptions {
   readonly courier: WorkerTaskCourier;
   readonly queueName: string;
-  /** How many tasks one iteration gets, at most. */
+  /** How many tasks an iteration gets, at most. */
   readonly perIteration: number;
-  /** Whether the tasks of an iteration share one slot; else each needs its own. */
+  /** Whether the tasks of an iteration share one slot. If not, each needs its own. */
   readonly isShared: boolean;
   readonly demands: readonly SupervisorDemand[];
-  /** Ends it. */
+  /** Ends all waits, with no tasks. */
   readonly signal: AbortSignal;
 }
 
-/** What may be asked for. */
+/** What may be fetched now. */
 interface FetchLimits {
   readonly minPriority: Priority;
   readonly slots: number;
 }
 
-/** Why a wait is given up and asked anew; a reason of its own spares an exception with a stack for each. */
+/** The reason for canceling a fetch. A string, because creating an exception each time would capture a stack. */
 const limitsChanged = 'other tasks can start now';
 
 interface Iteration {
@@ -53,7 +53,7 @@ interface Iteration {
 export class Prefetch {
   readonly #options: PrefetchOptions;
   readonly #waiting = new Set<Iteration>();
-  /** What ends the promise of a slot, by the lease of the task. */
+  /** Functions that end the reservation of a slot, by the lease of the task. */
   readonly #reservations = new Map<string, () => void>();
   #isFetching = false;
 
@@ -65,7 +65,7 @@ export class Prefetch {
     return this.#options.signal;
   }
 
-  /** The tasks of an iteration; none when the signal aborts. */
+  /** Waits for the tasks of an iteration; resolves with none when the signal aborts. */
   next(): Promise<readonly CourierTask[]> {
     const { signal } = this;
     return new Promise((resolve, reject) => {
@@ -90,7 +90,7 @@ export class Prefetch {
     });
   }
 
-  /** The task was submitted, alone or with those that share its slot. */
+  /** To be called when the task was submitted, alone or with those that share its slot. */
   submitted({ lease }: CourierTask): void {
     this.#reservations.get(lease)?.();
     this.#reservations.delete(lease);
@@ -100,14 +100,14 @@ export class Prefetch {
     this.#isFetching = true;
     try {
       for (;;) {
-        await undefined; // those that are through at the same time ask together
+        await undefined; // iterations that end at the same time share a fetch
         if (this.#waiting.size === 0) return;
         const terms = this.#limits();
         if (terms === undefined) await this.#waitForChange();
         else await this.#distribute(await this.#fetch(terms));
       }
     } catch (error) {
-      // The last is the one that has just paused, if one has: so the pauses grow. The others go on when it asks again.
+      // If an iteration has just paused, it is the last one; so its pauses grow. The others go on when it fetches again.
       [...this.#waiting].at(-1)?.reject(error);
     } finally {
       this.#isFetching = false;
@@ -118,7 +118,7 @@ export class Prefetch {
     return Math.min(...this.#options.demands.map(({ freeCapacity, demands }) => freeCapacity.count(priority, demands)));
   }
 
-  /** The widest that fit now; undefined if not even a critical task could start. */
+  /** The lowest priority that can start now, and its slots; undefined if not even a critical task could start. */
   #limits(): FetchLimits | undefined {
     for (const minPriority of priorities.toReversed()) {
       const slots = this.#count(minPriority);
@@ -163,7 +163,7 @@ export class Prefetch {
     }
   }
 
-  /** Gives those that can start now to the iterations that wait, and the others back. */
+  /** Gives the tasks that can start now to the waiting iterations, and releases the others. */
   async #distribute(tasks: readonly CourierTask[]): Promise<void> {
     const { perIteration, isShared } = this.#options;
     const surplus: CourierTask[] = [];
@@ -178,11 +178,11 @@ export class Prefetch {
       if (kept.length === 0) break;
       iteration.resolve(kept.splice(0, perIteration));
     }
-    for (const task of kept) this.submitted(task); // the iterations have ended meanwhile
+    for (const task of kept) this.submitted(task); // their iterations have ended meanwhile
     await Promise.all([...surplus, ...kept].toReversed().map((task) => this.#giveBack(task)));
   }
 
-  /** False if it could not start now. One that is not submitted in this turn waits for something else, or for nothing. */
+  /** Reserves a slot until the task is submitted, or for this turn of the event loop. Returns false if none is free. */
   #reserve(task: CourierTask): boolean {
     if (this.signal.aborted || this.#count(task.priority) === 0) return false;
     const ends = this.#options.demands.map(({ freeCapacity, demands }) => freeCapacity.reserve(demands));
@@ -197,7 +197,7 @@ export class Prefetch {
     try {
       await this.#options.courier.releaseTask(this.#options.queueName, task);
     } catch {
-      // Then its lease runs out.
+      // Then the lease runs out.
     }
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Runs a task that came from a courier as a task of a supervisor: both sides talk, what nobody wants any more is canceled,
- * and what the supervisor does not finish, because it stops, goes back to the queue.
+ * Runs a task from a courier as a task of a supervisor: forwards messages both ways, cancels the run when the task is canceled
+ * or lost, and gives the task back to the queue if the supervisor stops before it has finished.
  */
 import { hasCode } from '../../base/errors.ts';
 import { Promise } from '../../platform/globals.ts';
@@ -12,15 +12,15 @@ import type { CourierTaskContext } from './tasks-in-flight.ts';
 export interface SupervisedRun {
   readonly options: ResolvedTaskOptions;
   readonly submitter: TaskSubmitter;
-  /** Is called when there is room for it. */
+  /** Called when the supervisor has room. */
   readonly submit: () => TaskHandle<unknown>;
-  /** It was given back. */
+  /** Called when the task was given back to the queue. */
   readonly onGivenBack: () => void;
-  /** If false, its failure is told here as one that nobody awaits. Default: true. */
+  /** If false, a failure is reported here as one of a task that nobody awaits. Default: true. */
   readonly isAwaited?: boolean;
 }
 
-/** Gives its result, or throws its error. Undefined: the task is not this worker's any more. */
+/** Resolves with the result, or rejects with the error, of the task; with undefined if the worker lost it or gave it back. */
 export async function runSupervised(run: SupervisedRun, context: CourierTaskContext): Promise<unknown> {
   const { options, submitter, isAwaited = true } = run;
   const { signal } = context;
@@ -57,7 +57,7 @@ async function exchangeMessages(
   throw handle.exception;
 }
 
-/** Its supervisor has stopped before it was done, or before it was begun. */
+/** Whether the supervisor stopped before the task was finished or started. */
 function wasNotFinished({ info, exception }: TaskHandle<unknown>): boolean {
   if (info.endReason === 'shutdown') return true;
   return info.attempt === 0 && hasCode(exception, 'SUPERVISOR_STOPPED');

@@ -1,6 +1,6 @@
 /**
- * Which result belongs to which task, of what `performTasks()` gave: results in the order of the tasks, or pairs of a task
- * and its result. An Error in place of a result is the failure of that task, and so is a promise that rejects.
+ * Assigns what `performTasks()` returned to the tasks: results in the order of the tasks, or pairs of a task and its result.
+ * An Error in place of a result, or a promise that rejects, is the failure of that task.
  */
 import { TaskwardenError } from '../../base/errors.ts';
 import { fieldOf, isArray, isError, isThenable } from '../../base/foreign-value.ts';
@@ -8,7 +8,7 @@ import { show } from '../../base/options.ts';
 import { Promise } from '../../platform/globals.ts';
 import type { CourierTask } from '../courier.ts';
 
-/** What stands for a failure that is no Error, such as a string that was thrown, with that. */
+/** Stand-ins for thrown values that are not Errors, such as strings, with those values. */
 const failures = new WeakMap<object, unknown>();
 
 export type TaskAndResult<D, R> = readonly [task: CourierTask<D>, result: R | Error];
@@ -20,13 +20,13 @@ export function failureOf(thrown: unknown): Error {
   return failure as Error;
 }
 
-/** What the task failed with, if the result is a failure. */
+/** The error of the task, if the result is a failure. */
 export function errorIn(result: unknown): { readonly error: unknown } | undefined {
   if (failures.has(result as object)) return { error: failures.get(result as object) };
   return isError(result) ? { error: result } : undefined;
 }
 
-/** Waits for those that are promises, as `tasks.map(async (task) => ...)` gives them: each fails alone. */
+/** Awaits results that are promises, such as those of `tasks.map(async (task) => ...)`: each may fail alone. */
 export async function settleResults(given: unknown): Promise<unknown> {
   if (!isArray(given) || !given.some(isThenable)) return given;
   const settled = await Promise.all(
@@ -43,9 +43,9 @@ export async function settleResults(given: unknown): Promise<unknown> {
 }
 
 /**
- * A result, or a failure, for each of the tasks, in their order. A task without a result has failed with `RESULT_MISSING`;
- * with more results than tasks, all have, for nobody can tell whose they are.
- * @param needsResults Where nobody does, what is missing is no failure, and every result is undefined.
+ * A result or a failure for each task, in their order. A task without a result fails with `RESULT_MISSING`; if there are more
+ * results than tasks, all fail, because it is not known which results are theirs.
+ * @param needsResults If false, a missing result is no failure, and every result is undefined.
  */
 export function pairResults<D, R>(
   tasks: readonly CourierTask<D>[],

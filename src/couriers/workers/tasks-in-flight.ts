@@ -1,9 +1,9 @@
 /**
- * The tasks that a worker has: extends their leases in good time, hears what clients say to them, and knows which of them
- * are not the worker's any more. It performs nothing, and returns nothing.
+ * The tasks that a worker holds: extends their leases in time, receives commands of clients for them, and keeps track of those
+ * that were lost, canceled or released. It neither performs tasks nor returns results.
  *
- *   held ──▶ finished                                                      its result is returned; its lease is extended till then
- *        ──▶ lost (its lease) | canceled (by its client) | released        then nobody asks for its result
+ *   held ──▶ finished                                                      its lease is extended until its result is returned
+ *        ──▶ lost (its lease) | canceled (by its client) | released        its result is not needed
  */
 import { callSafely } from '../../base/call-safely.ts';
 import { hasCode, TaskwardenError } from '../../base/errors.ts';
@@ -12,25 +12,24 @@ import { now, Timer } from '../../platform/clock.ts';
 import type { ClientCommand, CourierTask, TaskCommand, TaskUpdate, WorkerTaskCourier } from '../courier.ts';
 import { isAnswer, isUnreachable, type Outage, outagePauseMs } from '../outage.ts';
 
-/** A task in hand, beside its data: what is said of it, and to it. */
+/** The context of a task in flight: messages to and from its client, and its end. */
 export interface CourierTaskContext {
-  /** Aborts when nobody wants the result any more: its client has canceled it, or its lease is lost. */
+  /** Aborts when the result is not needed any more: the client has canceled the task, or its lease is lost. */
   readonly signal: AbortSignal;
-  /** Says something to the client. False if nobody heard it, because the task is not this worker's any more. */
+  /** Sends an update to the client. Resolves with false if that failed, for example because the lease is lost. */
   send(update: TaskUpdate): Promise<boolean>;
-  /** Hears what the client says, from the first that was not heard. One hears at a time. */
+  /** Sets the listener for commands of the client, and delivers those that came before. There is one listener at a time. */
   onCommand(listener: (command: ClientCommand) => unknown): void;
-  /** Whatever it fails with is final: the courier does not try it again, though it has retries left. */
+  /** Makes a failure of this attempt final: the courier does not retry the task, even if it has retries left. */
   giveUp(): void;
-  /** Gives the task back to the queue, before those that wait: this was no attempt. What it then results in is dropped. */
+  /** Gives the task back to the queue, before those that wait; this does not count as an attempt. Its result is dropped. */
   release(): Promise<void>;
 }
 
-/** Those who hear of what ends nothing. */
 interface Callbacks<D> {
-  /** A lease was lost, or something could not be told. */
+  /** Called when a lease was lost, or an update could not be sent. */
   readonly onError: (error: unknown, task?: CourierTask<D>) => void;
-  /** The courier can't be reached. */
+  /** Called when the courier can't be reached. */
   readonly outage: Outage;
 }
 
@@ -42,10 +41,10 @@ export class TasksInFlight<D> {
   readonly #courier: WorkerTaskCourier;
   readonly #queue: string;
   readonly #callbacks: Callbacks<D>;
-  /** By their leases. */
+  /** By lease. */
   readonly #held = new Map<string, TaskInFlight<D>>();
   #timer: Timer | undefined;
-  /** How often extending has failed, one time after the other. */
+  /** How often in a row extending has failed. */
   #failures = 0;
   #stuckTimer: Timer | undefined;
   #isClosed = false;
@@ -71,12 +70,11 @@ export class TasksInFlight<D> {
     return this.#held.get(task.lease);
   }
 
-  /** It was performed. Gives whether its result is still to be returned, by this worker. */
+  /** To be called when the task was performed. Returns whether this worker still has to return its result. */
   finish(task: CourierTask<D>): boolean {
     return this.find(task)?.finish() ?? false;
   }
 
-  /** Lets it go. */
   remove(task: CourierTask<D>): void {
     this.find(task)?.remove();
     this.#held.delete(task.lease);
@@ -85,14 +83,13 @@ export class TasksInFlight<D> {
     this.#timer = undefined;
   }
 
-  /** Nothing comes any more. */
   close(): void {
     this.#isClosed = true;
     this.#stuckTimer?.cancel();
     for (const { task } of [...this.#held.values()]) this.remove(task);
   }
 
-  /** Calls back as soon as all that it has was performed, or given back, for longer than a lease holds: nobody answers. */
+  /** Calls back when all tasks have been performed or given back for longer than a lease lasts: the courier does not answer. */
   whenStuck(callback: () => void): void {
     if (this.#isClosed) return;
     const { leaseMs } = this.#courier;
@@ -126,7 +123,7 @@ export class TasksInFlight<D> {
       return;
     }
     this.#callbacks.outage.report(error);
-    if (!isUnreachable(error)) return; // it is asked again when it is time
+    if (!isUnreachable(error)) return; // the next try comes at the usual time
     this.#failures += 1;
     if (this.#held.size > 0) this.#extendLater(outagePauseMs(this.#failures));
   }
@@ -138,9 +135,9 @@ class TaskInFlight<D> implements CourierTaskContext {
   readonly #queue: string;
   readonly #callbacks: Callbacks<D>;
   #state: 'held' | 'finished' | 'lost' | 'canceled' | 'released' | 'left' = 'held';
-  /** When it was performed, or given back, on the clock of `now()`; Infinity before. */
+  /** When it was performed or given back, on the clock of `now()`; Infinity before. */
   endedAt: number = Infinity;
-  /** No other attempt is to follow. */
+  /** Whether a failure is final. */
   isFinal = false;
   #hasBegun = false;
   #abort: AbortController | undefined;
@@ -148,7 +145,7 @@ class TaskInFlight<D> implements CourierTaskContext {
   #onCommand: ((command: ClientCommand) => unknown) | undefined;
   readonly #pendingCommands: ClientCommand[] = [];
   #unsubscribe: (() => void) | undefined;
-  /** While the courier does not let it heed. */
+  /** Set while the subscription is being retried. */
   #subscribing: AbortController | undefined;
 
   constructor(courier: WorkerTaskCourier, queue: string, task: CourierTask<D>, callbacks: Callbacks<D>) {
@@ -171,7 +168,7 @@ class TaskInFlight<D> implements CourierTaskContext {
     }
   }
 
-  /** Until the courier lets it, or the task is let go. */
+  /** Retries until it succeeds, or the task is removed. */
   #retrySubscribe<R>(error: unknown, subscribe: () => Promise<R>): Promise<R> {
     if (isAnswer(error)) throw error;
     this.#callbacks.outage.report(error);
@@ -187,7 +184,7 @@ class TaskInFlight<D> implements CourierTaskContext {
     return this.#state === 'held';
   }
 
-  /** Its lease is still of use. */
+  /** Whether its lease still has to be extended. */
   get isOurs(): boolean {
     return this.isHeld || this.#state === 'finished';
   }
@@ -198,7 +195,7 @@ class TaskInFlight<D> implements CourierTaskContext {
     return this.#abort.signal;
   }
 
-  /** Says to the client that it begins, once. */
+  /** Tells the client, once, that the task has started. */
   begin(): void {
     if (this.#hasBegun) return;
     this.#hasBegun = true;
@@ -228,12 +225,12 @@ class TaskInFlight<D> implements CourierTaskContext {
       await this.#courier.releaseTask(this.#queue, this.task);
     } catch (error) {
       if (!isAnswer(error))
-        this.#callbacks.outage.report(error); // its lease runs out
+        this.#callbacks.outage.report(error); // the lease runs out
       else if (!isLeaseLost(error)) throw error;
     }
   }
 
-  /** Nothing that happens to it matters any more, but for its result. Gives whether there is one to return. */
+  /** Ends the task for all but its result. Returns whether there is a result to return. */
   finish(): boolean {
     if (!this.isHeld) return false;
     this.#state = 'finished';
@@ -272,7 +269,7 @@ class TaskInFlight<D> implements CourierTaskContext {
     else if (this.isHeld) this.#callbacks.onError(error, this.task);
   }
 
-  /** False, and nothing changes, if it was not held any more. */
+  /** Returns false, and changes nothing, if the task was not held any more. */
   #end(
     state: 'lost' | 'canceled' | 'released',
     code: 'LEASE_LOST' | 'TASK_CANCELED',

@@ -17,20 +17,20 @@ const { checkOptions, rules } = courierKit;
 
 export interface BullMQCourierOptions {
   /**
-   * How long a worker has a task before it must extend its lease, in milliseconds. Workers extend at a third of it, and
-   * what a dead worker had goes to another after up to one and a half of it. Default: 30,000.
+   * How long a lease lasts unless it is extended, in milliseconds. Workers extend it after a third of this. The tasks of a dead
+   * worker go to another after up to one and a half times this. Default: 30,000.
    */
   readonly leaseMs?: number;
-  /** How long a result is kept after the end of its task, in milliseconds; failures stay, as dead letters. Default: 3,600,000. */
+  /** How long a result is kept after the end of its task, in milliseconds; failures stay as dead letters. Default: 3,600,000. */
   readonly resultTtlMs?: number;
-  /** What BullMQ's keys begin with on Redis (default: `'bull'`); on PostgreSQL the schema of its tables (default: `'bullmq'`). */
+  /** The prefix of BullMQ's keys on Redis (default: `'bull'`), or the schema of its tables on PostgreSQL (default: `'bullmq'`). */
   readonly prefix?: string;
   /**
-   * How many tasks may wait in each queue, those that are held back too. Clients on several machines that add at the same
-   * moment can exceed it by what they add. Default: Infinity.
+   * How many tasks may wait in each queue, delayed ones included. Clients on several machines that add at the same moment can
+   * exceed it by what they add. Default: Infinity.
    */
   readonly maxQueued?: number;
-  /** A task that has lost so many leases has failed, with `TASK_STALLED`. Default: 3. */
+  /** A task that has lost so many leases fails with `TASK_STALLED`. Default: 3. */
   readonly maxStalls?: number;
 }
 
@@ -43,9 +43,9 @@ const courierRules: Readonly<Record<keyof BullMQCourierOptions, courierKit.Rule>
 };
 
 /**
- * Carries tasks from clients to workers on any machine, and results back, over a server. It connects when it is first
- * asked, and again whenever it has to; while connected it keeps the process alive, until it is closed. In a thread or child
- * it has connections of its own. Data, results and messages are JSON.
+ * Carries tasks from clients to workers on any machine, and results back, over a server. It connects at the first call, and
+ * again when the connection was lost. While connected it keeps the process alive, until it is closed. In a thread or child it
+ * has its own connections. Data, results and messages are JSON.
  *
  * Guarantees: a task that was added is delivered at least once, and settled once. Its order is that of priorities, and first
  * in, first out inside one. Not guaranteed: exactly one delivery; the order of tasks that come back from dead workers.
@@ -59,7 +59,7 @@ export class BullMQTaskCourier extends courierKit.CheckedCourier {
     checkOptions(options, courierRules, 'BullMQTaskCourier');
     const { leaseMs = 30_000, resultTtlMs = 3_600_000, prefix, maxQueued = Infinity, maxStalls = 3 } = options;
     const stalledIntervalMs = Math.max(Math.floor(leaseMs / 4), 10);
-    // BullMQ lets one check happen in so long; the timers of all machines may tick a little earlier than that.
+    // BullMQ allows one check per interval; the timers of machines may fire a little earlier than that.
     const settings = { leaseMs: Math.ceil(leaseMs), stalledIntervalMs: Math.floor(stalledIntervalMs * 0.9) };
     const link = new Link({ leaseMs: settings.leaseMs, maxStalls }, opener(url, prefix, settings));
     const commands = new TaskCommands();
@@ -92,7 +92,7 @@ function opener(
   }
 }
 
-/** What ioredis makes of another path, or of none that is a number, is database 0. */
+/** For a path that is not a number, ioredis would use database 0. */
 function checkDatabase(url: string): void {
   const { pathname, searchParams } = new URL(url);
   for (const database of [pathname.slice(1), searchParams.get('db') ?? '']) {

@@ -1,14 +1,14 @@
-/** The packages that couriers over BullMQ need, which their users install: looked for at once, and loaded at the first use. */
+/** The optional packages that couriers over BullMQ need: checked at once, and loaded at the first use. */
 import { createRequire } from 'node:module';
 import { TaskwardenError } from '../../index.ts';
 
-// BullMQ's ES modules can't load `pg` by themselves; its CommonJS ones can.
+// BullMQ's ES modules can't load `pg`; its CommonJS modules can.
 const require = createRequire(import.meta.url);
 
-/** The versions of `bullmq` whose inner parts are those that are used here; 5 has none of them. */
+/** The courier uses internal parts of `bullmq`, which this version has; version 5 has none of them. */
 const bullMq = { major: 6, minor: 4 };
 
-/** @throws TaskwardenError `PEER_MISSING`, which says what was found, and what to install. */
+/** @throws TaskwardenError `PEER_MISSING`, which names what was found and what to install. */
 export function checkPeers(owner: string, names: readonly string[]): void {
   const missing = names.filter((name) => !isInstalled(name));
   if (missing.length > 0) {
@@ -19,7 +19,7 @@ export function checkPeers(owner: string, names: readonly string[]): void {
   if (problem !== undefined) throw new TaskwardenError('PEER_MISSING', `${owner} needs ${problem}`);
 }
 
-/** What is wrong with a version of `bullmq`. */
+/** What is wrong with a version of `bullmq`; undefined if nothing is. */
 export function versionProblem(version: string): string | undefined {
   const [major, minor] = version.split('.').map(Number) as [number, number];
   if (major === bullMq.major && minor >= bullMq.minor) return undefined;

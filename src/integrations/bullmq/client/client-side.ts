@@ -1,4 +1,4 @@
-/** The client side of the courier: adds tasks, cancels them, talks with their workers, and waits for their results. */
+/** The client side of the courier: adds and cancels tasks, exchanges messages with their workers, and waits for results. */
 import type { Job } from 'bullmq';
 import {
   type AddOptions,
@@ -26,7 +26,6 @@ import type { TaskCommands } from './task-commands.ts';
 
 const { duplicateId, resultNotReady, taskNotFound } = courierKit;
 
-/** A task that is to be added. */
 interface NewTask {
   readonly id: string;
   readonly data: unknown;
@@ -44,7 +43,7 @@ export class ClientSide implements ClientTaskCourier {
   readonly #resultTtlMs: number;
   readonly #dead: DeadLetters;
   readonly #eventSources = new Map<string, QueueEvents>();
-  /** Queues whose reader somebody tries to start. */
+  /** Queues whose reader is being started. */
   readonly #starting = new Set<string>();
 
   constructor(link: Link, commands: TaskCommands, limit: QueueLimit, resultTtlMs: number) {
@@ -71,7 +70,7 @@ export class ClientSide implements ClientTaskCourier {
     return tasks.map(({ id }) => id);
   }
 
-  /** To add a task again that was added, but of which that was not heard, changes nothing: it has the same id. */
+  /** Can be repeated if it is not known whether the task was added: with the same id it is added once. */
   async #add(queue: string, tasks: readonly NewTask[], options: AddOptions, isNamed: boolean): Promise<void> {
     const { wait = false, signal } = options;
     const nonce = isNamed ? crypto.randomUUID() : undefined;
@@ -107,19 +106,19 @@ export class ClientSide implements ClientTaskCourier {
     }
     const [{ id }] = tasks as readonly [NewTask];
     let job = await queue.find(id).catch((error: unknown) => {
-      throw isTaskMalformed(error) ? duplicateId(queue.name, id) : error; // it is somebody else's
+      throw isTaskMalformed(error) ? duplicateId(queue.name, id) : error; // a job of another program has the id
     });
     if (job?.finishedOn !== undefined && job.failedReason === undefined && this.#isExpired(job)) {
-      await queue.backend.remove(id, false); // nobody knows it any more
+      await queue.backend.remove(id, false); // its result has expired
       await queue.add(jobs);
       job = await queue.find(id);
     }
-    // One that is gone already has ended since.
+    // If the job is not there any more, it was added and has ended since.
     const own = job === undefined ? nonce : (job.opts as { readonly [nonceOption]?: string })[nonceOption];
     if (own !== nonce) throw duplicateId(queue.name, id);
   }
 
-  /** Jobs whose ids were made for them. */
+  /** Adds jobs with new ids. */
   async #addNew(queue: Asked['queue'], jobs: Parameters<Asked['queue']['add']>[0]): Promise<void> {
     const events = this.#eventSources.get(queue.name);
     if (events === undefined || !events.reader.isListening) return queue.add(jobs);
@@ -143,7 +142,7 @@ export class ClientSide implements ClientTaskCourier {
     this.#link.refuseIfClosed();
     options.signal?.throwIfAborted();
     const events = this.#eventsOf(queue);
-    // Who waits may as well wait for the server.
+    // The wait also covers a server that can't be reached.
     const wait = events.waits.wait(id, options, events.reader.isListening);
     void this.#startReader(queue, events);
     return (await wait) as R;
@@ -179,7 +178,7 @@ export class ClientSide implements ClientTaskCourier {
     );
   }
 
-  /** BullMQ removes results by and by, and counts their age in seconds. */
+  /** BullMQ removes old results only now and then, and counts their age in seconds. */
   #isExpired({ finishedOn = 0, opts }: { finishedOn?: number; opts: { removeOnComplete?: unknown } }): boolean {
     const { age } = (opts.removeOnComplete ?? {}) as { readonly age?: number };
     if (age === undefined) return false;
@@ -201,13 +200,13 @@ export class ClientSide implements ClientTaskCourier {
     return events;
   }
 
-  /** Tries until it listens; then ends that came before can be seen. The first who waits does it for all. */
+  /** Starts the reader, and retries until it listens; then looks up ends that came before. Done once for all waits. */
   async #startReader(queue: string, { reader, waits }: QueueEvents): Promise<void> {
     if (reader.isListening || this.#starting.has(queue)) return;
     this.#starting.add(queue);
     for (let failures = 1; !this.#link.signal.aborted && waits.isWaitedFor; failures += 1) {
       try {
-        await this.#link.ask(queue, 'its events are not heard', ({ server }) => reader.start(server));
+        await this.#link.ask(queue, 'its events are not received', ({ server }) => reader.start(server));
         waits.onGap();
         break;
       } catch (error) {
@@ -244,7 +243,7 @@ export class ClientSide implements ClientTaskCourier {
         : command;
     await this.#link.ask(
       queue,
-      `what was said to task '${id}' may not be kept`,
+      `the command to task '${id}' may not have been sent`,
       async ({ server, queue: bull }) => {
         const status = isReserved(id) ? -1 : await bull.backend.isFinished(id);
         if (status === -1) throw taskNotFound(queue, id);
@@ -286,7 +285,7 @@ export class ClientSide implements ClientTaskCourier {
       ]);
       const [none = 0, critical = 0, high = 0, normal = 0] = byPriority;
       const [prioritized = 0, delayed = 0, leased = 0, deadLetters = 0] = states;
-      const low = Math.max(prioritized - critical - high - normal, 0); // they were counted one after the other
+      const low = Math.max(prioritized - critical - high - normal, 0); // the counts are from different moments
       return { waiting: { critical, high, normal: normal + none, low }, delayed, leased, deadLetters };
     });
   }

@@ -1,13 +1,13 @@
 /**
- * Events that can be seen only after later ones: on PostgreSQL each gets its number before its transaction ends, and those
- * that end side by side do so in any order. What was read is read once more a little later, and what is new then is heard.
+ * Finds events that become visible only after later ones: on PostgreSQL an event gets its number before its transaction ends,
+ * and parallel transactions end in any order. Reads each part again a little later, and delivers what is new then.
  */
 import type { IQueueBackend } from 'bullmq';
 import { courierKit } from '../../../index.ts';
 
 const { Timer } = courierKit;
 
-/** How long a transaction of one call takes at most, but for a server that is very busy, in milliseconds. */
+/** How long a transaction takes at most, unless the server is very busy, in milliseconds. */
 const lateMs = 200;
 
 type EventFieldsListener = (fields: readonly string[]) => void;
@@ -15,7 +15,7 @@ type EventFieldsListener = (fields: readonly string[]) => void;
 export class EventOrder {
   readonly #backend: IQueueBackend;
   readonly #listener: EventFieldsListener;
-  /** The numbers of those that were heard, after the place up to which all are. */
+  /** The numbers of delivered events after `#completeUpTo`. */
   readonly #seen = new Set<string>();
   #completeUpTo: string;
   #last: string;
@@ -29,7 +29,7 @@ export class EventOrder {
     this.#listener = listener;
   }
 
-  /** @param ids Of events that were heard, in order. */
+  /** @param ids Numbers of delivered events, in order. */
   add(ids: readonly string[]): void {
     for (const id of ids) this.#seen.add(id);
     this.#last = ids.at(-1) ?? this.#last;
@@ -40,7 +40,7 @@ export class EventOrder {
     if (this.#timer !== undefined || this.#isClosed) return;
     this.#timer = new Timer(lateMs, () => {
       void this.#readAgain(upTo)
-        .catch(() => {}) // it is read with the next ones then
+        .catch(() => {}) // the next time reads it, too
         .then(() => {
           this.#timer = undefined;
           if (isAfter(this.#last, this.#completeUpTo)) this.#readLater(this.#last);
@@ -69,7 +69,7 @@ export class EventOrder {
   }
 }
 
-/** The number and fields of each event that a read gave. */
+/** The number and fields of each event of a read. */
 export function eventsIn(
   streams: Awaited<ReturnType<IQueueBackend['readEvents']>>,
 ): readonly (readonly [string, readonly string[]])[] {

@@ -1,13 +1,13 @@
 /**
- * Reads the stream of events of a queue on a connection of its own, for all who listen. It goes on where it was when the
- * server comes back; what the server has dropped meanwhile is lost, so whoever listens is told to look again.
+ * Reads the stream of events of a queue on a connection of its own. After an outage it continues where it was; events that the
+ * server has dropped meanwhile are lost, so it calls `onGap()`.
  */
 import type { IQueueBackend } from 'bullmq';
 import { pauseAfter } from '../server/pause.ts';
 import type { Server } from '../server/server.ts';
 import { EventOrder, eventsIn } from './event-order.ts';
 
-/** The fields of an event; all are texts. */
+/** The fields of an event; all are strings. */
 export interface QueueEvent {
   readonly event: string;
   readonly jobId?: string;
@@ -16,16 +16,16 @@ export interface QueueEvent {
 
 /** How long a read waits for an event, in milliseconds. */
 const readMs = 5_000;
-/** The same on PostgreSQL, where BullMQ leaves out the signal for some that come side by side. */
+/** The same on PostgreSQL, where BullMQ sends no signal for some parallel events. */
 const shortReadMs = 500;
 
-/** The event by which a reader finds its place; it means nothing to others. */
+/** A reader publishes this event to find its place in the stream; others ignore it. */
 const startEvent = 'taskwarden:reader';
 
 export interface EventListener {
-  /** Whoever can write to the server can write its fields. */
+  /** Its fields are not checked: any client of the server can write events. */
   onEvent(event: QueueEvent): void;
-  /** Events may have been missed. */
+  /** Called when events may have been missed. */
   onGap(): void;
 }
 
@@ -41,12 +41,12 @@ export class EventReader {
     this.#listener = listener;
   }
 
-  /** All that happens from now on is heard, or told to be looked for. */
+  /** Whether all events from now on are delivered, or followed by `onGap()`. */
   get isListening(): boolean {
     return this.#isListening;
   }
 
-  /** Resolves when all that happens from now on is heard. Rejects if the server can't be reached; then it can be asked again. */
+  /** Resolves when all events from now on are delivered. Rejects if the server can't be reached, and can be called again then. */
   start(server: Server): Promise<void> {
     this.#ready ??= this.#start(server).catch((error) => {
       this.#ready = undefined;
@@ -58,7 +58,7 @@ export class EventReader {
   async #start(server: Server): Promise<void> {
     const from = await server.backend(this.#queue).publishEvent({ event: startEvent }, maxEvents);
     const backend = await server.reading(this.#queue);
-    // On PostgreSQL the first read begins to listen after it has looked: what comes in between would be heard late.
+    // On PostgreSQL the first read looks before it listens: an event in between would come late.
     await backend.readEvents(from, 1).catch(() => {});
     this.#isListening = true;
     const order = server.ordersEvents ? undefined : new EventOrder(backend, from, (fields) => this.#deliver(fields));
@@ -85,23 +85,23 @@ export class EventReader {
     }
   }
 
-  /** Anybody can write events: one that can't be read is left out, and those after it are heard. */
+  /** Any client can write events: one that can't be read is skipped. */
   #deliver(fields: readonly string[]): void {
     if (this.#closing.signal.aborted) return;
     try {
       this.#listener.onEvent(eventOf(fields));
     } catch (problem) {
-      console.error('BullMQTaskCourier: an event could not be heard:', problem);
+      console.error('BullMQTaskCourier: an event could not be read:', problem);
     }
   }
 
-  /** Its connection ends with that of the server. */
+  /** Its connection is closed with the server. */
   close(): void {
     this.#closing.abort();
   }
 }
 
-/** So many events are kept for readers that are slow; BullMQ's own default is 10,000. */
+/** How many events the server keeps for slow readers; BullMQ's default is 10,000. */
 export const maxEvents = 50_000;
 
 function eventOf(fields: readonly string[]): QueueEvent {

@@ -1,14 +1,13 @@
 /**
- * Keeps queues from growing over their limit: looks how many wait before it lets more in, one adder at a time. Those who
- * want to wait for room are let in by their order. Clients that add at the same moment on several machines can exceed the
- * limit together by what they add.
+ * Keeps queues below `maxQueued`: counts the tasks before it adds more, one call at a time. Calls that wait for room are served
+ * in order. Clients on several machines that add at the same moment can exceed the limit by what they add.
  */
 import { courierKit, type WaitOptions } from '../../../index.ts';
 import type { Link } from '../server/link.ts';
 
 const { onAbort, pause, queueFull } = courierKit;
 
-/** How often it is looked for room, in milliseconds. */
+/** How often to look for room, in milliseconds. */
 const pollMs = 50;
 
 interface FillOptions extends WaitOptions {
@@ -18,7 +17,7 @@ interface FillOptions extends WaitOptions {
 export class QueueLimit {
   readonly #link: Link;
   readonly #maxQueued: number;
-  /** By queue: who adds now, and who waits for room. */
+  /** By queue: the calls that add, and those that wait for room. */
   readonly #adds = new Map<string, SerialQueue>();
   readonly #waits = new Map<string, SerialQueue>();
 
@@ -27,7 +26,7 @@ export class QueueLimit {
     this.#maxQueued = maxQueued;
   }
 
-  /** Puts all of them, or none; those who wait, one part after the other. */
+  /** Adds all tasks or none; with `wait`, one part after the other. */
   async add<T>(
     queue: string,
     tasks: readonly T[],
@@ -69,7 +68,7 @@ export class QueueLimit {
   }
 }
 
-/** One after the other. */
+/** Runs functions one after the other. */
 class SerialQueue {
   #last: Promise<unknown> = Promise.resolve();
 
@@ -89,7 +88,7 @@ function serialQueueOf(all: Map<string, SerialQueue>, queue: string): SerialQueu
   return turns;
 }
 
-/** The turn; or its end by the signal while it is still somebody else's, whose turn may last. */
+/** The result of the turn; or rejects by the signal while the turn has not started, because others may take long. */
 function endedBy<R>(signal: AbortSignal, turn: Promise<R>, isInLine: () => boolean): Promise<R> {
   return new Promise((resolve, reject) => {
     const unlisten = onAbort(signal, () => {

@@ -1,6 +1,6 @@
 /**
- * Those who wait for results of a queue, or follow its tasks: many on one stream of events. Whoever waits listens first and
- * then looks, and looks again when events may have been missed, and now and then in any case; so no end is missed.
+ * The waits for results of a queue, and the subscriptions to its tasks, on one stream of events. A wait first listens and then
+ * looks up the task, and looks again when events may have been missed, and regularly in any case. So no end is missed.
  */
 import { courierKit, type TaskUpdate, type WaitOptions } from '../../../index.ts';
 import { progressOf } from '../job/job-format.ts';
@@ -9,29 +9,29 @@ import type { EventListener, QueueEvent } from './event-reader.ts';
 
 const { callSafely, courierClosed, fieldOf, onAbort, resultTimeout, Timer } = courierKit;
 
-/** News that BullMQ has no event for. */
+/** For updates that BullMQ has no event for. */
 export const updateEvent = 'taskwarden:update';
 
-/** How often the ends of tasks that are waited for are looked up, in milliseconds: events can be lost. */
+/** How often tasks with waits are looked up, in milliseconds: events can be lost. */
 const pollMs = 10_000;
 
-/** The same while the server can't say it. */
+/** The same while the server can't be reached. */
 const retryMs = 1_000;
 
-/** So many tasks are known to go on, at most. */
+/** For how many tasks at most it is remembered that they have not ended. */
 const maxExpected = 100_000;
 
-/** So many are looked up at a time. */
+/** How many tasks are looked up at a time. */
 const maxLookUpsAtOnce = 100;
 
-/** What a task came to: `value` gives its result, or throws. */
+/** The end of a task: `value()` returns its result, or throws its error. */
 export interface TaskEnd {
   readonly value: () => unknown;
 }
 
-/** Gives the end of a task; undefined if it goes on. */
+/** Looks up the end of a task; undefined if it has not ended. */
 type LookUp = (id: string) => Promise<TaskEnd | undefined>;
-/** What an event says of a task's end; undefined if it is to be looked up. */
+/** Reads the end of a task from an event; undefined if it has to be looked up. */
 type Read = (event: QueueEvent, id: string) => TaskEnd | undefined;
 
 interface ResultWait {
@@ -45,7 +45,7 @@ export class ResultWaits implements EventListener {
   readonly #read: Read;
   readonly #waits = new Map<string, Set<ResultWait>>();
   readonly #subscribers = new Map<string, Set<(update: TaskUpdate) => void>>();
-  /** Tasks that were added while ends were heard already: those that are still here have not ended. */
+  /** Tasks that were added while the reader was listening, and have not ended. */
   readonly #unfinished = new Set<string>();
   #timer: courierKit.Timer | undefined;
   #lookUpAt = 0;
@@ -58,7 +58,7 @@ export class ResultWaits implements EventListener {
     this.#read = read;
   }
 
-  /** @param isHeard The end is heard if it comes from now on. If not, `lookAgain()` is to be called when that is so. */
+  /** @param isHeard Whether an end from now on is noticed. If not, call `onGap()` as soon as it is. */
   wait(id: string, { timeoutMs = Infinity, signal }: WaitOptions, isHeard: boolean): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) {
@@ -94,13 +94,13 @@ export class ResultWaits implements EventListener {
     });
   }
 
-  /** Their ends will be heard, so that nobody need look for them. The ids were made for them, and are about to be added. */
+  /** To be called before tasks with new ids are added: their ends will be noticed, so they need not be looked up. */
   expect(ids: readonly string[]): void {
-    if (this.#unfinished.size + ids.length > maxExpected) this.#unfinished.clear(); // they would be looked for
+    if (this.#unfinished.size + ids.length > maxExpected) this.#unfinished.clear(); // then they are looked up
     for (const id of ids) this.#unfinished.add(id);
   }
 
-  /** They may not have been added. */
+  /** To be called if the tasks may not have been added. */
   expectNoMore(ids: readonly string[]): void {
     for (const id of ids) this.#unfinished.delete(id);
   }
@@ -154,7 +154,7 @@ export class ResultWaits implements EventListener {
     }
   }
 
-  /** A server that can't be asked now is asked again later. */
+  /** If the server can't be reached, tries again later. */
   async #lookUpOne(id: string, wait: ResultWait): Promise<void> {
     try {
       const end = await this.#lookUp(id);
@@ -174,7 +174,7 @@ export class ResultWaits implements EventListener {
     void this.#lookUpAll();
   }
 
-  /** It is looked once for all, at the first time that was asked for. */
+  /** One timer for all waits, at the earliest requested time. */
   #lookUpLater(ms: number = pollMs): void {
     const at = performance.now() + ms;
     if (this.#timer !== undefined && this.#lookUpAt <= at) return;
@@ -188,7 +188,7 @@ export class ResultWaits implements EventListener {
     });
   }
 
-  /** Those who ask for it meanwhile get one more round together. */
+  /** Requests that come during a round lead to one more round. */
   async #lookUpAll(): Promise<void> {
     this.#lookUpAgain = true;
     if (this.#isLookingUp) return;
@@ -216,7 +216,7 @@ export class ResultWaits implements EventListener {
     this.#timer = undefined;
   }
 
-  /** Ends all waits. */
+  /** Rejects all waits. */
   fail(error: unknown): void {
     for (const waits of [...this.#waits.values()]) for (const wait of [...waits]) wait.fail(error);
   }
@@ -232,7 +232,7 @@ function progressUpdateOf(data: string | undefined): TaskUpdate | undefined {
   return progress && { kind: 'progress', progress };
 }
 
-/** What a worker said; undefined if it was somebody else. */
+/** The update of a worker; undefined for anything else. */
 function updateOf(value: unknown): TaskUpdate | undefined {
   switch (fieldOf(value, 'kind')) {
     case 'started': {

@@ -1,6 +1,6 @@
 /**
- * What clients say to the workers that have their tasks. It is kept as log lines of the job, which go with it and which
- * BullMQ's tools show; a stream of its own, one for all queues, tells workers that there is something to read.
+ * The commands of clients to the workers of their tasks. They are kept as log lines of the job, which are removed with it and
+ * which BullMQ's tools show. An event in a stream of its own, one for all queues, tells workers that there is something to read.
  */
 import type { IQueueBackend } from 'bullmq';
 import { courierKit, type TaskCommand } from '../../../index.ts';
@@ -11,19 +11,19 @@ import { type EventListener, EventReader, maxEvents, type QueueEvent } from './e
 
 const { callSafely, fieldOf, Timer } = courierKit;
 
-/** How often orders are looked for, in milliseconds. */
+/** How often all subscriptions read their commands, in milliseconds: events can be lost. */
 const pollMs = 10_000;
 
-/** The queue whose stream it is; it has no jobs. */
+/** The queue with the stream; it has no jobs. */
 const stream = 'taskwarden-commands';
 
-/** What begins a log line that is an order, and no line of a plain worker. */
+/** The start of a log line that is a command; plain BullMQ workers write other lines. */
 const mark = 'taskwarden: ';
 
 const commandEvent = 'taskwarden:command';
 const cancelEvent = 'taskwarden:cancel';
 
-/** One queue's side of the server. */
+/** What subscriptions need of a queue. */
 export interface QueueSide {
   readonly name: string;
   readonly backend: IQueueBackend;
@@ -32,18 +32,18 @@ export interface QueueSide {
 
 type CommandListener = (command: TaskCommand) => void;
 
-/** How long tasks are gathered whose orders from before are asked for, in milliseconds. */
+/** How long subscriptions are collected before one call asks which of them have earlier commands. In milliseconds. */
 const batchMs = 20;
 
 export class TaskCommands implements EventListener {
   readonly #reader = new EventReader(stream, this);
-  /** Who heeds a task, by its queue and id. */
+  /** By queue and id. */
   readonly #subscriptions = new Map<string, Set<CommandSubscription>>();
-  /** By queue, those whose orders from before are to be asked for together. */
+  /** By queue: new subscriptions, whose earlier commands are asked for in one call. */
   readonly #batches = new Map<string, CommandSubscription[]>();
   #timer: courierKit.Timer | undefined;
 
-  /** @param order Survives JSON. */
+  /** @param command Has to survive JSON. */
   async send(server: Server, { name, backend }: QueueSide, id: string, command: TaskCommand): Promise<void> {
     await backend.addLog(id, `${mark}${JSON.stringify(command)}`);
     await server.backend(stream).publishEvent({ event: commandEvent, queue: name, jobId: id }, maxEvents);
@@ -54,7 +54,7 @@ export class TaskCommands implements EventListener {
     await server.backend(stream).publishEvent({ event: cancelEvent, queue, jobId: id, reason: thrown }, maxEvents);
   }
 
-  /** Hears all orders, from the first on. */
+  /** Delivers all commands of the task, from the first on. */
   async subscribe(server: Server, side: QueueSide, id: string, listener: CommandListener): Promise<() => void> {
     const subscription = new CommandSubscription(side, id, listener);
     const key = keyOf(side.name, id);
@@ -76,7 +76,6 @@ export class TaskCommands implements EventListener {
     }
   }
 
-  /** Events can be lost, so all orders are looked for now and then. */
   #pollLater(): void {
     this.#timer ??= new Timer(pollMs, () => {
       this.#timer = undefined;
@@ -87,7 +86,7 @@ export class TaskCommands implements EventListener {
     });
   }
 
-  /** Most tasks have none, and many end soon: of those that have not, it is asked in one call. */
+  /** Most tasks have no commands, and many end soon; for the others one call asks. */
   #readInBatch(subscription: CommandSubscription): void {
     const { name, claims } = subscription.side;
     const open = this.#batches.get(name);
@@ -133,7 +132,7 @@ export class TaskCommands implements EventListener {
   }
 }
 
-/** Somebody who hears what is said to one task. */
+/** A listener for the commands to one task. */
 class CommandSubscription {
   readonly side: QueueSide;
   readonly id: string;
@@ -148,7 +147,7 @@ class CommandSubscription {
     this.#listener = listener;
   }
 
-  /** Reads the lines that it has not read. What fails is read with the next ones. */
+  /** Reads the new lines. If that fails, they are read the next time. */
   readMore(): void {
     this.#reading = this.#reading.then(() => this.#read()).catch(() => {});
   }
@@ -177,7 +176,7 @@ class CommandSubscription {
   }
 }
 
-/** What a client said; undefined if it was somebody else. */
+/** The command of a client; undefined for anything else. */
 function commandOf(value: unknown): TaskCommand | undefined {
   switch (fieldOf(value, 'kind')) {
     case 'stop':

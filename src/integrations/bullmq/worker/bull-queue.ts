@@ -1,4 +1,4 @@
-/** One queue of BullMQ: jobs are fetched from it, each with a lease, and brought back to it. It waits for nothing. */
+/** One queue of BullMQ: fetches jobs, each with a lease, and gives stalled ones back. It never waits for jobs. */
 import type { IQueueBackend, Job, Queue } from 'bullmq';
 import { courierKit, type Priority, type TaskwardenError } from '../../../index.ts';
 import { maxEvents } from '../client/event-reader.ts';
@@ -9,7 +9,7 @@ import type { Claims, Server } from '../server/server.ts';
 
 const { fieldOf, messageOf, taskStalled } = courierKit;
 
-/** A job that was fetched. */
+/** A fetched job and the token of its lease. */
 export interface Fetched {
   readonly job: Job;
   readonly token: string;
@@ -20,24 +20,24 @@ export interface QueueLimits {
   readonly maxStalls: number;
 }
 
-/** How long a job that is to be ended is held for that, in milliseconds. */
+/** How long a job is locked so that the courier can end it, in milliseconds. */
 export const endingMs = 30_000;
 
-/** So many jobs of a priority and above are fetched at a time. */
+/** How many jobs of a priority or above are fetched at a time. */
 const maxClaims = 1_000;
 
 export class BullQueue {
   readonly name: string;
   readonly backend: IQueueBackend;
   readonly claims: Claims;
-  /** BullMQ's own, for jobs to belong to. */
+  /** BullMQ's queue, which its jobs need. */
   readonly #queue: Queue;
   readonly #limits: QueueLimits;
-  /** When the next delayed job is due, as far as the last fetch told, in epoch milliseconds; or 0. */
+  /** When the next delayed job is due by the last fetch, in epoch milliseconds; or 0. */
   nextDelayed = 0;
-  /** For how long BullMQ's global rate limit lets no job be taken, as far as the last fetch told, in milliseconds. */
+  /** For how long BullMQ's global rate limit allows no fetch, by the last fetch, in milliseconds. */
   limitedMs = 0;
-  /** The last fetch gave as many as it was asked for. */
+  /** Whether the last fetch found as many as were wanted. */
   #wasFull = false;
 
   constructor(server: Server, name: string, limits: QueueLimits) {
@@ -50,7 +50,7 @@ export class BullQueue {
     this.#queue.on('error', () => {});
   }
 
-  /** Lets the server keep enough events for all who wait. */
+  /** Makes the server keep enough events for all readers. */
   async keepEvents(): Promise<void> {
     await this.backend.setQueueMeta({ 'opts.maxLenEvents': maxEvents });
   }
@@ -68,7 +68,7 @@ export class BullQueue {
     }
   }
 
-  /** The same of a job that is to be worked on: one that can't be read is buried, and undefined. */
+  /** The same for a job that is to be performed: one that can't be read becomes a dead letter. */
   findHeld(id: string): Promise<Job | undefined> {
     return this.find(id).catch((error: unknown) => this.#buryUnread(id, error));
   }
@@ -77,10 +77,10 @@ export class BullQueue {
     await this.#queue.addBulk(jobs);
   }
 
-  /** Those that are next, at most `max`, of a priority and above. */
+  /** Fetches the next jobs, at most `max`, of a priority or above. */
   async fetch(max: number, minPriority: Priority): Promise<Fetched[]> {
     if (minPriority !== 'low') return this.#claim(max, priorityNumbers[minPriority]);
-    // As long as many wait, all are asked for at once; else as many as are seen to wait.
+    // While many wait, all are fetched at once; else one, and then as many as are counted.
     const asked = this.#wasFull ? max : 1;
     const [found, waiting] = await Promise.all([this.#take(asked), asked < max ? this.#countWaiting() : 0]);
     if (found.length === asked && waiting > 0) found.push(...(await this.#take(Math.min(max - asked, waiting))));
@@ -96,7 +96,7 @@ export class BullQueue {
     return counts.reduce((sum, count) => sum + count, 0);
   }
 
-  /** Side by side. When the server goes away in the middle, those that came count; of others the lease runs out. */
+  /** Fetches in parallel. If some of the calls fail, returns the jobs of the others; the leases of the rest run out. */
   async #take(count: number): Promise<Fetched[]> {
     const taken = await Promise.allSettled(Array.from({ length: count }, () => this.#next()));
     const found = taken.flatMap((each) =>
@@ -119,7 +119,7 @@ export class BullQueue {
         if (fetched !== undefined) return fetched;
       } catch (error) {
         if (!isTaskMalformed(error) && !saysMalformed(error)) throw error;
-        // What can't be read has no name here: it is the one that is held by the token.
+        // The id of a job that can't be read is not known here; the server finds it by the token.
         const id = await this.claims.heldBy(token);
         if (id === undefined) throw error;
         await this.#buryUnread(id, isTaskMalformed(error) ? error : this.#malformed(id));
@@ -131,13 +131,13 @@ export class BullQueue {
     return taskMalformed(this.name, id, 'its fields are not those of a job');
   }
 
-  /** Ends what can't be read as a dead letter, by its id alone. @throws any other error. */
+  /** Makes a job that can't be read a dead letter, by its id. @throws any other error. */
   async #buryUnread(id: string, error: unknown): Promise<undefined> {
     if (!isTaskMalformed(error)) throw error;
     await this.claims.bury(id, error.message);
   }
 
-  /** Undefined if it is to fail before it begins. */
+  /** Undefined if the job has to fail before it starts. */
   async #begin(fetched: Fetched): Promise<Fetched | undefined> {
     const { job } = fetched;
     if (job.repeatJobKey) await this.#scheduleNext(job);
@@ -146,7 +146,7 @@ export class BullQueue {
     return undefined;
   }
 
-  /** A job that a scheduler of BullMQ has made: whoever begins it adds the next. */
+  /** Adds the next job of a BullMQ scheduler, when the present one starts. */
   async #scheduleNext(job: Job): Promise<void> {
     const { JobScheduler } = loadBullMq();
     const scheduler = new JobScheduler(this.name, { connection: {} }, () => this.backend);
@@ -178,7 +178,7 @@ export class BullQueue {
     }
   }
 
-  /** Gives back those whose lease has run out; what has lost too many has failed, and so has what can't be read. */
+  /** Gives back jobs whose lease has run out. Those that have lost too many, or can't be read, fail. */
   async recover(): Promise<void> {
     for (const id of await this.claims.unsound()) await this.#buryUnread(id, this.#malformed(id));
     for (const id of await this.claims.giveBackStalled()) await this.#recoverOne(id);
@@ -202,7 +202,7 @@ export class BullQueue {
   }
 }
 
-/** Errors of the servers have a code, or the name that ioredis gives them; those of the ways to them speak of that. */
+/** Whether an error comes from the server, by its code or name, or from the connection, by its text. */
 function isOfServer(error: unknown): boolean {
   if (fieldOf(error, 'name') === 'ReplyError' || fieldOf(error, 'code') !== undefined) return true;
   return /\b(connection|closed|timed out|timeout|stream|socket|retries)\b/i.test(messageOf(error));

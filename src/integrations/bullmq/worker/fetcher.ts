@@ -1,7 +1,7 @@
 /**
- * Fetches the jobs of one queue for all who want some, or wait for some; and gives jobs back whose lease has run out. One
- * loop waits at the server for those who take any job. Who takes urgent ones alone must not stand in that line, because the
- * signal for a job that he does not take would be lost to others: for those it is looked often.
+ * Fetches the jobs of one queue for all its workers, and gives back jobs whose lease has run out. One loop waits at the server
+ * for the workers that take any job. Workers that take only urgent jobs can't wait there, because a signal for a job that they
+ * do not take would be lost for others: for these the fetcher polls.
  */
 import type { IQueueBackend } from 'bullmq';
 import { courierKit, type Priority, type WaitOptions } from '../../../index.ts';
@@ -12,13 +12,13 @@ import type { BullQueue, Fetched } from './bull-queue.ts';
 
 const { courierClosed, onAbort, pause, Timer } = courierKit;
 
-/** How long the loop waits at the server before it asks again, in milliseconds: health is told by it. */
+/** How long the loop waits at the server before it asks again, in milliseconds. Health checks rely on its answers. */
 const blockMs = 5_000;
 
-/** Redis before 7.0.8 takes less for no limit at all. */
+/** Redis before 7.0.8 treats less than this as no limit. In milliseconds. */
 const shortestBlockMs = 2;
 
-/** How often it is looked for urgent jobs, in milliseconds. */
+/** How often to poll for urgent jobs, in milliseconds. */
 const pollMs = 50;
 
 interface FetchWait {
@@ -28,11 +28,10 @@ interface FetchWait {
   reject(error: unknown): void;
 }
 
-/** Hears how those fare who wait. */
 export interface FetchListener {
-  /** The server has answered a fetch. */
+  /** Called when the server has answered a fetch. */
   answered(): void;
-  /** It has not, and is asked again. */
+  /** Called when a fetch has failed and is retried. */
   failed(error: unknown): void;
 }
 
@@ -44,7 +43,7 @@ export class Fetcher {
   readonly #end = new AbortController();
   #waiting: IQueueBackend | undefined;
   #isWaitingForAny = false;
-  /** The last fetch left nothing, so it is time to wait: a job that came since has left a signal, and so has each that was taken. */
+  /** Whether the last fetch left nothing, so that the loop can wait: jobs that came since have left a signal. */
   #isDrained = false;
   #isPolling = false;
 
@@ -61,7 +60,7 @@ export class Fetcher {
     return found;
   }
 
-  /** At least one; none when the time is over. A server that can't be asked is waited for. */
+  /** Waits for at least one job; resolves with none after the time-out. While the server can't be reached, keeps trying. */
   wait(max: number, minPriority: Priority, { timeoutMs = Infinity, signal }: WaitOptions): Promise<readonly Fetched[]> {
     return new Promise((resolve, reject) => {
       const leave = () => {
@@ -98,7 +97,7 @@ export class Fetcher {
     return undefined;
   }
 
-  /** How many those take together who take any. */
+  /** How many jobs the workers that take any job want together. */
   get #wanted(): number {
     let wanted = 0;
     for (const { max, minPriority } of this.#waits) if (minPriority === 'low') wanted += max;
@@ -119,23 +118,23 @@ export class Fetcher {
           if (found.length > 0) return;
         }
         if (this.#queue.limitedMs > 0) {
-          await pause(Math.min(this.#queue.limitedMs, blockMs), this.#end.signal); // jobs may wait, so no signal would come
+          await pause(Math.min(this.#queue.limitedMs, blockMs), this.#end.signal); // jobs may be waiting, for which no signal comes
           this.#isDrained = false;
           return;
         }
-        this.#isDrained = false; // as far as is known, when the wait is over
+        this.#isDrained = false; // after the wait this is not known
         if (this.#waiting === undefined) {
           this.#waiting = await this.#server.waiting(this.#queue.name);
-          await this.#waiting.waitForJob(0.001); // only now it listens: what came meanwhile is to be looked for
+          await this.#waiting.waitForJob(0.001); // it listens only from now on, so jobs that came before have to be fetched
           return;
         }
         if (this.#first(true) === undefined) return;
         const untilDelayed = this.#queue.nextDelayed > 0 ? this.#queue.nextDelayed - Date.now() : blockMs;
-        await this.#waiting.waitForJob(Math.min(Math.max(untilDelayed, shortestBlockMs), blockMs) / 1_000); // or it gave up
+        await this.#waiting.waitForJob(Math.min(Math.max(untilDelayed, shortestBlockMs), blockMs) / 1_000); // or ends without one
       },
     );
     this.#isWaitingForAny = false;
-    if (this.#first(true) !== undefined && !this.#end.signal.aborted) void this.#waitForAny(); // who came just now
+    if (this.#first(true) !== undefined && !this.#end.signal.aborted) void this.#waitForAny(); // for a wait that was just added
   }
 
   async #pollForUrgent(): Promise<void> {
@@ -158,7 +157,7 @@ export class Fetcher {
     if (this.#first(false) !== undefined && !this.#end.signal.aborted) void this.#pollForUrgent();
   }
 
-  /** Tries as long as somebody waits, whatever fails, and pauses before it tries again. */
+  /** Repeats as long as there is a wait; pauses after failures. */
   async #repeat(wanted: () => FetchWait | undefined, attempt: () => Promise<void>): Promise<void> {
     let failures = 0;
     for (let wait = wanted(); wait !== undefined && !this.#end.signal.aborted; wait = wanted()) {
@@ -174,7 +173,7 @@ export class Fetcher {
     }
   }
 
-  /** To those who have waited longest, and take them; what nobody takes any more is given back. */
+  /** Gives the jobs to the longest waits that take them, and gives back the others. */
   #deliver(found: readonly Fetched[]): void {
     let left = found;
     for (const wait of this.#waits) {
@@ -186,7 +185,7 @@ export class Fetcher {
       left = left.filter((each) => !taken.includes(each));
       wait.resolve(taken);
     }
-    for (const { job, token } of left) void this.#queue.claims.giveBack(job.id as string, token).catch(() => {}); // or its lease runs out
+    for (const { job, token } of left) void this.#queue.claims.giveBack(job.id as string, token).catch(() => {}); // else its lease runs out
   }
 
   #recoverLater(everyMs: number): void {
@@ -194,14 +193,14 @@ export class Fetcher {
       unlisten();
       void this.#queue
         .recover()
-        .catch(() => {}) // a server that is away is asked again
+        .catch(() => {}) // the next round tries again
         .then(() => this.#recoverLater(everyMs));
     });
     const unlisten = onAbort(this.#end.signal, () => timer.cancel());
     if (this.#end.signal.aborted) timer.cancel();
   }
 
-  /** Its connection ends with that of the server. */
+  /** Its connection is closed with the server. */
   close(): void {
     this.#end.abort();
     for (const wait of [...this.#waits]) wait.reject(courierClosed());

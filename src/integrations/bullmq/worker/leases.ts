@@ -1,6 +1,6 @@
 /**
- * The tasks that this courier's workers have, by their leases. A lease is lost by the clock of this machine when it was not
- * extended in time, though the server was not asked: whoever has it then is told, and can't return it here any more.
+ * The tasks that this courier's workers hold, by their leases. A lease that was not extended in time is lost by the clock of
+ * this machine, without asking the server: its worker is told, and can't return the task here any more.
  */
 import type { Job } from 'bullmq';
 import { courierKit } from '../../../index.ts';
@@ -33,20 +33,20 @@ export class Lease {
     return this.#state === 'held';
   }
 
-  /** Calls back when it is lost, at once if it was. Gives what ends that. */
+  /** Calls back when the lease is lost, soon if it already was. Returns a function that removes the callback. */
   onLost(callback: () => void): () => void {
     if (this.#state === 'lost') queueMicrotask(callback);
     else this.#onLost.add(callback);
     return () => this.#onLost.delete(callback);
   }
 
-  /** Calls back when it is returned, given back or lost. */
+  /** Calls back when the task was returned or given back, or the lease is lost. */
   onOver(callback: () => void): void {
     if (this.isHeld) this.#onOver.add(callback);
     else callback();
   }
 
-  /** @param ask Asks the server; gives whether it is extended. */
+  /** @param ask Asks the server; resolves with whether the lease was extended. */
   async extend(ask: () => Promise<boolean>): Promise<boolean> {
     const start = performance.now();
     this.#extending += 1;
@@ -61,7 +61,7 @@ export class Lease {
     return this.isHeld;
   }
 
-  /** Says it after so many milliseconds, or before what is said next; not at all if the task ends before. */
+  /** Sends after so many milliseconds, or before the next send; not at all if the task ends before that. */
   sendLater(send: () => Promise<unknown>, ms: number): void {
     this.#sendDelayed();
     this.#delayed = { send, timer: new Timer(ms, () => this.#sendDelayed()) };
@@ -79,13 +79,13 @@ export class Lease {
     return delayed?.send;
   }
 
-  /** The last that is said: what the task came to. */
+  /** Sends the result of the task, which is the last. */
   sendLast<R>(send: () => Promise<R>): Promise<R> {
     this.#takeDelayed();
     return this.send(send);
   }
 
-  /** One after the other: what is said of a task arrives in order, and before its end. */
+  /** Sends one after the other, so that the updates of a task arrive in order, and before its end. */
   send<R>(send: () => Promise<R>): Promise<R> {
     this.#sendDelayed();
     const sent = this.#lastSent.then(send, send);
@@ -96,7 +96,7 @@ export class Lease {
   #startTimer(): void {
     this.#timer?.cancel();
     this.#timer = new Timer(Math.max(this.#until - performance.now(), 0), () => {
-      if (this.#extending === 0) this.lose(); // else what the server says counts
+      if (this.#extending === 0) this.lose(); // else the answer of the server decides
     });
   }
 
@@ -105,7 +105,7 @@ export class Lease {
     this.#close('lost', [...this.#onLost, ...this.#onOver]);
   }
 
-  /** It was returned, or given back. */
+  /** To be called when the task was returned or given back. */
   end(): void {
     this.#close('over', [...this.#onOver]);
   }
@@ -120,7 +120,7 @@ export class Lease {
   }
 }
 
-/** Leases that are over are remembered as long as somebody may ask for them. */
+/** All leases. Those that are over are kept for a while, because calls for them may still come. */
 export class Leases {
   readonly #leaseMs: number;
   readonly #all = new Map<string, Lease>();

@@ -1,4 +1,4 @@
-/** The worker side of the courier: fetches tasks with a lease each, and returns what they came to while the lease holds. */
+/** The worker side of the courier: fetches tasks, each with a lease, and returns their results while the lease lasts. */
 import type { Job } from 'bullmq';
 import {
   type CourierTask,
@@ -24,7 +24,7 @@ import { type Lease, Leases } from './leases.ts';
 
 const { callSafely, courierUnreachable, leaseLost } = courierKit;
 
-/** Of a task that takes less than so many milliseconds, its end says enough. */
+/** For a task that takes less than this, `'started'` is not sent. In milliseconds. */
 const shortMs = 20;
 
 export class WorkerSide implements WorkerTaskCourier {
@@ -158,7 +158,7 @@ export class WorkerSide implements WorkerTaskCourier {
     if (lost.length > 0) throw leaseLost(queue, lost);
   }
 
-  /** Ends the job, while its lease holds; a server that is away is waited for so long. */
+  /** Ends the job while its lease lasts; retries for as long while the server can't be reached. */
   async #settle(
     queue: string,
     { id, lease: token }: CourierTask,
@@ -171,7 +171,7 @@ export class WorkerSide implements WorkerTaskCourier {
         const ask = () =>
           this.#link.ask(
             queue,
-            `what task '${id}' came to may not have been taken`,
+            `the result of task '${id}' may not have been taken`,
             async (asked) => {
               const job = lease?.job ?? (await asked.queue.find(id));
               if (job === undefined) throw leaseLost(queue, [id]);
@@ -236,11 +236,11 @@ export class WorkerSide implements WorkerTaskCourier {
   async sendToClient(queue: string, task: CourierTask, update: TaskUpdate): Promise<void> {
     const { id } = task;
     const lease = this.#held(queue, task);
-    const plain = plainJson(update, 'MESSAGE_NOT_CLONEABLE', 'what the task says') as TaskUpdate;
+    const plain = plainJson(update, 'MESSAGE_NOT_CLONEABLE', 'the update') as TaskUpdate;
     const send = () =>
       this.#link.ask(
         queue,
-        `what was said of task '${id}' may not be heard`,
+        `the update of task '${id}' may not have been sent`,
         async ({ queue: { backend } }) => {
           if (plain.kind === 'progress') await backend.updateProgress(id, progressValue(plain.progress));
           else await backend.publishEvent({ event: updateEvent, jobId: id, update: JSON.stringify(plain) }, maxEvents);
@@ -273,7 +273,7 @@ export class WorkerSide implements WorkerTaskCourier {
     }
     const unlisten = lease.onLost(() => deliver({ kind: 'lost' }));
     if (!lease.isHeld) return unlisten;
-    const what = `what is said to task '${task.id}' is not heard`;
+    const what = `commands to task '${task.id}' are not received`;
     const unsubscribe = await this.#link.ask(
       queue,
       what,
@@ -303,7 +303,7 @@ function isLeaseLost(error: unknown): boolean {
   return (error as { readonly code?: unknown } | undefined)?.code === 'LEASE_LOST';
 }
 
-/** BullMQ's numbers for: no such job, no lock, not active, the lock of another; or we said so. */
+/** BullMQ's numbers for: no such job, no lock, not active, the lock of another; or our own error. */
 function isNotOurs(error: unknown): boolean {
   const { code } = error as { readonly code?: unknown };
   return code === -1 || code === -2 || code === -3 || code === -6 || isLeaseLost(error);
