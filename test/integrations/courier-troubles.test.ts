@@ -2,6 +2,7 @@
  * A server that is there, but can't do what it is asked for a while: whatever it says, all go on when it is well again. Here
  * one trouble of each server; test/soak has all. And servers that never let anybody in.
  */
+import { Redis } from 'ioredis';
 import { BaseWorker, type TaskwardenError } from 'taskwarden';
 import { BullMQTaskCourier } from 'taskwarden/bullmq';
 import { expect, it, onTestFinished } from 'vitest';
@@ -42,6 +43,26 @@ it('a Redis that never lets anybody in is a clear error, without the password', 
       expect(`${error.stack}${JSON.stringify(error)}`).not.toContain('S3cret');
     }
   }
+});
+
+it('a courier whose database may not be chosen when its connections come back does not work in another one', async () => {
+  const user = ['worker', 'on', '>right', '~*', '&*', '+@all'] as const;
+  await using server = await startRedis({ args: ['--user', ...user] });
+  const redis = new Redis(server.url);
+  redis.on('error', () => {}); // its server ends first
+  onTestFinished(() => redis.disconnect());
+  const courier = new BullMQTaskCourier(`${server.url.replace('://', '://worker:right@')}/1`);
+  onTestFinished(() => courier.close());
+  const task = courier.waitForTask('any');
+  await expect.poll(() => redis.client('LIST'), { timeout: 10_000 }).toContain('flags=b');
+  await redis.acl('SETUSER', 'worker', '-select');
+  await redis.client('KILL', 'USER', 'worker');
+  const added = courier.addTaskToQueue('any', 1, { wait: true });
+  await expect.poll(async () => ((await redis.acl('LOG')) as unknown[]).length, { timeout: 10_000 }).toBeGreaterThan(0);
+  expect(await redis.keys('*')).toEqual([]);
+  await redis.acl('SETUSER', ...user);
+  expect(await task).toMatchObject({ id: await added });
+  expect(await redis.keys('*')).toEqual([]);
 });
 
 it('a PostgreSQL that never lets anybody in is a clear error', async () => {
