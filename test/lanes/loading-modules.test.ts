@@ -32,7 +32,7 @@ describe.each(['thread', 'process'] as const)('in a %s, a module', (type) => {
     for (const attempt of ['first', 'second']) {
       const error = await failure(isAbove.with({ supervisor, type })());
       expect([attempt, error]).toEqual([attempt, expect.objectContaining({ code: 'MODULE_LOAD_FAILED' })]);
-      expect((error as Error).message).toMatch(/throws-below\.ts.*below the task/);
+      expect((error as Error).message).toMatch(/throws-below\.[jt]s.*below the task/);
       expect((error as Error).cause).toEqual(new RangeError('below the task'));
     }
   });
