@@ -69,7 +69,12 @@ export type { StopOptions } from './supervisor/shutdown.ts';
 export { TaskSupervisor, taskSupervisor } from './supervisor/supervisor.ts';
 export type { SupervisorInfo } from './supervisor/supervisor-info.ts';
 export type { PoolOptions, ProcessOptions, SupervisorOptions, ThreadOptions } from './supervisor/supervisor-options.ts';
-export { type ModuleOptions, ModuleSupervisor, type NewModuleOptions, TaskModule } from './supervisor/task-module.ts';
+export {
+  type ModuleOptions,
+  type ModuleSupervisor,
+  type NewModuleOptions,
+  TaskModule,
+} from './supervisor/task-module.ts';
 export {
   type BackgroundTask,
   type BackgroundTaskDecorator,
