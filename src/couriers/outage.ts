@@ -49,6 +49,7 @@ export class Outage {
   #isReported = false;
   /** How many calls are being retried. */
   #unanswered = 0;
+  #failures = 0;
 
   constructor(onOutage: (error: unknown) => void) {
     this.#onOutage = onOutage;
@@ -56,27 +57,33 @@ export class Outage {
 
   /** Reports the outage, unless it was already reported. */
   report(error: unknown): void {
+    this.#failures += 1;
     if (this.#isReported) return;
     this.#isReported = true;
     this.#onOutage(error);
   }
 
-  /** The server has answered: the outage is over if no other call is being retried. */
-  #end(): void {
-    if (this.#unanswered === 0) this.#isReported = false;
+  /** The server has answered a call: the outage is over if nothing has failed since that call, and no other is being retried. */
+  #end(failuresBefore: number): void {
+    if (this.#unanswered === 0 && this.#failures === failuresBefore) this.#isReported = false;
   }
 
   /**
-   * Retries a call until it succeeds, which ends the outage. When `giveUp` aborts, rejects with the last error.
+   * Retries a call until it succeeds, which ends the outage unless something has failed since it was made. When `giveUp` aborts, rejects with the last error.
    * @param isFinal Says for which errors to reject at once.
    */
   async retry<R>(call: () => Promise<R>, giveUp: AbortSignal, isFinal: IsFinal = isAnswer): Promise<R> {
+    let failuresBefore = this.#failures;
+    const attempt = () => {
+      failuresBefore = this.#failures;
+      return call();
+    };
     try {
-      const answer = await this.retryWithoutEnding(call, giveUp, isFinal);
-      this.#end();
+      const answer = await this.retryWithoutEnding(attempt, giveUp, isFinal);
+      this.#end(failuresBefore);
       return answer;
     } catch (error) {
-      if (isFinal(error)) this.#end(); // the server has answered
+      if (isFinal(error)) this.#end(failuresBefore); // the server has answered
       throw error;
     }
   }
