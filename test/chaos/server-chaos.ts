@@ -3,7 +3,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { postgresTroubles, TroubledPostgres } from './postgres-troubles.ts';
 import { redisTroubles, TroubledRedis } from './redis-troubles.ts';
-import { Bystanders, Load, type LoadOptions } from './server-load.ts';
+import { Bystanders } from './server-bystanders.ts';
+import { Load, type LoadOptions } from './server-load.ts';
 import type { Trouble, TroubledServer, Troubles } from './troubled-server.ts';
 
 const troubleMs = 3_000;

@@ -23,6 +23,8 @@ import { redisBrpop, redisPubsub } from 'taskwarden/redis';
 const leaseMs = 4_000;
 const queues = ['tasks', 'items'] as const;
 const addMs = 20;
+/** So that the workers have a task in flight at all times, whose result they return in the middle of a trouble. */
+const longMs = 1_000;
 const tickMs = 200;
 /** So many tasks, and items of the list, are not over at once: who adds waits for them. */
 const mostOpen = 50;
@@ -96,7 +98,7 @@ export class Load {
   #startWorkers(): void {
     const perform = (queue: (typeof queues)[number]) => async (work: Work, id: string, attempt: number) => {
       this.#notePerformed(`${queue} ${id}`, attempt);
-      await pause(5 + (work.n % 20));
+      await pause(work.n % 9 === 0 ? longMs : 5 + (work.n % 20));
       if (work.fails) throw new Error(`no ${work.n}`);
       return { n: work.n, run: randomUUID() };
     };
@@ -325,67 +327,5 @@ class Worker extends BaseWorker<Work, Done> {
 
   override performSingleTask({ data, id, attempt }: CourierTask<Work>, _context: CourierTaskContext): Promise<Done> {
     return this.#run(data, id, attempt);
-  }
-}
-
-/** Those who are stopped while the server is in trouble. Each has a task in hand, and one that waits for a result. */
-export class Bystanders {
-  readonly #courier: BullMQTaskCourier;
-  readonly #own: BullMQTaskCourier;
-  readonly #supervisor = new TaskSupervisor({ logger: false });
-  readonly #worker: BaseWorker;
-  readonly #performed: Promise<void>;
-
-  private constructor({ url, prefix }: LoadOptions) {
-    const options = { prefix, leaseMs: 1_000 };
-    this.#courier = new BullMQTaskCourier(url, options);
-    this.#own = new BullMQTaskCourier(url, options);
-    const queueName = `stopped-${randomUUID()}`;
-    this.#worker = new (class extends BaseWorker {
-      override performSingleTask(_task: CourierTask, { signal }: CourierTaskContext): Promise<unknown> {
-        return new Promise((resolve) => signal.addEventListener('abort', resolve));
-      }
-    })({ courier: this.#own, queueName, onError: () => {} });
-    this.#performed = this.#worker.perform();
-  }
-
-  /** Resolves when all have begun. */
-  static async start(options: LoadOptions): Promise<Bystanders> {
-    const bystanders = new Bystanders(options);
-    await bystanders.#begin();
-    return bystanders;
-  }
-
-  async #begin(): Promise<void> {
-    const name = `held-${randomUUID()}`;
-    const begun = new Promise<void>((resolve) => {
-      const items = new BackgroundQueueWorker(
-        () => {
-          resolve();
-          return new Promise(() => {});
-        },
-        { name, type: 'loop', supervisor: this.#supervisor, queue: { courier: this.#courier }, onError: () => {} },
-      );
-      items.start();
-    });
-    await this.#courier.addTaskToQueue(name, 1, { wait: true });
-    await begun;
-    this.#courier.waitForTaskResult(name, 'nobody-knows').catch(() => {});
-  }
-
-  /** What has not ended within so long. */
-  async stop(withinMs: number): Promise<string[]> {
-    const late: string[] = [];
-    const inTime = async (what: string, ending: Promise<unknown>) => {
-      const isLate = await Promise.race([ending.then(() => false), pause(withinMs, true, { ref: false })]);
-      if (isLate) late.push(what);
-    };
-    this.#worker.stop();
-    await Promise.all([
-      inTime('supervisor.stop()', this.#supervisor.stop({ wait: 500 })),
-      inTime('worker.stop()', this.#performed),
-    ]);
-    await Promise.all([this.#courier, this.#own].map((each) => inTime('courier.close()', each.close())));
-    return late;
   }
 }
