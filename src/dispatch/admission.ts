@@ -89,10 +89,11 @@ export class Admission implements SubmissionListener {
   }
 
   /** A task that runs in a thread or child calls another. */
-  submitChild(parent: Task, { id, definition, options, args, module: cap, carried }: SubmitMessage): void {
+  submitChild(parent: Task, { id, definition, options, args, module: cap, carried, aborted }: SubmitMessage): void {
     const { dispatcher, lanes, modules } = this.#parts;
     const module = cap && { module: modules.find(cap.name, cap.maxWorkers) };
-    const resolved = resolveTaskOptions({ ...options, ...module, taskId: id }, 'a task');
+    const signal = aborted && { signal: AbortSignal.abort(aborted.reason) };
+    const resolved = resolveTaskOptions({ ...options, ...module, ...signal, taskId: id }, 'a task');
     const task = this.#newTask({ definition: definitionOf(definition), options: resolved }, args);
     if (carried !== undefined && options.type !== 'loop') task.carried = carried;
     if (task.definition.callKind !== undefined) task.isAwaited = true;

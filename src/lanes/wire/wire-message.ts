@@ -68,6 +68,7 @@ function unreadable({ topic }: DataMessage): DataMessage {
 }
 
 function errorIn(message: TaskMessage): { readonly value: unknown } | undefined {
+  if (message.topic === 'submit') return message.aborted && { value: message.aborted.reason };
   if (message.topic === 'child-command' && message.command.kind === 'cancel') return { value: message.command.reason };
   if (message.topic !== 'child-update' || message.update.kind !== 'ended' || message.update.endReason === 'completed')
     return undefined;
@@ -75,6 +76,7 @@ function errorIn(message: TaskMessage): { readonly value: unknown } | undefined 
 }
 
 function withError(message: TaskMessage, error: unknown): TaskMessage {
+  if (message.topic === 'submit') return { ...message, aborted: { reason: error } };
   if (message.topic === 'child-command') return { ...message, command: { kind: 'cancel', reason: error } };
   if (message.topic === 'child-update' && message.update.kind === 'ended')
     return { ...message, update: { ...message.update, outcome: error } };

@@ -45,8 +45,7 @@ export function submitFrom<T, Y>(run: RunningTask, spec: TaskSpec, args: readonl
   }
   run.addChild(task.id, (update) => handleUpdate(task, update));
   const { signal } = spec.options;
-  if (signal?.aborted) task.cancel(signal.reason);
-  else if (signal !== undefined) task.listenToSignal(signal, () => task.cancel(signal.reason));
+  if (signal !== undefined) task.listenToSignal(signal, () => task.cancel(signal.reason));
   return handle;
 }
 
@@ -73,6 +72,7 @@ function postSubmit(run: RunningTask, task: Task): TaskwardenError | undefined {
     carried = run.captureContext?.();
     const options = plainOptions(task.options);
     const { name, maxWorkers } = task.options.module ?? {};
+    const { signal } = task.options;
     const module = name !== undefined && maxWorkers !== undefined && { name, maxWorkers };
     run.post({
       topic: 'submit',
@@ -82,6 +82,7 @@ function postSubmit(run: RunningTask, task: Task): TaskwardenError | undefined {
       args,
       ...(module && { module }),
       ...(carried && { carried }),
+      ...(signal?.aborted && { aborted: { reason: signal.reason } }),
     });
     return undefined;
   } catch (cause) {

@@ -32,6 +32,8 @@ export interface SubmitMessage {
   /** Its module; the cap is used if the supervisor has no module of that name. */
   readonly module?: { readonly name: string; readonly maxWorkers: number };
   readonly carried?: CarriedContext;
+  /** Why its signal was aborted before the call: the task is never to run. */
+  readonly aborted?: { readonly reason: unknown };
 }
 
 /** The task commands a task that it has called. */
