@@ -9,13 +9,20 @@ import {
 } from 'taskwarden';
 import { describe, expect, it } from 'vitest';
 import { failure, heard } from '../fixtures/listening.ts';
+import { SharedSupervisors } from '../fixtures/shared-supervisors.ts';
 import { type CallingAct, calls, mergeSort } from '../fixtures/tasks/calls.ts';
 import { add } from '../fixtures/tasks/echo.ts';
 import { Gate, holds } from '../fixtures/tasks/holds.ts';
 import type { LaneUnderTest } from './lane.ts';
 
 export function testCalling({ type, pool }: LaneUnderTest): void {
+  const shared = new SharedSupervisors();
+
   function supervise(limits: PoolOptions = {}, options: SupervisorOptions = {}): TaskSupervisor {
+    return shared.take({ [pool]: limits, logger: false, ...options });
+  }
+
+  function superviseAlone(limits: PoolOptions = {}, options: SupervisorOptions = {}): TaskSupervisor {
     return new TaskSupervisor({ [pool]: limits, logger: false, ...options });
   }
 
@@ -139,7 +146,7 @@ export function testCalling({ type, pool }: LaneUnderTest): void {
     });
 
     it('counts children as tasks', async () => {
-      await using supervisor = supervise();
+      await using supervisor = superviseAlone();
       await call(supervisor, 'all');
       expect(supervisor.getInfo()).toMatchObject({ submitted: 31, pending: 0, ended: { completed: 31 } });
     });
@@ -337,7 +344,7 @@ export function testCalling({ type, pool }: LaneUnderTest): void {
     });
 
     it('sorts by merging, ten levels deep, on a pool of one', async () => {
-      await using supervisor = supervise(one);
+      await using supervisor = superviseAlone(one);
       const depth = 10;
       let [hosts, most] = [0, 0];
       supervisor.on('task:started', () => {
@@ -367,7 +374,7 @@ export function testCalling({ type, pool }: LaneUnderTest): void {
     });
 
     it('holds no more than maxSize and its depth, on pools that are full of tasks that wait', async () => {
-      await using supervisor = supervise({ ...roomFor(2), ...(pool !== 'loop' && { maxSize: 2 }) }, { maxDepth: 4 });
+      await using supervisor = superviseAlone({ ...roomFor(2), ...(pool !== 'loop' && { maxSize: 2 }) }, { maxDepth: 4 });
       let [size, most] = [0, 0];
       const count = (by: number) => () => {
         size += by;
@@ -500,7 +507,7 @@ export function testCalling({ type, pool }: LaneUnderTest): void {
     }
 
     it('cancels the children when the parent is canceled, and names the parent in the cause', async () => {
-      await using supervisor = supervise(one);
+      await using supervisor = superviseAlone(one);
       await using gate = await Gate.create();
       const began = heard(supervisor, 'task:progress');
       const stopped = asked(supervisor);
@@ -533,7 +540,7 @@ export function testCalling({ type, pool }: LaneUnderTest): void {
     });
 
     it('cancels the children when the parent runs out of time', async () => {
-      await using supervisor = supervise(one);
+      await using supervisor = superviseAlone(one);
       await using gate = await Gate.create();
       const stopped = asked(supervisor);
       gate.open();
@@ -548,7 +555,7 @@ export function testCalling({ type, pool }: LaneUnderTest): void {
 
     if (type !== 'loop')
       it('cancels the children when the parent dies', async () => {
-        await using supervisor = supervise(roomFor(2));
+        await using supervisor = superviseAlone(roomFor(2));
         await using gate = await Gate.create();
         const began = heard(supervisor, 'task:progress');
         const stopped = asked(supervisor);
@@ -565,7 +572,7 @@ export function testCalling({ type, pool }: LaneUnderTest): void {
       });
 
     it('leaves its children running when the parent completes', async () => {
-      await using supervisor = supervise();
+      await using supervisor = superviseAlone();
       await using gate = await Gate.create();
       const done = heard(supervisor, 'task:completed', ({ task }) => task.name === 'holds');
       expect(await call(supervisor, 'leaves', gate.port)).toBe('left');

@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { chain, controller, type PoolOptions, Task, type TaskContext, TaskSupervisor, waitUntilDone } from 'taskwarden';
 import { describe, expect, it } from 'vitest';
 import { begun, failure } from '../fixtures/listening.ts';
+import { SharedSupervisors } from '../fixtures/shared-supervisors.ts';
 import {
   doubles,
   endsAtOnce,
@@ -60,7 +61,13 @@ class Feed {
 }
 
 export function testControlling({ type, pool }: LaneUnderTest): void {
+  const shared = new SharedSupervisors();
+
   function supervise(limits: PoolOptions = {}): TaskSupervisor {
+    return shared.take({ [pool]: limits, logger: false });
+  }
+
+  function superviseAlone(limits: PoolOptions = {}): TaskSupervisor {
     return new TaskSupervisor({ [pool]: limits, logger: false });
   }
 
@@ -105,7 +112,7 @@ export function testControlling({ type, pool }: LaneUnderTest): void {
     });
 
     it('is no task of the supervisor before it is started', async () => {
-      await using supervisor = supervise();
+      await using supervisor = superviseAlone();
       const task = new Task(seesArgs.with({ type, supervisor }));
       expect(task.handle).toBeUndefined();
       expect(task).toMatchObject({ done: false, result: undefined, exception: undefined });
@@ -113,7 +120,7 @@ export function testControlling({ type, pool }: LaneUnderTest): void {
     });
 
     it('runs once, however often it is started', async () => {
-      await using supervisor = supervise();
+      await using supervisor = superviseAlone();
       const task = new Task(seesArgs.with({ type, supervisor }));
       expect(task.start()).toBe(task);
       const { handle } = task;
@@ -301,7 +308,7 @@ export function testControlling({ type, pool }: LaneUnderTest): void {
     });
 
     it('takes options for the task', async () => {
-      await using supervisor = supervise();
+      await using supervisor = superviseAlone();
       const run = controller(waitUntilDone(), doubles, { type, supervisor, name: 'controlled' });
       expect(await run(21)).toBe(42);
       expect(supervisor.getTasks().map(({ name, type: where }) => [name, where])).toEqual([['controlled', type]]);
@@ -429,7 +436,7 @@ export function testControlling({ type, pool }: LaneUnderTest): void {
     });
 
     it('rejects with the failure of a stage, and cancels the others', async () => {
-      await using supervisor = supervise({ poolSize: 4 });
+      await using supervisor = superviseAlone({ poolSize: 4 });
       const feed = new Feed();
       const stages = [passesNext, failsAtThree, sums].map((stage) => stage.with({ type, supervisor, stopGraceMs: 0 }));
       expect(await failure(chain(feed.slow(), ...stages))).toEqual(new RangeError('no third'));
@@ -462,7 +469,7 @@ export function testControlling({ type, pool }: LaneUnderTest): void {
     });
 
     it('rejects with what the feed throws, and cancels all', async () => {
-      await using supervisor = supervise({ poolSize: 4 });
+      await using supervisor = superviseAlone({ poolSize: 4 });
       function* feed() {
         yield 1;
         throw new TypeError('fed up');

@@ -15,6 +15,7 @@ import {
 } from 'taskwarden';
 import { describe, expect, it } from 'vitest';
 import { begun, failure, heard } from '../fixtures/listening.ts';
+import { SharedSupervisors } from '../fixtures/shared-supervisors.ts';
 import { add, echo } from '../fixtures/tasks/echo.ts';
 import { cleansUp, Gate, holds, yields } from '../fixtures/tasks/holds.ts';
 import { reports, seesItself } from '../fixtures/tasks/sees-itself.ts';
@@ -31,7 +32,13 @@ const dayMs = 24 * 60 * 60 * 1_000;
 const foreverMs = 2 * dayMs;
 
 export function testLane({ type, pool }: LaneUnderTest): void {
+  const shared = new SharedSupervisors();
+
   function supervise(limits: PoolOptions = {}, options: SupervisorOptions = {}): TaskSupervisor {
+    return shared.take({ [pool]: limits, logger: false, ...options });
+  }
+
+  function superviseAlone(limits: PoolOptions = {}, options: SupervisorOptions = {}): TaskSupervisor {
     return new TaskSupervisor({ [pool]: limits, logger: false, ...options });
   }
 
@@ -640,7 +647,7 @@ export function testLane({ type, pool }: LaneUnderTest): void {
     });
 
     it('takes a taskId again after its task has ended', async () => {
-      await using supervisor = supervise();
+      await using supervisor = superviseAlone();
       expect(await add.with({ type, supervisor, taskId: 'again' })(1, 1)).toBe(2);
       expect(await add.with({ type, supervisor, taskId: 'again' })(2, 2)).toBe(4);
       expect(supervisor.getTasks().map(({ id }) => id)).toEqual(['again', 'again']);

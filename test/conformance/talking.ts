@@ -2,6 +2,7 @@
 import { type PoolOptions, type TaskHandle, TaskSupervisor, TaskwardenError } from 'taskwarden';
 import { describe, expect, it } from 'vitest';
 import { begun, failure } from '../fixtures/listening.ts';
+import { SharedSupervisors } from '../fixtures/shared-supervisors.ts';
 import {
   answersBusily,
   hearsItsNumber,
@@ -87,8 +88,10 @@ function toldBy(handle: TaskHandle<unknown>): () => Promise<number> {
 export function testTalking({ type, pool }: LaneUnderTest): void {
   const isLoop = type === 'loop';
 
+  const shared = new SharedSupervisors();
+
   function supervise(limits: PoolOptions = {}): TaskSupervisor {
-    return new TaskSupervisor({ [pool]: limits, logger: false });
+    return shared.take({ [pool]: limits, logger: false });
   }
 
   /** Room for one task that is not critical, and no more. */
