@@ -374,7 +374,10 @@ export function testCalling({ type, pool }: LaneUnderTest): void {
     });
 
     it('holds no more than maxSize and its depth, on pools that are full of tasks that wait', async () => {
-      await using supervisor = superviseAlone({ ...roomFor(2), ...(pool !== 'loop' && { maxSize: 2 }) }, { maxDepth: 4 });
+      await using supervisor = superviseAlone(
+        { ...roomFor(2), ...(pool !== 'loop' && { maxSize: 2 }) },
+        { maxDepth: 4 },
+      );
       let [size, most] = [0, 0];
       const count = (by: number) => () => {
         size += by;

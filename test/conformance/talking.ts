@@ -1,5 +1,5 @@
 /** What holds for tasks that talk, wherever they run. Every lane runs this suite. */
-import { type PoolOptions, type TaskHandle, TaskSupervisor, TaskwardenError } from 'taskwarden';
+import { type PoolOptions, type TaskHandle, type TaskSupervisor, TaskwardenError } from 'taskwarden';
 import { describe, expect, it } from 'vitest';
 import { begun, failure } from '../fixtures/listening.ts';
 import { SharedSupervisors } from '../fixtures/shared-supervisors.ts';

@@ -456,19 +456,19 @@ async function handedOver(): Promise<void> {
 
 describe('small tasks', () => {
   it('travel together to a child, and each has its own result, with its type', async () => {
-    for (let areTogether = false; !areTogether; ) {
-      await using s = await scene();
+    await using s = await scene();
+    for (let [n, areTogether] = [0, false]; !areTogether; n += 6) {
       const handles = s.submit('turn', 'number', 'object', 'buffer', 'throws', 'turn');
       const [first, ...results] = await Promise.allSettled(handles);
       const last = results.pop();
       expect(results).toEqual([
-        { status: 'fulfilled', value: 1 },
-        { status: 'fulfilled', value: { n: 2 } },
-        { status: 'fulfilled', value: Buffer.from('task 3') },
-        { status: 'rejected', reason: new RangeError('task 4') },
+        { status: 'fulfilled', value: n + 1 },
+        { status: 'fulfilled', value: { n: n + 2 } },
+        { status: 'fulfilled', value: Buffer.from(`task ${n + 3}`) },
+        { status: 'rejected', reason: new RangeError(`task ${n + 4}`) },
       ]);
       expect(handles[3]?.result).toBeInstanceOf(Buffer);
-      expect(s.records.order).toEqual([0, 1, 2, 3, 4, 5]);
+      expect(s.records.order).toEqual(Array.from({ length: n + 6 }, (_, each) => each));
       // A child that is held up gives back what it has not begun after a millisecond.
       areTogether = (first as { value?: unknown }).value === (last as { value?: unknown }).value;
     }
