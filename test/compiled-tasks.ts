@@ -1,6 +1,7 @@
 /**
- * The task modules of tests, compiled once for all: threads and children import them, and each of those would compile them
- * anew, which takes more CPU time than all else that a test does. Tests of how modules are loaded take them as they are.
+ * The task modules of tests and the examples, compiled once for all: threads and children import them, and each of those
+ * would load a compiler, which takes more CPU time than all else that a test does. Tests of how modules are loaded take them
+ * as they are.
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
@@ -9,7 +10,7 @@ import type { Plugin } from 'vitest/config';
 
 const root = join(import.meta.dirname, '..');
 const output = join(root, 'dist');
-const folders = ['test/fixtures/tasks', 'test/hostile'];
+const folders = ['test/fixtures/tasks', 'test/hostile', 'examples'];
 /** Decorators, compilers that rename functions, and sources of the library in a task module. */
 const asTheyAre = /\/(decorated|named-like-its-const|damages|[^/]*\.test|[^/]*doors)\.ts$/;
 
@@ -31,14 +32,20 @@ export function compiledTasks(): Plugin {
 }
 
 function modulesIn(folder: string): string[] {
-  const files = readdirSync(join(root, folder)).map((name) => join(root, folder, name));
+  const files = readdirSync(join(root, folder), { recursive: true }).map((name) => join(root, folder, `${name}`));
   return files.filter((file) => file.endsWith('.ts') && !asTheyAre.test(file));
+}
+
+/** Where the program of an example is when it is compiled. */
+export function compiledExample(name: string): string {
+  return join(output, 'examples', `${name}.js`);
 }
 
 function compile(file: string): string {
   const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile);
   const { options } = ts.convertCompilerOptionsFromJson({ ...config.compilerOptions, module: 'esnext' }, root);
-  const { outputText } = ts.transpileModule(readFileSync(file, 'utf8'), { fileName: file, compilerOptions: options });
+  const source = readFileSync(file, 'utf8').replaceAll(/(new URL\('[\w./-]+\.)ts'/g, "$1js'");
+  const { outputText } = ts.transpileModule(source, { fileName: file, compilerOptions: options });
   const target = join(output, relative(root, file)).replace(/\.ts$/, '.js');
   mkdirSync(dirname(target), { recursive: true });
   writeFileSync(target, outputText);

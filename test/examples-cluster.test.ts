@@ -8,9 +8,10 @@ import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { compiledExample } from './compiled-tasks.ts';
 import { startRedis } from './servers/redis.ts';
 
-const main = fileURLToPath(new URL('../examples/cluster/main.ts', import.meta.url));
+const main = compiledExample('cluster/main');
 const jobs = ['--jobs', '600', fileURLToPath(new URL('../src', import.meta.url))];
 
 describe('the cluster example', { timeout: 120_000 }, () => {
@@ -54,7 +55,7 @@ describe('the cluster example', { timeout: 120_000 }, () => {
   });
 
   it('ends its workers and its Redis on Ctrl-C, and leaves no file', async () => {
-    const program = start(['--jobs', '10000']);
+    const program = start(['--jobs', '10000', fileURLToPath(new URL('../node_modules', import.meta.url))]);
     await program.says('tasks for 3 workers');
     program.signal('SIGINT');
     // The workers write to the same pipes, so that these are closed when all have ended.
@@ -80,7 +81,7 @@ class Program {
   errors = '';
 
   constructor(args: readonly string[], env: NodeJS.ProcessEnv) {
-    this.#child = spawn(process.execPath, ['--import', 'tsx', main, ...args], {
+    this.#child = spawn(process.execPath, [main, ...args], {
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

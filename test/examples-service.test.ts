@@ -12,6 +12,7 @@ import { chaos } from '../examples/service/chaos.ts';
 import { type Answer, Client } from '../examples/service/load/client.ts';
 import { ServiceProcess } from '../examples/service/load/service-process.ts';
 import type { Settings } from '../examples/service/settings.ts';
+import { compiledExample } from './compiled-tasks.ts';
 
 describe('the service example', () => {
   let directory: string;
@@ -193,9 +194,10 @@ describe('the service example', () => {
 
 describe('the load script of the service example', () => {
   it('finds nothing wrong, with threads that die and a stop in the middle', { timeout: 120_000 }, async () => {
-    const load = fileURLToPath(new URL('../examples/service/load.ts', import.meta.url));
-    const args = ['--import', 'tsx', load, '--uploads', '1000'];
-    const { stdout, stderr } = await promisify(execFile)(process.execPath, args);
+    const args = [compiledExample('service/load'), '--uploads', '1000'];
+    const settings = fileURLToPath(new URL('../examples/service/settings.json', import.meta.url));
+    const env = { ...process.env, SERVICE_SETTINGS: settings };
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { env });
     expect(stderr).toBe('');
     expect(stdout).toMatch(/^1000 uploads, \d+\.\d MB, in /);
     expect(stdout).toContain('990 done, 10 failed as they should, 3 tried again after their thread had died');

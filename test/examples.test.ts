@@ -8,10 +8,11 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { compiledExample } from './compiled-tasks.ts';
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('..', import.meta.url));
-const checksums = ['--import', 'tsx', join(root, 'examples/checksums/main.ts')];
+const checksums = [compiledExample('checksums/main')];
 
 /** The rows of the table that has such a column, each as an object. */
 function table(output: string, column: string): Record<string, string>[] {
@@ -46,7 +47,9 @@ describe('the checksums example', () => {
 
   it('counts files, bytes and compressed bytes, and gives the waiting of each priority', async () => {
     const gzipBytes = await fill(40, 100_000);
-    const { stdout, stderr } = await run(process.execPath, [...checksums, directory]);
+    const { stdout, stderr } = await run('npm', ['start', '--silent', '--ignore-scripts', '--', directory], {
+      cwd: root,
+    });
 
     expect(stderr).toBe('');
     expect(table(stdout, 'files')).toEqual([
@@ -93,7 +96,9 @@ describe('the checksums example', () => {
   });
 
   it('stops on Ctrl-C, says how far it came, and leaves nothing behind', async () => {
-    const child = spawn(process.execPath, checksums, { stdio: ['ignore', 'pipe', 'inherit'] }); // thousands of files
+    const child = spawn(process.execPath, [...checksums, join(root, 'node_modules')], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    }); // thousands of files
     let stdout = '';
     child.stdout.once('data', () => child.kill('SIGINT'));
     child.stdout.on('data', (chunk) => {

@@ -23,15 +23,14 @@ const works = 'true true and back half there TASK_CANCELED 1 thrown 0';
 
 const places = [
   ['program', ['thread', 'process', 'loop']],
-  ['thread', ['thread']],
-  ['process', ['process']],
+  ['hosts', ['thread', 'process']],
 ] as const;
 
 /** A program whose own arithmetic is wrong is left alone: what runs in it can't go right. */
 const isHopeless = (damage: string, place: string) => damage === 'Math has other functions' && place === 'program';
 
 describe.each(damages)('%s', (damage) => {
-  it.each(places.filter(([place]) => !isHopeless(damage, place)))('in a %s', async (place, types) => {
+  it.each(places.filter(([place]) => !isHopeless(damage, place)))('in the %s', async (place, types) => {
     const { lines, code, stderr } = await runProgram('damaged-globals.mjs', { args: [place, damage] });
     expect({ lines, code, stderr }).toEqual({ lines: types.map((type) => `${type}: ${works}`), code: 0, stderr: '' });
   });

@@ -21,7 +21,7 @@ export class ServiceProcess {
   readonly ended: Promise<number | NodeJS.Signals>;
 
   private constructor(env: NodeJS.ProcessEnv) {
-    this.#child = spawn(process.execPath, ['--import', 'tsx', main], {
+    this.#child = spawn(process.execPath, [...process.execArgv, main], {
       env: { ...process.env, PORT: '0', ...env },
       stdio: ['ignore', 'pipe', 'inherit'],
     });

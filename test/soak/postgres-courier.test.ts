@@ -1,7 +1,7 @@
 /** Chaos around BullMQTaskCourier on a real PostgreSQL. */
 import { Client } from 'pg';
+import { courierChaos } from '../chaos/couriers.ts';
 import { startPostgres } from '../servers/postgres.ts';
-import { courierChaos } from './couriers.ts';
 
 const others = `FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`;
 

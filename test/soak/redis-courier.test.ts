@@ -1,7 +1,7 @@
 /** Chaos around BullMQTaskCourier on a real Redis. */
 import { Redis } from 'ioredis';
+import { courierChaos } from '../chaos/couriers.ts';
 import { startRedis } from '../servers/redis.ts';
-import { courierChaos } from './couriers.ts';
 
 async function ask<R>(url: string, act: (redis: Redis) => Promise<R>): Promise<R> {
   const redis = new Redis(url);
