@@ -17,11 +17,17 @@ const { options } = ts.convertCompilerOptionsFromJson(
   '.',
 );
 
+/** By file: most are in more than one bundle. */
+const compiled = new Map();
+
 const typescript = {
   name: 'typescript',
   transform(code, fileName) {
-    const { outputText, sourceMapText } = ts.transpileModule(code, { fileName, compilerOptions: options });
-    return { code: ascii(outputText), map: sourceMapText };
+    if (!compiled.has(fileName)) {
+      const { outputText, sourceMapText } = ts.transpileModule(code, { fileName, compilerOptions: options });
+      compiled.set(fileName, { code: ascii(outputText), map: sourceMapText });
+    }
+    return compiled.get(fileName);
   },
 };
 

@@ -5,7 +5,8 @@ import config from './vitest.config.ts';
 export default defineConfig({
   test: {
     ...config.test,
-    include: ['test/soak/**/*.test.ts'],
+    include: ['test/soak/**/*.test.ts', 'test/property/{batches,bullmq-courier,supervisor,task-trees}.test.ts'],
+    env: { TASKWARDEN_SOAK: 'yes' },
     exclude: [],
     testTimeout: 30 * 60_000,
     maxWorkers: 1,

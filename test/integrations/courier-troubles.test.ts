@@ -1,25 +1,11 @@
-/**
- * A server that is there, but can't do what it is asked for a while: whatever it says, all go on when it is well again. Here
- * one trouble of each server; test/soak has all. And servers that never let anybody in.
- */
+/** Servers that never let anybody in, or not into the right database. Those that come back are in test/soak. */
 import { Redis } from 'ioredis';
 import { BaseWorker, type TaskwardenError } from 'taskwarden';
 import { BullMQTaskCourier } from 'taskwarden/bullmq';
 import { expect, it, onTestFinished } from 'vitest';
-import { postgresChaos, redisChaos } from '../chaos/server-chaos.ts';
 import { failure } from '../fixtures/listening.ts';
 import { startPostgres } from '../servers/postgres.ts';
 import { startRedis } from '../servers/redis.ts';
-
-const timeout = 120_000;
-
-it('all who use Redis come back after rights that were taken away', { timeout }, () =>
-  redisChaos({ names: ['rights that were taken away (NOPERM)'] }),
-);
-
-it('all who use PostgreSQL come back after a full disk', { timeout }, () =>
-  postgresChaos({ names: ['a full disk (53100)'] }),
-);
 
 it('a Redis that never lets anybody in is a clear error, without the password', async () => {
   await using server = await startRedis({ args: ['--user', 'worker', 'on', '>right', '~*', '&*', '+@all'] });

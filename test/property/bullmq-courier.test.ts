@@ -8,6 +8,7 @@ import { PostgresServer } from '../../src/integrations/bullmq/server/postgres-se
 import { RedisServer } from '../../src/integrations/bullmq/server/redis-server.ts';
 import type { Server } from '../../src/integrations/bullmq/server/server.ts';
 import { BullQueue } from '../../src/integrations/bullmq/worker/bull-queue.ts';
+import { randomRuns } from '../fixtures/random-runs.ts';
 import { startPostgres } from '../servers/postgres.ts';
 import { startRedis } from '../servers/redis.ts';
 import { type CourierToTry, courierSteps, tryCourier } from './courier.ts';
@@ -66,7 +67,7 @@ describe('loses nothing, settles nothing twice, and delivers in order', () => {
       if (locks.length > 0) await redis.del(...locks);
     };
     try {
-      await tryOn(url, (prefix) => RedisServer.connect(url, prefix, settings, never), expire, 200, {
+      await tryOn(url, (prefix) => RedisServer.connect(url, prefix, settings, never), expire, randomRuns(200), {
         keepsPlaces: false,
       });
     } finally {
@@ -82,7 +83,7 @@ describe('loses nothing, settles nothing twice, and delivers in order', () => {
     const expire = (prefix: string) =>
       pool.query(`UPDATE ${prefix}.job SET locked_until_ms = 0 WHERE state = 'active'`);
     try {
-      await tryOn(url, (prefix) => PostgresServer.connect(url, prefix, settings, never), expire, 25, {});
+      await tryOn(url, (prefix) => PostgresServer.connect(url, prefix, settings, never), expire, randomRuns(25), {});
     } finally {
       await pool.end();
       await server.stop();

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { backgroundTask, type EndReason, type Priority, type TaskHandle, TaskSupervisor } from 'taskwarden';
 import { expect, it } from 'vitest';
+import { randomRuns } from '../fixtures/random-runs.ts';
 
 const behaviours = ['returns', 'throws', 'waits', 'spins', 'ignores', 'exits', 'rejects'] as const;
 type Behaviour = (typeof behaviours)[number];
@@ -196,7 +197,7 @@ it('settles every task once, runs none twice and leaves no thread, whatever happ
       expect(Atomics.load(words, executing)).toBeLessThanOrEqual(dead);
       expect(Atomics.load(words, mostExecuting)).toBeLessThanOrEqual(largestLimit + critical + dead);
     }),
-    { numRuns: 100, interruptAfterTimeLimit: 90_000, markInterruptAsFailure: false },
+    { numRuns: randomRuns(100), interruptAfterTimeLimit: 90_000, markInterruptAsFailure: false },
   );
 }, 120_000);
 

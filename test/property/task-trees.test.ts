@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { TaskSupervisor } from 'taskwarden';
 import { expect, it } from 'vitest';
+import { randomRuns } from '../fixtures/random-runs.ts';
 import { Gate, holds } from '../fixtures/tasks/holds.ts';
 import { grows, type Tree } from '../fixtures/tasks/trees.ts';
 
@@ -86,6 +87,6 @@ it('settles every task of every tree once, and has all slots back in the end', a
       await supervisor.stop();
       expect(supervisor.getInfo().threads).toMatchObject({ running: 0, size: 0 });
     }),
-    { numRuns: 25, interruptAfterTimeLimit: 60_000, markInterruptAsFailure: false },
+    { numRuns: randomRuns(25), interruptAfterTimeLimit: 60_000, markInterruptAsFailure: false },
   );
 }, 90_000);
