@@ -40,9 +40,9 @@ describe('the service example', () => {
     await writeFile(settingsPath, JSON.stringify(all));
   }
 
-  async function start(settings?: Partial<Settings>): Promise<void> {
+  async function start(settings?: Partial<Settings>, stderr?: 'ignore'): Promise<void> {
     await set(settings);
-    service = await ServiceProcess.start({ SERVICE_SETTINGS: settingsPath, SERVICE_CHAOS: '1' });
+    service = await ServiceProcess.start({ SERVICE_SETTINGS: settingsPath, SERVICE_CHAOS: '1' }, stderr);
     client = new Client(service.url, 16);
   }
 
@@ -172,7 +172,7 @@ describe('the service example', () => {
   );
 
   it('stops in time, and says what it has not finished', async () => {
-    await start({ maxWorkers: 1, stopWithinMs: 500 });
+    await start({ maxWorkers: 1, stopWithinMs: 500 }, 'ignore');
     for (let n = 0; n < 3; n += 1) await accepted(`${chaos.hold}${holdPath}`);
     await running(1);
     service.signal('SIGTERM');
@@ -181,7 +181,7 @@ describe('the service example', () => {
   });
 
   it('ends at once on a second signal', async () => {
-    await start({ maxWorkers: 1, stopWithinMs: 1_000_000 });
+    await start({ maxWorkers: 1, stopWithinMs: 1_000_000 }, 'ignore');
     for (let n = 0; n < 3; n += 1) await accepted(`${chaos.hold}${holdPath}`);
     await running(1);
     service.signal('SIGTERM');

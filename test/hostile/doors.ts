@@ -5,6 +5,7 @@
 import { type Progress, TaskSupervisor, TaskwardenError } from 'taskwarden';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LaneUnderTest } from '../conformance/lane.ts';
+import { interceptWarnings } from '../fixtures/listening.ts';
 import { gives, heeds, receives, rejects, reports, sends, takes, throws, yields } from './tasks.ts';
 import { type HostileName, hostile, hostileNames } from './values.ts';
 
@@ -240,7 +241,10 @@ export function testDoors({ type, pool }: LaneUnderTest): void {
     },
   };
 
+  let warnings: ReturnType<typeof interceptWarnings>;
+
   beforeAll(async () => {
+    warnings = interceptWarnings();
     // They have run before, so that they travel together.
     await Promise.all(plainOnes(50).map((n) => take({ n }, n)));
     await Promise.all(plainOnes(50).map(() => give('plain')));
@@ -248,6 +252,8 @@ export function testDoors({ type, pool }: LaneUnderTest): void {
 
   afterAll(async () => {
     await supervisor.stop({ wait: false });
+    warnings.restore();
+    expect(new Set(['MESSAGE_NOT_CLONEABLE', ...warnings.codes])).toEqual(new Set(['MESSAGE_NOT_CLONEABLE']));
   });
 
   describe.each(hostileNames)(`in a ${type}: %s`, (name) => {

@@ -16,7 +16,7 @@ import {
   type TaskwardenError,
 } from 'taskwarden';
 import { redisBrpop, redisPubsub } from 'taskwarden/redis';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { mkdtempDisposable } from '../cli/temporary-folder.ts';
 import { failure as failureOf } from '../fixtures/listening.ts';
 import { gathers, takes } from '../fixtures/tasks/controls.ts';
@@ -520,6 +520,8 @@ describe.each(both)('%s and what Redis refuses', (_name, make, send, connected) 
     ['its rights are taken away', () => redis.acl('SETUSER', 'worker', '-@all')],
     ['its password is changed', () => redis.acl('SETUSER', 'worker', 'resetpass', '>other')],
   ])('waits, and tells once, when %s later', async (_what, begin) => {
+    const warned = vi.spyOn(console, 'warn').mockImplementation(() => {}); // ioredis, of its INFO
+    onTestFinished(() => warned.mockRestore());
     const supervisor = supervise();
     const told: unknown[] = [];
     const result = controller(

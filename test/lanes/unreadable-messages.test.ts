@@ -1,7 +1,7 @@
 /** What one side can say and the other can't hear: too deep for its stack, or said to what has ended. */
 import { TaskSupervisor, type TaskType } from 'taskwarden';
-import { describe, expect, it } from 'vitest';
-import { failure, heard } from '../fixtures/listening.ts';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { failure, heard, interceptWarnings } from '../fixtures/listening.ts';
 import { deep, hearsDeep, leavesListening, returnsDeep, sendsDeep } from '../fixtures/tasks/deep.ts';
 import { echo } from '../fixtures/tasks/echo.ts';
 import { neverLoads } from '../fixtures/tasks/hangs-while-loading.ts';
@@ -116,6 +116,8 @@ it('a WebAssembly module, which a child can not read, fails its task and no othe
 
 describe.each(types)('a message that a %s can not read', (type) => {
   it('is lost, and its task runs once', async () => {
+    const warnings = interceptWarnings();
+    onTestFinished(warnings.restore);
     await using supervisor = supervise(0.5);
     await echo.with({ supervisor, type })('warm');
     const handle = hearsDeep.with({ supervisor, type })();
@@ -128,6 +130,7 @@ describe.each(types)('a message that a %s can not read', (type) => {
     void handle.send(null);
     expect(await handle).toBe(1);
     expect(handle.info.attempt).toBe(1);
+    expect(warnings.codes).toEqual(['MESSAGE_NOT_CLONEABLE']); // of the one that nobody awaits
   });
 });
 

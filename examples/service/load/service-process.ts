@@ -20,10 +20,10 @@ export class ServiceProcess {
   /** Its exit code, or the signal that ended it. */
   readonly ended: Promise<number | NodeJS.Signals>;
 
-  private constructor(env: NodeJS.ProcessEnv) {
+  private constructor(env: NodeJS.ProcessEnv, stderr: 'inherit' | 'ignore') {
     this.#child = spawn(process.execPath, [...process.execArgv, main], {
       env: { ...process.env, PORT: '0', ...env },
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['ignore', 'pipe', stderr],
     });
     createInterface({ input: this.#child.stdout as NonNullable<ChildProcess['stdout']> }).on('line', (line) => {
       this.#lines.push(JSON.parse(line) as LogLine);
@@ -37,8 +37,8 @@ export class ServiceProcess {
   }
 
   /** Resolves when it listens. Rejects if it ends before. */
-  static async start(env: NodeJS.ProcessEnv = {}): Promise<ServiceProcess> {
-    const service = new ServiceProcess(env);
+  static async start(env: NodeJS.ProcessEnv = {}, stderr: 'inherit' | 'ignore' = 'inherit'): Promise<ServiceProcess> {
+    const service = new ServiceProcess(env, stderr);
     await service.line('listening');
     return service;
   }
