@@ -72,7 +72,7 @@ export class Load {
 
   #connect(): BullMQTaskCourier {
     const { url, prefix } = this.#options;
-    const courier = new BullMQTaskCourier(url, { prefix, leaseMs });
+    const courier = new BullMQTaskCourier(url, { prefix, leaseMs, maxStalls: 100 }); // one trouble follows the other
     this.#couriers.push(courier);
     return courier;
   }
