@@ -38,7 +38,7 @@ describe('the cluster example', { timeout: 120_000 }, () => {
     expect(program.errors).toBe('');
     expect(program.output).toMatch(/^600 tasks for 3 workers/);
     expect(program.output).toMatch(/worker 1: \d+ done in \d+\.\d s, \d+ a second, then it was killed/);
-    expect(program.output).toMatch(/worker 1 had [0-8] in hand, which were done again by the others/);
+    expect(program.output).toMatch(/worker 1 had [0-8] in flight, which were done again by the others/);
     expect(program.output).toContain(
       'all 600 came back once, with the right size and SHA-256; 12 gzip sizes were compared, too',
     );

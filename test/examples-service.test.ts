@@ -201,6 +201,6 @@ describe('the load script of the service example', () => {
     expect(stderr).toBe('');
     expect(stdout).toMatch(/^1000 uploads, \d+\.\d MB, in /);
     expect(stdout).toContain('990 done, 10 failed as they should, 3 tried again after their thread had died');
-    expect(stdout).toMatch(/stopped in \d+ ms, with \d+ uploads in hand; 0 were left/);
+    expect(stdout).toMatch(/stopped in \d+ ms, with \d+ uploads in flight; 0 were left/);
   });
 });

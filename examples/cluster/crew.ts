@@ -36,7 +36,7 @@ export class CrewMember {
     this.#child.kill('SIGKILL');
   }
 
-  /** Lets it finish what it has in hand. */
+  /** Lets it finish what it has in flight. */
   async stop(): Promise<number | NodeJS.Signals> {
     this.#child.kill('SIGTERM');
     const timer = setTimeout(() => this.kill(), patienceMs);

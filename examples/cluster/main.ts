@@ -92,7 +92,7 @@ async function run(courier: BullMQTaskCourier, crew: readonly CrewMember[]): Pro
     console.log(`${name}: ${done} done in ${seconds.toFixed(1)} s, ${Math.round(done / seconds)} a second${fate}`);
   }
   const again = results.filter(({ done }) => done.attempt > 1).length;
-  console.log(`${victim.name} had ${again} in hand, which were done again by the others`);
+  console.log(`${victim.name} had ${again} in flight, which were done again by the others`);
   const seconds = (endedAt - startedAt) / 1_000;
   console.log(`all together: ${seconds.toFixed(1)} s, ${Math.round(count / seconds)} a second`);
   if ((await victim.ended) !== 'SIGKILL') problems.push(`${victim.name} was not killed`);

@@ -23,10 +23,10 @@ class ChecksumWorker extends ClassicWorker {
   }
 }
 
-// More in hand than threads, so that these need not wait for the next one to be fetched.
+// More in flight than threads, so that these need not wait for the next one to be fetched.
 const worker = new ChecksumWorker({ queueName, courier, supervisor, functions: { checksum }, maxSimultaneousTasks: 8 });
 
-/** What is in hand is finished and returned first. */
+/** What is in flight is finished and returned first. */
 const stop = () => worker.stop();
 process.on('SIGTERM', stop).on('SIGINT', stop).on('disconnect', stop);
 

@@ -103,7 +103,7 @@ async function stop(client: Client, service: ServiceProcess): Promise<void> {
   if (ms > settings.stopWithinMs) problems.push(`the stop took ${ms} ms, and may take ${settings.stopWithinMs}`);
   const { unfinished } = await service.line('stopping');
   console.log(
-    `stopped in ${Math.round(ms)} ms, with ${unfinished} uploads in hand; ${stopped['unfinished']} were left`,
+    `stopped in ${Math.round(ms)} ms, with ${unfinished} uploads in flight; ${stopped['unfinished']} were left`,
   );
 }
 

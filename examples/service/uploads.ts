@@ -65,7 +65,7 @@ export const uploads = backgroundWorker(
     // A body that ends its thread is tried twice more, then it has failed; its neighbours never notice.
     crashRetries: 2,
     timeoutMs: 60_000,
-    // What is in hand beyond the cap of the module waits for that.
+    // What is in flight beyond the cap of the module waits for that.
     queue: { concurrency: 32, maxQueued: 500 },
     // What a run fails with is in the record of its upload.
     onError: () => {},

@@ -357,7 +357,7 @@ const unreachable = { code: 'COURIER_UNREACHABLE', cause: expect.any(Error) };
 
 /** Gives each task's data back. */
 class Echo extends BaseWorker {
-  /** It has performed a task, and has none in hand. */
+  /** It has performed a task, and has none in flight. */
   readonly isIdle: Promise<void>;
   readonly #begun: CourierTask[];
   #sayIdle!: () => void;

@@ -365,7 +365,7 @@ export function testHosts({ type, pool }: HostsUnderTest): void {
       expect(hostOf(next)).toBe(comings.started[1]);
     });
 
-    it('afterTasks counts each of those that travel together', async () => {
+    it('afterTasks counts each of those of one batch', async () => {
       await using supervisor = supervise(1, {}, { keepFinished: 0 });
       const comings = new Comings(supervisor);
       const run =

@@ -252,7 +252,7 @@ export function testTalking({ type, pool }: LaneUnderTest): void {
       expect(handle.status).toBe('canceled');
     });
 
-    it('of tasks that travel together are not mixed up', async () => {
+    it('of tasks of one batch are not mixed up', async () => {
       await using supervisor = supervise({ poolSize: 2 });
       const submit = tellsItsNumber.with({ type, supervisor });
       await Promise.all(numbersBelow(100).map((n) => submit(n)));
@@ -424,7 +424,7 @@ export function testTalking({ type, pool }: LaneUnderTest): void {
       expect(new Set(await Promise.all(sent))).toEqual(new Set([true]));
     });
 
-    it('of tasks that travel together are not mixed up', async () => {
+    it('of tasks of one batch are not mixed up', async () => {
       await using supervisor = supervise({ poolSize: 2 });
       const submit = hearsItsNumber.with({ type, supervisor });
       const numbers = (count: number) =>
@@ -839,7 +839,7 @@ export function testTalking({ type, pool }: LaneUnderTest): void {
       expect(buffers.map(String)).toEqual(['one', 'two']);
     });
 
-    it('that travel together are not mixed up', async () => {
+    it('of one batch are not mixed up', async () => {
       await using supervisor = supervise(one);
       const submit = yieldsNumbers.with({ type, supervisor });
       await Promise.all(numbersBelow(50).map(() => submit(1)));

@@ -458,7 +458,7 @@ describe('clients', () => {
 });
 
 describe('leases', () => {
-  it('are extended while a task is in hand, in good time', async () => {
+  it('are extended while a task is in flight, in good time', async () => {
     vi.useFakeTimers();
     const courier = new MemoryTaskCourier({ leaseMs: 900 });
     const extend = vi.spyOn(courier, 'bulkExtendLeases');
@@ -593,7 +593,7 @@ describe('leases', () => {
 });
 
 describe('perform() ends', () => {
-  it('when its signal aborts: what is in hand is finished and returned, and nothing more is fetched', async () => {
+  it('when its signal aborts: what is in flight is finished and returned, and nothing more is fetched', async () => {
     const courier = new MemoryTaskCourier();
     const ids = await courier.bulkAddTasksToQueue(queueName, [1, 2, 3]);
     const end = new AbortController();
@@ -639,7 +639,7 @@ describe('perform() ends', () => {
     expect(worker.troubles).toEqual([]);
   });
 
-  it('with the error of a courier that closes while tasks are in hand', async () => {
+  it('with the error of a courier that closes while tasks are in flight', async () => {
     const courier = new MemoryTaskCourier();
     await courier.addTaskToQueue(queueName, 1);
     const worker = new Single({ queueName, courier }, async () => {

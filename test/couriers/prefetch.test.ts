@@ -231,7 +231,7 @@ describe('a machine with one thread', () => {
     return Math.max(...all.filter(([, minPriority]) => minPriority === 'low').map(([max]) => Number(max)));
   }
 
-  it('fetches as many items that take next to nothing as travel together', async () => {
+  it('fetches as many items that take next to nothing as go in one batch', async () => {
     expect(await mostAsked(() => {}, 500)).toBeGreaterThan(1);
   });
 

@@ -245,7 +245,7 @@ export function testDoors({ type, pool }: LaneUnderTest): void {
 
   beforeAll(async () => {
     warnings = interceptWarnings();
-    // They have run before, so that they travel together.
+    // They have run before, so that they go in batches.
     await Promise.all(plainOnes(50).map((n) => take({ n }, n)));
     await Promise.all(plainOnes(50).map(() => give('plain')));
   });

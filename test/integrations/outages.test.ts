@@ -396,7 +396,7 @@ describe('when the server never answers', () => {
 });
 
 describe('the health of workers', () => {
-  it('says when the courier last answered a fetch, and what is in hand', async () => {
+  it('says when the courier last answered a fetch, and what is in flight', async () => {
     await using supervisor = new TaskSupervisor({ logger: false });
     const gate = door();
     const courier = new MemoryTaskCourier();

@@ -68,7 +68,7 @@ function isThere(pid: number): boolean {
   }
 }
 
-/** An orphan belongs to the first process of the system, and how soon that takes note of its end is no concern of ours. */
+/** A child whose parent has ended belongs to the first process of the system, and how soon that takes note of its end is no concern of ours. */
 async function ended(pid: number): Promise<void> {
   while (isThere(pid) && statOf(pid)?.state !== 'Z') await pause(5);
 }
@@ -416,7 +416,7 @@ describe('a handler of SIGTERM in a task module', () => {
 interface Scene extends AsyncDisposable {
   readonly supervisor: TaskSupervisor;
   readonly records: Records;
-  /** Submits, in one go, tasks that travel together as far as there is one slot. Their numbers are their places. */
+  /** Submits, in one go, tasks of one batch as far as there is one slot. Their numbers are their places. */
   submit(...acts: readonly (RecordedAct | readonly [RecordedAct, TaskOptions])[]): TaskHandle<unknown>[];
 }
 
@@ -455,7 +455,7 @@ async function handedOver(): Promise<void> {
 }
 
 describe('small tasks', () => {
-  it('travel together to a child, and each has its own result, with its type', async () => {
+  it('go to a child in one batch, and each has its own result, with its type', async () => {
     await using s = await scene();
     for (let [n, areTogether] = [0, false]; !areTogether; n += 6) {
       const handles = s.submit('turn', 'number', 'object', 'buffer', 'throws', 'turn');

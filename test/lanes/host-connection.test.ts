@@ -243,7 +243,7 @@ describe('die()', () => {
 });
 
 describe('die() before anything of the batch has begun', () => {
-  it('gives all back, as often as they travel together', () => {
+  it('gives all back, as often as they are in one batch', () => {
     const suspects = new Suspects<LaneTask>();
     const scene = new Scene(...four);
     for (let death = 0; death < 5; death += 1) {

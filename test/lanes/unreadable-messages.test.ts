@@ -59,7 +59,7 @@ describe.each(types)('arguments that a %s can not read', (type) => {
     expect(supervisor.getInfo()[type === 'thread' ? 'threads' : 'processes'].size).toBe(1);
   });
 
-  it.each(['first', 'last'])('fail their task alone, the %s of those that travel together', async (place) => {
+  it.each(['first', 'last'])('fail their task alone, the %s of those of one batch', async (place) => {
     await using supervisor = superviseSmall();
     const send = echo.with({ supervisor, type });
     const all = (args: (n: number) => unknown) =>

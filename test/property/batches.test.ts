@@ -1,4 +1,4 @@
-/** What holds for small tasks that travel together, on real threads, under random endings, resizes and stops. */
+/** What holds for small tasks of one batch, on real threads, under random endings, resizes and stops. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { setEnvironmentData } from 'node:worker_threads';
 import fc from 'fast-check';

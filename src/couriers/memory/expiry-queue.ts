@@ -1,7 +1,7 @@
 /**
  * A queue of items that all expire after the same time, so the first in expires first. It has one timer while there are
  * items; adding and removing is O(1). The timer may fire late: `check()` expires by the clock. After a late timer the event
- * loop turns once more before items expire, so that a renewal that came in time counts, however busy the loop was.
+ * loop turns once more before items expire, so that an extension that came in time counts, however busy the loop was.
  */
 import { now, Timer } from '../../platform/clock.ts';
 import { clearImmediate, setImmediate } from '../../platform/globals.ts';
