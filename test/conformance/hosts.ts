@@ -8,6 +8,7 @@ import {
 } from 'taskwarden';
 import { describe, expect, it } from 'vitest';
 import { failure, interceptStderr } from '../fixtures/listening.ts';
+import { SharedSupervisors } from '../fixtures/shared-supervisors.ts';
 import {
   type Context,
   callsInContext,
@@ -81,6 +82,13 @@ export function testHosts({ type, pool }: HostsUnderTest): void {
   function supervise(poolSize = 1, limits: ThreadOptions = {}, options: SupervisorOptions = {}): TaskSupervisor {
     const hosts = { poolSize, reserveNormal: 0, reserveHigh: 0, idleTimeoutMs: Infinity, ...limits };
     return new TaskSupervisor({ [pool]: hosts, logger: false, ...options });
+  }
+
+  const shared = new SharedSupervisors();
+
+  function superviseWithContext(): TaskSupervisor {
+    const hosts = { poolSize: 1, reserveNormal: 0, reserveHigh: 0, idleTimeoutMs: Infinity };
+    return shared.take({ [pool]: hosts, logger: false, context: carrier });
   }
 
   /** Has each of so many run a task at the same time, and gives their ids. */
@@ -662,12 +670,12 @@ export function testHosts({ type, pool }: HostsUnderTest): void {
     const within = <R>(request: string, call: () => R): R => storage.run({ request }, call);
 
     it('is that of the caller, in all of the task', async () => {
-      await using supervisor = supervise(1, {}, { context: carrier });
+      await using supervisor = superviseWithContext();
       expect(await within('r-1', async () => seesRequest.with({ type, supervisor })())).toEqual(['r-1', 'r-1']);
     });
 
     it('is that of the call, not of the start', async () => {
-      await using supervisor = supervise(1, {}, { context: carrier });
+      await using supervisor = superviseWithContext();
       await using gate = await Gate.create();
       const held = holds.with({ type, supervisor })(gate.port, 'held');
       await gate.arrived(1);
@@ -678,13 +686,13 @@ export function testHosts({ type, pool }: HostsUnderTest): void {
     });
 
     it('does not stay for the next task', async () => {
-      await using supervisor = supervise(1, {}, { context: carrier });
+      await using supervisor = superviseWithContext();
       await within('r-1', async () => seesRequestAtOnce.with({ type, supervisor })());
       expect(await seesRequestAtOnce.with({ type, supervisor })()).toBeUndefined();
     });
 
     it('goes along with each retry', async () => {
-      await using supervisor = supervise(1, {}, { context: carrier });
+      await using supervisor = superviseWithContext();
       const reasons: unknown[] = [];
       supervisor.on('task:retried', ({ error }) => reasons.push((error as Error).message));
       const options = { type, supervisor, retries: 1, retryDelayMs: 0 };
@@ -703,7 +711,7 @@ export function testHosts({ type, pool }: HostsUnderTest): void {
     });
 
     it('goes along with tasks that tasks call, and can be another there', async () => {
-      await using supervisor = supervise(1, {}, { context: carrier });
+      await using supervisor = superviseWithContext();
       const seen = within('r-1', async () => callsInContext.with({ type, supervisor })('inner'));
       expect(await seen).toEqual(['r-1', 'inner']);
     });
@@ -721,7 +729,7 @@ export function testHosts({ type, pool }: HostsUnderTest): void {
     });
 
     it('is put on in the successor of a recycled one, too', async () => {
-      await using supervisor = supervise(1, {}, { context: carrier });
+      await using supervisor = superviseWithContext();
       const see = () => within('r-1', async () => seesRequestAtOnce.with({ type, supervisor })());
       expect(await see()).toBe('r-1');
       await supervisor.recycle();
@@ -734,14 +742,14 @@ export function testHosts({ type, pool }: HostsUnderTest): void {
     });
 
     it('is the own one of the caller on the event loop, without a copy', async () => {
-      await using supervisor = supervise(1, {}, { context: carrier });
+      await using supervisor = superviseWithContext();
       const context: Context = { request: 'r-1', load: () => {} };
       const seen = storage.run(context, async () => seesRequest.with({ supervisor, type: 'loop' })());
       expect(await seen).toEqual(['r-1', 'r-1']);
     });
 
     it('fails the task with ARGUMENT_NOT_CLONEABLE that names the carrier, where it can not be copied', async () => {
-      await using supervisor = supervise(1, {}, { context: carrier });
+      await using supervisor = superviseWithContext();
       const context: Context = { request: 'r-1', load: () => {} };
       const handle = storage.run(context, () => seesRequest.with({ type, supervisor })());
       const error = await failure(handle);
@@ -751,7 +759,7 @@ export function testHosts({ type, pool }: HostsUnderTest): void {
     });
 
     it('fails the task that a task calls with ARGUMENT_NOT_CLONEABLE that names the carrier', async () => {
-      await using supervisor = supervise(1, {}, { context: carrier });
+      await using supervisor = superviseWithContext();
       const error = await failure(within('r-1', () => callsInUncloneable.with({ type, supervisor })()));
       expect(error).toMatchObject({ code: 'ARGUMENT_NOT_CLONEABLE' });
       expect((error as Error).message).toContain('context carrier');
@@ -759,7 +767,7 @@ export function testHosts({ type, pool }: HostsUnderTest): void {
 
     if (type === 'process')
       it('is named where it holds shared memory, which no child can be given', async () => {
-        await using supervisor = supervise(1, {}, { context: carrier });
+        await using supervisor = superviseWithContext();
         const context: Context = { request: 'r-1', load: new SharedArrayBuffer(4) };
         const error = await failure(storage.run(context, () => seesRequest.with({ type, supervisor })()));
         expect(error).toMatchObject({ code: 'ARGUMENT_NOT_CLONEABLE' });
@@ -767,7 +775,7 @@ export function testHosts({ type, pool }: HostsUnderTest): void {
       });
 
     it('fails the task with what restore throws', async () => {
-      await using supervisor = supervise(1, {}, { context: carrier });
+      await using supervisor = superviseWithContext();
       const context: Context = { request: 'r-1', problem: 'can not be put on' };
       const handle = storage.run(context, () => seesRequest.with({ type, supervisor })());
       const error = await failure(handle);

@@ -9,6 +9,7 @@ import {
 } from 'taskwarden';
 import { describe, expect, it } from 'vitest';
 import { heard } from '../fixtures/listening.ts';
+import { SharedSupervisors } from '../fixtures/shared-supervisors.ts';
 import { Gate, holds } from '../fixtures/tasks/holds.ts';
 import {
   adder,
@@ -52,7 +53,13 @@ async function ended(worker: BackgroundWorker): Promise<void> {
 }
 
 export function testWorkers(type: TaskType): void {
+  const shared = new SharedSupervisors();
+
   function supervise(): TaskSupervisor {
+    return shared.take({ threads: { poolSize: 3 }, processes: { poolSize: 3 }, logger: false });
+  }
+
+  function superviseAlone(): TaskSupervisor {
     return new TaskSupervisor({ threads: { poolSize: 3 }, processes: { poolSize: 3 }, logger: false });
   }
 
@@ -196,7 +203,7 @@ export function testWorkers(type: TaskType): void {
     });
 
     it.each(['throws', 'rejects'])('does not start if beforeStart %s', async (how) => {
-      await using supervisor = supervise();
+      await using supervisor = superviseAlone();
       const errors = new Notes<unknown>();
       const beforeStart = () => {
         if (how === 'throws') throw new Error('not today');
@@ -223,7 +230,7 @@ export function testWorkers(type: TaskType): void {
     });
 
     it('waits for what runs no longer than it is told', async () => {
-      await using supervisor = supervise();
+      await using supervisor = superviseAlone();
       await using gate = await Gate.create();
       const worker = passes({ type, supervisor, stopGraceMs: 1 });
       worker.start(gate.port, 'a');
@@ -245,7 +252,7 @@ export function testWorkers(type: TaskType): void {
     });
 
     it('is stopped by a signal', async () => {
-      await using supervisor = supervise();
+      await using supervisor = superviseAlone();
       await using gate = await Gate.create();
       const control = new AbortController();
       const worker = passes({ type, supervisor, stopGraceMs: 1, signal: control.signal });
@@ -523,7 +530,7 @@ export function testWorkers(type: TaskType): void {
 
   describe(`background workers on the ${type} lane: events`, () => {
     it('runs when it is triggered, and folds what comes meanwhile into one more run', async () => {
-      await using supervisor = supervise();
+      await using supervisor = superviseAlone();
       await using gate = await Gate.create();
       const results = new Notes<unknown>();
       const worker = onEvent({ type, supervisor, processResult: results.add });
