@@ -9,6 +9,7 @@ import { type TaskHandle, type TaskOptions, TaskSupervisor, TaskwardenError, tas
 import { describe, expect, it } from 'vitest';
 import { begun, failure, heard, interceptStderr } from '../fixtures/listening.ts';
 import { Program, runProgram } from '../fixtures/program.ts';
+import { SharedSupervisors } from '../fixtures/shared-supervisors.ts';
 import { add, echo } from '../fixtures/tasks/echo.ts';
 import {
   exhaustsMemory,
@@ -42,16 +43,25 @@ const foreverMs = 2 ** 30;
 const type = 'process';
 const hasProc = existsSync('/proc/self/stat');
 
+const shared = new SharedSupervisors();
+
+const optionsOf = (poolSize: number, options: object) => ({
+  logger: false as const,
+  processes: { poolSize, reserveNormal: 0, reserveHigh: 0, idleTimeoutMs: Infinity, ...options },
+});
+
 /** One child for all but critical tasks. */
 function superviseOne(options = {}): TaskSupervisor {
   return superviseMany(1, options);
 }
 
 function superviseMany(poolSize: number, options = {}): TaskSupervisor {
-  return new TaskSupervisor({
-    logger: false,
-    processes: { poolSize, reserveNormal: 0, reserveHigh: 0, idleTimeoutMs: Infinity, ...options },
-  });
+  return new TaskSupervisor(optionsOf(poolSize, options));
+}
+
+/** One child, which may have run tasks of other tests. */
+function superviseShared(): TaskSupervisor {
+  return shared.take(optionsOf(1, {}));
 }
 
 function pidOf(supervisor: TaskSupervisor): Promise<number> {
@@ -104,7 +114,7 @@ class Leaving implements Disposable {
 
 describe('a child', () => {
   it('is a process, and its id is told by the task and by events', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const started = heard(supervisor, 'child:started');
     const handle = saysWhere.with({ type, supervisor })();
     const { pid } = await handle;
@@ -117,12 +127,12 @@ describe('a child', () => {
   });
 
   it('runs the next task, too', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     expect(await pidOf(supervisor)).toBe(await pidOf(supervisor));
   });
 
   it('has no channel to its parent, and is not ended by a module that would use one', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const module = new URL('../fixtures/tasks/greets-its-parent.js', import.meta.url);
     const { greetsItsParent } = tasksFrom<{ greetsItsParent(): unknown }>(module, { supervisor, type });
     expect(await greetsItsParent()).toEqual({ connected: false, left: [] });
@@ -145,7 +155,7 @@ describe('a child', () => {
 
 describe('the death of a child', () => {
   it.each([0, 1, 42])('by process.exit(%d) fails its task with the exit code, and no signal', async (code) => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const exited = heard(supervisor, 'child:exited');
     const handle = exits.with({ type, supervisor })(code);
     const waiting = add.with({ type, supervisor })(1, 2);
@@ -166,7 +176,7 @@ describe('the death of a child', () => {
     ['SIGTERM that nobody of taskwarden sent', () => kills, 'SIGTERM', ''],
   ] as const)('by %s fails its task with the signal, and no exit code', async (_, task, signal, lastWords) => {
     const prints = interceptStderr();
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const exited = heard(supervisor, 'child:exited');
     const handle = (task() as typeof kills).with({ type, supervisor })(signal);
     const error = (await failure(handle)) as TaskwardenError;
@@ -179,7 +189,7 @@ describe('the death of a child', () => {
   });
 
   it('by SIGKILL from outside, while it is busy, fails its task with the signal', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const handle = spinsOn.with({ type, supervisor })();
     await begun(handle);
     process.kill(handle.info.pid as number, 'SIGKILL');
@@ -192,7 +202,7 @@ describe('the death of a child', () => {
     ['an unhandled rejection', rejectsUnhandled, TypeError, undefined],
   ] as const)('by %s fails its task with that as the cause', async (_, task, errorClass, code) => {
     const prints = interceptStderr();
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const exited = heard(supervisor, 'child:exited');
     const handle = task.with({ type, supervisor })('out of reach');
     const error = await failure(handle);
@@ -208,7 +218,7 @@ describe('the death of a child', () => {
   });
 
   it('is not blamed on an exception that the task module has caught before', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     expect(await survivesUncaught.with({ type, supervisor })()).toBe('survived');
     const error = (await failure(exits.with({ type, supervisor })(3))) as Error;
     expect(error).toMatchObject({ code: 'TASK_CRASHED', exitCode: 3 });
@@ -251,7 +261,7 @@ describe('the death of a child', () => {
   });
 
   it('while it is idle is told of, and the next task has another child', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const pid = await pidOf(supervisor);
     const exited = heard(supervisor, 'child:exited');
     process.kill(pid, 'SIGKILL');
@@ -261,7 +271,7 @@ describe('the death of a child', () => {
   });
 
   it('while it is idle, by what a task left behind, changes nothing about the task', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const exited = heard(supervisor, 'child:exited');
     const handle = exitsLater.with({ type, supervisor })();
     expect(await handle).toBe('done');
@@ -282,7 +292,7 @@ describe('the death of a child', () => {
   });
 
   it('is heard of, though another process keeps its pipe open', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const handle = leavesAnother.with({ type, supervisor })(6);
     const other = Number((await begun(handle)).note);
     try {
@@ -316,7 +326,7 @@ describe('the death of a child', () => {
 
 describe('crashRetries', () => {
   it('run a task again whose child died, in another child', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const retried: unknown[] = [];
     supervisor.on('task:retried', ({ error, task }) => retried.push([(error as TaskwardenError).code, task.attempt]));
     const pids: number[] = [];
@@ -330,7 +340,7 @@ describe('crashRetries', () => {
   });
 
   it('are counted, and the last death fails the task', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const handle = kills.with({ type, supervisor, crashRetries: 1 })('SIGKILL');
     expect(await failure(handle)).toMatchObject({ code: 'TASK_CRASHED', signal: 'SIGKILL' });
     expect(handle.info.attempt).toBe(2);
@@ -339,7 +349,7 @@ describe('crashRetries', () => {
 
 describe('a task that keeps its child busy', () => {
   it('sees its stop flag in a synchronous loop, and keeps its child', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const handle = spins.with({ type, supervisor, stopGraceMs: foreverMs })();
     await begun(handle);
     handle.cancel('enough');
@@ -348,14 +358,14 @@ describe('a task that keeps its child busy', () => {
   });
 
   it('sees it when it runs out of time', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const handle = spins.with({ type, supervisor, timeoutMs: 50, stopGraceMs: foreverMs })();
     expect(await failure(handle)).toMatchObject({ code: 'TASK_TIMEOUT', timeoutMs: 50 });
     expect(await pidOf(supervisor)).toBe(handle.info.pid);
   });
 
   it('and never looks is ended after its grace by SIGTERM, with its child, which is replaced', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const exited = heard(supervisor, 'child:exited');
     const handle = spinsOn.with({ type, supervisor, stopGraceMs: 20 })();
     await begun(handle);
@@ -369,7 +379,7 @@ describe('a task that keeps its child busy', () => {
   });
 
   it('and never looks is ended after its timeout and its grace', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const handle = spinsOn.with({ type, supervisor, timeoutMs: 30, stopGraceMs: 20 })();
     expect(await failure(handle)).toMatchObject({ code: 'TASK_TIMEOUT' });
     expect(handle.info).toMatchObject({ status: 'failed', endReason: 'timeout' });
@@ -377,7 +387,7 @@ describe('a task that keeps its child busy', () => {
   });
 
   it('and has a handler of SIGTERM that it never gets to call is ended by SIGKILL', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const exited = heard(supervisor, 'child:exited');
     const handle = spinsAtSigterm.with({ type, supervisor, stopGraceMs: 0 })();
     await begun(handle);
@@ -390,7 +400,7 @@ describe('a task that keeps its child busy', () => {
 describe('a handler of SIGTERM in a task module', () => {
   it('gets to clean up when the child is ended, and to say how it exits', async () => {
     using leaving = new Leaving();
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const exited = heard(supervisor, 'child:exited');
     const handle = cleansUpAtSigterm.with({ type, supervisor, stopGraceMs: 0 })(leaving.path, 9);
     await begun(handle);
@@ -402,7 +412,7 @@ describe('a handler of SIGTERM in a task module', () => {
 
   it('that does not exit is called, and is followed by SIGKILL', async () => {
     using leaving = new Leaving();
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const exited = heard(supervisor, 'child:exited');
     const handle = outlivesSigterm.with({ type, supervisor, stopGraceMs: 0 })(leaving.path);
     await begun(handle);
@@ -649,7 +659,7 @@ describe('what can not be copied to a child', () => {
     ['shared memory', () => new SharedArrayBuffer(4)],
     ['a view of shared memory', () => ({ words: new Int32Array(new SharedArrayBuffer(4)) })],
   ])('among the arguments fails the task, says which, and harms no child: %s', async (_, make) => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const before = await pidOf(supervisor);
     const takesAny = add.with({ type, supervisor, retries: 3, retryDelayMs: 0 }) as unknown as (
       ...args: unknown[]
@@ -664,7 +674,7 @@ describe('what can not be copied to a child', () => {
   });
 
   it('in the result fails the task, without a retry, and harms no child', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const handle = returnsFunction.with({ type, supervisor, retries: 3, retryDelayMs: 0 })();
     expect(await failure(handle)).toMatchObject({ code: 'RESULT_NOT_CLONEABLE' });
     expect(handle.info.attempt).toBe(1);
@@ -674,7 +684,7 @@ describe('what can not be copied to a child', () => {
   });
 
   it('in a field of an error is a text there, and the error arrives', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const handle = throwsShared.with({ type, supervisor })(false);
     const error = await failure(handle);
     expect(error).toBeInstanceOf(RangeError);
@@ -684,7 +694,7 @@ describe('what can not be copied to a child', () => {
   });
 
   it('in the reason of a cancel does not keep the task from being asked to stop', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const handle = spins.with({ type, supervisor, stopGraceMs: foreverMs })();
     await begun(handle);
     const reason = { shared: new SharedArrayBuffer(4) };
@@ -697,7 +707,7 @@ describe('what goes to a child and back', () => {
   const manyBytes = 30_000_000;
 
   it('may be large', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const text = 'ä text '.repeat(manyBytes / 7);
     expect((await echo.with({ type, supervisor })(text)) === text).toBe(true);
     const bytes = new Uint8Array(manyBytes).map((_, n) => n % 251);
@@ -706,7 +716,7 @@ describe('what goes to a child and back', () => {
   });
 
   it('may be a large result of a small argument', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const result = await fills.with({ type, supervisor })(manyBytes);
     expect(result.equals(Buffer.alloc(manyBytes, 'result '))).toBe(true);
   });
@@ -719,7 +729,7 @@ describe('what goes to a child and back', () => {
   });
 
   it('is a Buffer there and here where it was one, and a Uint8Array where it was that', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const run = seesBytes.with({ type, supervisor });
     expect(await run(Buffer.from('bytes'))).toMatchObject({ isBuffer: true });
     expect(await run(new Uint8Array([1]))).toMatchObject({ isBuffer: false });
@@ -731,7 +741,7 @@ describe('what goes to a child and back', () => {
   });
 
   it('is a copy, also where it is to be handed over', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const bytes = new Uint8Array([1, 2, 3]);
     const options = { type, supervisor, transfer: () => [bytes.buffer] } as const;
     expect(await echo.with(options)(bytes)).toEqual(new Uint8Array([1, 2, 3]));
@@ -826,7 +836,7 @@ describe('the pool of children', () => {
   });
 
   it('grows while it runs: waiting tasks start', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     await using gate = await Gate.create();
     const handles = ['a', 'b', 'c'].map((label) => holds.with({ type, supervisor })(gate.port, label));
     await gate.arrived(1);
