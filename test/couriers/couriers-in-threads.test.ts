@@ -1,8 +1,9 @@
 /** A memory courier of the program, used from threads and children. */
-import { MemoryTaskCourier, type TaskOptions, TaskSupervisor, type TaskType } from 'taskwarden';
+import { MemoryTaskCourier, type TaskOptions, type TaskSupervisor, type TaskType } from 'taskwarden';
 import { afterEach, describe, expect, it } from 'vitest';
 import { failure } from '../fixtures/listening.ts';
 import { runProgram } from '../fixtures/program.ts';
+import { SharedSupervisors } from '../fixtures/shared-supervisors.ts';
 import * as tasks from '../fixtures/tasks/courier-calls.ts';
 
 const { numbers } = tasks;
@@ -21,14 +22,17 @@ async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
 describe.each<TaskType>(['thread', 'process'])('a courier of the program, used in a %s', (type) => {
   let supervisor: TaskSupervisor;
 
+  const shared = new SharedSupervisors();
+
   function on(poolSize = 2): TaskOptions<never> {
     const pool = { poolSize, reserveNormal: 0, reserveHigh: 0 };
-    supervisor = new TaskSupervisor({ threads: pool, processes: pool, logger: false });
+    supervisor = shared.take({ threads: pool, processes: pool, logger: false });
     return { type, supervisor };
   }
 
   afterEach(async () => {
-    await supervisor.stop({ wait: 0 });
+    if (supervisor.getInfo().pending > 0) await supervisor.stop({ wait: 0 });
+    else await supervisor[Symbol.asyncDispose]();
   });
 
   it('gives each of many clients its own result, of workers elsewhere', async () => {
