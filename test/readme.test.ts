@@ -97,11 +97,15 @@ describe('the programs of the README and of docs', () => {
     });
   }
 
-  /** As it was compiled, but for two: tsx takes long, in each thread, too, and has tests of its own. */
+  /** As it was compiled: tsx takes long, in each thread, too, and has tests of its own. */
   function howToRun(file: string): string[] {
-    if (['cancel.ts', 'children.ts'].includes(file)) return ['--import', 'tsx', file];
     return [file.endsWith('.ts') ? join(compiled, file.replace(/ts$/, 'js')) : file];
   }
+
+  it.each(['cancel.ts', 'children.ts'])('%s prints the same with tsx', async (file) => {
+    const { stdout } = await run(process.execPath, ['--import', 'tsx', file], { cwd: directory });
+    expect(stdout).toBe(programs.find((program) => program.file === file)?.output);
+  });
 
   it('are run by the command line, with the output that their page says', async () => {
     const [, , ...words] = blocks[command]?.text.trim().split(' ') ?? [];
