@@ -104,11 +104,11 @@ export class Dispatcher implements LaneListener<Task> {
 
   // What the lanes report.
 
-  started(task: Task, hostId: number | undefined, at: number, heard: Moment): void {
+  started(task: Task, hostId: number | undefined, at: number, noticed: Moment): void {
     if (task.isSettled) return;
-    task.start(hostId, heard, at);
+    task.start(hostId, noticed, at);
     if (task.endRequest?.isTentative) task.endRequest = undefined;
-    if (task.endRequest === undefined) this.#deadlines.startRunTimeout(task, heard.at - at);
+    if (task.endRequest === undefined) this.#deadlines.startRunTimeout(task, noticed.at - at);
     if (task.isStopRequested) this.settlement.askToFinish(task);
     if (task.isSubTask) this.tree.update(task, { kind: 'started', hostId });
     this.#events.emit('task:started', task);
@@ -157,10 +157,10 @@ export class Dispatcher implements LaneListener<Task> {
     }
   }
 
-  ended(task: Task, outcome: LaneOutcome, heard: Moment): void {
+  ended(task: Task, outcome: LaneOutcome, noticed: Moment): void {
     this.#freeSlot(task);
     this.slots.reopen(task.bulkhead);
-    if (!task.isSettled) this.#conclude(task, outcome, heard);
+    if (!task.isSettled) this.#conclude(task, outcome, noticed);
   }
 
   returned(tasks: readonly Task[]): void {
@@ -176,12 +176,12 @@ export class Dispatcher implements LaneListener<Task> {
     this.#late.rearm();
   }
 
-  vacated(lane: Lane<Task>, wasLent: boolean): void {
+  slotReleased(lane: Lane<Task>, wasLent: boolean): void {
     for (const each of this.#lanes) if (each.lane === lane) each.pool.release(wasLent);
     this.slots.wake();
   }
 
-  departed(): void {
+  idleHostExited(): void {
     this.slots.wake();
   }
 
@@ -190,19 +190,19 @@ export class Dispatcher implements LaneListener<Task> {
     if (task.status === 'started' || task.isSettled) task.stopTimer();
   }
 
-  #conclude(task: Task, outcome: LaneOutcome, heard: Moment): void {
+  #conclude(task: Task, outcome: LaneOutcome, noticed: Moment): void {
     task.runMs = 'runMs' in outcome ? outcome.runMs : task.runMs;
     if (outcome.kind === 'result' || outcome.kind === 'thrown') this.#batcher.record(task, outcome.runMs);
     const request = task.endRequest ?? overtime(task, outcome);
     if (request !== undefined && !isInTime(task, request, outcome)) {
       if (outcome.kind === 'died' && request.reason === 'shutdown') this.#counters.countTerminated();
       if (request.reason === 'timeout') this.#retries.after(task, request);
-      else this.settlement.settle(task, request.reason, request.error, heard);
+      else this.settlement.settle(task, request.reason, request.error, noticed);
       return;
     }
     switch (outcome.kind) {
       case 'result':
-        this.settlement.settle(task, 'completed', outcome.value, heard);
+        this.settlement.settle(task, 'completed', outcome.value, noticed);
         break;
       case 'thrown':
       case 'unloadable':
@@ -210,11 +210,11 @@ export class Dispatcher implements LaneListener<Task> {
         if (isPassing(outcome.kind, outcome.error)) {
           this.#retries.after(task, { reason: 'failed', error: outcome.error });
         } else {
-          this.settlement.settle(task, 'failed', outcome.error, heard);
+          this.settlement.settle(task, 'failed', outcome.error, noticed);
         }
         break;
       case 'broken':
-        this.settlement.settle(task, 'failed', outcome.cause, heard);
+        this.settlement.settle(task, 'failed', outcome.cause, noticed);
         break;
       case 'died':
         this.#retries.afterCrash(task, crashed(task, outcome));

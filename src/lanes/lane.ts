@@ -56,9 +56,9 @@ export interface LaneListener<T extends LaneTask> {
   /** Instead of `ended`: the tasks did not begin, for no reason of their own, and may be handed over again. */
   returned(tasks: readonly T[]): void;
   /** Once for each batch, when nothing of it runs any more, before its last reports. `wasLent`: its slot was lent. */
-  vacated(lane: Lane<T>, wasLent: boolean): void;
+  slotReleased(lane: Lane<T>, wasLent: boolean): void;
   /** A host in which nothing ran has exited: another may be started. */
-  departed(): void;
+  idleHostExited(): void;
 }
 
 /** What a lane reports of its hosts. */

@@ -85,8 +85,8 @@ class Scene implements LaneListener<LaneTask> {
   }
 
   returned(): void {}
-  vacated(_: Lane<LaneTask>): void {}
-  departed(): void {}
+  slotReleased(_: Lane<LaneTask>): void {}
+  idleHostExited(): void {}
   message(): void {}
 }
 

@@ -68,10 +68,10 @@ class Scene implements LaneListener<LaneTask> {
     this.lane.run([task as LaneTask]);
   }
 
-  departed(): void {}
+  idleHostExited(): void {}
 
-  vacated(): void {
-    this.told.push('vacated');
+  slotReleased(): void {
+    this.told.push('slotReleased');
   }
 
   progress(): void {}
@@ -100,7 +100,7 @@ describe.each(['thread', 'child'] as const)('in a %s', (kind) => {
       'MODULE_LOAD_FAILED',
       `${moduleUrl} is still loading after 1 s: its event loop is blocked, or what it awaits may never come`,
     ]);
-    expect(made.told).toEqual([`${moduleUrl} for 200 ms`, 'vacated', 'started']);
+    expect(made.told).toEqual([`${moduleUrl} for 200 ms`, 'slotReleased', 'started']);
     expect(await made.run(defineBySource('one', () => 1))).toMatchObject({ kind: 'result', value: 1 });
   });
 

@@ -47,8 +47,8 @@ export class Settlement {
     slots.subscribe({ hopeless: (task, held) => this.end(task, hopeless(task, held)) });
   }
 
-  settle(task: Task, endReason: EndReason, outcome: unknown, heard: Moment = thisMoment()): void {
-    if (!task.settle(endReason, outcome, heard)) return;
+  settle(task: Task, endReason: EndReason, outcome: unknown, noticed: Moment = thisMoment()): void {
+    if (!task.settle(endReason, outcome, noticed)) return;
     if (task.isParent) {
       this.abandonChildren(task, endReason === 'completed' || endReason === 'failed' ? undefined : outcome);
     }

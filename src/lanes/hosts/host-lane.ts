@@ -59,7 +59,7 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
       unreadable: (connection, problem) => this.#replies.onUnreadable(connection, problem),
       died: (connection, exit, isFinal) => {
         if (connection.size > 0) this.#vacate(connection);
-        else this.#listener.departed();
+        else this.#listener.idleHostExited();
         this.#return(connection.onExit(exit, isFinal, this.#suspects));
       },
     });
@@ -148,7 +148,7 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
 
   /** Nothing is sent. A module that can't be loaded counts as an attempt all the same. */
   #failAll(batch: Batch<T>, outcome: LaneOutcome): void {
-    this.#listener.vacated(this, false);
+    this.#listener.slotReleased(this, false);
     const noticed = thisMoment();
     for (const task of batch) {
       if (outcome.kind === 'unloadable') this.#listener.started(task, undefined, noticed.at, noticed);
@@ -166,7 +166,7 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
     const connection = this.#connectionOf(task);
     if (connection?.state !== 'starting') return connection?.withdraw(task) ?? false;
     connection.take([]);
-    this.#listener.vacated(this, false);
+    this.#listener.slotReleased(this, false);
     this.#listener.ended(task, { kind: 'withdrawn' }, thisMoment());
     return true;
   }
@@ -201,7 +201,7 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
 
   /** Reports that the host is free, and its slot, if that was not lent. */
   #vacate(connection: HostConnection<T>): void {
-    this.#listener.vacated(this, this.#takeBack(connection));
+    this.#listener.slotReleased(this, this.#takeBack(connection));
   }
 
   send(task: T, message: TaskMessage): void {
@@ -229,7 +229,7 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
     const failures = connection.post();
     if (failures.length > 0 && connection.size === 1) {
       // nothing was sent
-      this.#listener.vacated(this, false);
+      this.#listener.slotReleased(this, false);
       connection.take([]);
       this.#pool.makeIdle(connection);
     } else if (!connection.isLoading) {

@@ -161,7 +161,7 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
     if (loopRun === undefined || this.#runs.get(task) !== loopRun) return;
     this.#runs.delete(task);
     if (!loopRun.begun) this.#waiting[task.options.priority].remove(loopRun);
-    this.#listener.vacated(this, loopRun.isLent);
+    this.#listener.slotReleased(this, loopRun.isLent);
     this.#listener.ended(task, outcome, thisMoment());
   }
 }
