@@ -1,5 +1,5 @@
 /**
- * A connection of its own to Redis. It comes back when it is lost, as ioredis does it, and says so: a call that was under
+ * A connection of its own to Redis. When it is lost, ioredis opens it again, and this is reported: a call that was under
  * way is then neither answered nor repeated, for nobody knows whether Redis has done it. What Redis refuses at first is for
  * good; later it is an outage, as all else, but for a key of another type.
  */
@@ -24,10 +24,10 @@ export const connectionRule: Rule = is(
       !('isCluster' in value && value.isCluster)),
 );
 
-/** A connection on which no answer comes for so many milliseconds is dead, whatever the system says. */
+/** A connection on which no answer comes for so many milliseconds counts as dead, whatever its state is. */
 const silenceMs = 15_000;
 
-/** Before Redis is asked again when it said that it can't: the first pause, and the longest, in milliseconds. */
+/** Before a command that Redis refused is sent again: the first pause, and the longest, in milliseconds. */
 const firstPauseMs = 100;
 const longestPauseMs = 2_000;
 
@@ -54,7 +54,7 @@ const ownOptions = {
 
 export class Client {
   readonly #redis: Redis;
-  readonly #tell: (error: Error) => void;
+  readonly #report: (error: Error) => void;
   readonly #end = new AbortController();
   #isAdmitted = false;
   #refusal: Error | undefined;
@@ -62,9 +62,9 @@ export class Client {
   #failures = 0;
   #isTold = false;
 
-  private constructor(redis: Redis, tell: (error: Error) => void) {
+  private constructor(redis: Redis, report: (error: Error) => void) {
     this.#redis = redis;
-    this.#tell = tell;
+    this.#report = report;
     keepToDatabase(redis);
     redis.on('error', (error: Error) => {
       if (!this.#isAdmitted && isRefusalOfRedis(error)) this.#refusal = refused(error);
@@ -77,10 +77,10 @@ export class Client {
 
   /**
    * Does not wait until it is connected.
-   * @param tell Hears once of each outage.
+   * @param report Called once for each outage.
    */
-  static async open(connection: RedisConnection, name: string, tell: (error: Error) => void): Promise<Client> {
-    const client = new Client(await make(connection, { ...ownOptions, connectionName: name }), tell);
+  static async open(connection: RedisConnection, name: string, report: (error: Error) => void): Promise<Client> {
+    const client = new Client(await make(connection, { ...ownOptions, connectionName: name }), report);
     client.#redis.connect().catch(() => {}); // it tries again, and what can't be mended is in the event
     return client;
   }
@@ -93,7 +93,7 @@ export class Client {
   #note(error: Error): void {
     if (this.#isTold || this.#end.signal.aborted) return;
     this.#isTold = true;
-    this.#tell(error);
+    this.#report(error);
   }
 
   /** To listen on. */

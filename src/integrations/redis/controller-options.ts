@@ -30,7 +30,7 @@ export function checkControllerOptions(
 }
 
 /** Tells of an outage; what `onError` throws harms nobody. */
-export function tellOutage({ onError }: RedisControllerOptions, owner: string): (error: Error) => void {
-  const tell = onError ?? ((error: Error) => console.warn(`${owner}: ${error.message}`));
-  return (error) => courierKit.callSafely(tell, error, () => {});
+export function outageReporter({ onError }: RedisControllerOptions, owner: string): (error: Error) => void {
+  const report = onError ?? ((error: Error) => console.warn(`${owner}: ${error.message}`));
+  return (error) => courierKit.callSafely(report, error, () => {});
 }

@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Client, NotAnswered } from './client.ts';
 
-/** A pop waits no longer, and is then said again: so a dead connection is noticed. */
+/** A pop waits no longer, and is then sent again, so that a dead connection is noticed. */
 const popSeconds = 5;
 
 export class PoppedList {
@@ -15,7 +15,7 @@ export class PoppedList {
   #connectionId = 0;
   #isUsed = false;
   #isPopping = false;
-  /** Redis may have popped something without our having heard. */
+  /** Redis may have popped something whose answer was lost. */
   #isUnsure = false;
 
   constructor(key: string) {

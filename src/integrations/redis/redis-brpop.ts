@@ -5,7 +5,7 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Controller } from '../../index.ts';
 import { Client, type RedisConnection } from './client.ts';
-import { checkControllerOptions, type RedisControllerOptions, tellOutage } from './controller-options.ts';
+import { checkControllerOptions, outageReporter, type RedisControllerOptions } from './controller-options.ts';
 import { PoppedList } from './popped-list.ts';
 
 /** How long the end of a task may wait for a Redis that does not answer, in milliseconds. */
@@ -25,8 +25,8 @@ export function redisBrpop(key: string, options: RedisControllerOptions): Contro
   checkControllerOptions(key, options, 'redisBrpop()', 'key');
   const { connection, parse = (text) => text } = options;
   return (task, signal, hold) => {
-    const tell = tellOutage(options, `redisBrpop('${key}')`);
-    const work = feed(key, connection, signal, tell, (text) => task.send(parse(text), { untilTaken: true }));
+    const report = outageReporter(options, `redisBrpop('${key}')`);
+    const work = feed(key, connection, signal, report, (text) => task.send(parse(text), { untilTaken: true }));
     hold?.(work);
     return work;
   };
@@ -36,11 +36,11 @@ async function feed(
   key: string,
   connection: RedisConnection,
   signal: AbortSignal,
-  tell: (error: Error) => void,
+  report: (error: Error) => void,
   give: (text: string) => Promise<boolean>,
 ): Promise<void> {
   const popped = new PoppedList(key);
-  const client = await Client.open(connection, popped.name, tell);
+  const client = await Client.open(connection, popped.name, report);
   const clients = [client];
   const fed = (async () => {
     await popped.recover(client);
@@ -57,7 +57,7 @@ async function feed(
     if (popped.isPopping) {
       const other = await Client.open(connection, `${popped.name}:end`, () => {});
       clients.push(other);
-      // Until the pop has heard it: what is said before Redis has the pop is said to nobody.
+      // Until the pop has ended: what is sent before Redis has the pop ends nothing.
       while (popped.isPopping) {
         await other.insist((redis) => redis.client('UNBLOCK', popped.connectionId));
         await Promise.race([over, setTimeout(unblockMs)]);

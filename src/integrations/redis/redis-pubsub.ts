@@ -1,7 +1,7 @@
 /** A controller that subscribes to a Redis channel and sends its task what is published there. */
 import type { Controller } from '../../index.ts';
 import { Client } from './client.ts';
-import { checkControllerOptions, type RedisControllerOptions, tellOutage } from './controller-options.ts';
+import { checkControllerOptions, outageReporter, type RedisControllerOptions } from './controller-options.ts';
 
 /** Nothing may be published for long: so a dead connection is noticed. */
 const pingMs = 5_000;
@@ -16,7 +16,11 @@ export function redisPubsub(channel: string, options: RedisControllerOptions): C
   checkControllerOptions(channel, options, 'redisPubsub()', 'channel');
   const { connection, parse = (text) => text } = options;
   return async (task, signal) => {
-    const client = await Client.open(connection, 'taskwarden:pubsub', tellOutage(options, `redisPubsub('${channel}')`));
+    const client = await Client.open(
+      connection,
+      'taskwarden:pubsub',
+      outageReporter(options, `redisPubsub('${channel}')`),
+    );
     const pings = setInterval(() => client.call((redis) => redis.ping()).catch(() => {}), pingMs);
     try {
       await new Promise<void>((resolve, reject) => {

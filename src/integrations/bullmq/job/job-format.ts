@@ -83,7 +83,7 @@ const envelopeMark = '\n# taskwarden ';
 /** In characters: of a text that people read, so much is kept. */
 const mostOfText = 2 ** 20;
 
-/** What BullMQ is to be told of a failure. */
+/** A failure as BullMQ keeps it. */
 export function failureOf(error: unknown): Error {
   const message = messageOf(error);
   const stack = fieldOf(error, 'stack');
@@ -128,7 +128,7 @@ export function thrownOf(wire: unknown): { readonly thrown: unknown } | undefine
   }
 }
 
-/** What BullMQ says of a job that has lost too many leases. */
+/** The text that BullMQ gives a job that has lost too many leases. */
 function isStalled(reason: string | undefined): boolean {
   return reason?.startsWith('job stalled more than') ?? false;
 }

@@ -25,12 +25,12 @@ export function isTaskMalformed(error: unknown): error is TaskwardenError {
   return fieldOf(error, 'code') === 'TASK_MALFORMED';
 }
 
-/** What scripts of a Redis say where the fields of a job are not what they must be. */
+/** The errors of Redis's scripts where the fields of a job are not what they must be. */
 const scriptWords =
   /\b(WRONGTYPE|not an integer|not a valid float|attempt to|bad argument|Expected (value|object|comma|the end))\b/;
 const otherWords = /\b(OOM|MISCONF|NOREPLICAS|NOPERM|READONLY)\b/;
 
-/** Whether an error says that what is stored can't be read, and not that the server would not or could not answer. */
+/** Whether an error means that what is stored can't be read, and not that the server did not answer. */
 export function saysMalformed(error: unknown): boolean {
   const name = fieldOf(error, 'name');
   if (name !== 'ReplyError') return name === 'SyntaxError' || name === 'TypeError' || name === 'RangeError';

@@ -44,7 +44,7 @@ export class Link {
   }
 
   /**
-   * @param what Is said if the server is away.
+   * @param what The text of the error if the server is away.
    * @throws TaskwardenError `COURIER_UNREACHABLE` or `COURIER_CLOSED`; as long as it has never let anybody in,
    * `SERVER_REFUSED` if it does not want to.
    */

@@ -173,7 +173,7 @@ function connectionTo(url: string, sockets: Sockets) {
 }
 
 /**
- * A connection that breaks tells nobody who would mind, and may do so before anybody listens, or when nobody does any more:
+ * A connection that breaks emits an error that nobody needs, and may do so before anybody listens, or when nobody does any more:
  * that would end the process.
  */
 function quietClient(): new (config?: string | ClientConfig) => Client {

@@ -18,7 +18,7 @@ const defaultPrefix = 'bull';
 
 const retryStrategy = (times: number) => Math.min(50 * 2 ** Math.min(times, 10), longestPauseMs);
 
-/** What blocks asks again after 5 seconds: a connection that says nothing for longer is dead. */
+/** What blocks asks again after 5 seconds: a connection on which nothing comes for longer is dead. */
 const silenceMs = 2 * answerMs;
 
 export class RedisServer implements Server {
@@ -52,7 +52,7 @@ export class RedisServer implements Server {
     });
     let problem: unknown;
     redis.on('error', (error) => {
-      problem ??= error; // what `connect()` rejects with says only that it was closed
+      problem ??= error; // `connect()` rejects only with the fact that it was closed
     });
     keepToDatabase(redis);
     const unlisten = onAbort(signal, () => redis.disconnect());

@@ -67,7 +67,7 @@ export interface Server {
 /** How long the server may take for an answer, in milliseconds. */
 export const answerMs = 5_000;
 
-/** How long the server may take to say good-bye, in milliseconds. */
+/** How long the server may take to close a connection, in milliseconds. */
 export const closeMs = 1_000;
 
 /** How long the pauses between tries to reach a server grow, in milliseconds. */
@@ -87,13 +87,13 @@ export function hasTimedOut(error: unknown): boolean {
   return /timed out|timeout/i.test(messageOf(error));
 }
 
-/** What PostgreSQL says to who may not come in, or finds nothing there that could be used: its SQLSTATE. */
+/** The SQLSTATE for a client that may not connect, or whose database does not exist. */
 const closedDoor = /^(28|3D|42|0A)/;
 
 /** Of certificates that are not trusted. */
 const tlsCode = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|^ERR_TLS|ALTNAME/;
 
-/** Whether an error of the very first connection says that waiting won't help: a wrong password, no such database, no rights. */
+/** Whether waiting won't help after this error of the first connection: a wrong password, no such database, no rights. */
 export function isRefusal(error: unknown): boolean {
   const code = textOf(fieldOf(error, 'code') ?? '');
   const isOfPostgres = fieldOf(error, 'name') === 'error';
