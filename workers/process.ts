@@ -6,7 +6,7 @@
 import { writeSync } from 'node:fs';
 import { isMainThread, MessageChannel, receiveMessageOnPort, Worker, workerData } from 'node:worker_threads';
 import { ControlBlock } from '../src/lanes/wire/control-block.ts';
-import { decodeThrown, encodeThrown } from '../src/lanes/wire/error-codec.ts';
+import { decodeThrown, encodeThrown, type WireThrown } from '../src/lanes/wire/error-codec.ts';
 import { deserialize, frame, isSerializable, readBack, replyPipe, serialize, times } from '../src/lanes/wire/frames.ts';
 import type { HostMessage, HostReply, HostStart } from '../src/lanes/wire/protocol.ts';
 import { Buffer } from '../src/platform/globals.ts';
@@ -106,14 +106,22 @@ class ChildControl extends ControlBlock {
 
 /** Throws for a result that can't be sent. An error is sent without the parts that can't. */
 function serializeReply(reply: HostReply): Buffer {
+  const hasError = 'error' in reply || (reply.kind === 'task-message' && reply.message.thrown !== undefined);
   try {
     const body = serialize(reply);
-    if ('error' in reply) deserialize(body); // an error may be writable, but not readable
+    if (hasError) deserialize(body); // an error may be writable, but not readable
     return body;
   } catch (problem) {
-    if (!('error' in reply)) throw problem;
-    return serialize({ ...reply, error: encodeThrown(decodeThrown(reply.error), isSerializable) });
+    if (!hasError) throw problem;
+    return serialize(withPlainError(reply));
   }
+}
+
+function withPlainError(reply: HostReply): HostReply {
+  const plain = (error: WireThrown) => encodeThrown(decodeThrown(error), isSerializable);
+  if ('error' in reply) return { ...reply, error: plain(reply.error) };
+  if (reply.kind !== 'task-message' || reply.message.thrown === undefined) return reply;
+  return { ...reply, message: { ...reply.message, thrown: plain(reply.message.thrown) } };
 }
 
 function write(parts: readonly Buffer[]): void {

@@ -209,6 +209,14 @@ export function testCalling({ type, pool }: LaneUnderTest): void {
       expect(course).not.toContain('echo started');
     });
 
+    it('is canceled, and never runs, also for a reason or with arguments that can not be copied', async () => {
+      await using supervisor = supervise();
+      expect(await call(supervisor, 'cancelsForSharedMemory')).toEqual([true, 'TASK_CANCELED']);
+      const course = courseOf(supervisor);
+      expect(await call(supervisor, 'isAbortedForSharedMemory')).toMatchObject({ code: 'TASK_CANCELED' });
+      expect(course).not.toContain('echo started');
+    });
+
     it('runs callbacks inside the parent', async () => {
       await using supervisor = supervise();
       expect(await call(supervisor, 'callsBack')).toEqual([[3, 3], true]);

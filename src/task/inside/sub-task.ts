@@ -79,7 +79,7 @@ function postSubmit(run: RunningTask, task: Task): TaskwardenError | undefined {
       id,
       definition,
       options,
-      args,
+      args: signal?.aborted ? [] : args, // which may not be readable there
       ...(module && { module }),
       ...(carried && { carried }),
       ...(signal?.aborted && { aborted: { reason: signal.reason } }),
