@@ -94,14 +94,18 @@ describe('the checksums example', () => {
 
   it('stops on Ctrl-C, says how far it came, and leaves nothing behind', async () => {
     const child = spawn(process.execPath, [...checksums, join(root, 'node_modules')], {
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['ignore', 'pipe', 'pipe'],
     }); // thousands of files
-    let stdout = '';
+    let [stdout, stderr] = ['', ''];
     child.stdout.once('data', () => child.kill('SIGINT'));
     child.stdout.on('data', (chunk) => {
       stdout += chunk;
     });
+    child.stderr.on('data', (chunk) => {
+      stderr += chunk;
+    });
     expect(await once(child, 'close')).toEqual([130, null]);
+    expect(stderr).toMatch(/^(checksums: stopped with \d+ tasks canceled and \d+ terminated\n)?$/);
     const [, done, all] = /interrupted after (\d+) of (\d+) files/.exec(stdout) ?? [];
     expect(Number(done)).toBeLessThan(Number(all));
     expect(table(stdout, 'files')).toMatchObject([{ files: done, failures: '0' }]);
