@@ -435,7 +435,7 @@ async function scene(options: { poolSize?: number; resourceLimits?: object } = {
   const { poolSize = 1, ...more } = options;
   const records = new Records();
   const supervisor = superviseMany(poolSize, more);
-  await makeRecorded(supervisor, 16 * poolSize, poolSize);
+  await makeRecorded(supervisor, 16, poolSize);
   while (supervisor.getInfo().processes.running > 0) await nextTurn();
   let n = 0;
   return {
