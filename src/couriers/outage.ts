@@ -63,13 +63,14 @@ export class Outage {
     this.#onOutage(error);
   }
 
-  /** The server has answered a call: the outage is over if nothing has failed since that call, and no other is being retried. */
+  /** The server has answered: the outage is over if nothing has failed since the call, and no other is being retried. */
   #end(failuresBefore: number): void {
     if (this.#unanswered === 0 && this.#failures === failuresBefore) this.#isReported = false;
   }
 
   /**
-   * Retries a call until it succeeds, which ends the outage unless something has failed since it was made. When `giveUp` aborts, rejects with the last error.
+   * Retries a call until it succeeds, which ends the outage unless something has failed since it was made. When `giveUp`
+   * aborts, rejects with the last error.
    * @param isFinal Says for which errors to reject at once.
    */
   async retry<R>(call: () => Promise<R>, giveUp: AbortSignal, isFinal: IsFinal = isAnswer): Promise<R> {

@@ -78,17 +78,17 @@ function hostOf({ info }: TaskHandle<unknown>): number {
 }
 
 export function testHosts({ type, pool }: HostsUnderTest): void {
+  const staying = { reserveNormal: 0, reserveHigh: 0, idleTimeoutMs: Infinity };
+
   /** With so many slots, and hosts that stay. */
   function supervise(poolSize = 1, limits: ThreadOptions = {}, options: SupervisorOptions = {}): TaskSupervisor {
-    const hosts = { poolSize, reserveNormal: 0, reserveHigh: 0, idleTimeoutMs: Infinity, ...limits };
-    return new TaskSupervisor({ [pool]: hosts, logger: false, ...options });
+    return new TaskSupervisor({ [pool]: { ...staying, poolSize, ...limits }, logger: false, ...options });
   }
 
   const shared = new SharedSupervisors();
 
   function superviseWithContext(): TaskSupervisor {
-    const hosts = { poolSize: 1, reserveNormal: 0, reserveHigh: 0, idleTimeoutMs: Infinity };
-    return shared.take({ [pool]: hosts, logger: false, context: carrier });
+    return shared.take({ [pool]: { ...staying, poolSize: 1 }, logger: false, context: carrier });
   }
 
   /** Has each of so many run a task at the same time, and gives their ids. */

@@ -13,6 +13,14 @@ function connect(url: string): BullMQTaskCourier {
   return courier;
 }
 
+async function connectSql(url: string): Promise<Client> {
+  const sql = new Client({ connectionString: url });
+  await sql.connect();
+  sql.on('error', () => {}); // its server ends first
+  onTestFinished(() => sql.end());
+  return sql;
+}
+
 it('an idle worker on Redis whose connections fall silent fetches again', { timeout: 120_000 }, async () => {
   await using server = await startRedis();
   await using proxy = await startProxy(server.port);
@@ -46,10 +54,7 @@ it('many calls that are not answered break their connection once', { timeout: 60
 it('an idle worker on PostgreSQL whose connections fall silent listens again', { timeout: 120_000 }, async () => {
   await using server = await startPostgres();
   await using proxy = await startProxy(server.port);
-  const sql = new Client({ connectionString: server.url });
-  await sql.connect();
-  sql.on('error', () => {}); // its server ends first
-  onTestFinished(() => sql.end());
+  const sql = await connectSql(server.url);
   const listening = async () => {
     const text = "SELECT pid FROM pg_stat_activity WHERE application_name = 'taskwarden:waiting'";
     return (await sql.query(text)).rows.map(({ pid }) => pid as number);
@@ -71,10 +76,7 @@ it('an idle worker on PostgreSQL whose connections fall silent listens again', {
 it('a connection on PostgreSQL that is ended while its courier closes ends no process', async () => {
   await using server = await startPostgres();
   await using proxy = await startProxy(server.port);
-  const sql = new Client({ connectionString: server.url });
-  await sql.connect();
-  sql.on('error', () => {}); // its server ends first
-  onTestFinished(() => sql.end());
+  const sql = await connectSql(server.url);
   const others = "FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'";
   const courier = connect(server.url.replace(`${server.port}`, `${proxy.port}`));
   const waits = courier.waitForTask('q').catch(() => {});
