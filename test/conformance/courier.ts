@@ -609,7 +609,7 @@ export function courierConformance({
     it('so is one that is held back', async () => {
       const id = await add(1, { delayMs: longMs });
       await courier.cancelTask('work', id);
-      expect(await courier.getQueueInfo('work')).toMatchObject({ waiting: 0, delayed: 0 });
+      expect(await courier.getQueueInfo('work')).toMatchObject({ waiting: { normal: 0 }, delayed: 0 });
       expect(await courier.getTask('work')).toBeUndefined();
     });
 
