@@ -35,6 +35,7 @@ export type {
   DeadLetter,
   FetchOptions,
   ReturnErrorOptions,
+  ReturnOptions,
   TaskCommand,
   TaskUpdate,
   WaitOptions,

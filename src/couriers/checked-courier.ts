@@ -17,6 +17,7 @@ import type {
   DeadLetter,
   FetchOptions,
   ReturnErrorOptions,
+  ReturnOptions,
   TaskCommand,
   TaskUpdate,
   WaitOptions,
@@ -41,6 +42,7 @@ const waitRules: Readonly<Record<keyof WaitOptions, Rule>> = {
 };
 const fetchRules: Readonly<Record<keyof FetchOptions, Rule>> = { minPriority: oneOf(priorities) };
 const returnErrorRules: Readonly<Record<keyof ReturnErrorOptions, Rule>> = { isFinal: rules.boolean };
+const returnRules: Readonly<Record<keyof ReturnOptions, Rule>> = { next: rules.count };
 const letterRules: Readonly<Record<string, Rule>> = { offset: rules.count, max: rules.positiveCountOrInfinity };
 const isData = arrayOf('an array with the data of each task', () => true);
 const isId = arrayOf('an array of ids', (id) => typeof id === 'string');
@@ -193,8 +195,15 @@ export abstract class CheckedCourier implements ClientWorkerTaskCourier {
     });
   }
 
-  bulkReturnTaskResults(queue: string, results: readonly (readonly [CourierTask, unknown])[]): Promise<void> {
-    return this.#asWorker((worker) => worker.bulkReturnTaskResults(queue, results));
+  bulkReturnTaskResults(
+    queue: string,
+    results: readonly (readonly [CourierTask, unknown])[],
+    options: ReturnOptions = {},
+  ): Promise<CourierTask[]> {
+    return this.#asWorker((worker) => {
+      checkOptions(options, returnRules, 'bulkReturnTaskResults()');
+      return worker.bulkReturnTaskResults(queue, results, options);
+    });
   }
 
   extendLease(queue: string, task: CourierTask): Promise<void> {

@@ -68,6 +68,11 @@ export interface ReturnErrorOptions {
   readonly isFinal?: boolean;
 }
 
+export interface ReturnOptions {
+  /** How many tasks to fetch as well, whatever their priority: results that are returned make room for others. Default: 0. */
+  readonly next?: number;
+}
+
 /** What a worker sends about its task. If the task ends at once, a courier may leave out `'started'`. */
 export type TaskUpdate =
   | { readonly kind: 'started'; readonly attempt: number }
@@ -173,8 +178,16 @@ export interface WorkerTaskCourier {
   returnTaskResult(queue: string, task: CourierTask, result: unknown): Promise<void>;
   /** Ends the attempt: the task is tried again if it has retries left, or else has failed with this error. Rejects with `LEASE_LOST`. */
   returnTaskError(queue: string, task: CourierTask, error: unknown, options?: ReturnErrorOptions): Promise<void>;
-  /** Completes all tasks whose lease is not lost; then rejects with `LEASE_LOST` and the ids of the others, if there are any. */
-  bulkReturnTaskResults(queue: string, results: readonly (readonly [CourierTask, unknown])[]): Promise<void>;
+  /**
+   * Completes all tasks whose lease is not lost; then rejects with `LEASE_LOST` and the ids of the others, if there are any.
+   * With `next`, resolves with as many tasks as wait then, at most that many: a server takes a result and gives the next task
+   * in one round trip. If it rejects, it has given no task; one that was on its way comes again when its lease runs out.
+   */
+  bulkReturnTaskResults(
+    queue: string,
+    results: readonly (readonly [CourierTask, unknown])[],
+    options?: ReturnOptions,
+  ): Promise<CourierTask[]>;
   /** Starts the time of the lease again. Rejects with `LEASE_LOST`. */
   extendLease(queue: string, task: CourierTask): Promise<void>;
   /** The same for many. Resolves with the tasks whose lease is lost. */

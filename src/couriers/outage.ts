@@ -37,6 +37,12 @@ export function isNotCloneable(error: unknown): boolean {
   return hasCode(error, 'RESULT_NOT_CLONEABLE');
 }
 
+/** The error of a worker that has waited for so many tasks to be returned as long as their leases last. */
+export function unanswered(queue: string, tasks: number): TaskwardenError {
+  const message = `the courier of queue "${queue}" has not answered in time: the leases of ${tasks} tasks run out`;
+  return new TaskwardenError('COURIER_UNREACHABLE', message);
+}
+
 /** The pause after so many failures in a row, in milliseconds. */
 export function outagePauseMs(failures: number): number {
   return Math.min(backoffMs(firstPauseMs, failures), longestPauseMs);

@@ -424,6 +424,102 @@ export function courierConformance({
       expect(await courier.getTaskResult('work', first)).toBe('before');
       expect(await courier.getTaskResult('work', second)).toBe('bulk');
     });
+
+    describe('that are returned with `next`', () => {
+      /** Returns tasks, with their data as results. */
+      async function returnAll(tasks: readonly CourierTask[], count: number): Promise<CourierTask[]> {
+        return courier.bulkReturnTaskResults(
+          'work',
+          tasks.map((task) => [task, task.data] as const),
+          { next: count },
+        );
+      }
+
+      it('give as many tasks as are asked for and wait, and wait for none', async () => {
+        const ids = await courier.bulkAddTasksToQueue('work', [1, 2, 3, 4, 5, 6]);
+        const pair = await returnAll(await courier.bulkGetTasks('work', 2), 2);
+        expect(await dataOf(pair)).toEqual([3, 4]);
+        const one = await returnAll(pair, 1);
+        expect(await dataOf(one)).toEqual([5]);
+        const last = await returnAll(one, 3);
+        expect(await dataOf(last)).toEqual([6]);
+        expect(await returnAll(last, 2)).toEqual([]);
+        expect(await Promise.all(ids.map((id) => courier.getTaskResult('work', id)))).toEqual([1, 2, 3, 4, 5, 6]);
+      });
+
+      it('give more tasks than were returned', async () => {
+        await courier.bulkAddTasksToQueue('work', [1, 2, 3, 4, 5]);
+        expect(await dataOf(returnAll([await next()], 3))).toEqual([2, 3, 4]);
+      });
+
+      it('give none without it', async () => {
+        await courier.bulkAddTasksToQueue('work', [1, 2]);
+        expect(await courier.bulkReturnTaskResults('work', [[await next(), 1]])).toEqual([]);
+        expect(await returnAll([await next()], 0)).toEqual([]);
+      });
+
+      it('give the most urgent first, whatever was returned', async () => {
+        await add('first', { priority: 'critical' });
+        for (const priority of ['low', 'normal', 'critical', 'high'] as const) await add(priority, { priority });
+        const [first, ...others] = await courier.bulkGetTasks('work', 1);
+        const given = await returnAll([first as CourierTask, ...others], 3);
+        expect(given.map(({ priority }) => priority)).toEqual(['critical', 'high', 'normal']);
+      });
+
+      it('give no task before its delay has passed', async () => {
+        await add('now');
+        await add('later', { delayMs: longMs });
+        expect(await returnAll([await next()], 1)).toEqual([]);
+        expect(await courier.getQueueInfo('work')).toMatchObject({ delayed: 1, leased: 0 });
+      });
+
+      it('give tasks whose leases are their own', async () => {
+        const ids = await courier.bulkAddTasksToQueue('work', [1, 2, 3]);
+        const first = await next();
+        const [second] = (await returnAll([first], 1)) as [CourierTask];
+        expect(second.lease).not.toBe(first.lease);
+        for (const wrong of [first, { ...second, lease: first.lease }, { ...second, lease: `${second.lease}0` }]) {
+          expect(await failure(courier.returnTaskResult('work', wrong, 0))).toMatchObject({ code: 'LEASE_LOST' });
+        }
+        await courier.extendLease('work', second);
+        const [third] = (await returnAll([second], 1)) as [CourierTask];
+        await courier.releaseTask('work', third);
+        expect(await failure(courier.extendLease('work', third))).toMatchObject({ code: 'LEASE_LOST' });
+        await returnAll([await next()], 1);
+        expect(await Promise.all(ids.map((id) => courier.getTaskResult('work', id)))).toEqual([1, 2, 3]);
+      });
+
+      it('give none if a lease is lost, and all others wait', async () => {
+        const [lost = '', held = ''] = await courier.bulkAddTasksToQueue('work', [1, 2, 3, 4]);
+        const tasks = await courier.bulkGetTasks('work', 2);
+        await courier.cancelTask('work', lost);
+        expect(await failure(returnAll(tasks, 2))).toMatchObject({ code: 'LEASE_LOST' });
+        expect(await courier.getTaskResult('work', held)).toBe(2);
+        expect(await courier.getQueueInfo('work')).toMatchObject({ waiting: { normal: 2 }, leased: 0 });
+        expect((await courier.bulkGetTasks('work', 2)).map(({ attempt }) => attempt)).toEqual([1, 1]);
+      });
+
+      it('give tasks that come again when their worker dies', async () => {
+        courier = await make({ leaseMs: shortLeaseMs });
+        await courier.bulkAddTasksToQueue('work', ['done', 'lost']);
+        const [dead] = (await returnAll([await next()], 1)) as [CourierTask];
+        const again = await next();
+        expect(again).toMatchObject({ data: 'lost', attempt: 2 });
+        expect(await failure(courier.returnTaskResult('work', dead, 0))).toMatchObject({ code: 'LEASE_LOST' });
+        expect(await returnAll([again], 1)).toEqual([]);
+      });
+
+      it('leave a worker that waits then to hear of what is added', async () => {
+        await add(1);
+        expect(await returnAll([await next()], 1)).toEqual([]);
+        for (const data of [2, 3, 4]) {
+          const coming = next();
+          await add(data);
+          expect(await coming).toMatchObject({ data });
+          expect(await returnAll([await coming], 1)).toEqual([]);
+        }
+      });
+    });
   });
 
   describe(`${name}: errors and dead letters`, () => {

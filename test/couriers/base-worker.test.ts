@@ -289,6 +289,80 @@ describe('results', () => {
   });
 });
 
+describe('the tasks of the next iteration', () => {
+  it('come as results are returned, as long as some wait', async () => {
+    const courier = new MemoryTaskCourier();
+    const waited = vi.spyOn(courier, 'bulkWaitForTasks');
+    const returned = vi.spyOn(courier, 'bulkReturnTaskResults');
+    await courier.bulkAddTasksToQueue(queueName, [1, 2, 3, 4, 5]);
+    const worker = new Bulk({ queueName, courier, maxTasksPerIteration: 2 }, (tasks) => tasks.map(({ data }) => data));
+    const performed = worker.perform();
+    await vi.waitUntil(() => waited.mock.calls.length === 2);
+    expect(worker.bulks).toEqual([[1, 2], [3, 4], [5]]);
+    expect(returned.mock.calls.map(([, results, options]) => [results.length, options])).toEqual([
+      [2, { next: 2 }],
+      [2, { next: 2 }],
+      [1, { next: 2 }],
+    ]);
+    worker.stop();
+    await performed;
+  });
+
+  it('are no more than are left to perform', async () => {
+    const courier = new MemoryTaskCourier();
+    await courier.bulkAddTasksToQueue(queueName, [1, 2, 3, 4, 5, 6]);
+    const worker = new Bulk({ queueName, courier, maxSimultaneousTasks: 2 }, (tasks) => tasks);
+    await worker.perform({ totalIterations: 5 });
+    expect(worker.bulks).toHaveLength(5);
+    expect(await courier.getQueueInfo(queueName)).toMatchObject({ waiting: { normal: 1 }, leased: 0 });
+  });
+
+  it('are fetched by waitForTasks() and returned by returnTaskResults() where these are overridden', async () => {
+    const courier = new MemoryTaskCourier();
+    const returned = vi.spyOn(courier, 'bulkReturnTaskResults');
+    await courier.bulkAddTasksToQueue(queueName, [1, 2]);
+    const fetching = new Single({ queueName, courier }, () => {});
+    const fetch = vi.spyOn(fetching, 'waitForTasks');
+    await fetching.perform({ totalIterations: 2 });
+    expect(fetch).toHaveBeenCalledTimes(2);
+    await courier.bulkAddTasksToQueue(queueName, [1, 2]);
+    const returning = new Single({ queueName, courier }, () => {});
+    const give = vi.spyOn(returning, 'returnTaskResults');
+    await returning.perform({ totalIterations: 2 });
+    expect(give).toHaveBeenCalledTimes(2);
+    for (const [, , options] of returned.mock.calls) expect(options).toBeUndefined();
+  });
+
+  it('are given back if the worker is stopped meanwhile', async () => {
+    const courier = new MemoryTaskCourier();
+    const [first = ''] = await courier.bulkAddTasksToQueue(queueName, [1, 2]);
+    const worker = new Single({ queueName, courier }, (data) => data);
+    const give = courier.bulkReturnTaskResults.bind(courier);
+    vi.spyOn(courier, 'bulkReturnTaskResults').mockImplementation(async (...args) => {
+      const next = await give(...args);
+      expect(next).toMatchObject([{ data: 2 }]);
+      worker.stop();
+      return next;
+    });
+    await worker.perform();
+    expect(worker.log).toEqual(['init', 'perform 1', 'destroy']);
+    expect(await courier.getTaskResult(queueName, first)).toBe(1);
+    expect(await courier.getQueueInfo(queueName)).toMatchObject({ waiting: { normal: 1 }, leased: 0 });
+    expect(await courier.getTask(queueName)).toMatchObject({ data: 2, attempt: 1 });
+  });
+
+  it('are waited for where the courier knows nothing of the option', async () => {
+    const courier = new MemoryTaskCourier();
+    const give = courier.bulkReturnTaskResults.bind(courier);
+    const old = async (queue: string, results: Parameters<typeof give>[1]) => void (await give(queue, results));
+    vi.spyOn(courier, 'bulkReturnTaskResults').mockImplementation(old as unknown as typeof give);
+    await courier.bulkAddTasksToQueue(queueName, [1, 2]);
+    const worker = new Single({ queueName, courier }, () => {});
+    await worker.perform({ totalIterations: 2 });
+    expect(worker.log).toEqual(['init', 'perform 1', 'perform 2', 'destroy']);
+  });
+});
+
 describe('performTasks()', () => {
   it.each<[string, (tasks: readonly CourierTask<number>[]) => unknown, unknown[]]>([
     ['results in order', (tasks) => tasks.map(({ data }) => data * 10), [10, 20, 30]],

@@ -5,7 +5,7 @@
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import { Client } from 'pg';
-import { TaskSupervisor } from 'taskwarden';
+import { type CourierTask, TaskSupervisor } from 'taskwarden';
 import { type BullMQCourierOptions, BullMQTaskCourier } from 'taskwarden/bullmq';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { startPostgres } from '../servers/postgres.ts';
@@ -83,6 +83,20 @@ describe('a job on Redis', () => {
     );
     expect(await courier.removeDeadLetters(queue)).toBe(1);
     expect(await redis.keys(`bull:${queue}:bad*`)).toEqual([]);
+  });
+
+  it.each(Object.entries(jobs))('with %s that comes with the return of a result harms no other', async (_, fields) => {
+    const queue = `next-${crypto.randomUUID()}`;
+    const courier = connect({ leaseMs: 30_000 });
+    const ids = await courier.bulkAddTasksToQueue(queue, ['first', 'second']);
+    const first = (await courier.waitForTask(queue)) as CourierTask;
+    await put(queue, fields);
+    const [second] = await courier.bulkReturnTaskResults(queue, [[first, 'done']], { next: 1 });
+    expect(second).toMatchObject({ id: ids[1], data: 'second', attempt: 1 });
+    expect(await courier.getTaskResult(queue, ids[0] as string)).toBe('done');
+    expect(await courier.getDeadLetters(queue)).toMatchObject([{ id: 'bad' }]);
+    await courier.returnTaskResult(queue, second as CourierTask, 'done, too');
+    expect(await courier.getTaskResult(queue, ids[1] as string)).toBe('done, too');
   });
 
   it.each(Object.entries(jobs))('with %s is a dead letter also where urgent ones are looked for', async (_, fields) => {

@@ -244,6 +244,35 @@ describe('while the server is away', () => {
     await performed;
   });
 
+  it('an answer with next tasks that is lost loses none: they come again when their leases run out', async () => {
+    vi.useFakeTimers();
+    const server = new Server(1_000);
+    const give = server.memory.bulkReturnTaskResults.bind(server.memory);
+    const held: number[] = [];
+    server.memory.bulkReturnTaskResults = async (...args) => {
+      held.push((await give(...args)).length);
+      if (held.length > 1) return [];
+      throw new TaskwardenError('COURIER_UNREACHABLE', 'the server went away as it answered');
+    };
+    const ids = await server.memory.bulkAddTasksToQueue(queueName, [1, 2]);
+    const done: unknown[] = [];
+    const worker = new Single(server, (task) => {
+      done.push([task.data, task.attempt]);
+      return double(task, undefined as never);
+    });
+    const performed = worker.perform();
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(held[0]).toBe(1);
+    expect(done).toEqual([
+      [1, 1],
+      [2, 2],
+    ]);
+    expect(worker.troubles).toEqual([unreachable, lost]);
+    expect(await Promise.all(ids.map((id) => server.memory.getTaskResult(queueName, id)))).toEqual([2, 4]);
+    worker.stop();
+    await performed;
+  });
+
   it('what a client says is heard when it is back', async () => {
     const server = new Server();
     const heed = door();

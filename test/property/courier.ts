@@ -29,6 +29,7 @@ const step = fc.oneof(
   fc.record({ kind: fc.constant('get'), minPriority: priority, max: fc.integer({ min: 1, max: 4 }) }),
   fc.record({ kind: fc.constant('get'), minPriority: fc.constant('low'), max: fc.constant(1) }),
   fc.record({ kind: fc.constantFrom('return', 'error', 'release', 'extend', 'late', 'cancel'), pick: fc.nat(1_000) }),
+  fc.record({ kind: fc.constant('returnForNext'), picks: fc.array(fc.nat(1_000), { maxLength: 3 }), next: fc.nat(4) }),
   fc.record({ kind: fc.constantFrom('die', 'redrive') }),
 ) as fc.Arbitrary<CourierStep>;
 
@@ -37,6 +38,7 @@ type CourierStep =
   | { readonly kind: 'bulkAdd'; readonly priority: Priority; readonly count: number }
   | { readonly kind: 'get'; readonly minPriority: Priority; readonly max: number }
   | { readonly kind: 'return' | 'error' | 'release' | 'extend' | 'late' | 'cancel'; readonly pick: number }
+  | { readonly kind: 'returnForNext'; readonly picks: readonly number[]; readonly next: number }
   | { readonly kind: 'die' | 'redrive' };
 
 export const courierSteps: fc.Arbitrary<CourierStep[]> = fc.array(step, { minLength: 1, maxLength: 80 });
@@ -174,6 +176,9 @@ class CourierTrial {
       case 'late':
         await this.#comeLate(step.pick);
         break;
+      case 'returnForNext':
+        await this.#returnForNext(step.picks, step.next);
+        break;
       case 'cancel': {
         const task = this.#tasks[step.pick % this.#tasks.length];
         if (task === undefined) break;
@@ -225,9 +230,25 @@ class CourierTrial {
     }
   }
 
+  async #returnForNext(picks: readonly number[], next: number): Promise<void> {
+    const leased = this.#in('leased');
+    const returned = [...new Set(picks.map((pick) => leased[pick % leased.length]))].filter(
+      (task) => task !== undefined,
+    );
+    const results = returned.map((task) => [this.#let(task), `result ${task.id}`] as const);
+    for (const task of returned) this.#end(task, 'ended', `result ${task.id}`);
+    const expected = this.#next('low', next);
+    this.#got(expected, await this.#courier.bulkReturnTaskResults(queue, results, { next }));
+  }
+
   async get(minPriority: Priority, max: number): Promise<number> {
     const expected = this.#next(minPriority, max);
     const got = await this.#courier.bulkGetTasks(queue, max, { minPriority });
+    this.#got(expected, got);
+    return got.length;
+  }
+
+  #got(expected: readonly ModelTask[], got: readonly CourierTask[]): void {
     for (const task of expected) task.attempts += 1;
     const told = ({ id, attempt }: CourierTask) => ({ id, attempt });
     expect(got.map(told)).toEqual(expected.map(({ id, attempts }) => ({ id, attempt: attempts })));
@@ -235,7 +256,6 @@ class CourierTrial {
       task.state = 'leased';
       task.delivered = got[n];
     }
-    return got.length;
   }
 
   async check(): Promise<void> {

@@ -6,7 +6,6 @@ import { type ErrorCode, TaskwardenError } from '../../base/errors.ts';
 import { isInstance, messageOf } from '../../base/foreign-value.ts';
 import { Buffer, Promise, randomUUID, structuredClone } from '../../platform/globals.ts';
 import { KeepAlive } from '../../platform/keep-alive.ts';
-import type { Priority } from '../../queue/priority.ts';
 import { newIdPrefix, taskId } from '../../task/record/task-id.ts';
 import type {
   AddOptions,
@@ -18,6 +17,7 @@ import type {
   DeadLetter,
   FetchOptions,
   ReturnErrorOptions,
+  ReturnOptions,
   TaskCommand,
   TaskUpdate,
   WaitOptions,
@@ -140,10 +140,7 @@ export class MemoryStore implements ClientWorkerTaskCourier {
   async #add(name: string, tasks: readonly MemoryTask[], { wait, signal }: AddOptions): Promise<void> {
     signal?.throwIfAborted();
     const queue = this.#queue(name);
-    if (!wait || queue.hasRoomFor(tasks.length)) {
-      queue.add(tasks);
-      return;
-    }
+    if (!wait || queue.hasRoomFor(tasks.length)) return queue.add(tasks);
     await Promise.all(tasks.map((task) => queue.addWhenRoom(task, signal === undefined ? {} : { signal })));
   }
 
@@ -226,7 +223,7 @@ export class MemoryStore implements ClientWorkerTaskCourier {
   async bulkWaitForTasks(
     queue: string,
     max: number,
-    { minPriority = 'low', ...options }: WaitOptions & FetchOptions & { minPriority?: Priority } = {},
+    { minPriority = 'low', ...options }: WaitOptions & FetchOptions = {},
   ): Promise<CourierTask[]> {
     options.signal?.throwIfAborted();
     const found = this.#queue(queue);
@@ -251,7 +248,11 @@ export class MemoryStore implements ClientWorkerTaskCourier {
     this.#held(queue, task, (held, found) => found.fail(held, error, isFinal));
   }
 
-  async bulkReturnTaskResults(queue: string, results: readonly (readonly [CourierTask, unknown])[]): Promise<void> {
+  async bulkReturnTaskResults(
+    queue: string,
+    results: readonly (readonly [CourierTask, unknown])[],
+    { next = 0 }: ReturnOptions = {},
+  ): Promise<CourierTask[]> {
     const found = this.#find(queue);
     const copies = results.map(([task, result]) => [task, this.#result(task, result)] as const);
     const lost: string[] = [];
@@ -261,6 +262,7 @@ export class MemoryStore implements ClientWorkerTaskCourier {
       else found?.complete(held, result);
     }
     if (lost.length > 0) throw courierError.leaseLost(queue, lost);
+    return this.bulkGetTasks(queue, next);
   }
 
   async extendLease(queue: string, task: CourierTask): Promise<void> {

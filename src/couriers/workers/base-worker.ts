@@ -2,10 +2,11 @@
  * BaseWorker: fetches tasks from a courier in bulk, performs them, and returns their results. The failure of one task does
  * not affect others. While tasks are in flight their leases are extended; tasks that are lost or canceled meanwhile are
  * dropped. While the courier can't be reached, calls are retried; at the end of `perform()` for as long as a lease lasts.
+ * The return of results asks for the tasks of the next iteration, too; only if none wait there, the worker waits for some.
  *
  *   init ──▶ waitForTasks ──▶ performTasks ──▶ returnTaskResults ──▶ destroy
- *                 ▲          one iteration            │
- *                 └───────────────────────────────────┘
+ *                 ▲                 ▲ one iteration   │
+ *                 └── none wait ────┴── next tasks ───┘
  */
 import { callSafely } from '../../base/call-safely.ts';
 import { TaskwardenError } from '../../base/errors.ts';
@@ -17,7 +18,7 @@ import { nextTurnIfSpent } from '../../platform/loop-turn.ts';
 import { onAbort, untilAborted } from '../../platform/on-abort.ts';
 import { foreverPendingPromise, isLoadingModule } from '../../task/definition/load-phase.ts';
 import type { CourierTask, WorkerTaskCourier } from '../courier.ts';
-import { endsFetching, isClosed, Outage } from '../outage.ts';
+import { endsFetching, isClosed, Outage, unanswered } from '../outage.ts';
 import {
   type BaseWorkerOptions,
   type BulkResults,
@@ -25,8 +26,9 @@ import {
   type PerformOptions,
   performRules,
 } from './base-worker-options.ts';
+import { Iterations } from './iterations.ts';
 import { returnResults } from './result-return.ts';
-import { failureOf, pairResults, settleResults, type TaskAndResult } from './task-results.ts';
+import { failureOf, pairResults, performEach, settleResults, type TaskAndResult } from './task-results.ts';
 import { type CourierTaskContext, TasksInFlight } from './tasks-in-flight.ts';
 
 /** Performs the tasks of one queue. A subclass overrides `performSingleTask()` or `performTasks()`. */
@@ -42,7 +44,7 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
   #giveUp = new AbortController();
   readonly #outage = new Outage((error) => this.#report(error));
   #timeFetched: number | undefined;
-  #iterationsLeft = 0;
+  #iterations = new Iterations(0);
 
   /** @throws TypeError or RangeError for an option that is unknown or bad. */
   constructor(options: BaseWorkerOptions<D> = {}) {
@@ -79,7 +81,7 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
    * Default: `performSingleTask()` for each, `maxSimultaneousTasks` at once.
    */
   performTasks(tasks: readonly CourierTask<D>[]): BulkResults<D, R> | Promise<BulkResults<D, R>> {
-    return this.#performEach(tasks);
+    return performEach(tasks, this.maxSimultaneousTasks, (task) => this.#performOne(task));
   }
 
   /** Waits for the tasks of the next iteration. If it resolves with none, it is called again. Rejects when the signal aborts. */
@@ -94,15 +96,7 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
    * reported to `onError()`.
    */
   async returnTaskResults(results: readonly TaskAndResult<D, R>[]): Promise<void> {
-    const { courier, queueName, needsResultReturning } = this;
-    await returnResults(results, {
-      courier,
-      queueName,
-      needsResultReturning,
-      isFinal: (task) => this.#inFlight?.find(task)?.isFinal === true,
-      retry: (call) => this.#outage.retry(call, this.#giveUp.signal),
-      onLeaseLost: (error, task) => this.#report(error, task),
-    });
+    await this.#returnForNext(results, 0);
   }
 
   /**
@@ -187,7 +181,7 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
     });
     this.#inFlight = inFlight;
     onAbort(fetching.signal, () => inFlight.whenStuck(() => giveUp.abort()));
-    this.#iterationsLeft = totalIterations;
+    this.#iterations = new Iterations(totalIterations);
     const unlisten = signal && onAbort(signal, () => fetching.abort(signal.reason));
     if (signal?.aborted) fetching.abort(signal.reason);
     const keepAlive = new KeepAlive();
@@ -208,7 +202,7 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
     const loops = Array.from({ length: sideBySide }, () => attempt(() => this.#iterate(fetching.signal)));
     await untilAborted(Promise.all(loops), giveUp.signal);
     unhear?.();
-    if (inFlight.size > 0) this.#report(this.#unanswered(inFlight.size));
+    if (inFlight.size > 0) this.#report(unanswered(this.queueName, inFlight.size));
     inFlight.close();
     await attempt(() => this.destroy());
     unlisten?.();
@@ -220,22 +214,13 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
     if (problems.length > 0) throw first;
   }
 
-  #unanswered(count: number): TaskwardenError {
-    const message = `the courier of queue "${this.queueName}" has not answered in time: the leases of ${count} tasks run out`;
-    return new TaskwardenError('COURIER_UNREACHABLE', message);
-  }
-
   async #iterate(signal: AbortSignal): Promise<void> {
-    while (this.#iterationsLeft > 0 && !signal.aborted) {
-      this.#iterationsLeft -= 1;
+    let tasks: readonly CourierTask<D>[] = [];
+    while (tasks.length > 0 || (this.#iterations.areLeft && !signal.aborted)) {
+      if (tasks.length === 0) tasks = await this.#iterations.next(() => this.#fetch(signal));
+      if (tasks.length > 0) tasks = await this.#performBulk(tasks, signal);
+      else await nextTurn(); // an override that resolves with none at once must not block the event loop
       await nextTurnIfSpent(); // with a courier in memory, nothing else lets the event loop turn
-      const tasks = await this.#fetch(signal);
-      if (tasks.length > 0) {
-        await this.#performBulk(tasks);
-      } else {
-        this.#iterationsLeft += 1;
-        await nextTurn(); // an override that resolves with none at once must not block the event loop
-      }
     }
   }
 
@@ -262,19 +247,47 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
     return Promise.all(tasks.map((task) => this.courier.releaseTask(this.queueName, task)));
   }
 
-  async #performBulk(tasks: readonly CourierTask<D>[]): Promise<void> {
+  /** Resolves with the tasks of the next iteration that have come with the return of the results. */
+  async #performBulk(tasks: readonly CourierTask<D>[], signal: AbortSignal): Promise<readonly CourierTask<D>[]> {
     const inFlight = this.#inFlight as TasksInFlight<D>;
     inFlight.take(tasks);
     const results = await this.#resultsOf(tasks);
     const wanted = results.filter(([task]) => inFlight.finish(task));
     try {
-      if (wanted.length > 0) await this.returnTaskResults(wanted);
+      return wanted.length > 0 ? await this.#return(wanted, signal) : [];
     } catch (error) {
       if (isClosed(error)) throw error;
       if (!this.#giveUp.signal.aborted) this.#report(error); // then their leases run out
+      return [];
     } finally {
       for (const task of tasks) inFlight.remove(task);
     }
+  }
+
+  async #return(results: readonly TaskAndResult<D, R>[], signal: AbortSignal): Promise<readonly CourierTask<D>[]> {
+    const { returnTaskResults, waitForTasks } = BaseWorker.prototype;
+    const fetchesNext = this.waitForTasks === waitForTasks && this.#iterations.areLeft && !signal.aborted;
+    if (this.returnTaskResults !== returnTaskResults || !fetchesNext) {
+      await this.returnTaskResults(results);
+      return [];
+    }
+    const next = await this.#iterations.next(() => this.#returnForNext(results, this.maxTasksPerIteration));
+    if (next.length > 0) this.#timeFetched = timeOfDay();
+    if (!signal.aborted) return next;
+    await this.#giveBack(next).catch(() => {}); // then their leases run out
+    return [];
+  }
+
+  #returnForNext(results: readonly TaskAndResult<D, R>[], next: number): Promise<readonly CourierTask<D>[]> {
+    const { courier, queueName, needsResultReturning } = this;
+    return returnResults(results, next, {
+      courier,
+      queueName,
+      needsResultReturning,
+      isFinal: (task) => this.#inFlight?.find(task)?.isFinal === true,
+      retry: (call) => this.#outage.retry(call, this.#giveUp.signal),
+      onLeaseLost: (error, task) => this.#report(error, task),
+    });
   }
 
   async #resultsOf(tasks: readonly CourierTask<D>[]): Promise<TaskAndResult<D, R>[]> {
@@ -286,19 +299,6 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
     } catch (error) {
       return tasks.map((task) => [task, failureOf(error)]);
     }
-  }
-
-  async #performEach(tasks: readonly CourierTask<D>[]): Promise<(R | Error)[]> {
-    const results: (R | Error)[] = [];
-    const entries = tasks.entries();
-    const performNext = async () => {
-      for (const [place, task] of entries) {
-        await nextTurnIfSpent();
-        results[place] = await this.#performOne(task);
-      }
-    };
-    await Promise.all(Array.from({ length: Math.min(this.maxSimultaneousTasks, tasks.length) }, performNext));
-    return results;
   }
 
   async #performOne(task: CourierTask<D>): Promise<R | Error> {

@@ -1,11 +1,12 @@
 /** How a worker returns the results of an iteration to the courier: completed tasks in bulk, failed ones one by one. */
+import { isArray } from '../../base/foreign-value.ts';
 import { Promise } from '../../platform/globals.ts';
 import type { CourierTask, WorkerTaskCourier } from '../courier.ts';
 import { isNotCloneable } from '../outage.ts';
 import { errorIn, type TaskAndResult } from './task-results.ts';
 import { isLeaseLost } from './tasks-in-flight.ts';
 
-export interface ResultReturnSettings<D> {
+interface ResultReturnSettings<D> {
   readonly courier: WorkerTaskCourier;
   readonly queueName: string;
   /** If false, all results are undefined. */
@@ -18,32 +19,42 @@ export interface ResultReturnSettings<D> {
   readonly onLeaseLost: (error: unknown, task?: CourierTask<D>) => void;
 }
 
-/** Rejects with what the courier fails with, other than `LEASE_LOST`. */
+/**
+ * Rejects with what the courier fails with, other than `LEASE_LOST`.
+ * @param next How many tasks to fetch as well. None are fetched if a task has failed or its lease is lost.
+ */
 export async function returnResults<D, R>(
   results: readonly TaskAndResult<D, R>[],
+  next: number,
   settings: ResultReturnSettings<D>,
-): Promise<void> {
+): Promise<readonly CourierTask<D>[]> {
   const completed = results.filter(([, result]) => errorIn(result) === undefined);
   const failed = results.filter(([, result]) => errorIn(result) !== undefined);
+  if (failed.length === 0) return returnCompleted(completed, next, settings);
   await Promise.all([
-    returnCompleted(completed, settings),
+    returnCompleted(completed, 0, settings),
     ...failed.map(([task, result]) => returnError(task, errorIn(result)?.error, settings)),
   ]);
+  return [];
 }
 
 async function returnCompleted<D, R>(
   completed: readonly TaskAndResult<D, R>[],
+  next: number,
   settings: ResultReturnSettings<D>,
-): Promise<void> {
-  if (completed.length === 0) return;
+): Promise<readonly CourierTask<D>[]> {
+  if (completed.length === 0) return [];
   const { courier, queueName, needsResultReturning } = settings;
   const results = completed.map(([task, result]) => [task, needsResultReturning ? result : undefined] as const);
+  const options = next > 0 ? [{ next }] : [];
   try {
-    await settings.retry(() => courier.bulkReturnTaskResults(queueName, results));
+    const fetched = await settings.retry(() => courier.bulkReturnTaskResults(queueName, results, ...options));
+    return isArray(fetched) ? (fetched as CourierTask<D>[]) : []; // a courier of one's own may not know the option
   } catch (error) {
     if (isLeaseLost(error)) settings.onLeaseLost(error);
     else if (isNotCloneable(error)) await returnOneByOne(results, settings);
     else throw error;
+    return [];
   }
 }
 

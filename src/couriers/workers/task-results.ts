@@ -6,6 +6,7 @@ import { TaskwardenError } from '../../base/errors.ts';
 import { fieldOf, isArray, isError, isThenable } from '../../base/foreign-value.ts';
 import { show } from '../../base/options.ts';
 import { Promise } from '../../platform/globals.ts';
+import { nextTurnIfSpent } from '../../platform/loop-turn.ts';
 import type { CourierTask } from '../courier.ts';
 
 /** Stand-ins for thrown values that are not Errors, such as strings, with those values. */
@@ -86,4 +87,22 @@ function resultFinder(tasks: readonly CourierTask[], given: readonly unknown[]):
 function missing({ id }: CourierTask, what: string): TaskwardenError {
   const message = `task ${id} has no result: performTasks() gave ${what}`;
   return new TaskwardenError('RESULT_MISSING', message, { taskId: id });
+}
+
+/** Performs tasks, so many at once, and gives their results in order. */
+export async function performEach<D, R>(
+  tasks: readonly CourierTask<D>[],
+  atOnce: number,
+  perform: (task: CourierTask<D>) => Promise<R>,
+): Promise<R[]> {
+  const results: R[] = [];
+  const entries = tasks.entries();
+  const performNext = async () => {
+    for (const [place, task] of entries) {
+      await nextTurnIfSpent();
+      results[place] = await perform(task);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(atOnce, tasks.length) }, performNext));
+  return results;
 }

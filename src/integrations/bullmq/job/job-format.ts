@@ -34,12 +34,13 @@ export const nonceOption = 'taskwarden';
 
 export function jobOptions(id: string, options: AddOptions, resultTtlMs: number): JobsOptions {
   const { priority = 'normal', delayMs = 0, retries, retryDelayMs = 100 } = options;
+  const pause = { type: 'exponential', delay: Math.ceil(retryDelayMs), jitter: 1 };
   return {
     jobId: id,
     priority: priorityNumbers[priority],
-    delay: Math.round(delayMs),
+    ...(delayMs > 0 && { delay: Math.round(delayMs) }),
     ...(retries !== undefined && { attempts: Math.min(retries + 1, mostAttempts) }),
-    ...(retryDelayMs > 0 && { backoff: { type: 'exponential', delay: Math.ceil(retryDelayMs), jitter: 1 } }),
+    ...(retries !== undefined && retries > 0 && retryDelayMs > 0 && { backoff: pause }),
     removeOnComplete: resultTtlMs === Infinity ? false : { age: Math.ceil(resultTtlMs / 1000) },
     removeOnFail: false,
   };

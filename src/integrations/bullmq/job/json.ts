@@ -25,6 +25,11 @@ export function toJson(value: unknown, code: ErrorCode, what: string): unknown {
     : plain;
 }
 
+/** The same for a result: none is stored as null. */
+export function resultJson(result: unknown): unknown {
+  return result === undefined || result === null ? null : toJson(result, 'RESULT_NOT_CLONEABLE', 'the result');
+}
+
 /**
  * A copy of a value as plain data. Dates become texts, fields that are undefined are left out, and undefined in an array
  * becomes null, as JSON does it.

@@ -15,6 +15,9 @@ export interface Fetched {
   readonly token: string;
 }
 
+/** What BullMQ gives for a fetch: what is stored of a job and its id, or for how long there is none. */
+type NextJob = Awaited<ReturnType<IQueueBackend['moveToActive']>>;
+
 export interface QueueLimits {
   readonly leaseMs: number;
   readonly maxStalls: number;
@@ -74,19 +77,27 @@ export class BullQueue {
   }
 
   async add(jobs: Parameters<Queue['addBulk']>[0]): Promise<void> {
-    await this.#queue.addBulk(jobs);
+    const [first] = jobs;
+    // To make a pipeline for one alone would take as long as to add it.
+    if (first !== undefined && jobs.length === 1) await this.#queue.add(first.name, first.data, first.opts);
+    else await this.#queue.addBulk(jobs);
   }
 
   /** Fetches the next jobs, at most `max`, of a priority or above. */
-  async fetch(max: number, minPriority: Priority): Promise<Fetched[]> {
+  async fetch(max: number, minPriority: Priority): Promise<readonly Fetched[]> {
     if (minPriority !== 'low') return this.#claim(max, priorityNumbers[minPriority]);
     // While many wait, all are fetched at once; else one, and then as many as are counted.
     const asked = this.#wasFull ? max : 1;
     const [found, waiting] = await Promise.all([this.#take(asked), asked < max ? this.#countWaiting() : 0]);
     if (found.length === asked && waiting > 0) found.push(...(await this.#take(Math.min(max - asked, waiting))));
     this.#wasFull = found.length === max;
+    return this.inOrder(found, ({ job }) => job.id as string);
+  }
+
+  /** Puts what was fetched side by side in the order in which it stood. */
+  async inOrder<T>(found: readonly T[], idOf: (each: T) => string): Promise<readonly T[]> {
     if (found.length < 2) return found;
-    const byId = new Map(found.map((each) => [each.job.id as string, each]));
+    const byId = new Map(found.map((each) => [idOf(each), each]));
     const ids = await this.claims.inOrder([...byId.keys()]);
     return ids.map((id) => byId.get(id)).filter((each) => each !== undefined);
   }
@@ -107,24 +118,45 @@ export class BullQueue {
     return found;
   }
 
-  async #next(): Promise<Fetched | undefined> {
-    for (;;) {
-      const token = crypto.randomUUID();
-      try {
-        const [json, id, limitedMs = 0, delayedUntil = 0] = await this.backend.moveToActive(token);
-        this.nextDelayed = Math.max(delayedUntil, 0);
-        this.limitedMs = Math.max(limitedMs, 0);
-        if (!json) return undefined;
-        const fetched = await this.#begin({ job: readJob(this.#queue, json, id), token });
-        if (fetched !== undefined) return fetched;
-      } catch (error) {
-        if (!isTaskMalformed(error) && !saysMalformed(error)) throw error;
-        // The id of a job that can't be read is not known here; the server finds it by the token.
-        const id = await this.claims.heldBy(token);
-        if (id === undefined) throw error;
-        await this.#buryUnread(id, isTaskMalformed(error) ? error : this.#malformed(id));
-      }
+  #next(): Promise<Fetched | undefined> {
+    const token = crypto.randomUUID();
+    return this.#read(this.backend.moveToActive(token), token);
+  }
+
+  /** Reads the job that BullMQ has given. One that is not to be performed fails, and the next is fetched instead. */
+  async #read(given: Promise<NextJob>, token: string): Promise<Fetched | undefined> {
+    try {
+      const [json, id, limitedMs = 0, delayedUntil = 0] = await given;
+      this.nextDelayed = Math.max(delayedUntil, 0);
+      this.limitedMs = Math.max(limitedMs, 0);
+      if (!json) return undefined;
+      const fetched = await this.#begin({ job: readJob(this.#queue, json, id), token });
+      if (fetched !== undefined) return fetched;
+    } catch (error) {
+      if (!isTaskMalformed(error) && !saysMalformed(error)) throw error;
+      // The id of a job that can't be read is not known here; the server finds it by the token.
+      const id = await this.claims.heldBy(token);
+      if (id === undefined) throw error;
+      await this.#buryUnread(id, isTaskMalformed(error) ? error : this.#malformed(id));
     }
+    return this.#next();
+  }
+
+  /**
+   * Completes a job that is held with the token. With `fetchesNext` BullMQ fetches the next one in the same step, and locks it
+   * with the same token. Once the job is completed, this never rejects: a next one whose fetch fails comes again.
+   */
+  async complete(job: Job, result: unknown, token: string, fetchesNext: boolean): Promise<Fetched | undefined> {
+    const keep = job.opts.removeOnComplete ?? false;
+    const completed = this.backend.moveToCompleted(job, result, keep, token, fetchesNext);
+    const given = completed.then(({ result: next }) => (next ?? []) as NextJob);
+    try {
+      await given;
+    } catch (error) {
+      // Redis's script has done what came before the error: if the job is completed, it is the next one that can't be read.
+      if (!fetchesNext || !saysMalformed(error) || (await this.backend.isFinished(job.id as string)) === 0) throw error;
+    }
+    return fetchesNext ? this.#read(given, token).catch(() => undefined) : undefined;
   }
 
   #malformed(id: string): TaskwardenError {

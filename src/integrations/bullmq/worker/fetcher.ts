@@ -46,6 +46,8 @@ export class Fetcher {
   /** Whether the last fetch left nothing, so that the loop can wait: jobs that came since have left a signal. */
   #isDrained = false;
   #isPolling = false;
+  /** How many waits at the server have ended: each may have used up a signal. */
+  #waitsEnded = 0;
 
   constructor(queue: BullQueue, server: Server, stalledIntervalMs: number, listener: FetchListener) {
     this.#queue = queue;
@@ -58,6 +60,18 @@ export class Fetcher {
     const found = await this.#queue.fetch(max, minPriority);
     this.#listener.answered();
     return found;
+  }
+
+  /**
+   * To be called before a fetch elsewhere. What it returns is to be called if that fetch has left nothing: the loop need not
+   * look again, unless a wait has used up the signal of a job that came since.
+   */
+  beforeFetch(): () => void {
+    const waitsEnded = this.#waitsEnded;
+    return () => {
+      this.#listener.answered();
+      if (!this.#isWaitingForAny && this.#waitsEnded === waitsEnded) this.#isDrained = true;
+    };
   }
 
   /** Waits for at least one job; resolves with none after the time-out. While the server can't be reached, keeps trying. */
@@ -131,6 +145,7 @@ export class Fetcher {
         if (this.#first(true) === undefined) return;
         const untilDelayed = this.#queue.nextDelayed > 0 ? this.#queue.nextDelayed - Date.now() : blockMs;
         await this.#waiting.waitForJob(Math.min(Math.max(untilDelayed, shortestBlockMs), blockMs) / 1_000); // or ends without one
+        this.#waitsEnded += 1;
       },
     );
     this.#isWaitingForAny = false;

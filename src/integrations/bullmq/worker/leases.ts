@@ -7,9 +7,34 @@ import { courierKit } from '../../../index.ts';
 
 const { Timer } = courierKit;
 
+/**
+ * The lease of a job that was locked with this token when the task with that lease was returned. BullMQ locks the next job with
+ * the token of the last one, but a lease is of one delivery: `token`, `2/token`, `3/token`.
+ */
+export function nextLease(token: string, lease: string): string {
+  if (tokenOf(lease) !== token) return token;
+  const place = lease === token ? 1 : Number.parseInt(lease, 10);
+  return `${place + 1}/${token}`;
+}
+
+/** With which BullMQ has locked the job that has this lease. */
+export function tokenOf(lease: string): string {
+  return lease.slice(lease.indexOf('/') + 1);
+}
+
+export function isLeaseLost(error: unknown): boolean {
+  return (error as { readonly code?: unknown } | undefined)?.code === 'LEASE_LOST';
+}
+
+/** BullMQ's numbers for: no such job, no lock, not active, the lock of another; or our own error. */
+export function isNotOurs(error: unknown): boolean {
+  const { code } = error as { readonly code?: unknown };
+  return code === -1 || code === -2 || code === -3 || code === -6 || isLeaseLost(error);
+}
+
 export class Lease {
   readonly job: Job;
-  readonly token: string;
+  readonly id: string;
   readonly #leaseMs: number;
   readonly #onLost = new Set<() => void>();
   readonly #onOver = new Set<() => void>();
@@ -20,9 +45,9 @@ export class Lease {
   #lastSent: Promise<unknown> = Promise.resolve();
   #delayed: { readonly send: () => Promise<unknown>; readonly timer: courierKit.Timer } | undefined;
 
-  constructor(job: Job, token: string, leaseMs: number) {
+  constructor(job: Job, id: string, leaseMs: number) {
     this.job = job;
-    this.token = token;
+    this.id = id;
     this.#leaseMs = leaseMs;
     const heldMs = Date.now() - (job.processedOn ?? Date.now());
     this.#until = performance.now() + leaseMs - Math.max(heldMs, 0);
@@ -129,24 +154,24 @@ export class Leases {
     this.#leaseMs = leaseMs;
   }
 
-  take(job: Job, token: string): Lease {
-    const lease = new Lease(job, token, this.#leaseMs);
-    this.#all.set(token, lease);
-    lease.onLost(() => this.#forgetLater(token));
+  take(job: Job, id: string): Lease {
+    const lease = new Lease(job, id, this.#leaseMs);
+    this.#all.set(id, lease);
+    lease.onLost(() => this.#forgetLater(id));
     return lease;
   }
 
-  find(token: string): Lease | undefined {
-    return this.#all.get(token);
+  find(id: string): Lease | undefined {
+    return this.#all.get(id);
   }
 
   end(lease: Lease): void {
     lease.end();
-    this.#forgetLater(lease.token);
+    this.#forgetLater(lease.id);
   }
 
-  #forgetLater(token: string): void {
-    new Timer(2 * this.#leaseMs, () => this.#all.delete(token));
+  #forgetLater(id: string): void {
+    new Timer(2 * this.#leaseMs, () => this.#all.delete(id));
   }
 
   close(): void {

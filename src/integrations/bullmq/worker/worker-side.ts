@@ -5,6 +5,7 @@ import {
   courierKit,
   type FetchOptions,
   type ReturnErrorOptions,
+  type ReturnOptions,
   type TaskCommand,
   type TaskUpdate,
   type WaitOptions,
@@ -15,12 +16,13 @@ import { maxEvents } from '../client/event-reader.ts';
 import { updateEvent } from '../client/result-waits.ts';
 import type { TaskCommands } from '../client/task-commands.ts';
 import { failureOf, progressValue, taskOf } from '../job/job-format.ts';
-import { isUnstorable, notCloneable, plainJson, toJson } from '../job/json.ts';
+import { isUnstorable, notCloneable, plainJson, resultJson } from '../job/json.ts';
 import type { Asked, Link } from '../server/link.ts';
+import { OutageListeners } from '../server/outage-listeners.ts';
 import { pauseAfter } from '../server/pause.ts';
 import { type Fetched, finalOf } from './bull-queue.ts';
 import { Fetcher } from './fetcher.ts';
-import { type Lease, Leases } from './leases.ts';
+import { isLeaseLost, isNotOurs, type Lease, Leases, nextLease, tokenOf } from './leases.ts';
 
 const { callSafely, courierUnreachable, leaseLost } = courierKit;
 
@@ -34,7 +36,7 @@ export class WorkerSide implements WorkerTaskCourier {
   readonly #stalledIntervalMs: number;
   readonly #leases: Leases;
   readonly #fetchers = new Map<string, Fetcher>();
-  readonly #outageListeners = new Set<(error: unknown) => void>();
+  readonly #outages = new OutageListeners();
   #timeAnswered: number | undefined;
 
   constructor(link: Link, commands: TaskCommands, stalledIntervalMs: number) {
@@ -49,16 +51,7 @@ export class WorkerSide implements WorkerTaskCourier {
     return this.#timeAnswered;
   }
 
-  readonly onOutage = (listener: (error: unknown) => void): (() => void) => {
-    const own = (error: unknown) => listener(error); // a listener may be given more than once
-    this.#outageListeners.add(own);
-    return () => this.#outageListeners.delete(own);
-  };
-
-  #reportOutage(error: unknown): void {
-    const onProblem = (problem: unknown) => console.error('BullMQTaskCourier: a listener failed:', problem);
-    for (const listener of this.#outageListeners) callSafely(listener, error, onProblem);
-  }
+  readonly onOutage = (listener: (error: unknown) => void): (() => void) => this.#outages.subscribe(listener);
 
   async getTask(queue: string, options: FetchOptions): Promise<CourierTask | undefined> {
     const [task] = await this.bulkGetTasks(queue, 1, options);
@@ -69,7 +62,7 @@ export class WorkerSide implements WorkerTaskCourier {
     const found = await this.#link.ask(queue, 'no task was fetched', async (asked) => {
       return this.#fetcherOf(asked).fetch(max, minPriority);
     });
-    return this.#lease(queue, found);
+    return found.map(({ job, token }) => this.#lease(queue, job, token));
   }
 
   async waitForTask(queue: string, options: WaitOptions & FetchOptions): Promise<CourierTask | undefined> {
@@ -90,10 +83,11 @@ export class WorkerSide implements WorkerTaskCourier {
       if (timeoutMs === 0) return [];
       try {
         const fetcher = await this.#link.ask(queue, 'no task was fetched', async (asked) => this.#fetcherOf(asked));
-        return this.#lease(queue, await fetcher.wait(max, minPriority, { ...options, timeoutMs }));
+        const found = await fetcher.wait(max, minPriority, { ...options, timeoutMs });
+        return found.map(({ job, token }) => this.#lease(queue, job, token));
       } catch (error) {
         if (!isUnreachable(error)) throw error;
-        this.#reportOutage(error);
+        this.#outages.report(error);
         const { signal } = options;
         await pauseAfter(failures, this.#link.endOr(signal));
       }
@@ -107,30 +101,32 @@ export class WorkerSide implements WorkerTaskCourier {
         answered: () => {
           this.#timeAnswered = Date.now();
         },
-        failed: (error) => this.#reportOutage(courierUnreachable('no task was fetched', error)),
+        failed: (error) => this.#outages.report(courierUnreachable('no task was fetched', error)),
       });
       this.#fetchers.set(queue.name, fetcher);
     }
     return fetcher;
   }
 
-  #lease(queue: string, found: readonly Fetched[]): CourierTask[] {
-    return found.map(({ job, token }) => {
-      this.#leases.take(job, token);
-      return taskOf(job, queue, token);
-    });
+  #lease(queue: string, job: Job, lease: string): CourierTask {
+    this.#leases.take(job, lease);
+    return taskOf(job, queue, lease);
   }
 
   async returnTaskResult(queue: string, task: CourierTask, result: unknown): Promise<void> {
     this.#link.refuseIfClosed();
-    await this.#returnJson(queue, task, jsonOf(result));
+    await this.#returnJson(queue, task, resultJson(result), false);
   }
 
-  async #returnJson(queue: string, task: CourierTask, value: unknown): Promise<void> {
+  /** Resolves with the next job, if that is to be fetched. */
+  async #returnJson(
+    queue: string,
+    task: CourierTask,
+    value: unknown,
+    fetchesNext: boolean,
+  ): Promise<Fetched | undefined> {
     try {
-      await this.#settle(queue, task, ({ backend }, job) =>
-        backend.moveToCompleted(job, value, job.opts.removeOnComplete ?? false, task.lease, false),
-      );
+      return await this.#settle(queue, task, (asked, job, token) => asked.complete(job, value, token, fetchesNext));
     } catch (error) {
       throw isUnstorable(error) ? notCloneable('RESULT_NOT_CLONEABLE', 'the result', error) : error;
     }
@@ -144,27 +140,51 @@ export class WorkerSide implements WorkerTaskCourier {
   ): Promise<void> {
     this.#link.refuseIfClosed();
     const failure = isFinal ? finalOf(failureOf(error)) : failureOf(error);
-    await this.#settle(queue, task, (_, job) => job.moveToFailed(failure, task.lease, false));
+    await this.#settle(queue, task, (_, job, token) => job.moveToFailed(failure, token, false));
   }
 
-  async bulkReturnTaskResults(queue: string, results: readonly (readonly [CourierTask, unknown])[]): Promise<void> {
+  async bulkReturnTaskResults(
+    queue: string,
+    results: readonly (readonly [CourierTask, unknown])[],
+    { next = 0 }: ReturnOptions,
+  ): Promise<CourierTask[]> {
     this.#link.refuseIfClosed();
-    const values = results.map(([task, result]) => [task, jsonOf(result)] as const);
-    const settled = await Promise.allSettled(values.map(([task, value]) => this.#returnJson(queue, task, value)));
+    const values = results.map(([task, result]) => [task, resultJson(result)] as const);
+    const onDrained = next > 0 ? this.#fetchers.get(queue)?.beforeFetch() : undefined;
+    const tasks: CourierTask[] = []; // in the order in which the server has answered
+    const settled = await Promise.allSettled(
+      values.map(async ([task, value], n) => {
+        const fetched = await this.#returnJson(queue, task, value, n < next);
+        if (fetched === undefined) return;
+        tasks.push(this.#lease(queue, fetched.job, nextLease(fetched.token, task.lease)));
+      }),
+    );
     const problems = settled.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []));
+    if (problems.length > 0) await Promise.allSettled(tasks.map((task) => this.releaseTask(queue, task)));
     const other = problems.find((problem) => !isLeaseLost(problem));
     if (other !== undefined) throw other;
     const lost = results.filter((_, n) => settled[n]?.status === 'rejected').map(([{ id }]) => id);
     if (lost.length > 0) throw leaseLost(queue, lost);
+    const left = next - results.length;
+    // What fails from here on is tried again by the next fetch.
+    if (left > 0 && tasks.length === results.length)
+      tasks.push(...(await this.bulkGetTasks(queue, left, {}).catch(() => [])));
+    if (tasks.length < next) onDrained?.();
+    if (tasks.length < 2) return tasks;
+    const inOrder = ({ queue: bull }: Asked) => bull.inOrder(tasks, ({ id }) => id);
+    return this.#link.ask(queue, 'their order is not known', inOrder).then(
+      (all) => [...all],
+      () => tasks,
+    );
   }
 
   /** Ends the job while its lease lasts; retries for as long while the server can't be reached. */
-  async #settle(
+  async #settle<R>(
     queue: string,
-    { id, lease: token }: CourierTask,
-    end: (queue: Asked['queue'], job: Job) => Promise<unknown>,
-  ): Promise<void> {
-    const lease = this.#leases.find(token);
+    { id, lease: leaseId }: CourierTask,
+    end: (queue: Asked['queue'], job: Job, token: string) => Promise<R>,
+  ): Promise<R> {
+    const lease = this.#leases.find(leaseId);
     for (let failures = 1; ; failures += 1) {
       if (lease !== undefined && !lease.isHeld) throw leaseLost(queue, [id]);
       try {
@@ -175,20 +195,20 @@ export class WorkerSide implements WorkerTaskCourier {
             async (asked) => {
               const job = lease?.job ?? (await asked.queue.find(id));
               if (job === undefined) throw leaseLost(queue, [id]);
-              await end(asked.queue, job);
+              return end(asked.queue, job, tokenOf(leaseId));
             },
             id,
           );
-        await (lease === undefined ? ask() : lease.sendLast(ask));
+        const answer = await (lease === undefined ? ask() : lease.sendLast(ask));
         if (lease !== undefined) this.#leases.end(lease);
-        return;
+        return answer;
       } catch (error) {
         if (isNotOurs(error)) {
           lease?.lose();
           throw leaseLost(queue, [id]);
         }
         if (lease === undefined || !isUnreachable(error)) throw error;
-        this.#reportOutage(error);
+        this.#outages.report(error);
         await pauseAfter(failures, this.#link.signal);
       }
     }
@@ -205,7 +225,7 @@ export class WorkerSide implements WorkerTaskCourier {
     const held = tasks.filter((task) => leases.get(task)?.isHeld);
     if (held.length > 0) {
       const asked = this.#link.ask(queue, 'leases may not have been extended', async ({ queue: { backend } }) => {
-        const [ids, tokens] = [held.map(({ id }) => id), held.map(({ lease }) => lease)];
+        const [ids, tokens] = [held.map(({ id }) => id), held.map(({ lease }) => tokenOf(lease))];
         return new Set(await backend.extendLocks(ids, tokens, this.leaseMs));
       });
       await Promise.all(held.map((task) => leases.get(task)?.extend(async () => !(await asked).has(task.id))));
@@ -218,7 +238,7 @@ export class WorkerSide implements WorkerTaskCourier {
     const isReleased = await this.#link.ask(
       queue,
       `task '${task.id}' may not have been given back`,
-      ({ queue: { claims } }) => claims.giveBack(task.id, task.lease),
+      ({ queue: { claims } }) => claims.giveBack(task.id, tokenOf(task.lease)),
       task.id,
     );
     if (isReleased) this.#leases.end(lease);
@@ -226,9 +246,9 @@ export class WorkerSide implements WorkerTaskCourier {
     if (!isReleased) throw leaseLost(queue, [task.id]);
   }
 
-  #held(queue: string, { id, lease: token }: CourierTask): Lease {
+  #held(queue: string, { id, lease: leaseId }: CourierTask): Lease {
     this.#link.refuseIfClosed();
-    const lease = this.#leases.find(token);
+    const lease = this.#leases.find(leaseId);
     if (lease === undefined || !lease.isHeld) throw leaseLost(queue, [id]);
     return lease;
   }
@@ -293,18 +313,4 @@ export class WorkerSide implements WorkerTaskCourier {
     this.#leases.close();
     await this.#link.close();
   }
-}
-
-function jsonOf(result: unknown): unknown {
-  return result === undefined || result === null ? null : toJson(result, 'RESULT_NOT_CLONEABLE', 'the result');
-}
-
-function isLeaseLost(error: unknown): boolean {
-  return (error as { readonly code?: unknown } | undefined)?.code === 'LEASE_LOST';
-}
-
-/** BullMQ's numbers for: no such job, no lock, not active, the lock of another; or our own error. */
-function isNotOurs(error: unknown): boolean {
-  const { code } = error as { readonly code?: unknown };
-  return code === -1 || code === -2 || code === -3 || code === -6 || isLeaseLost(error);
 }
