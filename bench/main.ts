@@ -1,33 +1,59 @@
-/** `npm run bench` measures all rows and writes RESULTS.md and its chart; with numbers or names of rows, it only prints those. */
+/** `npm run bench` measures all rows and writes RESULTS.md and its chart, or does what its arguments ask for. */
 import { writeFile } from 'node:fs/promises';
-import { apart } from './apart.ts';
+import { constants } from 'node:os';
+import { parseArguments, type Request, usage } from './arguments.ts';
 import { chart } from './chart.ts';
-import { type Measured, type RowResult, resultsPage, rowText, summaryText } from './report.ts';
-import { findRow, rows } from './rows.ts';
+import type { Measurement, Pace, Row } from './measure.ts';
+import { Program } from './program.ts';
+import { type RowResult, resultsPage, rowText, summaryText } from './report.ts';
 
 const rowProcess = new URL('./row-process.ts', import.meta.url);
-const wanted = process.argv.slice(2).map(findRow);
-const results: RowResult[] = [];
+let running: Program<Measurement[]> | undefined;
 
-/** What ends one row, be it a crash, is no matter of the others. */
-async function measure(name: string): Promise<Measured> {
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, async () => {
+    await running?.close(); // what it has started ends with it
+    process.exit(128 + constants.signals[signal]);
+  });
+}
+
+try {
+  const request = parseArguments(process.argv.slice(2));
+  if (request === 'help') console.log(usage);
+  else await measureAll(request);
+} catch (error) {
+  console.error(`${(error as Error).message}\n\nnpm run bench -- --help says more`);
+  process.exitCode = 2;
+}
+
+async function measureAll({ rows, pace, isWritten }: Request): Promise<void> {
+  const results: RowResult[] = [];
+  for (const row of rows) {
+    console.log(`\n${row.number} (${row.name}): ${row.work}`);
+    const result = await measure(row, pace);
+    console.log(rowText(result));
+    results.push(result);
+    if (result.failure !== undefined) process.exitCode = 1;
+    // After each row: what was measured in many minutes is not lost if the next one is not waited for.
+    if (isWritten) await write(results);
+  }
+  console.log(`\n${summaryText(results)}`);
+  if (isWritten) console.log('\nWritten to bench/RESULTS.md and bench/chart.svg');
+}
+
+/** Whatever ends one row, even a crash, does not affect the others. */
+async function measure(row: Row, pace: Pace): Promise<RowResult> {
+  running = new Program(rowProcess, row.number, pace);
   try {
-    return await apart<Measured>(rowProcess, name);
+    return { row, measurements: await running.run() };
   } catch (error) {
-    return { measurements: [], failure: (error as Error).message };
+    return { row, measurements: [], failure: (error as Error).message };
+  } finally {
+    await running.close();
   }
 }
 
-for (const row of wanted.length > 0 ? wanted : rows) {
-  console.log(`\n${row.number} (${row.name}): ${row.work}`);
-  const result = { row, ...(await measure(row.name)) };
-  console.log(rowText(result));
-  results.push(result);
-  if (result.failure !== undefined) process.exitCode = 1;
-  if (wanted.length > 0) continue;
-  // After each row: what was measured in many minutes is not lost if the next one is not waited for.
+async function write(results: readonly RowResult[]): Promise<void> {
   await writeFile(new URL('./RESULTS.md', import.meta.url), resultsPage(results));
   await writeFile(new URL('./chart.svg', import.meta.url), chart(results.flatMap(({ measurements }) => measurements)));
 }
-console.log(`\n${summaryText(results)}`);
-if (wanted.length === 0) console.log('\nWritten to bench/RESULTS.md and bench/chart.svg');

@@ -41,11 +41,15 @@ export interface Measurement {
   readonly notes: readonly string[];
 }
 
+/** `quick` has smaller sizes, fewer runs and no heats: its figures say about the same, in two minutes. */
+export type Pace = 'full' | 'quick';
+
 export interface Row {
-  readonly number: number;
+  /** That of the target. */
+  readonly number: string;
   readonly name: string;
   readonly work: string;
-  measure(): Promise<Measurement[]>;
+  load(): Promise<{ measure(pace: Pace): Promise<Measurement[]> }>;
 }
 
 interface Rounds {
@@ -59,14 +63,17 @@ export async function compare(
   { runs = 5, warmups = 1 }: Rounds = {},
 ): Promise<Figure[]> {
   const values = contestants.map((): number[] => []);
-  for (let round = 0; round < warmups + runs; round += 1) {
-    for (const [index, contestant] of contestants.entries()) {
-      globalThis.gc?.();
-      const value = await contestant.run();
-      if (round >= warmups) values[index]?.push(value);
+  try {
+    for (let round = 0; round < warmups + runs; round += 1) {
+      for (const [index, contestant] of contestants.entries()) {
+        globalThis.gc?.();
+        const value = await contestant.run();
+        if (round >= warmups) values[index]?.push(value);
+      }
     }
+  } finally {
+    for (const contestant of contestants) await contestant.close?.();
   }
-  for (const contestant of contestants) await contestant.close?.();
   return contestants.map(({ name, settings = '' }, index) => figure(name, settings, values[index] ?? []));
 }
 
@@ -75,16 +82,23 @@ export async function heat<S>(
   settings: readonly S[],
   contestant: (settings: S) => Contestant,
   better: Better,
-): Promise<{ readonly best: S; readonly note: string }> {
+): Promise<{ readonly best: S; readonly notes: readonly string[] }> {
+  const [only] = settings;
+  if (only === undefined) throw new Error('a heat needs settings');
+  if (settings.length === 1) return { best: only, notes: [] };
   const figures = await compare(settings.map(contestant), { runs: 3 });
   const sign = better === 'higher' ? -1 : 1;
   const ranked = settings
     .map((each, index) => ({ each, figure: figures[index] as Figure }))
     .sort((a, b) => sign * (a.figure.median - b.figure.median));
-  const [first] = ranked;
-  if (first === undefined) throw new Error('a heat needs settings');
   const shown = ranked.map(({ figure }) => `${figure.settings}: ${formatNumber(figure.median)}`);
-  return { best: first.each, note: `settings of ${first.figure.name} in a heat, the best first: ${shown.join('; ')}` };
+  const note = `settings of ${figures[0]?.name} in a heat, the best first: ${shown.join('; ')}`;
+  return { best: ranked[0]?.each ?? only, notes: [note] };
+}
+
+/** The settings that a heat is to compare: the first ones are those that usually do best. */
+export function heatSettings<S>(pace: Pace, settings: readonly S[]): readonly S[] {
+  return pace === 'quick' ? settings.slice(0, 1) : settings;
 }
 
 /** The median of one contestant by that of another. */
@@ -113,15 +127,43 @@ export function percentile(values: readonly number[], fraction: number): number 
   return sorted[Math.max(Math.ceil(sorted.length * fraction) - 1, 0)] ?? Number.NaN;
 }
 
-/** Taskwarden's figure is at least so many times that of the other. */
-export function atLeast(limit: number, other: string, figures: readonly Figure[]): Check {
-  const value = ratio(figures, 'taskwarden', other);
-  return { target: `>= ${limit} x ${other}`, measured: `${formatNumber(value)} x`, holds: value >= limit };
+/** Taskwarden's figure is at least so many times that of each of the others. */
+export function atLeast(limit: number, others: string | readonly string[], figures: readonly Figure[]): Check {
+  const [closest] = ratios(others, figures);
+  return comparison('>=', limit, others, closest, (value) => value >= limit);
 }
 
-export function atMost(limit: number, other: string, figures: readonly Figure[]): Check {
-  const value = ratio(figures, 'taskwarden', other);
-  return { target: `<= ${limit} x ${other}`, measured: `${formatNumber(value)} x`, holds: value <= limit };
+export function atMost(limit: number, others: string | readonly string[], figures: readonly Figure[]): Check {
+  const closest = ratios(others, figures).at(-1);
+  return comparison('<=', limit, others, closest, (value) => value <= limit);
+}
+
+interface Ratio {
+  readonly other: string;
+  readonly value: number;
+}
+
+/** The smallest first. */
+function ratios(others: string | readonly string[], figures: readonly Figure[]): Ratio[] {
+  return [others]
+    .flat()
+    .map((other) => ({ other, value: ratio(figures, 'taskwarden', other) }))
+    .sort((a, b) => a.value - b.value);
+}
+
+function comparison(
+  sign: string,
+  limit: number,
+  others: string | readonly string[],
+  { other, value }: Ratio = { other: 'nothing', value: Number.NaN },
+  isHeld: (value: number) => boolean,
+): Check {
+  const isOne = typeof others === 'string';
+  return {
+    target: `${sign} ${formatNumber(limit)} x ${isOne ? others : 'every other pool'}`,
+    measured: `${formatNumber(value)} x${isOne ? '' : ` ${other}`}`,
+    holds: isHeld(value),
+  };
 }
 
 /** Taskwarden's figure itself, whatever the others have. */
@@ -131,6 +173,11 @@ export function below(limit: number, unit: string, figures: readonly Figure[]): 
 }
 
 const formatter = new Intl.NumberFormat('en-US', { maximumSignificantDigits: 3 });
+
+/** Counts, in full. */
+export function formatCount(count: number): string {
+  return count.toLocaleString('en-US');
+}
 
 export function formatNumber(value: number): string {
   return formatter.format(value);

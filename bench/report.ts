@@ -2,15 +2,13 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem, type } from 'node:os';
 import { type Check, type Figure, formatNumber, type Measurement, type Row } from './measure.ts';
+import { peerNames } from './peer-names.ts';
 
 /** What a row has come to: its measurements, or why there are none. */
-export interface Measured {
+export interface RowResult {
+  readonly row: Row;
   readonly measurements: readonly Measurement[];
   readonly failure?: string;
-}
-
-export interface RowResult extends Measured {
-  readonly row: Row;
 }
 
 /** For the terminal. */
@@ -50,6 +48,9 @@ export function summaryText(results: readonly RowResult[]): string {
         check.measured,
       ]),
     ),
+    ...results.flatMap(({ row, failure }) =>
+      failure === undefined ? [] : [`    ${row.number} (${row.name}) was ${notMeasured(failure)}`],
+    ),
   ].join('\n');
 }
 
@@ -88,7 +89,7 @@ export function resultsPage(results: readonly RowResult[]): string {
 ${machine()}
 
 Written by \`npm ci && npm run bench\`; \`npm run bench -- <number or name> ...\` prints single rows. Each row is measured
-in a process of its own. Its contestants take turns (A B C A B C ...), after a warm-up or each time in a new process, and
+in a process of its own, and so are contestants of rows 5 and 9. Its contestants take turns (A B C A B C ...), after a warm-up or each time in a new process, and
 each run begins on a collected heap. A figure is the median of the runs, with the smallest and the largest beside it;
 ratios are ratios of medians. Only figures of one table can be compared. Each library runs with the settings that did
 best in a short heat, where several may suit. Threads are two, where nothing else is said.
@@ -100,7 +101,7 @@ best in a short heat, where several may suit. Threads are two, where nothing els
 ${markdownTable(
   ['row', 'work', 'target', 'measured', ''],
   targetsOf(results).map(({ row, what, check }) => [
-    `${row.number}`,
+    row.number,
     `${row.name}: ${what}`,
     check.target,
     check.measured,
@@ -146,10 +147,9 @@ function capitalized(text: string): string {
 }
 
 function machine(): string {
-  const peers = ['piscina', 'tinypool', 'workerpool', 'poolifier', 'jest-worker'];
   const libraries = [
     `taskwarden ${versionIn(new URL('../package.json', import.meta.url))}`,
-    ...peers.map((name) => `${name} ${versionIn(new URL(`../node_modules/${name}/package.json`, import.meta.url))}`),
+    ...[...peerNames, 'bullmq', 'p-queue'].map(versionOf),
   ];
   const memoryGb = Math.round(totalmem() / 2 ** 30);
   return [
@@ -157,6 +157,14 @@ function machine(): string {
     `${availableParallelism()} cores, ${memoryGb} GB of memory, ${type()}\n`,
     `- Node ${process.version}, ${libraries.join(', ')}`,
   ].join('');
+}
+
+function versionOf(name: string): string {
+  try {
+    return `${name} ${versionIn(new URL(`../node_modules/${name}/package.json`, import.meta.url))}`;
+  } catch {
+    return `no ${name}`;
+  }
 }
 
 function versionIn(packageFile: URL): string {

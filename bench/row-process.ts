@@ -1,14 +1,8 @@
-/** The process that measures one row, so that no row meets the garbage of another. */
-import { answer } from './apart.ts';
-import type { Measured } from './report.ts';
+/** The program that measures one row, so that no row meets the garbage of another. */
+import type { Measurement, Pace } from './measure.ts';
 import { findRow } from './rows.ts';
 
-async function measure(name: string): Promise<Measured> {
-  try {
-    return { measurements: await findRow(name).measure() };
-  } catch (error) {
-    return { measurements: [], failure: error instanceof Error ? error.message : String(error) };
-  }
+export async function run(name: string, pace: Pace): Promise<Measurement[]> {
+  const { measure } = await findRow(name).load();
+  return measure(pace);
 }
-
-answer(await measure(process.argv[2] ?? ''));

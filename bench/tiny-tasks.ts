@@ -1,5 +1,5 @@
 /** What rows 1 to 3 share: tiny tasks through every pool, many or few at a time, each result checked. */
-import type { Check, Contestant, Figure, Measurement } from './measure.ts';
+import { type Check, type Contestant, type Figure, formatCount, type Measurement, type Pace } from './measure.ts';
 import { comparePools } from './peers.ts';
 import type { OpenPool, Pool } from './pools.ts';
 
@@ -30,22 +30,20 @@ function verify(result: unknown, n: number): void {
 
 /** Those that no target names get `fewerTasks`, since they would take minutes; a short queue is to their advantage. */
 export async function measureTinyTasks(options: {
+  readonly pace: Pace;
   readonly what: string;
   readonly chart: string;
   readonly way: Way;
   readonly tasks: number;
   readonly fewerTasks?: number;
-  readonly runs?: number;
+  readonly runs: number;
   readonly peers: readonly (readonly OpenPool[])[];
   readonly checks: (figures: readonly Figure[]) => Check[];
 }): Promise<Measurement> {
-  const { what, chart, way, tasks, fewerTasks = tasks, runs = 5, peers, checks } = options;
+  const { pace, what, chart, way, tasks, fewerTasks = tasks, runs, peers, checks } = options;
   const contestant = (pool: Pool, count: number): Contestant => ({
     name: pool.name,
-    settings:
-      count === fewerTasks && count < tasks
-        ? `${pool.settings}; ${count.toLocaleString('en-US')} tasks`
-        : pool.settings,
+    settings: count === fewerTasks && count < tasks ? `${pool.settings}; ${formatCount(count)} tasks` : pool.settings,
     run: async () => {
       const startedAt = performance.now();
       await way(pool, count);
@@ -54,11 +52,12 @@ export async function measureTinyTasks(options: {
     close: () => pool.close(),
   });
   const { figures, notes } = await comparePools({
+    pace,
     fn: 'tiny',
     peers,
     better: 'higher',
     runs,
-    heatOf: (pool) => contestant(pool, Math.min(tasks, 10_000)),
+    heatOf: (pool) => contestant(pool, fewerTasks),
     contestantOf: (pool) => contestant(pool, targeted.has(pool.name) ? tasks : fewerTasks),
   });
   return { what, chart, unit: 'tasks/s', better: 'higher', runs, figures, checks: checks(figures), notes };

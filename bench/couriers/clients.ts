@@ -1,6 +1,8 @@
 /** The clients of the contestants: taskwarden's courier and plain BullMQ, asked for the same. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Queue, QueueEvents } from 'bullmq';
 import { BullMQTaskCourier } from 'taskwarden/bullmq';
+import { losesEvents, plainConnection } from './plain-connection.ts';
 
 interface BenchData {
   readonly n: number;
@@ -18,12 +20,12 @@ export interface BenchClient {
 
 export type Library = 'taskwarden' | 'bullmq';
 
-export async function openClient(library: Library, port: number, queueName: string): Promise<BenchClient> {
-  return library === 'taskwarden' ? courierClient(port, queueName) : await plainClient(port, queueName);
+export async function openClient(library: Library, url: string, queueName: string): Promise<BenchClient> {
+  return library === 'taskwarden' ? courierClient(url, queueName) : await plainClient(url, queueName);
 }
 
-function courierClient(port: number, queueName: string): BenchClient {
-  const courier = new BullMQTaskCourier(`redis://127.0.0.1:${port}`);
+function courierClient(url: string, queueName: string): BenchClient {
+  const courier = new BullMQTaskCourier(url);
   return {
     one: async (data) => courier.waitForTaskResult(queueName, await courier.addTaskToQueue(queueName, data)),
     all: async (data) => {
@@ -37,21 +39,31 @@ function courierClient(port: number, queueName: string): BenchClient {
 /** Results are kept for an hour, as taskwarden's are. */
 const opts = { removeOnComplete: { age: 3_600 } };
 
-async function plainClient(port: number, queueName: string): Promise<BenchClient> {
-  const connection = { host: '127.0.0.1', port };
+async function plainClient(url: string, queueName: string): Promise<BenchClient> {
+  const connection = plainConnection(url);
   // With fewer events kept, some who wait for a bulk this large never hear of its end.
   const streams = { events: { maxLen: 50_000 } };
   const queue = new Queue<BenchData>(queueName, { connection, streams });
-  const events = new QueueEvents(queueName, { connection: { ...connection, maxRetriesPerRequest: null } });
+  const events = new QueueEvents(queueName, { connection });
   queue.setMaxListeners(0);
   events.setMaxListeners(0);
   await Promise.all([queue.waitUntilReady(), events.waitUntilReady()]);
+  let added = 0;
   return {
-    one: async (data) => (await queue.add('task', data, opts)).waitUntilFinished(events),
+    one: async (data) => {
+      added += 1;
+      return (await queue.add('task', data, opts)).waitUntilFinished(events);
+    },
     all: async (data) => {
+      added += data.length;
       const jobs = await queue.addBulk(data.map((each) => ({ name: 'task', data: each, opts })));
-      await Promise.all(jobs.map((job) => job.waitUntilFinished(events)));
+      const received = Promise.all(jobs.map((job) => job.waitUntilFinished(events)));
+      await (losesEvents(url) ? Promise.race([received, allCompleted(queue, added)]) : received);
     },
     close: () => Promise.all([queue.close(), events.close()]),
   };
+}
+
+async function allCompleted(queue: Queue, count: number): Promise<void> {
+  while ((await queue.getCompletedCount()) < count) await sleep(20);
 }

@@ -1,15 +1,13 @@
-/** Both contestants on one Redis, each with a client here and workers in processes of their own, which wait meanwhile. */
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
+/** Both contestants on one server, each with a client here and workers in processes of their own, which wait meanwhile. */
+import type { Server } from '../../test/servers/server.ts';
 import type { Contestant } from '../measure.ts';
+import { Program } from '../program.ts';
 import { type BenchClient, type Library, openClient } from './clients.ts';
-import { startRedis } from './redis.ts';
 
-const program = fileURLToPath(new URL('./worker-process.ts', import.meta.url));
+const workerProgram = new URL('./worker-process.ts', import.meta.url);
 const libraries: readonly Library[] = ['taskwarden', 'bullmq'];
 
-interface Layout {
+export interface Layout {
   readonly workers: number;
   readonly concurrency: number;
 }
@@ -17,35 +15,34 @@ interface Layout {
 /** Gives the figure of one run. */
 export type Run = (client: BenchClient) => Promise<number>;
 
-/** Runs `measure` with both, on a Redis of its own. */
+/** Rejects where the server can't be started. */
+export type StartServer = () => Promise<Server>;
+
+/** Runs `measure` with both, on a server of its own. */
 export async function withContestants<R>(
+  start: StartServer,
   { workers, concurrency }: Layout,
   run: Run,
   measure: (contestants: readonly Contestant[]) => Promise<R>,
 ): Promise<R> {
-  const redis = await startRedis();
-  try {
-    const contestants = libraries.map(async (name): Promise<Contestant> => {
-      const queue = `bench-${name}`;
-      const children = await Promise.all(
-        Array.from({ length: workers }, () => startWorker(name, `${redis.port}`, queue, `${concurrency}`)),
-      );
-      const client = await openClient(name, redis.port, queue);
-      await client.one({ n: 0 });
-      const close = async () => {
-        await client.close();
-        for (const child of children) child.kill('SIGKILL');
-      };
-      return { name, settings: `${workers} x concurrency ${concurrency}`, run: () => run(client), close };
-    });
-    return await measure(await Promise.all(contestants));
-  } finally {
-    await redis.stop();
-  }
-}
+  await using server = await start();
+  const contestants = [];
+  for (const name of libraries) contestants.push(await contestant(name));
+  return await measure(contestants);
 
-async function startWorker(...args: readonly string[]): Promise<ChildProcess> {
-  const child = fork(program, args, { execArgv: ['--import', 'tsx'] });
-  await once(child, 'message');
-  return child;
+  async function contestant(name: Library): Promise<Contestant> {
+    const queue = `bench-${name}`;
+    const programs = Array.from(
+      { length: workers },
+      () => new Program<void>(workerProgram, name, server.url, queue, String(concurrency)),
+    );
+    await Promise.all(programs.map((program) => program.run()));
+    const client = await openClient(name, server.url, queue);
+    await client.one({ n: 0 });
+    const close = async () => {
+      await client.close();
+      await Promise.all(programs.map((program) => program.close()));
+    };
+    return { name, settings: `${workers} x concurrency ${concurrency}`, run: () => run(client), close };
+  }
 }

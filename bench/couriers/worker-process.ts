@@ -1,10 +1,9 @@
-/** A worker of one contestant, in a process of its own: says that it is ready, and works until it is ended. */
+/** A worker of one contestant, in a process of its own: `run` resolves when it is ready, and it works until it is ended. */
 import { Worker } from 'bullmq';
 import { BaseWorker, type CourierTask } from 'taskwarden';
 import { BullMQTaskCourier } from 'taskwarden/bullmq';
 import { type Work, work } from '../pools.ts';
-
-const [, , library = '', port = '', queueName = '', concurrency = '1'] = process.argv;
+import { plainConnection } from './plain-connection.ts';
 
 const { spin } = (await import(work.href)) as Work;
 
@@ -20,21 +19,21 @@ class BenchWorker extends BaseWorker<Parameters<typeof perform>[0], number> {
   }
 }
 
-if (library === 'taskwarden') {
-  const courier = new BullMQTaskCourier(`redis://127.0.0.1:${port}`);
-  const maxSimultaneousTasks = Number(concurrency);
-  void new BenchWorker({
-    queueName,
-    courier,
-    maxSimultaneousTasks,
-    maxTasksPerIteration: Math.ceil(maxSimultaneousTasks / 2),
-  }).perform();
-} else {
-  const worker = new Worker(queueName, async ({ data }) => perform(data), {
-    connection: { host: '127.0.0.1', port: Number(port), maxRetriesPerRequest: null },
-    concurrency: Number(concurrency),
-  });
-  await worker.waitUntilReady();
+export async function run(library: string, url: string, queueName: string, concurrency: string): Promise<void> {
+  if (library === 'taskwarden') {
+    const courier = new BullMQTaskCourier(url);
+    const maxSimultaneousTasks = Number(concurrency);
+    void new BenchWorker({
+      queueName,
+      courier,
+      maxSimultaneousTasks,
+      maxTasksPerIteration: Math.ceil(maxSimultaneousTasks / 2),
+    }).perform();
+  } else {
+    const worker = new Worker(queueName, async ({ data }) => perform(data), {
+      connection: plainConnection(url),
+      concurrency: Number(concurrency),
+    });
+    await worker.waitUntilReady();
+  }
 }
-process.once('disconnect', () => process.exit());
-process.send?.('ready');

@@ -1,33 +1,26 @@
 /** Row 8: what it costs to cancel a waiting task, wherever it is. Each run is a process of its own. */
-import { apart } from '../apart.ts';
-import { type Contestant, compare, type Figure, figure, type Measurement, type Row } from '../measure.ts';
+import { type Contestant, compare, type Figure, figure, formatCount, type Measurement, type Pace } from '../measure.ts';
+import { apart } from '../program.ts';
 import { growthAtMost, growthNote } from '../waiting/growth.ts';
 import { type Place, places } from '../waiting/place.ts';
-import { few, many } from '../waiting/pools.ts';
+import { few, manyIn } from '../waiting/pools.ts';
 
 const program = new URL('../waiting/cancel.ts', import.meta.url);
-const runs = 5;
+const sizes = { full: { runs: 5 }, quick: { runs: 1 } };
 const libraries = ['taskwarden', 'piscina', 'tinypool', 'workerpool'];
 
-export const cancel: Row = {
-  number: 8,
-  name: 'cancel',
-  work: 'cancel of any one of 1,000,000 waiting tasks',
-  measure: async () => {
-    const ofFew = libraries.map((name) => new Canceling(name, few));
-    const ofMany = libraries.map((name) => new Canceling(name, many[name] ?? few));
-    await compare([...ofFew, ...ofMany], { runs, warmups: 0 });
-    return places.map((place) =>
-      measurement(
-        place,
-        ofFew.map((each) => each.figureOf(place)),
-        ofMany.map((each) => each.figureOf(place)),
-      ),
-    );
-  },
-};
+export async function measure(pace: Pace): Promise<Measurement[]> {
+  const { runs } = sizes[pace];
+  const ofFew = libraries.map((name) => new Canceling(name, few));
+  const ofMany = libraries.map((name) => new Canceling(name, manyIn(name, pace)));
+  await compare([...ofFew, ...ofMany], { runs, warmups: 0 });
+  return places.map((place) => {
+    const figuresOf = (all: readonly Canceling[]) => all.map((each) => each.figureOf(place));
+    return measurement(runs, place, figuresOf(ofFew), figuresOf(ofMany));
+  });
+}
 
-function measurement(place: Place, ofFew: readonly Figure[], ofMany: readonly Figure[]): Measurement {
+function measurement(runs: number, place: Place, ofFew: readonly Figure[], ofMany: readonly Figure[]): Measurement {
   return {
     what: place === 'random' ? 'any of those that wait' : `the ${place} of those that wait`,
     unit: 'µs a cancel',
@@ -47,7 +40,7 @@ class Canceling implements Contestant {
 
   constructor(name: string, waiting: number) {
     this.name = name;
-    this.settings = `${waiting.toLocaleString('en-US')} waiting`;
+    this.settings = `${formatCount(waiting)} waiting`;
     this.#waiting = waiting;
   }
 

@@ -2,26 +2,22 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { atMost, type Contestant, compare, type Figure, figure, type Measurement, type Row } from '../measure.ts';
+import { atMost, type Contestant, compare, type Figure, figure, type Measurement, type Pace } from '../measure.ts';
+import { peerNames } from '../peer-names.ts';
 
-const runs = 15;
+const sizes = { full: { runs: 15 }, quick: { runs: 5 } };
 
-export const coldStart: Row = {
-  number: 12,
-  name: 'cold-start',
-  work: 'import of the package, and the first result of a cold start, in fresh processes',
-  measure: async () => {
-    const libraries = ['taskwarden', 'piscina', 'tinypool', 'workerpool', 'poolifier', 'jest-worker'];
-    const starts = libraries.map((name) => new ColdStart(name, new URL(`../cold/${name}.mjs`, import.meta.url)));
-    const bare = new ColdStart('bare postMessage', new URL('../cold/bare.mjs', import.meta.url));
-    const firstResults = await compare([...starts, bare], { runs });
-    const imports = starts.map(({ name, importMs }) => figure(name, '', importMs.slice(-runs)));
-    return [measurement('import', imports), measurement('first result, import included', firstResults)];
-  },
-};
-
-function measurement(what: string, figures: readonly Figure[]): Measurement {
-  return { what, unit: 'ms', better: 'lower', runs, figures, checks: [atMost(1.3, 'piscina', figures)], notes: [] };
+export async function measure(pace: Pace): Promise<Measurement[]> {
+  const { runs } = sizes[pace];
+  const libraries = ['taskwarden', ...peerNames];
+  const starts = libraries.map((name) => new ColdStart(name, new URL(`../cold/${name}.mjs`, import.meta.url)));
+  const bare = new ColdStart('bare postMessage', new URL('../cold/bare.mjs', import.meta.url));
+  const firstResults = await compare([...starts, bare], { runs });
+  const imports = starts.map(({ name, importMs }) => figure(name, '', importMs.slice(-runs)));
+  const measurement = (what: string, figures: readonly Figure[]): Measurement => {
+    return { what, unit: 'ms', better: 'lower', runs, figures, checks: [atMost(1, 'piscina', figures)], notes: [] };
+  };
+  return [measurement('import', imports), measurement('first result, import included', firstResults)];
 }
 
 class ColdStart implements Contestant {

@@ -1,20 +1,23 @@
-import { atLeast, type Row } from '../measure.ts';
+/** Row 1. */
+import { atLeast, formatCount, type Measurement, type Pace } from '../measure.ts';
 import { peers } from '../peers.ts';
 import { allAtOnce, measureTinyTasks } from '../tiny-tasks.ts';
 
-export const deepQueue: Row = {
-  number: 1,
-  name: 'deep-queue',
-  work: '300,000 tiny tasks at once, two threads, TaskInfo and events kept',
-  measure: async () => [
-    await measureTinyTasks({
-      what: '300,000 at once',
-      chart: 'Tiny tasks, all at once',
-      way: allAtOnce,
-      tasks: 300_000,
-      fewerTasks: 40_000,
-      peers: peers(16, 64),
-      checks: (figures) => [atLeast(10, 'piscina', figures), atLeast(1, 'bare postMessage', figures)],
-    }),
-  ],
+const sizes = {
+  full: { tasks: 300_000, fewerTasks: 40_000, runs: 5 },
+  quick: { tasks: 50_000, fewerTasks: 5_000, runs: 3 },
 };
+
+export async function measure(pace: Pace): Promise<Measurement[]> {
+  const size = sizes[pace];
+  const measurement = await measureTinyTasks({
+    pace,
+    ...size,
+    what: `${formatCount(size.tasks)} at once`,
+    chart: 'Tiny tasks, all at once',
+    way: allAtOnce,
+    peers: peers(64, 16),
+    checks: (figures) => [atLeast(10, 'piscina', figures), atLeast(1, 'bare postMessage', figures)],
+  });
+  return [measurement];
+}

@@ -6,15 +6,15 @@ import { createHook } from 'node:async_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TaskSupervisor, tasksFrom } from 'taskwarden';
 import {
-  type Check,
   type Contestant,
   compare,
   type Figure,
   figure,
+  formatCount,
   formatNumber,
   type Measurement,
   medianOf,
-  type Row,
+  type Pace,
 } from '../measure.ts';
 import { jestWorkerPool } from '../pools/jest-worker.ts';
 import { piscinaPool } from '../pools/piscina.ts';
@@ -25,9 +25,8 @@ import { workerpoolPool } from '../pools/workerpool.ts';
 import { type OpenPool, type Pool, threads, type Work, work } from '../pools.ts';
 import { allAtOnce } from '../tiny-tasks.ts';
 
-const runs = 5;
+const sizes = { full: { watchMs: 1_500, runs: 5 }, quick: { watchMs: 500, runs: 1 } };
 const settleMs = 300;
-const watchMs = 1_500;
 const peers: Record<string, OpenPool> = {
   piscina: piscinaPool({ atomics: 'sync', concurrentTasksPerWorker: 1 }),
   tinypool: tinypoolPool({ useAtomics: true, concurrentTasksPerWorker: 1, taskQueue: 'default' }),
@@ -36,47 +35,43 @@ const peers: Record<string, OpenPool> = {
   'jest-worker': jestWorkerPool('round-robin'),
 };
 
-export const idle: Row = {
-  number: 10,
-  name: 'idle',
-  work: `an idle supervisor, after 1,000 tasks: ${watchMs} ms of doing nothing`,
-  measure: async () => {
-    const watches = [
-      new Watch('taskwarden', 'its two threads kept', () => taskwardenPool('tiny')),
-      new Watch('taskwarden, retired', 'its threads ended by idleTimeoutMs', retiringPool),
-      ...Object.entries(peers).map(([name, open]) => new Watch(name, 'its two threads kept', () => open('tiny'))),
-      new Watch('no pool', '', noPool),
-    ];
-    const cpu = await compare(watches, { runs, warmups: 0 });
-    const callbacks = watches.map((watch) => figure(watch.name, watch.settings, watch.callbacks.slice(-runs)));
-    return [
-      measurement('processor time of all threads', '% of a core', cpu, (value) => ({
-        target: '0 % CPU (below 0.05)',
-        measured: `${formatNumber(value)} %`,
-        holds: value < 0.05,
-      })),
-      {
-        ...measurement('callbacks on the main event loop', 'calls', callbacks, (value) => ({
-          target: 'no timer ticking',
-          measured: `${formatNumber(value)} calls`,
-          holds: value === 0,
-        })),
-        notes: [
-          `active resources: ${watches.map(({ name, resources }) => `${name} ${[...resources].join(', ') || 'none'}`).join('; ')}`,
-        ],
-      },
-    ];
-  },
-};
+export async function measure(pace: Pace): Promise<Measurement[]> {
+  const { watchMs, runs } = sizes[pace];
+  const watch = (name: string, settings: string, open: () => Pool) => new Watch(name, settings, watchMs, open);
+  const watches = [
+    watch('taskwarden', 'its two threads kept', () => taskwardenPool('tiny')),
+    watch('taskwarden, retired', 'its threads ended by idleTimeoutMs', retiringPool),
+    ...Object.entries(peers).map(([name, open]) => watch(name, 'its two threads kept', () => open('tiny'))),
+    watch('no pool', '', noPool),
+  ];
+  const shared = { better: 'lower', runs } as const;
+  const cpu = await compare(watches, { runs, warmups: 0 });
+  const percent = worst(cpu);
+  const callbacks = watches.map((each) => figure(each.name, each.settings, each.callbacks));
+  const calls = worst(callbacks);
+  const resources = watches.map(({ name, resources }) => `${name} ${[...resources].join(', ') || 'none'}`);
+  return [
+    {
+      ...shared,
+      what: `processor time of all threads in ${formatCount(watchMs)} ms`,
+      unit: '% of a core',
+      figures: cpu,
+      checks: [{ target: '0 % CPU (below 0.05)', measured: `${formatNumber(percent)} %`, holds: percent < 0.05 }],
+      notes: [],
+    },
+    {
+      ...shared,
+      what: 'callbacks on the main event loop',
+      unit: 'calls',
+      figures: callbacks,
+      checks: [{ target: 'no timer ticking', measured: `${formatNumber(calls)} calls`, holds: calls === 0 }],
+      notes: [`active resources: ${resources.join('; ')}`],
+    },
+  ];
+}
 
-function measurement(
-  what: string,
-  unit: string,
-  figures: readonly Figure[],
-  check: (value: number) => Check,
-): Measurement {
-  const value = Math.max(medianOf(figures, 'taskwarden'), medianOf(figures, 'taskwarden, retired'));
-  return { what, unit, better: 'lower', runs, figures, checks: [check(value)], notes: [] };
+function worst(figures: readonly Figure[]): number {
+  return Math.max(medianOf(figures, 'taskwarden'), medianOf(figures, 'taskwarden, retired'));
 }
 
 class Watch implements Contestant {
@@ -84,11 +79,13 @@ class Watch implements Contestant {
   readonly settings: string;
   readonly callbacks: number[] = [];
   readonly resources: Set<string> = new Set();
+  readonly #watchMs: number;
   readonly #open: () => Pool;
 
-  constructor(name: string, settings: string, open: () => Pool) {
+  constructor(name: string, settings: string, watchMs: number, open: () => Pool) {
     this.name = name;
     this.settings = settings;
+    this.#watchMs = watchMs;
     this.#open = open;
   }
 
@@ -108,13 +105,13 @@ class Watch implements Contestant {
       },
     }).enable();
     const before = process.cpuUsage();
-    await new Promise((resolve) => setTimeout(resolve, watchMs));
+    await new Promise((resolve) => setTimeout(resolve, this.#watchMs));
     const { user, system } = process.cpuUsage(before);
     hook.disable();
     this.callbacks.push(callbacks);
     for (const resource of process.getActiveResourcesInfo()) this.resources.add(resource);
     await pool.close();
-    return ((user + system) / 1_000 / watchMs) * 100;
+    return ((user + system) / 1_000 / this.#watchMs) * 100;
   }
 }
 

@@ -12,13 +12,12 @@ import {
   formatNumber,
   type Measurement,
   medianOf,
+  type Pace,
   percentile,
-  type Row,
 } from '../measure.ts';
 
 const intervalMs = 10;
-const runMs = 12_000;
-const runs = 5;
+const sizes = { full: { runMs: 60_000, runs: 5 }, quick: { runMs: 4_000, runs: 1 } };
 
 /**
  * Calls `tick` each time that a run is due; `dueAt(n)` says when, on the clock of `performance.now()`. One that has a start of
@@ -58,49 +57,42 @@ const tickers: Record<string, Ticker> = {
   },
 };
 
-export const interval: Row = {
-  number: 11,
-  name: 'interval',
-  work: `runs every ${intervalMs} ms for ${(runs * runMs) / 1_000} s, each a task on the loop`,
-  measure: async () => {
-    const names = Object.keys(tickers);
-    const rounds: Record<string, number[]>[] = [];
-    for (let round = 0; round < runs; round += 1) rounds.push(await tickTogether());
-    const figures = (of: (latenesses: readonly number[]) => number): Figure[] =>
-      names.map((name) =>
-        figure(
-          name,
-          '',
-          rounds.map((round) => of(round[name] ?? [])),
-        ),
-      );
-    const drifts = figures(drift);
-    const latenesses = figures((values) => percentile(values, 0.99));
-    const driftMs = medianOf(drifts, 'taskwarden');
-    const shared = { better: 'lower', runs } as const;
-    return [
-      {
-        ...shared,
-        what: `drift in ${runMs / 1_000} s: lateness of the last tenth against that of the first`,
-        unit: 'ms',
-        figures: drifts,
-        checks: [{ target: 'no drift (below 1 ms)', measured: `${formatNumber(driftMs)} ms`, holds: driftMs < 1 }],
-        notes: [],
-      },
-      {
-        ...shared,
-        what: 'lateness against start + n x 10 ms',
-        unit: 'ms, p99',
-        figures: latenesses,
-        checks: [atMost(1, 'setTimeout, re-armed', latenesses)],
-        notes: [],
-      },
-    ] satisfies Measurement[];
-  },
-};
+export async function measure(pace: Pace): Promise<Measurement[]> {
+  const { runMs, runs } = sizes[pace];
+  const rounds: Record<string, number[]>[] = [];
+  for (let round = 0; round < runs; round += 1) rounds.push(await tickTogether(runMs));
+  const figures = (of: (latenesses: readonly number[]) => number): Figure[] =>
+    Object.keys(tickers).map((name) =>
+      figure(
+        name,
+        '',
+        rounds.map((round) => of(round[name] ?? [])),
+      ),
+    );
+  const drifts = figures(drift);
+  const latenesses = figures((values) => percentile(values, 0.99));
+  const driftMs = medianOf(drifts, 'taskwarden');
+  const shared = { better: 'lower', runs, notes: [] } as const;
+  return [
+    {
+      ...shared,
+      what: `drift in ${runMs / 1_000} s: lateness of the last tenth against that of the first`,
+      unit: 'ms',
+      figures: drifts,
+      checks: [{ target: 'no drift (below 1 ms)', measured: `${formatNumber(driftMs)} ms`, holds: driftMs < 1 }],
+    },
+    {
+      ...shared,
+      what: `lateness against start + n x ${intervalMs} ms`,
+      unit: 'ms, p99',
+      figures: latenesses,
+      checks: [atMost(1, 'setTimeout, re-armed', latenesses)],
+    },
+  ];
+}
 
 /** Gives how late each run of each was. */
-async function tickTogether(): Promise<Record<string, number[]>> {
+async function tickTogether(runMs: number): Promise<Record<string, number[]>> {
   const startAt = performance.now() + 100;
   const latenesses: Record<string, number[]> = {};
   const ticking = Object.entries(tickers).map(([name, ticker], index) => {

@@ -1,20 +1,21 @@
-import { atLeast, type Row } from '../measure.ts';
+/** Row 3. */
+import { atLeast, formatCount, type Measurement, type Pace } from '../measure.ts';
+import { peerNames } from '../peer-names.ts';
 import { peers } from '../peers.ts';
 import { inFlight, measureTinyTasks } from '../tiny-tasks.ts';
 
-export const oneByOne: Row = {
-  number: 3,
-  name: 'one-by-one',
-  work: 'tiny tasks one by one: the time there and back',
-  measure: async () => [
-    await measureTinyTasks({
-      what: '4,000, each after the one before',
-      chart: 'Tiny tasks, one by one',
-      way: inFlight(1),
-      tasks: 4_000,
-      runs: 9,
-      peers: peers(1),
-      checks: (figures) => [atLeast(0.95, 'piscina', figures)],
-    }),
-  ],
-};
+const sizes = { full: { tasks: 4_000, runs: 9 }, quick: { tasks: 1_000, runs: 5 } };
+
+export async function measure(pace: Pace): Promise<Measurement[]> {
+  const size = sizes[pace];
+  const measurement = await measureTinyTasks({
+    pace,
+    ...size,
+    what: `${formatCount(size.tasks)}, each after the one before`,
+    chart: 'Tiny tasks, one by one',
+    way: inFlight(1),
+    peers: peers(1),
+    checks: (figures) => [atLeast(1, 'piscina', figures), atLeast(1, peerNames, figures)],
+  });
+  return [measurement];
+}

@@ -1,20 +1,23 @@
-import { atLeast, type Row } from '../measure.ts';
+/** Row 2. */
+import { atLeast, formatCount, type Measurement, type Pace } from '../measure.ts';
 import { peers } from '../peers.ts';
 import { inFlight, measureTinyTasks } from '../tiny-tasks.ts';
 
-export const window: Row = {
-  number: 2,
-  name: 'window',
-  work: '300,000 tiny tasks, 64 in flight, two threads',
-  measure: async () => [
-    await measureTinyTasks({
-      what: '300,000, 64 in flight',
-      chart: 'Tiny tasks, 64 in flight',
-      way: inFlight(64),
-      tasks: 300_000,
-      fewerTasks: 40_000,
-      peers: peers(16, 32),
-      checks: (figures) => [atLeast(5, 'piscina', figures)],
-    }),
-  ],
+const sizes = {
+  full: { tasks: 300_000, fewerTasks: 40_000, runs: 5 },
+  quick: { tasks: 50_000, fewerTasks: 5_000, runs: 3 },
 };
+
+export async function measure(pace: Pace): Promise<Measurement[]> {
+  const size = sizes[pace];
+  const measurement = await measureTinyTasks({
+    pace,
+    ...size,
+    what: `${formatCount(size.tasks)}, 64 in flight`,
+    chart: 'Tiny tasks, 64 in flight',
+    way: inFlight(64),
+    peers: peers(32, 16),
+    checks: (figures) => [atLeast(8, 'piscina', figures)],
+  });
+  return [measurement];
+}

@@ -1,42 +1,40 @@
 /**
- * Answers with the microseconds that it costs to cancel a waiting task, up to its rejection, by where in the queue it
+ * Gives the microseconds that it costs to cancel a waiting task, up to its rejection, by where in the queue it
  * is. Where a library cancels by a signal, only those tasks have one that will be canceled.
  */
-import { answer } from '../apart.ts';
-import type { Cancelable } from '../pools.ts';
+import type { Cancelable, Pool } from '../pools.ts';
 import { type Place, placesIn } from './place.ts';
 import { heldPool } from './pools.ts';
 
 const each = 50;
-const [name = '', depth = ''] = process.argv.slice(2);
-const pool = await heldPool(name);
 
-await warmUp();
-
-const chosen: Record<Place, Cancelable[]> = { first: [], middle: [], last: [], random: [] };
-const places = placesIn(Number(depth), each);
-for (let n = 0; n < Number(depth); n += 1) {
-  const place = places.get(n);
-  if (place === undefined) pool.run(n).then(undefined, () => {});
-  else chosen[place].push(cancelable());
+export async function run(name: string, depth: string): Promise<Record<Place, number>> {
+  const pool = await heldPool(name);
+  const cancelable = () => cancelableIn(pool);
+  const warmUp = async () => {
+    for (let round = 0; round < 40; round += 1) await cancel(Array.from({ length: each }, cancelable));
+  };
+  await warmUp();
+  const chosen: Record<Place, Cancelable[]> = { first: [], middle: [], last: [], random: [] };
+  const places = placesIn(Number(depth), each);
+  for (let n = 0; n < Number(depth); n += 1) {
+    const place = places.get(n);
+    if (place === undefined) pool.run(n).then(undefined, () => {});
+    else chosen[place].push(cancelable());
+  }
+  globalThis.gc?.();
+  await warmUp(); // again: the collection has left work behind, and has taken code that was not used meanwhile
+  return {
+    random: await cancel(chosen.random),
+    middle: await cancel(chosen.middle),
+    last: await cancel(chosen.last.reverse()),
+    first: await cancel(chosen.first),
+  };
 }
-globalThis.gc?.();
-await warmUp(); // again: the collection has left work behind, and has taken code that was not used meanwhile
-const costs: Record<Place, number> = {
-  random: await cancel(chosen.random),
-  middle: await cancel(chosen.middle),
-  last: await cancel(chosen.last.reverse()),
-  first: await cancel(chosen.first),
-};
-answer(costs);
 
-async function warmUp(): Promise<void> {
-  for (let round = 0; round < 40; round += 1) await cancel(Array.from({ length: each }, cancelable));
-}
-
-function cancelable(): Cancelable {
+function cancelableIn(pool: Pool): Cancelable {
   const call = pool.runCancelable?.(0);
-  if (call === undefined) throw new Error(`${name} can't cancel`);
+  if (call === undefined) throw new Error(`${pool.name} can't cancel`);
   return call;
 }
 

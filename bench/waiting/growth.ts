@@ -1,12 +1,13 @@
 /** How much more something costs when very many tasks wait than when a thousand do. */
-import { apart } from '../apart.ts';
-import { type Check, type Contestant, type Figure, formatNumber, medianOf } from '../measure.ts';
+
+import { type Check, type Contestant, type Figure, formatCount, formatNumber, medianOf } from '../measure.ts';
+import { apart } from '../program.ts';
 
 /** A program of this folder with one library, and so many tasks that wait in it. */
 export function waitingIn(program: URL, name: string, waiting: number): Contestant {
   return {
     name,
-    settings: `${waiting.toLocaleString('en-US')} waiting`,
+    settings: `${formatCount(waiting)} waiting`,
     run: () => apart<number>(program, name, String(waiting)),
   };
 }

@@ -1,5 +1,6 @@
 /** The pools of the rows on tasks that wait: those with a queue of their own. */
 import { setImmediate } from 'node:timers/promises';
+import type { Pace } from '../measure.ts';
 import { jestWorkerPool } from '../pools/jest-worker.ts';
 import { piscinaPool } from '../pools/piscina.ts';
 import { poolifierPool } from '../pools/poolifier.ts';
@@ -19,15 +20,15 @@ const pools: Record<string, (tasksPerThread: number) => OpenPool> = {
   'jest-worker': () => jestWorkerPool('in-order'),
 };
 
-/** Those that a million tasks can wait in, and those for which that takes so long that they get fewer. */
-export const many: Readonly<Record<string, number>> = {
-  taskwarden: 1_000_000,
-  piscina: 1_000_000,
-  tinypool: 1_000_000,
-  workerpool: 100_000,
-  poolifier: 100_000,
-  'jest-worker': 100_000,
-};
+/** Filling the others with as many tasks would take very long: they get a tenth. */
+const deepPools: ReadonlySet<string> = new Set(['taskwarden', 'piscina', 'tinypool']);
+const depths: Record<Pace, number> = { full: 1_000_000, quick: 100_000 };
+
+/** How many tasks wait in a pool of this name where many do. */
+export function manyIn(name: string, pace: Pace): number {
+  return deepPools.has(name) ? depths[pace] : depths[pace] / 10;
+}
+
 export const few = 1_000;
 
 /** A pool whose threads are held, so that all it is given waits. */

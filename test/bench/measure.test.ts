@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { atLeast, atMost, compare, figure, heat, percentile } from '../../bench/measure.ts';
+import { atLeast, atMost, compare, figure, heat, heatSettings, percentile } from '../../bench/measure.ts';
 
 const fixed = (name: string, value: number) => ({ name, settings: name, run: async () => value });
 
@@ -45,12 +45,26 @@ describe('a comparison', () => {
     expect(atMost(2, 'peer', figures)).toMatchObject({ holds: true });
     expect(atMost(1.9, 'peer', figures)).toMatchObject({ holds: false });
   });
+
+  it('holds a target for all others by the one that is closest to breaking it, and names that', async () => {
+    const figures = await compare([fixed('taskwarden', 20), fixed('slow', 10), fixed('fast', 25)]);
+    const target = '>= 1 x every other pool';
+    expect(atLeast(1, ['slow', 'fast'], figures)).toEqual({ target, measured: '0.8 x fast', holds: false });
+    expect(atMost(1, ['slow', 'fast'], figures)).toMatchObject({ measured: '2 x slow', holds: false });
+    expect(atMost(2, ['slow', 'fast'], figures)).toMatchObject({ measured: '2 x slow', holds: true });
+  });
 });
 
 describe('a heat', () => {
   it('takes the settings with the highest or the lowest figure, as asked', async () => {
     const run = (better: 'higher' | 'lower') => heat([2, 3, 1], (value) => fixed(`s${value}`, value), better);
-    expect(await run('higher')).toMatchObject({ best: 3, note: expect.stringMatching(/: s3: 3; s2: 2; s1: 1$/) });
-    expect(await run('lower')).toMatchObject({ best: 1, note: expect.stringMatching(/: s1: 1; s2: 2; s3: 3$/) });
+    expect(await run('higher')).toMatchObject({ best: 3, notes: [expect.stringMatching(/: s3: 3; s2: 2; s1: 1$/)] });
+    expect(await run('lower')).toMatchObject({ best: 1, notes: [expect.stringMatching(/: s1: 1; s2: 2; s3: 3$/)] });
+  });
+
+  it('runs nothing where there is only one setting, as in a quick run', async () => {
+    const unrun = () => ({ name: 'a', run: () => Promise.reject(new Error('it ran')) });
+    expect(await heat(heatSettings('quick', [2, 3]), unrun, 'higher')).toEqual({ best: 2, notes: [] });
+    expect(heatSettings('full', [2, 3])).toEqual([2, 3]);
   });
 });

@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { resultsPage, rowText, summaryText } from '../../bench/report.ts';
 
-const row = { number: 13, name: 'couriers', work: 'tasks over Redis', measure: async () => [] };
+const row = { number: '13', name: 'redis', work: 'tasks over Redis', load: async () => ({ measure: async () => [] }) };
 const result = { row, measurements: [], failure: 'there is no redis-server\n    at startRedis' };
 
 it('is why, in one line', () => {
@@ -12,4 +12,8 @@ it('is why, in one line', () => {
 it('is why, in the place of its tables', () => {
   expect(resultsPage([result])).toContain('## 13. Tasks over Redis\n\nNot measured: there is no redis-server.\n');
   expect(summaryText([result])).toMatch(/^Targets: 0 of 0 held/);
+});
+
+it('is why, among the targets', () => {
+  expect(summaryText([result])).toMatch(/^ {4}13 \(redis\) was not measured: there is no redis-server$/m);
 });

@@ -19,8 +19,9 @@ const settings = [
   'dynamic_shared_memory_type=mmap', // in the folder, and gone with it
 ];
 
-/** Resolves when it answers. */
-export function startPostgres(): Promise<PostgresServer> {
+/** Resolves when it answers; rejects where it is not installed. */
+export async function startPostgres(): Promise<PostgresServer> {
+  const [initdb, postgres] = [binary('initdb'), binary('postgres')];
   const user = process.getuid?.() === 0 ? userOf('postgres') : undefined;
   const url = (port: number) => `postgres://postgres@127.0.0.1:${port}/postgres`;
   return Server.start({
@@ -30,10 +31,10 @@ export function startPostgres(): Promise<PostgresServer> {
     url,
     async prepare(folder) {
       const args = ['--no-sync', '-A', 'trust', '-U', 'postgres', '-E', 'UTF8', '--locale', 'C', '-D', data(folder)];
-      await run(binary('initdb'), args, { cwd: folder, ...user });
+      await run(initdb, args, { cwd: folder, ...user });
     },
     command: (folder, port) => [
-      binary('postgres'),
+      postgres,
       ...['-D', data(folder), '-p', `${port}`, '-k', folder],
       ...settings.flatMap((setting) => ['-c', setting]),
     ],

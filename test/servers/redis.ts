@@ -14,14 +14,15 @@ export interface RedisServerOptions {
   readonly args?: readonly string[];
 }
 
-/** Resolves when it answers. */
-export function startRedis({ port, save = false, args = [] }: RedisServerOptions = {}): Promise<RedisServer> {
+/** Resolves when it answers; rejects where it is not installed. */
+export async function startRedis({ port, save = false, args = [] }: RedisServerOptions = {}): Promise<RedisServer> {
+  const program = binary('redis-server');
   const saving = save ? ['--appendonly', 'yes', '--appendfsync', 'always'] : ['--appendonly', 'no'];
   const kind = {
     name: 'redis',
     url: (port: number) => `redis://127.0.0.1:${port}`,
     command: (folder: string, port: number): [string, ...string[]] => [
-      binary('redis-server'),
+      program,
       ...[
         '--port',
         `${port}`,
