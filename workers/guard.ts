@@ -1,12 +1,20 @@
 /**
- * The guard of a child: a thread that reads what the lane sends, also while the main thread is busy. It marks items as
- * stopped or withdrawn in the memory that it shares with the main thread, forwards everything else, and ends the child when
- * the lane is gone.
+ * The guard of a child: a thread that reads what concerns tasks that may run already, also while the main thread is busy. It
+ * marks items as stopped or withdrawn in the memory that it shares with the main thread, forwards everything else, and ends
+ * the child when the lane is gone.
  */
 import { Socket } from 'node:net';
 import type { MessagePort } from 'node:worker_threads';
 import { ControlBlock } from '../src/lanes/wire/control-block.ts';
-import { type Frame, FrameReader, frame, guardPipe, type Recalled, serialize } from '../src/lanes/wire/frames.ts';
+import {
+  type Frame,
+  FrameReader,
+  frame,
+  guardPipe,
+  type Recalled,
+  serialize,
+  timeAt,
+} from '../src/lanes/wire/frames.ts';
 import { setTimeout } from '../src/platform/globals.ts';
 
 export interface GuardStart {
@@ -21,8 +29,6 @@ export class Guard {
   readonly #port: MessagePort;
   readonly #control: ControlBlock;
   readonly #socket = new Socket({ fd: guardPipe });
-  /** How many items the last batch has. */
-  #items = 0;
 
   constructor({ port, control }: GuardStart) {
     this.#port = port;
@@ -35,53 +41,37 @@ export class Guard {
       for (const each of reader.push(chunk)) this.#receive(each);
     });
     this.#socket.on('error', () => {}); // 'close' follows
-    this.#socket.on('close', () => {
-      this.#port.postMessage(null);
-      setTimeout(() => process.kill(process.pid, 'SIGKILL'), lastMs);
-    });
+    this.#socket.on('close', () => void setTimeout(() => process.kill(process.pid, 'SIGKILL'), lastMs));
   }
 
-  #receive({ kind, number, batch, body }: Frame): void {
-    switch (kind) {
-      case 'run':
-        this.#items = number;
-        this.#control.reset(number, batch);
-        break;
-      case 'recall':
-        this.#recall(number);
-        return;
-      case 'cancel':
-        if (this.#control.withdraw(number)) {
-          this.#answer([number]);
-          return;
-        }
-        break;
-      default:
+  #receive({ kind, number, body }: Frame): void {
+    if (kind === 'recall') {
+      this.#recall(number, timeAt(body, 0), timeAt(body, 1));
+      return;
+    }
+    if (kind === 'cancel' && this.#control.withdraw(number)) {
+      this.#answer(number, { items: [number] });
+      return;
     }
     // Forwarded before the stop flag is set, so that the message is there when the flag is seen.
     const copy = Uint8Array.prototype.slice.call(body);
     this.#port.postMessage(copy, [copy.buffer]);
     if (kind === 'stop' || kind === 'cancel') this.#control.requestStop(number);
-    if (kind !== 'run') this.#control.ring();
+    this.#control.ring();
   }
 
-  #recall(from: number): void {
+  /** Of the items from `first` to before `end`, gives back those after `from` that have not begun. */
+  #recall(from: number, first: number, end: number): void {
     const items: number[] = [];
     // From the last to the first, because the main thread may begin items meanwhile: so none overtakes an earlier one.
-    for (let item = this.#items - 1; item >= from; item -= 1) {
-      if (this.#control.withdraw(item)) items.unshift(item);
-    }
-    this.#answer(items);
+    for (let item = end - 1; item >= from; item -= 1) if (this.#control.withdraw(item)) items.unshift(item);
+    let running = end - 1;
+    while (running >= first && this.#control.state(running) !== 'running') running -= 1;
+    const at = running >= first && { running: { item: running, at: this.#control.begunAt(running) } };
+    this.#answer(from, { items, ...at });
   }
 
-  #answer(items: readonly number[]): void {
-    const running = Array.from({ length: this.#items }, (_, item) => item).find(
-      (item) => this.#control.state(item) === 'running',
-    );
-    const answer: Recalled = {
-      items,
-      ...(running !== undefined && { running: { item: running, at: this.#control.begunAt(running) } }),
-    };
-    for (const part of frame('recalled', 0, serialize(answer), this.#control.batch)) this.#socket.write(part);
+  #answer(number: number, answer: Recalled): void {
+    for (const part of frame('recalled', number, serialize(answer))) this.#socket.write(part);
   }
 }

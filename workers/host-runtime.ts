@@ -39,7 +39,11 @@ export class HostRuntime {
   #running: ItemRun | undefined;
   /** A batch runs, or is being loaded. */
   #isBusy = false;
-  /** Messages to items of the batch that have not begun. */
+  /** Batches that come after it. */
+  readonly #next: Batch[] = [];
+  /** The number of the next item that is sent. */
+  #nextItem = 0;
+  /** Messages to items that have not begun. */
   #earlyMessages: { readonly item: number; readonly message: TaskMessage }[] = [];
   /** Replaces the next message if that can't be read. */
   #fallback: (HostMessage & { readonly kind: 'fallback' }) | undefined;
@@ -52,9 +56,9 @@ export class HostRuntime {
   }
 
   receive(message: HostMessage): void {
-    this.#fallback = undefined;
     switch (message.kind) {
       case 'run':
+        this.#nextItem = message.first + message.items;
         if (message.buffers !== undefined) restoreBuffers(unpackArgs(message.args, 0) as unknown[], message.buffers);
         this.#collect({ message, args: [] });
         break;
@@ -72,6 +76,7 @@ export class HostRuntime {
         void this.end();
         break;
       case 'task-message':
+        this.#fallback = undefined;
         this.#deliver(message.item, unpackMessage(message.message));
         break;
       case 'fallback':
@@ -106,7 +111,7 @@ export class HostRuntime {
     const failure = new Failure('unread', error);
     if (this.#incoming !== undefined) this.#arrive(failure);
     else if (this.#isBusy) process.emitWarning(`a message to a running task can't be read: ${textOf(error)}`);
-    else this.#fail(failure);
+    else this.#fail(this.#nextItem++, failure);
   }
 
   /** An uncaught error is about to end this thread. */
@@ -116,7 +121,9 @@ export class HostRuntime {
 
   /** The item whose arguments come next must never begin. */
   #skipItem(): void {
-    if (this.#incoming !== undefined) this.#control.withdraw(this.#incoming.args.length);
+    if (this.#incoming !== undefined) {
+      this.#control.withdraw(this.#incoming.message.first + this.#incoming.args.length);
+    }
     this.#arrive([]);
   }
 
@@ -129,8 +136,6 @@ export class HostRuntime {
   /** Runs the batch when all its arguments have arrived. */
   #collect(batch: Batch): void {
     const { message, args } = batch;
-    this.#earlyMessages = [];
-    this.#toStop.clear();
     this.#incoming = batch;
     while (args.length < message.items) {
       const next = unpackArgs(message.args, args.length);
@@ -138,31 +143,35 @@ export class HostRuntime {
       args.push(next);
     }
     this.#incoming = undefined;
-    void this.#run(batch);
+    this.#next.push(batch);
+    if (!this.#isBusy) void this.#run();
   }
 
-  async #run(batch: Batch): Promise<void> {
+  async #run(): Promise<void> {
     this.#isBusy = true;
-    await this.#runItems(batch);
+    for (let batch = this.#next.shift(); batch !== undefined; batch = this.#next.shift()) await this.#runItems(batch);
     this.#isBusy = false;
   }
 
   async #runItems({ message, args }: Batch): Promise<void> {
-    const { define, definition, carried, forget = [] } = message;
+    const { define, definition, carried, forget = [], first } = message;
+    this.#control.beginBatch();
+    this.#forgetBefore(first);
     for (const index of forget) this.#functions.delete(index);
-    if (define !== undefined && !(await this.#load(define, carried))) return;
+    if (define !== undefined && !(await this.#load(first, define, carried))) return;
     const loaded = this.#functions.get(definition) as LoadedFunction;
     const carrier = carried && this.#functions.get(carried.definition.index);
     let at = now();
     const until = at + this.#host.batchMs;
     let isAnswered = false;
-    for (let item = 0; item < args.length; item += 1) {
+    for (const [index, itemArgs] of args.entries()) {
       if (at > until) break; // the lane gives the others to the host that is free first
+      const item = first + index;
       if (!this.#control.begin(item, at)) continue;
-      let outcome: unknown = args[item] as readonly unknown[] | Failure;
+      let outcome: unknown = itemArgs;
       let run: ItemRun | undefined;
       if (!(outcome instanceof Failure)) {
-        run = new ItemRun(this.#host, message, item, outcome as readonly unknown[]);
+        run = new ItemRun(this.#host, message, index, outcome as readonly unknown[]);
         this.#running = run;
         for (const early of this.#earlyMessages) if (early.item === item) run.handle(early.message);
         if (this.#toStop.has(item)) {
@@ -180,10 +189,16 @@ export class HostRuntime {
       }
       at = now();
       if (this.#outputs.some(isPrinting)) await this.#printed();
-      isAnswered = this.#answer(item, outcome, at, run?.hasPosted) && item === args.length - 1;
+      isAnswered = this.#answer(item, outcome, at, run?.hasPosted) && index === args.length - 1;
     }
     if (this.#isHeavy()) this.#host.post({ kind: 'heavy' });
-    if (!isAnswered) this.#host.post({ kind: 'done' });
+    if (!isAnswered) this.#host.post({ kind: 'done', end: first + args.length });
+  }
+
+  /** Messages and stops that came for items of earlier batches. */
+  #forgetBefore(first: number): void {
+    if (this.#earlyMessages.length > 0) this.#earlyMessages = this.#earlyMessages.filter(({ item }) => item >= first);
+    for (const item of this.#toStop.keys()) if (item < first) this.#toStop.delete(item);
   }
 
   #isHeavy(): boolean {
@@ -202,7 +217,7 @@ export class HostRuntime {
   }
 
   /** Loads the function of the batch, which has one item then, and that of its context carrier. Fails the item if it can't. */
-  async #load(define: WireDefinition, carried: CarriedContext | undefined): Promise<boolean> {
+  async #load(item: number, define: WireDefinition, carried: CarriedContext | undefined): Promise<boolean> {
     try {
       for (const each of carried === undefined ? [define] : [define, carried.definition]) {
         if (this.#functions.has(each.index)) continue;
@@ -212,7 +227,7 @@ export class HostRuntime {
       this.#host.post({ kind: 'begin' });
       return true;
     } catch (error) {
-      this.#fail(new Failure('unloadable', error));
+      this.#fail(item, new Failure('unloadable', error));
       return false;
     }
   }
@@ -243,10 +258,10 @@ export class HostRuntime {
   }
 
   /** Fails the only item of a batch. */
-  #fail(failure: Failure): void {
+  #fail(item: number, failure: Failure): void {
     const at = now();
-    if (this.#control.begin(0, at)) this.#answer(0, failure, at);
-    else this.#host.post({ kind: 'done' });
+    if (this.#control.begin(item, at)) this.#answer(item, failure, at);
+    else this.#host.post({ kind: 'done', end: item + 1 });
   }
 
   /** Tells the outcome of an item. Returns whether that took a message: always, if the item has posted other messages. */

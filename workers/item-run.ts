@@ -17,17 +17,20 @@ export class ItemRun extends Run {
   hasPosted = false;
   readonly #host: HostPort;
   readonly #message: RunMessage;
+  /** Its place in the batch. */
+  readonly #index: number;
   #carrier: LoadedFunction | undefined;
 
-  constructor(host: HostPort, message: RunMessage, item: number, args: readonly unknown[]) {
+  constructor(host: HostPort, message: RunMessage, index: number, args: readonly unknown[]) {
     super(args);
     this.#host = host;
     this.#message = message;
-    this.item = item;
+    this.#index = index;
+    this.item = message.first + index;
   }
 
   get id(): string {
-    const id = unpackId(this.#message.ids, this.item);
+    const id = unpackId(this.#message.ids, this.#index);
     return typeof id === 'string' ? id : taskId(this.#host.idPrefix, id);
   }
 
@@ -36,11 +39,11 @@ export class ItemRun extends Run {
   }
 
   get attempt(): number {
-    return this.#message.attempts?.[this.item] ?? 1;
+    return this.#message.attempts?.[this.#index] ?? 1;
   }
 
   protected override get ownIdempotencyKey(): string | undefined {
-    return this.#message.keys?.[this.item];
+    return this.#message.keys?.[this.#index];
   }
 
   protected isStopRequested(): boolean {

@@ -1,22 +1,30 @@
 /**
- * The program of a child. Functions run in its main thread; beside it, the guard reads what the lane sends, so that a
- * function that blocks the thread can still be asked to stop. Replies are written synchronously, so the death of the child
- * loses none.
+ * The program of a child. Functions run in its main thread, which also reads what it has to do; beside it, the guard reads
+ * what concerns tasks that may run already, so that a function that blocks the thread can still be asked to stop. Replies
+ * are written synchronously, so the death of the child loses none.
  */
 import { writeSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { isMainThread, MessageChannel, receiveMessageOnPort, Worker, workerData } from 'node:worker_threads';
 import { ControlBlock } from '../src/lanes/wire/control-block.ts';
 import { decodeThrown, encodeThrown, type WireThrown } from '../src/lanes/wire/error-codec.ts';
-import { deserialize, frame, isSerializable, readBack, replyPipe, serialize, times } from '../src/lanes/wire/frames.ts';
+import {
+  deserialize,
+  FrameReader,
+  frame,
+  isSerializable,
+  readBack,
+  replyPipe,
+  serialize,
+  times,
+  workPipe,
+} from '../src/lanes/wire/frames.ts';
 import type { HostMessage, HostReply, HostStart } from '../src/lanes/wire/protocol.ts';
 import { Buffer } from '../src/platform/globals.ts';
 import { becomeHost } from '../src/task/definition/load-phase.ts';
 import { Guard, type GuardStart } from './guard.ts';
 import { HostRuntime } from './host-runtime.ts';
 import { writeAll } from './write-all.ts';
-
-/** What the guard forwards; null: the lane is gone. */
-export type GuardMessage = Uint8Array | null;
 
 function run(): void {
   leaveChannel();
@@ -29,34 +37,39 @@ function run(): void {
   guard.on('error', (error) => {
     throw error;
   });
-  port.once('message', (first: Uint8Array) => {
-    const rest = deserialize(Buffer.from(first.buffer)) as HostStart;
+  let runtime: HostRuntime | undefined;
+  const receive = (body: Buffer) => {
+    let message: unknown;
+    try {
+      message = deserialize(body);
+    } catch (error) {
+      runtime?.onUnreadable(error);
+      return;
+    }
+    if (runtime === undefined) runtime = begin(message as HostStart);
+    else runtime.receive(message as HostMessage);
+  };
+  const begin = (rest: HostStart) => {
     const poll = () => {
-      const received = receiveMessageOnPort(port) as { message: GuardMessage } | undefined;
-      if (received !== undefined) receive(received.message);
+      const received = receiveMessageOnPort(port) as { message: Uint8Array } | undefined;
+      if (received !== undefined) receive(Buffer.from(received.message.buffer));
       return received !== undefined;
     };
-    const runtime = new HostRuntime({ post: (reply) => control.post(reply), poll, readBack, control, ...rest });
+    const begun = new HostRuntime({ post: (reply) => control.post(reply), poll, readBack, control, ...rest });
     process.on('uncaughtExceptionMonitor', (error) => {
-      if (process.listenerCount('uncaughtException') === 0) runtime.crash(error); // else the module handles it
+      if (process.listenerCount('uncaughtException') === 0) begun.crash(error); // else the module handles it
     });
-    const receive = (message: GuardMessage) => {
-      if (message === null) {
-        void runtime.end();
-        return;
-      }
-      let readable: HostMessage;
-      try {
-        readable = deserialize(Buffer.from(message.buffer)) as HostMessage;
-      } catch (error) {
-        runtime.onUnreadable(error);
-        return;
-      }
-      runtime.receive(readable);
-    };
-    port.on('message', receive);
+    port.on('message', (body: Uint8Array) => receive(Buffer.from(body.buffer)));
     write(frame('up'));
+    return begun;
+  };
+  const reader = new FrameReader();
+  const work = new Socket({ fd: workPipe });
+  work.on('data', (chunk) => {
+    for (const { body } of reader.push(chunk)) receive(body);
   });
+  work.on('error', () => {}); // 'close' follows
+  work.on('close', () => void (runtime === undefined ? process.exit(0) : runtime.end()));
 }
 
 /** Removes the channel of Node: the lane uses other pipes, and programs take a `process.send` for a sign that somebody listens. */
@@ -67,23 +80,25 @@ function leaveChannel(): void {
 
 /** The control block that the child shares with its guard. The lane can't see it, so each change is sent as a frame. */
 class ChildControl extends ControlBlock {
-  /** The last batch whose first begin was sent. */
-  #begun = 0;
+  /** No item of the batch has begun. */
+  #isFirst = true;
   /** The `ended` frame, which is written together with the next reply. */
   #ended: readonly Buffer[] = [];
 
+  override beginBatch(): void {
+    this.#isFirst = true;
+  }
+
   override beginLoading(isSetup = false): void {
     super.beginLoading(isSetup);
-    write(frame('loading', isSetup ? 1 : 0, undefined, this.batch));
+    write(frame('loading', isSetup ? 1 : 0));
   }
 
   /** Only the first begin of a batch is sent: an `ended` frame implies the begin of its own item. */
   override begin(item: number, at: number): boolean {
     const begins = super.begin(item, at);
-    if (begins && this.#begun !== this.batch) {
-      this.#begun = this.batch;
-      write(frame('begun', item, times(at), this.batch));
-    }
+    if (begins && this.#isFirst) write(frame('begun', item, times(at)));
+    if (begins) this.#isFirst = false;
     return begins;
   }
 
@@ -94,11 +109,11 @@ class ChildControl extends ControlBlock {
 
   override finishByMessage(item: number, at: number, hasPosted: boolean): void {
     super.finishByMessage(item, at, hasPosted);
-    this.#ended = frame('ended', item, times(this.begunAt(item), at), this.batch);
+    this.#ended = frame('ended', item, times(this.begunAt(item), at));
   }
 
   post(reply: HostReply): void {
-    const parts = [...this.#ended, ...frame('reply', 0, serializeReply(reply), this.batch)];
+    const parts = [...this.#ended, ...frame('reply', 0, serializeReply(reply))];
     this.#ended = [];
     write(parts);
   }

@@ -57,21 +57,40 @@ it('what happens to one item changes no other', () => {
   const { lane, thread } = bothSides();
   thread.begin(1, 1);
   lane.requestStop(1);
-  for (const item of [0, 2, ControlBlock.capacity - 1]) {
+  for (const item of [0, 2, ControlBlock.window - 1]) {
     expect([lane.state(item), thread.isStopRequested(item), thread.begin(item, 1)]).toEqual(['waiting', false, true]);
   }
 });
 
-it('reset makes as many items as it is told fresh for a new batch', () => {
+it('an item takes the place of one of an earlier lap, as if nothing had been there', () => {
   const { lane, thread } = bothSides();
+  const { window } = ControlBlock;
   for (const item of [0, 1, 2]) {
     thread.begin(item, 1);
     lane.requestStop(item);
   }
-  lane.reset(2);
-  expect([0, 1, 2].map((item) => lane.state(item))).toEqual(['waiting', 'waiting', 'running']);
-  expect([0, 1, 2].map((item) => thread.isStopRequested(item))).toEqual([false, false, true]);
-  expect([thread.begin(0, 1), lane.withdraw(1)]).toEqual([true, true]);
+  const later = [0, 1].map((item) => window + item) as [number, number];
+  expect(later.map((item) => lane.state(item))).toEqual(['waiting', 'waiting']);
+  expect(later.map((item) => thread.isStopRequested(item))).toEqual([false, false]);
+  expect([thread.begin(later[0], 1), lane.withdraw(later[1])]).toEqual([true, true]);
+  expect([lane.state(2), thread.isStopRequested(2)]).toEqual(['running', true]);
+});
+
+it('an item never begins once its place is taken by one of a later lap', () => {
+  const { lane, thread } = bothSides();
+  lane.requestStop(3 * ControlBlock.window);
+  expect([thread.begin(0, 1), lane.state(0), lane.withdraw(0)]).toEqual([false, 'withdrawn', false]);
+  expect(lane.state(3 * ControlBlock.window)).toBe('waiting');
+});
+
+it('laps go on where their count wraps around', () => {
+  const { lane, thread } = bothSides();
+  const { window } = ControlBlock;
+  const last = (2 ** 25 - 1) * window;
+  for (const item of [2 ** 24 * window, last - window, last, last + window]) {
+    expect([lane.state(item), thread.begin(item, 1), lane.state(item)]).toEqual(['waiting', true, 'running']);
+    expect(thread.finish(item, 7, 2)).toBe(true);
+  }
 });
 
 it('the other side sees that the definition begins to be loaded, until the next batch', () => {
@@ -79,16 +98,16 @@ it('the other side sees that the definition begins to be loaded, until the next 
   expect(lane.hasBegunLoading).toBe(false);
   thread.beginLoading();
   expect([lane.hasBegunLoading, thread.hasBegunLoading]).toEqual([true, true]);
-  lane.reset(1);
+  lane.resetLoading();
   expect([lane.hasBegunLoading, thread.hasBegunLoading]).toEqual([false, false]);
 });
 
 it('loading is apart from every item, the last too', () => {
   const { lane, thread } = bothSides();
-  const last = ControlBlock.capacity - 1;
+  const last = ControlBlock.window - 1;
   thread.beginLoading();
   expect([lane.state(0), lane.state(last), lane.withdraw(last)]).toEqual(['waiting', 'waiting', true]);
-  lane.reset(ControlBlock.capacity);
+  lane.resetLoading();
   for (let item = 0; item <= last; item += 1) thread.begin(item, 1);
   expect(lane.hasBegunLoading).toBe(false);
 });
@@ -138,7 +157,7 @@ describe('what an item came to', () => {
 
   it('is each for itself, to the last', () => {
     const { lane, thread } = bothSides();
-    const items = Array.from({ length: ControlBlock.capacity }, (_, item) => item);
+    const items = Array.from({ length: ControlBlock.window }, (_, item) => item);
     for (const item of items) {
       thread.begin(item, 1_000 + item);
       if (item % 3 === 0) thread.finishByMessage(item, 2_000 + item);
@@ -159,14 +178,6 @@ describe('what an item came to', () => {
     lane.requestStop(0);
     expect([lane.state(0), lane.result(0)]).toEqual(['finished', true]);
     expect(lane.withdraw(0)).toBe(false);
-  });
-
-  it('is forgotten by reset', () => {
-    const { lane, thread } = bothSides();
-    thread.begin(0, 1);
-    thread.finish(0, 7, 2);
-    lane.reset(1);
-    expect(lane.state(0)).toBe('waiting');
   });
 });
 

@@ -56,15 +56,28 @@ class Scene implements LaneListener<LaneTask> {
     return this;
   }
 
+  /** The number of the n-th task of the batch. */
+  item(n: number): number {
+    return this.connection.end - this.connection.size + n;
+  }
+
   hear(reply: ItemReply): void {
-    this.connection.conclude(this.connection.read(reply));
+    this.connection.conclude(this.connection.read({ ...reply, item: this.item(reply.item) }));
+  }
+
+  begin(n: number): boolean {
+    return this.control.begin(this.item(n), 1);
+  }
+
+  finishByMessage(n: number): void {
+    this.control.finishByMessage(this.item(n), 2);
   }
 
   refused: readonly string[] = [];
 
-  run(item: number, result?: unknown): void {
-    this.control.begin(item, 1);
-    if (!this.control.finish(item, result, 2)) this.control.finishByMessage(item, 2);
+  run(n: number, result?: unknown): void {
+    this.begin(n);
+    if (!this.control.finish(this.item(n), result, 2)) this.finishByMessage(n);
   }
 
   ids(tasks: Iterable<LaneTask>): readonly string[] {
@@ -97,7 +110,7 @@ describe('update()', () => {
     const scene = new Scene(...four).go();
     scene.run(0, 10);
     scene.run(1, 11);
-    scene.control.begin(2, 3);
+    scene.begin(2);
     scene.connection.reportChanges();
     expect(scene.told).toEqual(['0 started', '0 result 10', '1 started', '1 result 11', '2 started']);
     expect(scene.ids(scene.connection)).toEqual(['2', '3']);
@@ -127,7 +140,7 @@ describe('update()', () => {
     const scene = new Scene(...four).go();
     expect(scene.connection.withdraw(scene.tasks[1] as LaneTask)).toBe(true);
     scene.run(0, 10);
-    scene.control.begin(2, 3);
+    scene.begin(2);
     scene.connection.reportChanges();
     expect(scene.told).toEqual(['0 started', '0 result 10', '1 withdrawn', '2 started']);
   });
@@ -137,10 +150,10 @@ describe('recall()', () => {
   it('takes back what has not begun, and leaves what runs', () => {
     const scene = new Scene(...four).go();
     scene.run(0, 10);
-    scene.control.begin(1, 3);
+    scene.begin(1);
     expect(scene.ids(scene.connection.recall())).toEqual(['2', '3']);
     expect(scene.told).toEqual(['0 started', '0 result 10', '1 started']);
-    expect([2, 3].map((item) => scene.control.begin(item, 4))).toEqual([false, false]);
+    expect([2, 3].map((item) => scene.begin(item))).toEqual([false, false]);
     expect(scene.connection.recall()).toEqual([]);
   });
 
@@ -148,14 +161,14 @@ describe('recall()', () => {
     const scene = new Scene(...four).go();
     scene.run(0, 10);
     expect(scene.ids(scene.connection.recall())).toEqual(['1', '2', '3']);
-    expect(scene.control.begin(1, 4)).toBe(false);
+    expect(scene.begin(1)).toBe(false);
     expect(scene.told).toEqual(['0 started', '0 result 10']);
   });
 
   it('leaves the first, whose start was told when it was posted', () => {
     const scene = new Scene(...four).go();
     expect(scene.ids(scene.connection.recall())).toEqual(['1', '2', '3']);
-    expect(scene.control.begin(0, 4)).toBe(true);
+    expect(scene.begin(0)).toBe(true);
   });
 });
 
@@ -164,7 +177,7 @@ describe('look()', () => {
     const scene = new Scene(...four).go();
     scene.run(0, 'text'); // its message is on its way
     scene.run(1, 11);
-    scene.control.begin(2, 3);
+    scene.begin(2);
     scene.connection.reportChanges();
     expect(scene.tasks.map((task) => scene.connection.reachOf(task))).toEqual(['ended', 'ended', 'runs', 'waits']);
     expect(scene.told).toEqual(['0 started']);
@@ -176,7 +189,7 @@ describe('recall() while a definition is loaded', () => {
     const scene = new Scene([1]);
     scene.connection.take([{ ...(scene.tasks[0] as LaneTask), definition: defineBySource('g', () => {}) }]);
     scene.connection.post();
-    scene.control.begin(0, 1);
+    scene.begin(0);
     expect(scene.connection.recall()).toEqual([]);
     expect(scene.told).toEqual([]);
     scene.connection.onLoaded();
@@ -187,7 +200,7 @@ describe('recall() while a definition is loaded', () => {
 describe('recall() while the host goes on', () => {
   it.each([1, 2, 3])('takes back none before one that begins: it had the time for %d of them', (times) => {
     const scene = new Scene(...four).go();
-    scene.control.begin(0, 1);
+    scene.begin(0);
     const { control } = scene;
     const begun: number[] = [];
     const withdraw = control.withdraw.bind(control);
@@ -197,8 +210,8 @@ describe('recall() while the host goes on', () => {
       calls += 1;
       if (calls === times) {
         // the host ends what runs, and comes to the next that it may begin
-        control.finish(0, 0, 2);
-        const next = [1, 2, 3].find((each) => control.begin(each, 3));
+        control.finish(scene.item(0), 0, 2);
+        const next = [1, 2, 3].find((each) => scene.begin(each));
         if (next !== undefined) begun.push(next);
       }
       return isWithdrawn;
@@ -213,7 +226,7 @@ describe('die()', () => {
   it('ends what ran, keeps what had ended, and gives what had not begun, in its order', () => {
     const scene = new Scene(...four).go();
     scene.run(0, 10);
-    scene.control.begin(1, 3);
+    scene.begin(1);
     expect(scene.ids(scene.connection.onExit(exit, false, new Suspects()))).toEqual(['2', '3']);
     expect(scene.told).toEqual(['0 started', '0 result 10', '1 started', '1 died']);
   });
@@ -235,7 +248,7 @@ describe('die()', () => {
 
   it('gives back none that was withdrawn', () => {
     const scene = new Scene(...four).go();
-    scene.control.begin(0, 1);
+    scene.begin(0);
     scene.connection.withdraw(scene.tasks[2] as LaneTask);
     expect(scene.ids(scene.connection.onExit(exit, false, new Suspects()))).toEqual(['1', '3']);
     expect(scene.told).toEqual(['0 started', '0 died', '2 withdrawn']);
@@ -276,7 +289,7 @@ describe('die() before anything of the batch has begun', () => {
   it('suspects none of a batch that has begun', () => {
     const suspects = new Suspects<LaneTask>();
     const scene = new Scene(...four).go();
-    scene.control.begin(0, 1);
+    scene.begin(0);
     expect(scene.ids(scene.connection.onExit(exit, false, suspects))).toEqual(['1', '2', '3']);
     expect(scene.tasks.some((task) => suspects.has(task))).toBe(false);
   });
@@ -286,7 +299,7 @@ describe('what a host can not say now', () => {
   const result = { kind: 'result', value: 'text', isBuffer: false } as const;
 
   it.each([
-    ['of one that runs', 0, (scene: Scene) => scene.control.begin(0, 1)],
+    ['of one that runs', 0, (scene: Scene) => scene.begin(0)],
     ['of one that has not begun', 1, (scene: Scene) => scene.run(0, 'text')],
     ['of one that was told of', 0, (scene: Scene) => scene.run(0, 7)],
     ['of none', 9, () => {}],
@@ -295,7 +308,7 @@ describe('what a host can not say now', () => {
     before(scene);
     scene.connection.reportChanges();
     const told = [...scene.told];
-    expect(() => scene.connection.read({ ...result, item })).toThrow('nobody waits for');
+    expect(() => scene.connection.read({ ...result, item: scene.item(item) })).toThrow('nobody waits for');
     expect(scene.told).toEqual(told);
   });
 
@@ -304,7 +317,7 @@ describe('what a host can not say now', () => {
     scene.connection.take([{ ...(scene.tasks[0] as LaneTask), definition: defineBySource('h', () => {}) }]);
     scene.connection.post();
     scene.run(0, 'text');
-    expect(() => scene.connection.read({ ...result, item: 0 })).toThrow('nobody waits for');
+    expect(() => scene.connection.read({ ...result, item: scene.item(0) })).toThrow('nobody waits for');
   });
 
   it('that it has loaded what it had', () => {
@@ -314,9 +327,9 @@ describe('what a host can not say now', () => {
 
   it('that it is done while something runs, or has not said what it came to', () => {
     const scene = new Scene(...four).go();
-    scene.control.begin(0, 1);
+    scene.begin(0);
     expect(() => scene.connection.checkDone()).toThrow('not ended');
-    scene.control.finishByMessage(0, 2);
+    scene.finishByMessage(0);
     expect(() => scene.connection.checkDone()).toThrow('not ended');
   });
 });
@@ -325,7 +338,7 @@ describe('isHeldBy()', () => {
   it('is so for the one that runs, and for no other', () => {
     const scene = new Scene(...four).go();
     scene.run(0, 10);
-    scene.control.begin(1, 3);
+    scene.begin(1);
     scene.connection.reportChanges();
     expect(scene.tasks.slice(1).map((task) => scene.connection.isHeldBy(task))).toEqual([true, false, false]);
   });
@@ -371,8 +384,8 @@ it('sends one that throws as it is looked at to nobody, and its neighbours all t
 
 it('hears what one failed by', () => {
   const scene = new Scene(...four).go();
-  scene.control.begin(0, 1);
-  scene.control.finishByMessage(0, 2);
+  scene.begin(0);
+  scene.finishByMessage(0);
   scene.hear({ kind: 'thrown', item: 0, error: encodeThrown(new Error('no')) });
   expect(scene.told).toEqual(['0 started', '0 thrown']);
 });

@@ -33,12 +33,12 @@ it('a host keeps 500 definitions: the oldest make room, but for what is needed n
   const know = (index: number) => known.set(index, { index, name: 'f' });
   const next = taskOf(defineBySource('next', () => 'next'));
   for (let index = 1_000_000; index < 1_000_499; index += 1) know(index);
-  sendBatch(host, [next], known);
+  sendBatch(host, [next], 0, known);
   know(1_000_499);
-  sendBatch(host, [taskOf({ index: 1_000_000, name: 'f' })], known);
+  sendBatch(host, [taskOf({ index: 1_000_000, name: 'f' })], 0, known);
   know(1_000_500);
-  sendBatch(host, [next], known);
-  sendBatch(host, [next]);
+  sendBatch(host, [next], 0, known);
+  sendBatch(host, [next], 0);
   const [first, second, third, last] = posted;
   expect(first).toMatchObject({ define: { index: next.definition.index }, forget: [] });
   expect(second).toMatchObject({ define: { index: 1_000_000 }, forget: [1_000_001] });

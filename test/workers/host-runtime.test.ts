@@ -48,11 +48,15 @@ class Scene {
     });
   }
 
+  /** The number of the first item of the next batch. */
+  first = 0;
+
   message(args: Args, more: Partial<RunMessage> = {}): RunMessage {
     const message: RunMessage = {
       kind: 'run',
       definition: define.index,
       name: 'f',
+      first: this.first,
       items: args.length,
       ids: 0,
       args,
@@ -66,13 +70,13 @@ class Scene {
     this.runtime.receive(this.message([['warm']]));
     while (this.replies.length < 2) await nextTurn();
     this.#isDefined = true;
+    this.first = 1;
     this.replies.length = 0;
     this.calls.length = 0;
     return this;
   }
 
   async run(args: Args, more: Partial<RunMessage> = {}): Promise<void> {
-    this.control.reset(args.length);
     this.runtime.receive(this.message(args, more));
     await nextTurn();
   }
@@ -83,29 +87,28 @@ describe('a batch', () => {
     const scene = await new Scene().warm();
     await scene.run([[1], [true], [null], [2.5]]);
     expect(scene.calls).toEqual([1, true, null, 2.5]);
-    expect([0, 1, 2, 3].map((item) => scene.control.result(item))).toEqual([1, true, null, 2.5]);
-    expect(scene.replies).toEqual([{ kind: 'done' }]);
+    expect([0, 1, 2, 3].map((item) => scene.control.result(1 + item))).toEqual([1, true, null, 2.5]);
+    expect(scene.replies).toEqual([{ kind: 'done', end: 5 }]);
   });
 
   it('is over with what its last item came to, where that takes a message', async () => {
     const scene = await new Scene().warm();
     await scene.run([[1], ['a'], [2], ['b']]);
     expect(scene.replies).toMatchObject([
-      { kind: 'result', item: 1, value: 'a' },
-      { kind: 'result', item: 3, value: 'b' },
+      { kind: 'result', item: 2, value: 'a' },
+      { kind: 'result', item: 4, value: 'b' },
     ]);
   });
 
   it('passes an item that was withdrawn, also the last', async () => {
     const scene = await new Scene().warm();
-    scene.control.reset(3);
     const message = scene.message([['a'], ['b'], ['c']]);
-    scene.control.withdraw(0);
-    scene.control.withdraw(2);
+    scene.control.withdraw(1);
+    scene.control.withdraw(3);
     scene.runtime.receive(message);
     await nextTurn();
     expect(scene.calls).toEqual(['b']);
-    expect(scene.replies).toMatchObject([{ kind: 'result', item: 1, value: 'b' }, { kind: 'done' }]);
+    expect(scene.replies).toMatchObject([{ kind: 'result', item: 2, value: 'b' }, { kind: 'done' }]);
   });
 
   it('waits for the arguments that come apart, and keeps their places', async () => {
@@ -128,7 +131,7 @@ describe('a batch', () => {
     scene.runtime.receive({ kind: 'args', args: [3] });
     await nextTurn();
     expect(scene.calls).toEqual([1, 3, 4]);
-    expect(scene.replies).toMatchObject([{ kind: 'unread', item: 1 }, { kind: 'done' }]);
+    expect(scene.replies).toMatchObject([{ kind: 'unread', item: 2 }, { kind: 'done' }]);
   });
 
   it('says what an item came to before the next begins', async () => {
@@ -149,11 +152,11 @@ describe('a batch', () => {
     }).warm();
     await scene.run([['throws'], ['function'], [1], ['throws']]);
     expect(scene.replies).toMatchObject([
-      { kind: 'thrown', item: 0 },
-      { kind: 'uncloneable', item: 1 },
-      { kind: 'thrown', item: 3 },
+      { kind: 'thrown', item: 1 },
+      { kind: 'uncloneable', item: 2 },
+      { kind: 'thrown', item: 4 },
     ]);
-    expect(scene.control.result(2)).toBe(1);
+    expect(scene.control.result(3)).toBe(1);
   });
 
   it.each([
@@ -163,16 +166,16 @@ describe('a batch', () => {
   ])('fails an item alone whose result throws when it is asked %s', async (_, traps) => {
     const scene = await new Scene((what) => (what === 'proxy' ? new Proxy({}, traps) : what)).warm();
     await scene.run([['proxy'], [1]]);
-    expect(scene.replies).toMatchObject([{ kind: 'uncloneable', item: 0 }, { kind: 'done' }]);
-    expect(scene.control.result(1)).toBe(1);
+    expect(scene.replies).toMatchObject([{ kind: 'uncloneable', item: 1 }, { kind: 'done' }]);
+    expect(scene.control.result(2)).toBe(1);
   });
 
   it('gives the rest back when its time is over', async () => {
     const scene = await new Scene((what) => what, -1).warm();
     await scene.run([[1], [2], [3]]);
     expect(scene.calls).toEqual([]);
-    expect([0, 1, 2].map((item) => scene.control.state(item))).toEqual(['waiting', 'waiting', 'waiting']);
-    expect(scene.replies).toEqual([{ kind: 'done' }]);
+    expect([0, 1, 2].map((item) => scene.control.state(1 + item))).toEqual(['waiting', 'waiting', 'waiting']);
+    expect(scene.replies).toEqual([{ kind: 'done', end: 4 }]);
   });
 
   it('waits for an item that is not done, and a stop reaches that item alone', async () => {
@@ -189,11 +192,11 @@ describe('a batch', () => {
     expect(scene.calls).toEqual(['a', 'waits']);
     const stop = (item: number) =>
       scene.runtime.receive({ kind: 'stop', isFinal: true, item, reason: encodeThrown(`stop ${item}`) });
-    stop(0);
-    stop(2);
-    expect(signal?.aborted).toBe(false);
     stop(1);
-    expect(signal?.reason).toBe('stop 1');
+    stop(3);
+    expect(signal?.aborted).toBe(false);
+    stop(2);
+    expect(signal?.reason).toBe('stop 2');
     resolve('b');
     await nextTurn();
     expect(scene.replies.map((reply) => ('value' in reply ? reply.value : reply.kind))).toEqual(['a', 'b', 'c']);

@@ -17,8 +17,9 @@ export abstract class HostBatch<T extends LaneTask> {
   /** Absent until it has been created, which can fail. */
   host: Host | undefined;
   protected readonly listener: LaneListener<T>;
-  /** The tasks by their item; undefined for those that were given back. */
+  /** The tasks by their item, from `first` on; undefined for those that were given back. */
   protected batch: readonly (T | undefined)[] = [];
+  protected first = 0;
   /** The first item whose end has not been reported. */
   protected item = 0;
   /** Whether the start of that item has been reported. */
@@ -43,10 +44,25 @@ export abstract class HostBatch<T extends LaneTask> {
     return this.batch.length;
   }
 
+  /** The item after the last. */
+  get end(): number {
+    return this.first + this.batch.length;
+  }
+
+  protected taskOf(item: number): T | undefined {
+    return this.batch[item - this.first];
+  }
+
+  /** The item of a task; -1 if it is not in the batch. */
+  protected itemOf(task: T): number {
+    const index = this.batch.indexOf(task);
+    return index < 0 ? -1 : this.first + index;
+  }
+
   /** The tasks whose end or return has not been reported. */
   *[Symbol.iterator](): Generator<T> {
-    for (let item = this.item; item < this.batch.length; item += 1) {
-      const task = this.batch[item];
+    for (let item = this.item; item < this.end; item += 1) {
+      const task = this.taskOf(item);
       if (task !== undefined) yield task;
     }
   }
@@ -57,12 +73,13 @@ export abstract class HostBatch<T extends LaneTask> {
 
   /** Whether only one item is left whose end has not been reported. */
   get isAtLast(): boolean {
-    return this.item === this.size - 1;
+    return this.item === this.end - 1;
   }
 
-  protected setBatch(batch: readonly T[]): void {
+  protected setBatch(batch: readonly T[], first: number): void {
     this.batch = batch;
-    this.item = 0;
+    this.first = first;
+    this.item = first;
     this.isStartReported = false;
     this.loading = undefined;
   }
@@ -74,7 +91,7 @@ export abstract class HostBatch<T extends LaneTask> {
 
   /** How far a task of the batch is. It may have ended though that has not been reported. */
   reachOf(task: T): TaskReach {
-    const item = this.batch.indexOf(task);
+    const item = this.itemOf(task);
     if (item < this.item || this.host === undefined) return item < this.item ? 'ended' : 'waits';
     const state = this.control.state(item);
     if (state === 'waiting' || state === 'withdrawn') return 'waits';
@@ -90,11 +107,11 @@ export abstract class HostBatch<T extends LaneTask> {
 
   /** Reports what has ended by now, and the start of what runs. */
   reportChanges(): void {
-    if (this.host === undefined || this.loading !== undefined || this.item === this.batch.length) return;
+    if (this.host === undefined || this.loading !== undefined || this.item === this.end) return;
     const { control } = this;
     const noticed = thisMoment();
     // The listener may ask for another task, and so call this again: each item is passed before it is reported.
-    while (this.item < this.batch.length) {
+    while (this.item < this.end) {
       const { item } = this;
       const state = control.state(item);
       if (state === 'withdrawn') this.reportEnd({ kind: 'withdrawn' }, noticed);
@@ -109,10 +126,10 @@ export abstract class HostBatch<T extends LaneTask> {
   read(reply: ItemReply): LaneOutcome {
     this.reportChanges();
     const { item } = this;
-    const isDue = reply.item === item && item < this.size && this.control.state(item) === 'posted';
+    const isDue = reply.item === item && item < this.end && this.control.state(item) === 'posted';
     const neverBegan = reply.kind === 'unloadable' || reply.kind === 'unread';
     if (!isDue || (this.isLoading && !neverBegan)) throw new Error(`a "${reply.kind}" that nobody waits for`);
-    return outcomeOf(reply, this.batch[item] as T, { runMs: this.#runMs(), endedAt: this.control.endedAt(item) });
+    return outcomeOf(reply, this.taskOf(item) as T, { runMs: this.#runMs(), endedAt: this.control.endedAt(item) });
   }
 
   /** Reports the outcome of the next item. */
@@ -124,33 +141,33 @@ export abstract class HostBatch<T extends LaneTask> {
   /** The host says that nothing of the batch runs any more. Throws if that can't be true. */
   checkDone(): void {
     this.reportChanges();
-    const isOpen = this.item < this.size && ['running', 'posted'].includes(this.control.state(this.item));
+    const isOpen = this.item < this.end && ['running', 'posted'].includes(this.control.state(this.item));
     if (this.size === 0 || isOpen) throw new Error('it is done with what it has not ended');
   }
 
   /** Whether the next message can only be the outcome of the next item. */
   get isOutcomeNext(): boolean {
     this.reportChanges();
-    return this.item < this.size && this.control.isOutcomeNext(this.item);
+    return this.item < this.end && this.control.isOutcomeNext(this.item);
   }
 
   /** A reply, most likely about the next item, can't be read. Returns whether that was the last item. */
   onUnreadable(problem: unknown): boolean {
     const isLast = this.isAtLast;
     const outcome: LaneOutcome = { kind: 'uncloneable', error: replyReadError(problem), runMs: this.#runMs() };
-    if (this.item < this.size) this.conclude(outcome);
+    if (this.item < this.end) this.conclude(outcome);
     return isLast;
   }
 
   onProgress(item: number, progress: Progress): void {
     this.reportChanges();
-    const task = this.batch[item];
+    const task = this.taskOf(item);
     if (task !== undefined) this.listener.progress(task, progress);
   }
 
   onTaskMessage(item: number, message: TaskMessage): void {
     this.reportChanges();
-    const task = this.batch[item];
+    const task = this.taskOf(item);
     if (task !== undefined) this.listener.message(task, message);
   }
 
@@ -158,7 +175,7 @@ export abstract class HostBatch<T extends LaneTask> {
 
   protected reportStart(noticed: Moment): void {
     const { control, item } = this;
-    const task = this.batch[item];
+    const task = this.taskOf(item);
     this.isStartReported = true;
     const at = control.state(item) === 'waiting' ? noticed.at : control.begunAt(item);
     if (task !== undefined) this.listener.started(task, this.id, at, noticed);
@@ -175,7 +192,7 @@ export abstract class HostBatch<T extends LaneTask> {
 
   /** A load that failed counts as an attempt, so its start is reported, too. */
   protected reportEnd(outcome: LaneOutcome, noticed: Moment): void {
-    const task = this.batch[this.item];
+    const task = this.taskOf(this.item);
     if (outcome.kind === 'unloadable' && !this.isStartReported) this.reportStart(noticed);
     this.moveOn();
     if (task !== undefined) this.listener.ended(task, outcome, noticed);

@@ -51,6 +51,8 @@ export class HostConnection<T extends LaneTask> extends HostBatch<T> {
   #warming: readonly WireDefinition[] | undefined;
   /** The batch was sent to the host. */
   #isSent = false;
+  /** The number of the next item that is sent. */
+  #next = 0;
 
   // Loading.
 
@@ -93,7 +95,7 @@ export class HostConnection<T extends LaneTask> extends HostBatch<T> {
 
   /** Sets the batch. `post` sends it, when the host is up. */
   take(batch: readonly T[]): void {
-    this.setBatch(batch);
+    this.setBatch(batch, this.#next);
     this.#isSent = false;
     this.recallAskedAt = undefined;
   }
@@ -105,14 +107,15 @@ export class HostConnection<T extends LaneTask> extends HostBatch<T> {
     this.#isSent = true;
     this.since = now();
     this.loading = this.hasLoaded(first) ? undefined : definitionsOf(first);
-    this.control.reset(batch.length);
-    const failures = sendBatch(this.host as Host, batch, this.loading ? this.#definitions : undefined);
+    this.control.resetLoading();
+    const failures = sendBatch(this.host as Host, batch, this.first, this.loading ? this.#definitions : undefined);
+    if (batch.length > 1 || failures.length === 0) this.#next = this.end;
     if (batch.length > 1) this.drop(new Set(failures.map(({ task }) => task)));
     return failures;
   }
 
   sendMessage(task: T, message: TaskMessage): void {
-    const item = this.batch.indexOf(task);
+    const item = this.itemOf(task);
     if (item < this.item) return; // it has ended
     try {
       const fallback = fallbackFor(message);
@@ -125,7 +128,7 @@ export class HostConnection<T extends LaneTask> extends HostBatch<T> {
 
   /** Asks one task of the batch to stop. */
   stop(task: T, reason: unknown, isFinal: boolean): void {
-    const item = this.batch.indexOf(task);
+    const item = this.itemOf(task);
     if (item >= 0) this.host?.post({ kind: 'stop', item, reason: encodeThrown(reason), isFinal }, []);
   }
 
@@ -134,7 +137,7 @@ export class HostConnection<T extends LaneTask> extends HostBatch<T> {
   /** Withdraws one task. A child has to be asked: it answers with `onRecalled`, or with the outcome of the task. */
   withdraw(task: T): Withdrawal {
     if (this.host === undefined) return false;
-    const item = this.batch.indexOf(task);
+    const item = this.itemOf(task);
     if (this.host.recall === undefined) return this.host.control.withdraw(item);
     if (this.reachOf(task) !== 'waits') return false;
     this.host.recall(item);
@@ -158,8 +161,8 @@ export class HostConnection<T extends LaneTask> extends HostBatch<T> {
     const recalled: T[] = [];
     // From the last to the first, because the host may begin items meanwhile: so none overtakes an earlier one.
     const first = this.isStartReported ? this.item + 1 : this.item;
-    for (let item = this.batch.length - 1; item >= first; item -= 1) {
-      const task = this.batch[item];
+    for (let item = this.end - 1; item >= first; item -= 1) {
+      const task = this.taskOf(item);
       if (task !== undefined && this.control.withdraw(item)) recalled.unshift(task);
     }
     this.drop(new Set(recalled));
@@ -170,7 +173,7 @@ export class HostConnection<T extends LaneTask> extends HostBatch<T> {
   /** The host has answered which items will never begin, and its memory now says which one runs. Returns their tasks. */
   onRecalled(items: readonly number[]): readonly T[] {
     this.recallAskedAt = undefined;
-    const recalled = items.map((item) => this.batch[item]).filter((task) => task !== undefined);
+    const recalled = items.map((item) => this.taskOf(item)).filter((task) => task !== undefined);
     this.drop(new Set(recalled));
     this.reportChanges();
     return recalled;
@@ -180,9 +183,11 @@ export class HostConnection<T extends LaneTask> extends HostBatch<T> {
   isHeldBy(task: T): boolean {
     const reach = this.reachOf(task);
     if (reach !== 'waits') return reach === 'runs';
-    return this.batch.every(
-      (other, item) => item < this.item || other === task || !other || this.control.state(item) === 'withdrawn',
-    );
+    for (let item = this.item; item < this.end; item += 1) {
+      const other = this.taskOf(item);
+      if (other !== undefined && other !== task && this.control.state(item) !== 'withdrawn') return false;
+    }
+    return true;
   }
 
   // The batch ends.
@@ -209,10 +214,10 @@ export class HostConnection<T extends LaneTask> extends HostBatch<T> {
   onExit(exit: Exit, isFinal: boolean, suspects: Suspects<T>): readonly T[] {
     const returned: T[] = [];
     if (this.#isSent) this.reportChanges();
-    const areSuspect = this.#isSent && this.item === 0 && !this.#hasBegun;
+    const areSuspect = this.#isSent && this.item === this.first && !this.#hasBegun;
     const isAlone = [...this].length === 1;
-    while (this.item < this.size) {
-      const task = this.batch[this.item];
+    while (this.item < this.end) {
+      const task = this.taskOf(this.item);
       const isGuilty = areSuspect && task !== undefined && suspects.note(task, isAlone);
       const hasDied = isGuilty || (this.#isSent && task !== undefined && this.#diesWithHost(task));
       if (hasDied && !this.isStartReported) this.reportStart(thisMoment());
@@ -236,6 +241,6 @@ export class HostConnection<T extends LaneTask> extends HostBatch<T> {
 
   /** Whether the host has begun with the batch: then it has read all of it. */
   get #hasBegun(): boolean {
-    return this.control.hasBegunLoading || this.control.state(0) !== 'waiting';
+    return this.control.hasBegunLoading || this.control.state(this.first) !== 'waiting';
   }
 }

@@ -59,6 +59,7 @@ export class HostReplies<T extends LaneTask> {
         this.#parts.teardownFailed(connection, decodeThrown(reply.error));
         break;
       case 'done':
+        if (reply.end !== connection.end) break; // of a batch that was taken back
         connection.checkDone();
         this.#finish(connection);
         break;

@@ -20,15 +20,17 @@ function oldestOf(known: ReadonlyMap<number, WireDefinition>, task: LaneTask): r
 
 /**
  * Sends a batch, and returns the tasks that can't be sent; for a batch of one task, nothing was sent then.
+ * @param first The number of its first item.
  * @param known Given if the host has to load definitions: those that it has. The oldest are forgotten if there are too many.
  */
 export function sendBatch<T extends LaneTask>(
   host: Host,
   batch: readonly T[],
+  first: number,
   known?: Map<number, WireDefinition>,
 ): readonly SendFailure<T>[] {
   const forget = known && oldestOf(known, batch[0] as T);
-  const message = runMessage(batch, forget);
+  const message = runMessage(batch, first, forget);
   if (batch.length > 1) return sendMany(host, message, batch);
   const failures = sendOne(host, message, batch[0] as T);
   if (failures.length === 0) for (const index of forget ?? []) known?.delete(index);
@@ -56,7 +58,7 @@ function sendMany<T extends LaneTask>(host: Host, message: RunMessage, batch: re
       const buffers = findBuffers(task.args);
       host.post({ kind: 'args', args: task.args, ...(buffers && { buffers }) }, []);
     } catch (problem) {
-      host.control.withdraw(item);
+      host.control.withdraw(message.first + item);
       host.post({ kind: 'args', args: null }, []); // for a child, whose control block is another
       failures.push({ task, problem });
     }
@@ -65,17 +67,18 @@ function sendMany<T extends LaneTask>(host: Host, message: RunMessage, batch: re
 }
 
 /** @param forget Given if the host has to load definitions: the indexes of those that it need not keep. */
-function runMessage<T extends LaneTask>(batch: readonly T[], forget?: readonly number[]): RunMessage {
-  const [first] = batch as readonly [T];
+function runMessage<T extends LaneTask>(batch: readonly T[], first: number, forget?: readonly number[]): RunMessage {
+  const [{ definition, name, carried }] = batch as readonly [T];
   return {
     kind: 'run',
-    definition: first.definition.index,
-    ...(forget && { define: wireDefinition(first.definition), forget }),
-    name: first.name,
+    definition: definition.index,
+    ...(forget && { define: wireDefinition(definition), forget }),
+    name,
+    first,
     items: batch.length,
     ids: packIds(batch),
     args: packArgs(batch),
-    ...(first.carried && { carried: first.carried }),
+    ...(carried && { carried }),
     ...(batch.some(({ attempt, options }) => attempt > 0 || options.delivery !== undefined) && {
       attempts: batch.map(({ attempt, options }) => shownAttempt(options, attempt + 1)),
     }),

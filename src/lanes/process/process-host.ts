@@ -1,7 +1,8 @@
 /**
- * One child, on `child_process.fork`. Instead of its channel it uses pipes. The child writes to them synchronously, so its
- * death loses nothing that it has written; and a thread in it, the guard, reads what the lane sends while a function blocks
- * the child. The control block here is a copy of that of the child, updated by its frames.
+ * One child, on `child_process.fork`. Instead of its channel it uses pipes. The child writes its replies synchronously, so
+ * its death loses nothing that it has written. What concerns tasks that may run already has a pipe of its own, which a
+ * thread in the child reads, the guard, while a function blocks the child. The control block here is a copy of that of the
+ * child, updated by its frames.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -17,7 +18,6 @@ import { decodeThrown, encodeThrown } from '../wire/error-codec.ts';
 import {
   deserialize,
   type Frame,
-  type FrameKind,
   FrameReader,
   frame,
   guardPipe,
@@ -26,8 +26,10 @@ import {
   replyPipe,
   serialize,
   timeAt,
+  times,
+  workPipe,
 } from '../wire/frames.ts';
-import { type HostMessage, type HostReply, type HostStart, isOfBatch } from '../wire/protocol.ts';
+import type { HostMessage, HostReply, HostStart } from '../wire/protocol.ts';
 import { forwardOutput } from './printed-output.ts';
 import { endWithParent } from './stopped-children.ts';
 
@@ -42,9 +44,11 @@ export class ProcessHost implements Host {
   readonly control: ControlBlock = new ControlBlock();
   readonly #child: ChildProcess;
   #guard: Duplex | undefined;
+  #work: Duplex | undefined;
   readonly #listener: HostListener;
-  /** How many items the last batch has. */
-  #items = 0;
+  /** The items of the last batch: the first, and the one after the last. */
+  #first = 0;
+  #end = 0;
   #isUp = false;
   #cause: unknown;
   #killTimer: NodeJS.Timeout | undefined;
@@ -65,7 +69,7 @@ export class ProcessHost implements Host {
     const child = fork(hostProgram('process'), process.argv.slice(2), {
       execArgv: [...(execArgv ?? flagsForChildren(process.execArgv)), ...limitFlags(resourceLimits)],
       ...(env && { env }),
-      stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe', 'ipc'],
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe', 'pipe', 'ipc'],
     });
     this.#child = child;
     this.id = child.pid ?? -1;
@@ -74,25 +78,30 @@ export class ProcessHost implements Host {
       if (child.pid === undefined) listener.exited({ exitCode: undefined, signal: undefined, cause: error });
     });
     if (child.pid === undefined) return;
-    this.#guard = child.stdio[guardPipe] as Duplex;
-    const replies = child.stdio[replyPipe] as Readable;
+    const pipes = child.stdio as unknown as readonly Duplex[];
+    const [guard, replies, work] = [guardPipe, replyPipe, workPipe].map((pipe) => pipes[pipe] as Duplex) as [
+      Duplex,
+      Duplex,
+      Duplex,
+    ];
+    this.#guard = guard;
+    this.#work = work;
     // A pending task keeps the process alive, a child does not.
     for (const each of [child, child.channel, ...child.stdio]) (each as Partial<NodeJS.Timeout> | null)?.unref?.();
-    this.#read(this.#guard);
-    this.#read(replies);
+    for (const pipe of [guard, replies, work]) this.#read(pipe);
     const [, stdout, stderr] = child.stdio as unknown as [null, Readable, Readable];
     forwardOutput(stdout, 'stdout');
     forwardOutput(stderr, 'stderr');
     endWithParent(child, () => this.#isUp && this.#killTimer === undefined);
     child.once('exit', (exitCode, signal) => {
       clearTimeout(this.#killTimer);
-      void this.#readToEnd([this.#guard as Duplex, replies, stdout, stderr]).then(() => {
+      void this.#readToEnd([guard, replies, work, stdout, stderr]).then(() => {
         this.#markNextBegun();
         listener.exited({ exitCode: exitCode ?? undefined, signal: signal ?? undefined, cause: this.#cause });
       });
     });
     const start: HostStart = { idPrefix: ids.idPrefix, batchMs, maxHeapMb: recycle?.maxHeapMb ?? Infinity };
-    this.#write('message', 0, start);
+    this.#send(this.#work, frame('message', 0, serialize(start)));
   }
 
   #read(pipe: Duplex | Readable): void {
@@ -125,7 +134,7 @@ export class ProcessHost implements Host {
   /** The item after one that has ended begins at once, but its frame comes only when it ends. So the child died in that one. */
   #markNextBegun(): void {
     let hasBegun = false;
-    for (let item = 0; item < this.#items; item += 1) {
+    for (let item = this.#first; item < this.#end; item += 1) {
       const state = this.control.state(item);
       if (state === 'running') return;
       if (state === 'posted') hasBegun = true;
@@ -136,39 +145,42 @@ export class ProcessHost implements Host {
     }
   }
 
-  #receive({ kind, number, batch, body }: Frame): void {
+  #receive({ kind, number, body }: Frame): void {
     switch (kind) {
       case 'up':
         this.#isUp = true;
         this.#listener.up();
         break;
       case 'loading':
-        this.#checkBatch(batch);
         this.control.beginLoading(number === 1);
         break;
       case 'begun':
-        this.#checkBatch(batch);
+        this.#checkItem(number);
         this.control.begin(number, timeAt(body, 0));
         break;
       case 'ended':
-        this.#checkBatch(batch);
+        this.#checkItem(number);
         this.control.begin(number, timeAt(body, 0));
         this.control.finishByMessage(number, timeAt(body, 1));
         break;
       case 'recalled':
-        if (batch === this.control.batch) this.#recalled(deserialize(body) as Recalled); // else that batch is over
+        if (this.#has(number)) this.#recalled(deserialize(body) as Recalled); // else its batch is over
         break;
       case 'reply':
-        this.#reply(batch, body);
+        this.#reply(body);
         break;
       default:
         throw new Error(`a child sends no "${kind}"`);
     }
   }
 
-  #checkBatch(batch: number): void {
-    if (batch !== this.control.batch)
-      throw new Error(`it replies for batch ${batch}, and has batch ${this.control.batch}`);
+  #has(item: number): boolean {
+    return item >= this.#first && item < this.#end;
+  }
+
+  #checkItem(item: number): void {
+    if (!this.#has(item))
+      throw new Error(`it tells of item ${item}, and has those from ${this.#first} to ${this.#end - 1}`);
   }
 
   #readReply(body: Buffer): HostReply | undefined {
@@ -180,16 +192,15 @@ export class ProcessHost implements Host {
     }
   }
 
-  #reply(batch: number, body: Buffer): void {
+  #reply(body: Buffer): void {
     const reply = this.#readReply(body);
     if (reply === undefined) return;
     if (reply.kind === 'crash') {
       this.#cause = decodeThrown(reply.error);
       return;
     }
-    if (isOfBatch(reply)) this.#checkBatch(batch);
     if (reply.kind === 'progress' || reply.kind === 'task-message') {
-      if (batch !== this.control.batch) return; // it comes from left-over code of a task
+      if (!this.#has(reply.item)) return; // it comes from left-over code of a task
       if (this.control.state(reply.item) === 'waiting') this.control.begin(reply.item, now());
     }
     this.#listener.reply(reply);
@@ -203,26 +214,33 @@ export class ProcessHost implements Host {
 
   /** Nothing is transferred: everything is copied. */
   post(message: HostMessage): void {
-    if (message.kind === 'run') {
-      this.#write('run', message.items, message);
-      this.#items = message.items;
-    } else if (message.kind === 'stop') {
-      const reason = encodeThrown(decodeThrown(message.reason), isSerializable);
-      this.#write(message.isFinal ? 'cancel' : 'stop', message.item, { ...message, reason });
-    } else {
-      this.#write('message', 0, message);
+    switch (message.kind) {
+      case 'stop': {
+        const reason = encodeThrown(decodeThrown(message.reason), isSerializable);
+        const body = serialize({ ...message, reason });
+        this.#send(this.#guard, frame(message.isFinal ? 'cancel' : 'stop', message.item, body));
+        break;
+      }
+      case 'task-message':
+      case 'fallback':
+        this.#send(this.#guard, frame('message', message.item, serialize(message)));
+        break;
+      default:
+        this.#send(this.#work, frame('message', 0, serialize(message)));
+        if (message.kind !== 'run') break;
+        this.#first = message.first;
+        this.#end = message.first + message.items;
     }
   }
 
   recall(from: number): void {
-    this.#write('recall', from);
+    this.#send(this.#guard, frame('recall', from, times(this.#first, this.#end)));
   }
 
-  #write(kind: FrameKind, number: number, message?: unknown): void {
-    const parts = frame(kind, number, message === undefined ? undefined : serialize(message), this.control.batch);
-    this.#guard?.cork();
-    for (const part of parts) this.#guard?.write(part);
-    this.#guard?.uncork();
+  #send(pipe: Duplex | undefined, parts: readonly Buffer[]): void {
+    pipe?.cork();
+    for (const part of parts) pipe?.write(part);
+    pipe?.uncork();
   }
 
   end(): void {

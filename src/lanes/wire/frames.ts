@@ -1,17 +1,15 @@
 /**
  * Frames on the pipes between a lane and a child: their kinds, how they are written, and how they are cut out of the stream.
- * A frame has a length, a kind, a number (the item that it is about, or how many there are), the number of its batch, a
- * checksum of all these, and a body. Other code in the child can write to the pipes, too: what is not a frame fails the check.
+ * A frame has a length, a kind, a number (of the item that it is about), a checksum of all these, and a body. Other code in the child can write to the pipes, too: what is not a frame fails the check.
  * A body is serialized like the structured clone, and refused where that refuses.
  */
 import { Deserializer, Serializer } from 'node:v8';
 import { Buffer } from '../../platform/globals.ts';
 
 const kinds = [
-  // From the lane: a message for the child; a batch of so many items; a request to stop an item, or, if it has not begun,
-  // to let it be; a request to give back all items from that one on.
+  // From the lane: a message for the child; a request to stop an item, or, if it has not begun, to let it be; a request to
+  // give back all items from that one on, of those in the body.
   'message',
-  'run',
   'stop',
   'cancel',
   'recall',
@@ -30,21 +28,21 @@ export type FrameKind = (typeof kinds)[number];
 export interface Frame {
   readonly kind: FrameKind;
   readonly number: number;
-  /** Which batch it is about, or came after; the first is 1. */
-  readonly batch: number;
   /** Valid only until the next chunk is read. */
   readonly body: Buffer;
 }
 
-/** The answer to a recall. */
+/** The answer to a recall, or to the cancel of an item that had not begun. */
 export interface Recalled {
+  /** The items that will never begin. */
   readonly items: readonly number[];
   readonly running?: { readonly item: number; readonly at: number };
 }
 
-/** The pipes of a child, as file descriptors: one between lane and guard, and one for the replies of the child. */
+/** The pipes of a child, as file descriptors: between lane and guard; for the replies of the child; for what it has to do. */
 export const guardPipe = 3;
 export const replyPipe = 4;
+export const workPipe = 5;
 
 const headerBytes = 17;
 const longestBody: number = 2 ** 32 - 1;
@@ -57,7 +55,7 @@ const { imul } = Math;
  * A frame, in the parts that are to be written one after the other.
  * @throws RangeError if the body is too long.
  */
-export function frame(kind: FrameKind, number = 0, body: Buffer = noBody, batch = 0): Buffer[] {
+export function frame(kind: FrameKind, number = 0, body: Buffer = noBody): Buffer[] {
   const { length } = body;
   if (length > longestBody) {
     throw new RangeError(`its copy takes ${length} bytes, and a child can take or give ${longestBody} at once`);
@@ -65,8 +63,7 @@ export function frame(kind: FrameKind, number = 0, body: Buffer = noBody, batch 
   const header = Buffer.allocUnsafe(headerBytes);
   header.writeUInt32LE(length, 0);
   header.writeUInt8(kinds.indexOf(kind), 4);
-  header.writeUInt32LE(number, 5);
-  header.writeUInt32LE(batch, 9);
+  header.writeDoubleLE(number, 5);
   header.writeUInt32LE(checkOf(header), 13);
   return length === 0 ? [header] : [header, body];
 }
@@ -167,7 +164,7 @@ export class FrameReader {
 function bodyLengthIn(header: Buffer): number {
   if (header.readUInt32LE(13) !== checkOf(header)) {
     throw new Error(
-      `it is no frame; file descriptors ${guardPipe} and ${replyPipe} of a child are taken: write nothing there`,
+      `it is no frame; file descriptors ${guardPipe} to ${workPipe} of a child are taken: write nothing there`,
     );
   }
   return header.readUInt32LE(0);
@@ -176,5 +173,5 @@ function bodyLengthIn(header: Buffer): number {
 function frameOf(header: Buffer, body: Buffer): Frame {
   const kind = kinds[header.readUInt8(4)];
   if (kind === undefined) throw new Error(`there is no frame of the kind ${header.readUInt8(4)}`);
-  return { kind, number: header.readUInt32LE(5), batch: header.readUInt32LE(9), body };
+  return { kind, number: header.readDoubleLE(5), body };
 }

@@ -1,7 +1,7 @@
 /**
  * All messages between a lane and its threads or children. Tasks of one definition and name are sent in one message, in
- * columns: the n-th entry of each column belongs to the n-th task of the batch, called item n. A thread posts everything
- * about an item before it begins the next.
+ * columns: the n-th entry of each column belongs to the n-th task of the batch, called an item. Items are numbered for the
+ * whole life of a host. A thread posts everything about an item before it begins the next.
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { WireDefinition } from '../../task/definition/definition.ts';
@@ -36,6 +36,8 @@ export interface RunMessage {
   readonly forget?: readonly number[];
   /** What the tasks are called. */
   readonly name: string;
+  /** The number of the first item. */
+  readonly first: number;
   /** How many tasks. */
   readonly items: number;
   readonly ids: IdsColumn;
@@ -133,24 +135,14 @@ export type HostReply =
   /** A teardown has failed. */
   | { readonly kind: 'teardown'; readonly error: WireThrown }
   | ItemReply
-  /** The batch is over. Items that have not begun are given back, because those before them took longer than estimated. */
-  | { readonly kind: 'done' }
+  /**
+   * The batch before item `end` is over. Items that have not begun are given back, because those before them took longer
+   * than estimated.
+   */
+  | { readonly kind: 'done'; readonly end: number }
   | { readonly kind: 'progress'; readonly item: number; readonly progress: Progress }
   | TaskDataMessage
   /** Only from a child, whose memory the lane can't see: the items that a recall has withdrawn. */
   | { readonly kind: 'recalled'; readonly items: readonly number[] }
   /** The last message of a thread or child that an uncaught error ends. */
   | { readonly kind: 'crash'; readonly error: WireThrown };
-
-const outcomes: ReadonlySet<unknown> = new Set<ItemReply['kind']>([
-  'result',
-  'thrown',
-  'unloadable',
-  'uncloneable',
-  'unread',
-]);
-
-/** Whether the reply must be about the batch that was sent last. */
-export function isOfBatch(reply: HostReply): boolean {
-  return outcomes.has(reply.kind) || reply.kind === 'begin' || reply.kind === 'done';
-}
