@@ -58,6 +58,11 @@ export class Batcher {
     return batch;
   }
 
+  /** How long tasks of its definition run, in milliseconds; undefined if none has run. */
+  averageMs({ definition }: Task): number | undefined {
+    return this.#estimates.get(definition.index)?.averageMs;
+  }
+
   #size(task: Task, pool: PriorityPool<Task>, free: number): number {
     const waiting = pool.batchCandidates(task.priority);
     const estimate = this.#estimates.get(task.definition.index);
@@ -71,7 +76,7 @@ export class Batcher {
  * of its own. A shallower task may not join: a host beyond `maxSize` is only for deeper ones.
  */
 function mayShareBatch(task: Task, other: Task): boolean {
-  if (other.depth < task.depth) return false;
+  if (other.depth < task.depth || other.isPrefetched) return false;
   if (task.options.transfer !== undefined || other.options.transfer !== undefined) return false;
   if (task.carried !== undefined || other.carried !== undefined) return false;
   return task.spec === other.spec || (task.definition.index === other.definition.index && task.name === other.name);

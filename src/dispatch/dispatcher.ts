@@ -176,6 +176,14 @@ export class Dispatcher implements LaneListener<Task> {
     this.#late.rearm();
   }
 
+  prefetchedBegan(task: Task): void {
+    this.slots.onPrefetchedBegan(task);
+  }
+
+  prefetchedReturned(task: Task): void {
+    this.slots.onPrefetchedReturned(task);
+  }
+
   slotReleased(lane: Lane<Task>, wasLent: boolean): void {
     for (const each of this.#lanes) if (each.lane === lane) each.pool.release(wasLent);
     this.slots.wake();

@@ -8,11 +8,11 @@ import type { Bulkhead } from '../queue/bulkhead.ts';
 import type { Capacity } from '../queue/capacity.ts';
 import type { FreeCapacity } from '../queue/free-capacity.ts';
 import { priorities } from '../queue/priority.ts';
-import type { PriorityPool } from '../queue/priority-pool.ts';
 import type { Task } from '../task/record/task.ts';
 import type { TaskType } from '../task/record/task-type.ts';
 import type { Batcher } from './batcher.ts';
-import type { LaneRegistry } from './lane-registry.ts';
+import type { LaneRegistry, LaneWithPool } from './lane-registry.ts';
+import { Prefetching } from './prefetching.ts';
 import type { TaskTree } from './task-tree.ts';
 
 interface SlotsParts {
@@ -34,6 +34,7 @@ export class Slots {
   readonly #lanes: LaneRegistry;
   readonly #tree: TaskTree;
   readonly #batcher: Batcher;
+  readonly #prefetching: Prefetching;
   readonly #capacity: Pick<Capacity, 'offer'>;
   readonly #freeCapacity: Pick<FreeCapacity<TaskType>, 'changed'>;
   #listener!: SlotsListener;
@@ -47,6 +48,7 @@ export class Slots {
     this.#lanes = lanes;
     this.#tree = tree;
     this.#batcher = batcher;
+    this.#prefetching = new Prefetching(batcher);
     this.#capacity = capacity;
     this.#freeCapacity = freeCapacity;
   }
@@ -62,8 +64,12 @@ export class Slots {
   }
 
   /** Gives slots to all that may start now, in the order in which they came. */
-  take(pool: PriorityPool<Task>): void {
-    for (let task = pool.take(); task !== undefined; task = pool.take()) this.#give(task);
+  take(place: LaneWithPool): void {
+    const { pool } = place;
+    for (let task = pool.next(); task !== undefined; task = pool.next()) {
+      if (!task.isPrefetched || this.#prefetching.takeBack(place, task)) this.#give(pool.start(task));
+    }
+    this.#prefetching.review(place);
   }
 
   #give(task: Task): void {
@@ -91,7 +97,7 @@ export class Slots {
     this.#isHandOverDue = true;
     queueMicrotask(() => {
       try {
-        for (const { pool } of this.#lanes) this.take(pool);
+        for (const place of this.#lanes) this.take(place);
         if (this.#taken.size === 0) this.#unlock();
       } finally {
         this.#isHandOverDue = false;
@@ -101,8 +107,24 @@ export class Slots {
         const { pool, lane } = this.#lanes.of(task.type);
         lane.run(this.#batcher.gather(task, pool, lane, this.#taken.size + 1));
       }
+      for (const place of this.#lanes) this.#prefetching.fill(place);
       this.#changed();
     });
+  }
+
+  /** A prefetched task begins, in the slot of the one before it. */
+  onPrefetchedBegan(task: Task): void {
+    const place = this.#lanes.of(task.type);
+    this.#prefetching.onBegan(place, task);
+    place.pool.takeOver(task);
+    task.hasSlot = true;
+    this.wake();
+  }
+
+  /** A prefetched task can be handed over, or prefetched again. */
+  onPrefetchedReturned(task: Task): void {
+    this.#prefetching.forget(this.#lanes.of(task.type), task);
+    this.wake();
   }
 
   /** Fewer tasks may wait, and slots or places were taken, or came free. */
@@ -113,9 +135,11 @@ export class Slots {
 
   /** Takes out a task that waits, or that has a slot and no lane. False: it has a lane. */
   withdraw(task: Task): boolean {
-    const { pool } = this.#lanes.of(task.type);
+    const place = this.#lanes.of(task.type);
+    const { pool } = place;
     if (!task.hasSlot) {
       if (task.status !== 'queued') return true;
+      if (task.isPrefetched && !this.#prefetching.takeBack(place, task)) return false;
       const lender = task.bulkhead && task.lender;
       if (lender !== undefined) this.#lenders.add(lender); // the place was to be lent to this one, perhaps
       pool.remove(task);
@@ -141,7 +165,7 @@ export class Slots {
   reopen(bulkhead: Bulkhead<Task> | undefined): void {
     if (bulkhead !== undefined && bulkhead.waiting > 0) {
       const next = this.#nextOf(bulkhead).filter((task) => this.#admit(task)); // all, before anything is taken
-      for (const pool of new Set(next.map(({ type }) => this.#lanes.of(type).pool))) this.take(pool);
+      for (const place of new Set(next.map(({ type }) => this.#lanes.of(type)))) this.take(place);
     }
     if (bulkhead !== undefined) this.#changed();
     for (const lender of this.#lenders) {
@@ -164,7 +188,7 @@ export class Slots {
 
   #admitAndTake(task: Task): boolean {
     if (!this.#admit(task)) return false;
-    this.take(this.#lanes.of(task.type).pool);
+    this.take(this.#lanes.of(task.type));
     return true;
   }
 

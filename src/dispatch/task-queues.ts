@@ -47,13 +47,14 @@ export class TaskQueues {
   }
 
   add(task: Task): void {
-    const { pool } = this.#lanes.of(task.type);
+    const place = this.#lanes.of(task.type);
+    const { pool } = place;
     if (task.isSubTask) pool.enqueueFirst(task, this.#tree.olderSibling(task));
     else pool.put(task);
     task.enqueue();
     this.#deadlines.startQueueTimeout(task);
     this.#events.emit('task:queued', task);
-    this.#slots.take(pool);
+    this.#slots.take(place);
     if (!task.hasSlot) this.#late.watch(task);
   }
 

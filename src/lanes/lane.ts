@@ -53,9 +53,16 @@ export interface LaneListener<T extends LaneTask> {
   message(task: T, message: TaskMessage): void;
   /** Once for each task that was handed over, unless it is given back. */
   ended(task: T, outcome: LaneOutcome, noticed: Moment): void;
+  /** A prefetched task is about to begin, or has begun, in the slot of the one before it. Then `started` follows. */
+  prefetchedBegan(task: T): void;
+  /** A prefetched task will not begin in its host, and can be handed over, or prefetched again. */
+  prefetchedReturned(task: T): void;
   /** Instead of `ended`: the tasks did not begin, for no reason of their own, and may be handed over again. */
   returned(tasks: readonly T[]): void;
-  /** Once for each batch, when nothing of it runs any more, before its last reports. `wasLent`: its slot was lent. */
+  /**
+   * Once for each batch, when nothing of it runs any more, before its last reports, unless a prefetched task has its slot
+   * then. `wasLent`: its slot was lent.
+   */
   slotReleased(lane: Lane<T>, wasLent: boolean): void;
   /** A host in which nothing ran has exited: another may be started. */
   idleHostExited(): void;
@@ -91,6 +98,15 @@ export interface Lane<T extends LaneTask> {
   roomFor(task: T): number;
   /** Hands over tasks that run one after the other in one slot, which is taken already. */
   run(batch: Batch<T>): void;
+  /**
+   * Sends a task that waits to a busy host, which begins it as soon as what runs there has ended, if it is not taken back
+   * before. The task stays in its queue.
+   * @param mayFollow Whether it may wait for a task that has run for so many milliseconds.
+   * @returns False if no host takes it.
+   */
+  prefetch(task: T, mayFollow: (running: T, forMs: number) => boolean): boolean;
+  /** Takes a prefetched task back. False: it begins or has begun, and `prefetchedBegan` was reported. */
+  takeBack(task: T): boolean;
   /** First reports what has ended by now, if that can be known. */
   reachOf(task: T): TaskReach;
   /** Takes a task back before it begins. `ended` follows when its slot is free. */

@@ -175,12 +175,24 @@ export class PriorityPool<T extends HeldItem<T>> {
 
   /** The next task that may start, with a slot taken for it. Give the slot back with `release()`. */
   take(): T | undefined {
+    const item = this.next();
+    return item && this.start(item);
+  }
+
+  /** The task that waits first of all. */
+  get head(): T | undefined {
+    for (const priority of priorities) if (this.#queues[priority].size > 0) return this.#queues[priority].first;
+    return undefined;
+  }
+
+  /** The next task that may start. */
+  next(): T | undefined {
     if (this.#waiting === 0) return undefined;
     const isBelow = this.#ceiling.room(this.held) > 0;
     for (const priority of priorities) {
       const item = isBelow ? this.#next(priority) : this.#nextDeep(priority);
       if (item === undefined) continue;
-      return this.#running < this.#limits[priority] && this.#hasHostFor(item) ? this.#start(item) : undefined;
+      return this.#running < this.#limits[priority] && this.#hasHostFor(item) ? item : undefined;
     }
     return undefined;
   }
@@ -230,19 +242,20 @@ export class PriorityPool<T extends HeldItem<T>> {
     for (const priority of priorities) {
       const item = this.#deepest(priority);
       if (item === undefined) continue;
-      return this.held < this.#ceiling.limit(Infinity) ? { started: this.#start(item) } : { hopeless: item };
+      return this.held < this.#ceiling.limit(Infinity) ? { started: this.start(item) } : { hopeless: item };
     }
     return undefined;
   }
 
   /** Takes a slot for the task. */
-  #start(item: T): T {
+  start(item: T): T {
     this.#running += 1;
-    this.#enter(item);
+    this.takeOver(item);
     return item;
   }
 
-  #enter(item: T): void {
+  /** The task has the slot of another, or shares it. */
+  takeOver(item: T): void {
     this.#starts[item.priority] += 1;
     item.bulkhead?.enter(item);
     this.remove(item);
@@ -263,7 +276,7 @@ export class PriorityPool<T extends HeldItem<T>> {
     const next = this.#queues[priority].first;
     if (next === undefined || !fits(next)) return undefined;
     if (next.bulkhead && !next.bulkhead.mayEnter(next)) return undefined;
-    this.#enter(next);
+    this.takeOver(next);
     return next;
   }
 

@@ -24,6 +24,11 @@ export class RunTimeEstimate {
     this.#averageMs += (runMs - this.#averageMs) * weight;
   }
 
+  /** Undefined until a task has run. */
+  get averageMs(): number | undefined {
+    return this.#averageMs;
+  }
+
   /** The largest batch, at least 1. */
   get maxBatch(): number {
     return this.#averageMs === undefined ? 1 : Math.max(Math.floor(batchMs / Math.max(this.#averageMs, 1e-6)), 1);

@@ -187,9 +187,8 @@ describe.each<TaskType>(['thread', 'process'])('a courier of the program, used i
     const id = await numbers.addTaskToQueue(queue, 1);
     await numbers.sendToTask(queue, id, { kind: 'message', data: 1 });
     const worker = tasks.heeds.with(options)(queue);
-    await until(
-      () => supervisor.getTasks({ name: 'MemoryTaskCourier.subscribeToClient', status: 'started' }).length > 0,
-    );
+    const subscribes = () => supervisor.getTasks({ name: 'MemoryTaskCourier.subscribeToClient', status: 'started' });
+    await until(() => subscribes().some(({ parentId }) => parentId === worker.id));
     await numbers.sendToTask(queue, id, { kind: 'stop' });
     await numbers.cancelTask(queue, id, new TypeError('no more'));
     expect(await worker).toEqual({ kinds: ['message', 'stop', 'cancel'], isTypeError: true, code: 'LEASE_LOST' });

@@ -21,6 +21,8 @@ function laneFor(room: number): Lane<Task> {
     [Symbol.iterator]: () => [][Symbol.iterator](),
     roomFor: () => room,
     run: none,
+    prefetch: () => false,
+    takeBack: () => false,
     reachOf: () => 'waits',
     withdraw: () => false,
     stop: none,

@@ -99,6 +99,8 @@ class Scene implements LaneListener<LaneTask> {
 
   returned(): void {}
   slotReleased(_: Lane<LaneTask>): void {}
+  prefetchedBegan(): void {}
+  prefetchedReturned(): void {}
   idleHostExited(): void {}
   message(): void {}
 }

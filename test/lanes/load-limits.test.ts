@@ -68,6 +68,8 @@ class Scene implements LaneListener<LaneTask> {
     this.lane.run([task as LaneTask]);
   }
 
+  prefetchedBegan(): void {}
+  prefetchedReturned(): void {}
   idleHostExited(): void {}
 
   slotReleased(): void {

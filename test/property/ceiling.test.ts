@@ -129,7 +129,7 @@ async function play(given: {
     task.enqueue();
     if (parent === undefined) poolOf(task).put(task);
     else poolOf(task).enqueueFirst(task, calls.olderSibling(task));
-    slots.take(poolOf(task));
+    slots.take(lanes.of(task.type));
     if (parent === undefined || plans.get(parent.task)?.waits === 'never') return;
     parent.open.add(task);
     slots.lendTo(task, parent.task);

@@ -131,7 +131,7 @@ function harness(limits: PoolLimits, caps: readonly number[]) {
       waiting.add(task);
       task.enqueue();
       poolOf(task).put(task);
-      slots.take(poolOf(task));
+      slots.take(lanes.of(task.type));
     },
     end(task: Task) {
       free(task);

@@ -16,7 +16,6 @@ import { RestartBudget } from './restart-budget.ts';
 
 /** How long a host may take to start, and to load what its predecessor had loaded, in milliseconds. */
 const longestStartMs = 60_000;
-
 /** How long a host that is dismissed may take to clean up, in milliseconds. */
 const dismissalMs = 1_000;
 
@@ -74,8 +73,8 @@ export class HostPool<T extends LaneTask> {
   /** A host and its successor count as one. */
   hasHostFor(held: number, most: number): boolean {
     const { leaving } = this;
-    if (leaving === 0 || held < this.#connections.size - leaving) return true;
-    return held + leaving - this.#recycling.doubles < most;
+    const hasFree = leaving === 0 || held < this.#connections.size - leaving;
+    return hasFree || held + leaving - this.#recycling.doubles < most;
   }
 
   [Symbol.iterator](): Iterator<HostConnection<T>> {
@@ -115,9 +114,11 @@ export class HostPool<T extends LaneTask> {
   async ready(): Promise<void> {
     this.#fill();
     for (;;) {
-      const starting = [...this.#connections].filter(({ state }) => state === 'starting');
-      if (starting.length > 0) await Promise.all(starting.map((connection) => connection.settled.promise));
-      else if (this.#isBelowMinimum && this.leaving > 0) await this.#nextExit();
+      const all = [...this.#connections];
+      const starting = all.filter(({ state }) => state === 'starting');
+      const ending = all.filter(({ state }) => state === 'ending');
+      if (starting.length > 0) await Promise.all(starting.map(({ settled }) => settled.promise));
+      else if (this.#isBelowMinimum && this.leaving > 0) await Promise.race(ending.map(({ exited }) => exited.promise));
       else break;
     }
     if (this.#size < this.#options.minSize && !this.#isClosed) throw this.brokenError();
@@ -147,12 +148,6 @@ export class HostPool<T extends LaneTask> {
     const connections = [...this.#connections];
     for (const connection of connections) this.#dismiss(connection, graceMs);
     await Promise.all(connections.map((connection) => connection.exited.promise));
-  }
-
-  /** Resolves when one of the ending hosts has exited. */
-  async #nextExit(): Promise<void> {
-    const ending = [...this.#connections].filter(({ state }) => state === 'ending');
-    await Promise.race(ending.map((connection) => connection.exited.promise));
   }
 
   // Hosts start.
@@ -223,6 +218,11 @@ export class HostPool<T extends LaneTask> {
     this.#budget.reset();
     this.#recycling.onTasksDone(connection, tasks);
     this.#fill(); // those that were not started while hosts died as they started
+  }
+
+  /** Whether it may run one more task after the one that runs. */
+  mayPrefetch(connection: HostConnection<T>): boolean {
+    return !this.#isTooMany && this.#recycling.mayGoOn(connection, connection.size + 1);
   }
 
   /** Replaces it by a successor. */

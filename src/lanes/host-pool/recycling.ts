@@ -49,6 +49,13 @@ export class Recycling<T extends LaneTask> {
     return this.#replaced.has(connection);
   }
 
+  /** Whether it is not due, and would not be before it has run so many more tasks. */
+  mayGoOn(connection: HostConnection<T>, tasks: number): boolean {
+    if (this.#due.has(connection) || this.#replaced.has(connection)) return false;
+    const { afterTasks = Infinity } = this.#parts.options();
+    return (this.#tasks.get(connection) ?? 0) + tasks <= afterTasks;
+  }
+
   /** A host is up. */
   onUp(connection: HostConnection<T>): void {
     const { afterMs } = this.#parts.options();

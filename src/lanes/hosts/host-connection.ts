@@ -8,11 +8,12 @@ import { type Deferred, defer } from '../../platform/deferred.ts';
 import { type WireDefinition, wireDefinition } from '../../task/definition/definition.ts';
 import type { TaskMessage } from '../../task/inside/task-message.ts';
 import type { LaneTask, Withdrawal } from '../lane.ts';
+import { ControlBlock } from '../wire/control-block.ts';
 import { encodeThrown } from '../wire/error-codec.ts';
 import { fallbackFor, packMessage } from '../wire/wire-message.ts';
 import type { Host } from './host.ts';
 import { HostBatch } from './host-batch.ts';
-import { definitionsOf, sendBatch } from './run-message.ts';
+import { definitionsOf, sendAhead, sendBatch } from './run-message.ts';
 import { isTransferring, messageSendError, type SendFailure } from './send-failure.ts';
 import type { Suspects } from './suspects.ts';
 
@@ -51,6 +52,9 @@ export class HostConnection<T extends LaneTask> extends HostBatch<T> {
   #warming: readonly WireDefinition[] | undefined;
   /** The batch was sent to the host. */
   #isSent = false;
+  /** The task that the host begins after its batch, if it is not taken back before. */
+  #prefetched: T | undefined;
+  #prefetchedItem = 0;
   /** The number of the next item that is sent. */
   #next = 0;
 
@@ -112,6 +116,59 @@ export class HostConnection<T extends LaneTask> extends HostBatch<T> {
     if (batch.length > 1 || failures.length === 0) this.#next = this.end;
     if (batch.length > 1) this.drop(new Set(failures.map(({ task }) => task)));
     return failures;
+  }
+
+  // A task is prefetched.
+
+  get prefetched(): T | undefined {
+    return this.#prefetched;
+  }
+
+  /** Whether the host can have a task that it begins after the one that runs, and that can be taken back until then. */
+  canPrefetch(task: T): boolean {
+    return (
+      this.state === 'busy' &&
+      this.#prefetched === undefined &&
+      this.size === 1 &&
+      !this.isLoading &&
+      !this.isLent &&
+      this.hasLoaded(task) &&
+      this.host?.recall === undefined &&
+      this.#next - this.first < ControlBlock.capacity
+    );
+  }
+
+  /** Sends it. Returns false if it can't be sent. */
+  prefetch(task: T): boolean {
+    const item = this.#next;
+    this.#next += 1;
+    if (!sendAhead(this.host as Host, task, item)) return false;
+    this.#prefetched = task;
+    this.#prefetchedItem = item;
+    return true;
+  }
+
+  /** Returns whether the prefetched task will not begin in the host. If it has begun, it belongs to the batch from now on. */
+  takeBack(): boolean {
+    const task = this.#prefetched as T;
+    this.#prefetched = undefined;
+    if (this.control.withdraw(this.#prefetchedItem)) return true;
+    const gap = Array.from<undefined>({ length: this.#prefetchedItem - this.end });
+    this.batch = [...this.batch, ...gap, task];
+    this.listener.prefetchedBegan(task);
+    return false;
+  }
+
+  /** Nothing of the batch runs any more, and the prefetched task follows it. Returns false if there is none. */
+  advance(): boolean {
+    const task = this.#prefetched;
+    if (task === undefined || this.item < this.end) return false;
+    this.#prefetched = undefined;
+    this.setBatch([task], this.#prefetchedItem);
+    this.since = now();
+    this.listener.prefetchedBegan(task);
+    this.onBegun();
+    return true;
   }
 
   sendMessage(task: T, message: TaskMessage): void {
@@ -213,6 +270,7 @@ export class HostConnection<T extends LaneTask> extends HostBatch<T> {
    */
   onExit(exit: Exit, isFinal: boolean, suspects: Suspects<T>): readonly T[] {
     const returned: T[] = [];
+    this.#onPrefetchedExit(suspects);
     if (this.#isSent) this.reportChanges();
     const areSuspect = this.#isSent && this.item === this.first && !this.#hasBegun;
     const isAlone = [...this].length === 1;
@@ -231,6 +289,14 @@ export class HostConnection<T extends LaneTask> extends HostBatch<T> {
     }
     this.take([]);
     return returned;
+  }
+
+  /** Reading its arguments may have killed the host. */
+  #onPrefetchedExit(suspects: Suspects<T>): void {
+    const task = this.#prefetched;
+    if (task === undefined || !this.takeBack()) return;
+    suspects.note(task, false);
+    this.listener.prefetchedReturned(task);
   }
 
   /** For the next item of a batch that was sent. */

@@ -46,6 +46,8 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
   readonly #failures = new LoadFailures();
   readonly #loads: LoadWatch<T>;
   readonly #suspects = new Suspects<T>();
+  /** Tasks that could not be prefetched. They fail when they are handed over. */
+  readonly #unsendable = new WeakSet<T>();
   readonly #recalls: RecallWatch<T>;
   readonly #replies: HostReplies<T>;
 
@@ -156,6 +158,33 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
     }
   }
 
+  /** Behind the task that has run longest: there it begins first, most likely. */
+  prefetch(task: T, mayFollow: (running: T, forMs: number) => boolean): boolean {
+    if (this.#suspects.has(task) || this.#unsendable.has(task)) return false;
+    let best: HostConnection<T> | undefined;
+    for (const connection of this.#pool) {
+      if (!connection.canPrefetch(task) || !this.#pool.mayPrefetch(connection)) continue;
+      const [running] = connection;
+      if (running === undefined || !mayFollow(running, now() - connection.since)) continue;
+      if (best === undefined || connection.since < best.since) best = connection;
+    }
+    if (best === undefined) return false;
+    const isSent = best.prefetch(task);
+    if (!isSent) this.#unsendable.add(task);
+    return isSent;
+  }
+
+  takeBack(task: T): boolean {
+    for (const connection of this.#pool) if (connection.prefetched === task) return connection.takeBack();
+    return false;
+  }
+
+  /** Nothing is to follow what runs in the host. */
+  #dropPrefetched(connection: HostConnection<T>): void {
+    const { prefetched } = connection;
+    if (prefetched !== undefined && connection.takeBack()) this.#listener.prefetchedReturned(prefetched);
+  }
+
   reachOf(task: T): TaskReach {
     const connection = this.#connectionOf(task);
     connection?.reportChanges();
@@ -175,6 +204,7 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
   stop(task: T, reason: unknown, isFinal: boolean): void {
     const connection = this.#connectionOf(task);
     if (connection === undefined) return;
+    this.#dropPrefetched(connection);
     this.#return(connection.recall());
     connection.stop(task, reason, isFinal);
   }
@@ -183,6 +213,7 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
     const connection = this.#connectionOf(task);
     if (connection?.state !== 'busy' || connection.isLent) return false;
     this.#pool.setLent(connection, true);
+    this.#dropPrefetched(connection);
     this.#return(connection.recall());
     return true;
   }

@@ -59,7 +59,8 @@ export class HostReplies<T extends LaneTask> {
         this.#parts.teardownFailed(connection, decodeThrown(reply.error));
         break;
       case 'done':
-        if (reply.end !== connection.end) break; // of a batch that was taken back
+        connection.reportChanges();
+        if (reply.end !== connection.end) break; // a prefetched task was taken back, or has followed
         connection.checkDone();
         this.#finish(connection);
         break;
@@ -97,9 +98,14 @@ export class HostReplies<T extends LaneTask> {
   /** Nothing of the batch runs any more. `reportLast` reports the outcome of its last task. */
   #finish(connection: HostConnection<T>, reportLast?: () => void): void {
     const { pool, vacate, giveBack } = this.#parts;
-    const { size } = connection;
-    vacate(connection);
+    const { size, prefetched } = connection;
+    if (prefetched === undefined) vacate(connection);
     reportLast?.();
+    if (connection.advance()) {
+      pool.onTasksDone(connection, size);
+      return;
+    }
+    if (prefetched !== undefined) vacate(connection); // it was taken back by who heard of the end
     giveBack(connection.endBatch());
     pool.onTasksDone(connection, size);
     pool.makeIdle(connection);

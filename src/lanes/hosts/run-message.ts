@@ -37,6 +37,15 @@ export function sendBatch<T extends LaneTask>(
   return failures;
 }
 
+/**
+ * Sends a task to a host in which another runs. Its arguments follow in a message of their own, unless they are primitives:
+ * if that can't be read, the host knows which task it is about. Returns false if it can't be sent.
+ */
+export function sendAhead<T extends LaneTask>(host: Host, task: T, item: number): boolean {
+  const message = runMessage([task], item);
+  return sendMany(host, { ...message, args: packArgs([task], true) }, [task]).length === 0;
+}
+
 function sendOne<T extends LaneTask>(host: Host, message: RunMessage, task: T): readonly SendFailure<T>[] {
   try {
     const buffers = findBuffers(task.args);

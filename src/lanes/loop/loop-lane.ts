@@ -89,6 +89,14 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
     return undefined;
   }
 
+  prefetch(): boolean {
+    return false;
+  }
+
+  takeBack(): boolean {
+    return false;
+  }
+
   reachOf(task: T): TaskReach {
     const loopRun = this.#runs.get(task);
     if (loopRun === undefined) return 'ended';

@@ -18,8 +18,9 @@ interface Sender {
   readonly options: { readonly taskId?: string; readonly delivery?: { readonly id: string } };
 }
 
-export function packArgs(tasks: readonly Sender[]): ArgsColumn {
-  if (tasks.length === 1) return tasks.map(({ args }) => args);
+/** @param isApart Objects are sent apart, also those of a single task. */
+export function packArgs(tasks: readonly Sender[], isApart: boolean = tasks.length > 1): ArgsColumn {
+  if (!isApart) return tasks.map(({ args }) => args);
   const arity = tasks[0]?.args.length ?? 0;
   const values: unknown[] = [];
   for (const { args } of tasks) {

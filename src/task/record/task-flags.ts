@@ -8,7 +8,8 @@ const subTaskFlag = 16;
 const parentFlag = 32;
 const releasedFlag = 64;
 const heldFlag = 128;
-const warningShift = 8;
+const prefetchedFlag = 256;
+const warningShift = 9;
 
 export abstract class TaskFlags {
   #flags = 0;
@@ -83,6 +84,15 @@ export abstract class TaskFlags {
 
   set isHeld(is: boolean) {
     this.#set(heldFlag, is);
+  }
+
+  /** It waits in its queue, and a busy host has it already. */
+  get isPrefetched(): boolean {
+    return this.#has(prefetchedFlag);
+  }
+
+  set isPrefetched(is: boolean) {
+    this.#set(prefetchedFlag, is);
   }
 
   /** Which warnings about its waiting were logged, one bit each. */
