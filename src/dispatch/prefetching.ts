@@ -32,7 +32,8 @@ export class Prefetching {
   fill(place: LaneWithPool): void {
     const { pool, lane } = place;
     const tasks = this.#tasksOf(place);
-    if (this.#overtaken?.isPrefetched) return;
+    if (this.#overtaken?.status === 'queued' && !this.#overtaken.hasSlot) return;
+    this.#overtaken = undefined;
     for (let task = tasks.length > 0 ? tasks.at(-1)?.next : pool.head; task !== undefined; task = task.next) {
       if (pool.running > pool.limit(task.priority) || !this.#isEligible(task)) return;
       if (!lane.prefetch(task, (running, forMs) => this.#endsSoon(running, forMs))) return;

@@ -173,12 +173,6 @@ export class PriorityPool<T extends HeldItem<T>> {
     return Math.max(room, 0);
   }
 
-  /** The next task that may start, with a slot taken for it. Give the slot back with `release()`. */
-  take(): T | undefined {
-    const item = this.next();
-    return item && this.start(item);
-  }
-
   /** The task that waits first of all. */
   get head(): T | undefined {
     for (const priority of priorities) if (this.#queues[priority].size > 0) return this.#queues[priority].first;
@@ -247,7 +241,7 @@ export class PriorityPool<T extends HeldItem<T>> {
     return undefined;
   }
 
-  /** Takes a slot for the task. */
+  /** Takes a slot for the task. Give it back with `release()`. */
   start(item: T): T {
     this.#running += 1;
     this.takeOver(item);

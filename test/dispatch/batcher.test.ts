@@ -8,6 +8,7 @@ import type { TaskSpec } from '../../src/task/call/task-options.ts';
 import { resolveTaskOptions, type TaskOptions } from '../../src/task/call/task-options.ts';
 import { defineBySource } from '../../src/task/definition/definition-registry.ts';
 import { Task } from '../../src/task/record/task.ts';
+import { startNext } from '../fixtures/start-next.ts';
 import { noOwner } from '../task/no-owner.ts';
 
 const add = defineBySource('add', (a: number, b: number) => a + b);
@@ -65,7 +66,7 @@ class Scene {
   }
 
   gather(free = 1): readonly Task[] {
-    const task = this.pool.take() as Task;
+    const task = startNext(this.pool) as Task;
     return this.batcher.gather(task, this.pool, laneFor(this.room), free);
   }
 }
@@ -136,7 +137,7 @@ describe('gather()', () => {
   it('takes none along while one of a higher priority waits', () => {
     const scene = new Scene().makeFast();
     const tasks = scene.wait(3, scene.spec({ priority: 'low' }));
-    const low = scene.pool.take() as Task;
+    const low = startNext(scene.pool) as Task;
     scene.wait(1, scene.spec({ priority: 'high' }));
     expect(scene.batcher.gather(low, scene.pool, laneFor(256), 1)).toEqual([tasks[0]]);
   });

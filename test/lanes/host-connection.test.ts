@@ -99,8 +99,14 @@ class Scene implements LaneListener<LaneTask> {
 
   returned(): void {}
   slotReleased(_: Lane<LaneTask>): void {}
-  prefetchedBegan(): void {}
-  prefetchedReturned(): void {}
+  prefetchedBegan(task: LaneTask): void {
+    this.told.push(`${task.id} follows`);
+  }
+
+  prefetchedReturned(task: LaneTask): void {
+    this.told.push(`${task.id} returned`);
+  }
+
   idleHostExited(): void {}
   message(): void {}
 }
@@ -406,5 +412,103 @@ describe('a connection that replaces another', () => {
     successor.connection.onWarmed([]);
     expect(successor.connection.hasLoaded(later)).toBe(false);
     expect(successor.connection.hasLoaded(old.tasks[0] as LaneTask)).toBe(true);
+  });
+});
+
+describe('a prefetched task', () => {
+  /** One task runs, and the next is prefetched. */
+  function prefetch(args: readonly unknown[] = [2]): Scene {
+    const scene = new Scene([1], args);
+    scene.connection.take(scene.tasks.slice(0, 1));
+    scene.go();
+    scene.connection.state = 'busy';
+    scene.begin(0);
+    expect(scene.connection.canPrefetch(scene.tasks[1] as LaneTask)).toBe(true);
+    expect(scene.connection.prefetch(scene.tasks[1] as LaneTask)).toBe(true);
+    expect(scene.connection.canPrefetch(scene.tasks[1] as LaneTask)).toBe(false);
+    scene.told.length = 0;
+    return scene;
+  }
+
+  const nextItem = (scene: Scene) => scene.connection.end;
+
+  it('follows what runs, with a number and a message of its own', () => {
+    const scene = prefetch([{ n: 2 }]);
+    const item = nextItem(scene);
+    expect(scene.posted.slice(1)).toMatchObject([
+      { kind: 'run', first: item, items: 1, args: [null] },
+      { kind: 'args', args: [{ n: 2 }] },
+    ]);
+    scene.control.finish(scene.item(0), 10, 2);
+    scene.control.begin(item, 3);
+    scene.connection.reportChanges();
+    expect(scene.connection.advance()).toBe(true);
+    scene.control.finish(item, 20, 4);
+    scene.connection.reportChanges();
+    expect(scene.told).toEqual(['0 result 10', '1 follows', '1 started', '1 result 20']);
+    expect(scene.connection.advance()).toBe(false);
+  });
+
+  it('never begins once it was taken back, and is no part of the batch', () => {
+    const scene = prefetch();
+    expect(scene.connection.takeBack()).toBe(true);
+    expect(scene.control.begin(nextItem(scene), 3)).toBe(false);
+    scene.control.finish(scene.item(0), 10, 2);
+    scene.connection.reportChanges();
+    expect(scene.connection.advance()).toBe(false);
+    expect(scene.told).toEqual(['0 result 10']);
+  });
+
+  it('belongs to the batch if it has begun when it is to be taken back', () => {
+    const scene = prefetch();
+    const item = nextItem(scene);
+    scene.control.finish(scene.item(0), 10, 2);
+    scene.control.begin(item, 3);
+    expect(scene.connection.takeBack()).toBe(false);
+    scene.connection.reportChanges();
+    expect(scene.told).toEqual(['1 follows', '0 result 10', '1 started']);
+    scene.control.finish(item, 20, 4);
+    scene.connection.reportChanges();
+    expect(scene.told.at(-1)).toBe('1 result 20');
+  });
+
+  it('keeps its number apart from those that were taken back before it', () => {
+    const scene = prefetch();
+    const [first, second] = scene.tasks as [LaneTask, LaneTask];
+    scene.connection.takeBack();
+    expect(scene.connection.prefetch(second)).toBe(true);
+    const item = nextItem(scene) + 1;
+    scene.control.finish(scene.item(0), 10, 2);
+    expect(scene.control.begin(item, 3)).toBe(true);
+    expect(scene.connection.takeBack()).toBe(false);
+    expect([first, second].map((task) => scene.connection.reachOf(task))).toEqual(['ended', 'runs']);
+  });
+
+  it('is returned when its host dies before it has begun, and is sent alone from then on', () => {
+    const scene = prefetch();
+    const suspects = new Suspects<LaneTask>();
+    expect(scene.connection.onExit(exit, false, suspects)).toEqual([]);
+    expect(scene.told).toEqual(['1 returned', '0 died']);
+    expect(suspects.has(scene.tasks[1] as LaneTask)).toBe(true);
+  });
+
+  it('dies with its host when it has begun, and the one before it keeps its result', () => {
+    const scene = prefetch();
+    scene.control.finish(scene.item(0), 10, 2);
+    scene.control.begin(nextItem(scene), 3);
+    expect(scene.connection.onExit(exit, false, new Suspects())).toEqual([]);
+    expect(scene.told).toEqual(['1 follows', '0 result 10', '1 started', '1 died']);
+  });
+
+  it('is not sent if it can not be, and what runs goes on', () => {
+    const scene = new Scene([1], [() => {}]);
+    scene.connection.take(scene.tasks.slice(0, 1));
+    scene.go();
+    scene.connection.state = 'busy';
+    expect(scene.connection.prefetch(scene.tasks[1] as LaneTask)).toBe(false);
+    expect(scene.connection.prefetched).toBeUndefined();
+    scene.run(0, 10);
+    scene.connection.reportChanges();
+    expect(scene.told).toEqual(['0 started', '0 result 10']);
   });
 });

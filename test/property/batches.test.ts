@@ -1,4 +1,4 @@
-/** What holds for small tasks of one batch, on real threads, under random endings, resizes and stops. */
+/** What holds for small tasks of one batch, and for prefetched ones, on real threads, under random endings, resizes and stops. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { setEnvironmentData } from 'node:worker_threads';
 import fc from 'fast-check';
@@ -17,17 +17,18 @@ const memoryKey = 'taskwarden.test.batches';
  * Counts itself in the memory, then does as it is told. Only its first call in a thread has to wait for what it needs:
  * the others end in the turn of the event loop in which they begin.
  */
-const act = backgroundTask(function act(behaviour: Behaviour, index: number, again?: unknown): unknown {
+const act = backgroundTask(function act(behaviour: Behaviour, index: number, ms: number, again?: unknown): unknown {
   const here = globalThis as { words?: Int32Array; currentTask?: typeof import('taskwarden').currentTask };
   const { words, currentTask } = here;
   if (words === undefined || currentTask === undefined) {
     return Promise.all([import('node:worker_threads'), import('taskwarden')]).then(([threads, taskwarden]) => {
       here.words = threads.getEnvironmentData('taskwarden.test.batches') as Int32Array;
       here.currentTask = taskwarden.currentTask;
-      return act(behaviour, index, again);
+      return act(behaviour, index, ms, again);
     });
   }
   if (index >= 0) Atomics.add(words, index, 1);
+  for (const end = performance.now() + ms; performance.now() < end; );
   switch (behaviour) {
     case 'number':
       return index;
@@ -157,138 +158,147 @@ const stop = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ wait: true, cancelTasks: true }) },
 );
 
-it('each small task has its own end, runs once, and pays for no neighbour, whatever happens', async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 8 }), stop, async (steps, stopOptions) => {
-      const tasks = steps.reduce((sum, each) => sum + (each.kind === 'submit' ? each.plans.length : 0), 0);
-      const words = new Int32Array(new SharedArrayBuffer(4 * (tasks + 1)));
-      setEnvironmentData(memoryKey, words);
-      const supervisor = new TaskSupervisor({
-        threads: { poolSize: 1, reserveNormal: 0, reserveHigh: 0 },
-        keepFinished: 1_000,
-        logger: false,
-      });
-      const warm = act.with({ supervisor });
-      for (let left = 20; left > 0; left -= 1) await warm('nothing', -1);
+const kinds = [
+  { what: 'tiny task', ms: 0 },
+  { what: 'task of a millisecond', ms: 0.8 },
+];
 
-      const starts = new Map<string, number>();
-      const ends = new Map<string, number>();
-      const lastNotes = new Map<string, string | undefined>();
-      const threads = new Set<number>();
-      const exited = new Set<number>();
-      /** The threads whose death ended an attempt of a task. */
-      const deaths: (number | undefined)[] = [];
-      const problems: string[] = [];
-      const isDeath = (error: unknown) =>
-        ['TASK_CRASHED', 'TASK_TIMEOUT'].includes((error as { code?: string } | undefined)?.code ?? '');
-      for (const { threadId } of supervisor.getTasks()) threads.add(threadId as number);
-      supervisor.on('thread:started', ({ threadId }) => threads.add(threadId));
-      supervisor.on('thread:exited', ({ threadId }) => {
-        threads.delete(threadId);
-        exited.add(threadId);
-      });
-      supervisor.on('task:started', ({ task }) => {
-        if (ends.has(task.id)) problems.push(`start of ${task.id} after its end`);
-        starts.set(task.id, (starts.get(task.id) ?? 0) + 1);
-      });
-      supervisor.on('task:progress', ({ task, progress }) => {
-        if (ends.has(task.id)) problems.push(`progress of ${task.id} after its end`);
-        lastNotes.set(task.id, progress.note);
-      });
-      supervisor.on('task:retried', ({ task, error }) => {
-        if (isDeath(error)) deaths.push(task.threadId);
-      });
-      for (const event of ['task:completed', 'task:failed', 'task:canceled'] as const) {
-        supervisor.on(event, ({ task }) => {
-          ends.set(task.id, (ends.get(task.id) ?? 0) + 1);
-          if (event === 'task:failed' && isDeath(task.error)) deaths.push(task.threadId);
+it.each(kinds)(
+  'each $what has its own end, runs once, and pays for no neighbour, whatever happens',
+  async ({ ms }) => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 8 }), stop, async (steps, stopOptions) => {
+        const tasks = steps.reduce((sum, each) => sum + (each.kind === 'submit' ? each.plans.length : 0), 0);
+        const words = new Int32Array(new SharedArrayBuffer(4 * (tasks + 1)));
+        setEnvironmentData(memoryKey, words);
+        const supervisor = new TaskSupervisor({
+          threads: { poolSize: ms === 0 ? 1 : 2, reserveNormal: 0, reserveHigh: 0 },
+          keepFinished: 1_000,
+          logger: false,
         });
-      }
+        const warm = act.with({ supervisor });
+        for (let left = 20; left > 0; left -= 1) await warm('nothing', -1, ms);
 
-      const submitted: {
-        readonly handle: TaskHandle<unknown>;
-        readonly plan: Plan;
-        canceled: boolean;
-      }[] = [];
-      for (const each of steps) {
-        if (each.kind === 'submit') {
-          for (const plan of each.plans) {
-            const { behaviour, given, again } = plan;
-            const isStuck = behaviour === 'ignores' || behaviour === 'blocks';
-            const run = act.with({
-              supervisor,
-              ...(isStuck && { timeoutMs: 10 }),
-              stopGraceMs: isStuck ? 1 : 100,
-              retries: again,
-              crashRetries: again,
-              retryDelayMs: 1,
-            });
-            const extra = { primitive: index(), object: { list: [index()] }, function: () => {} }[given];
-            submitted.push({ handle: run(behaviour, index(), extra), plan, canceled: false });
-          }
-        } else if (each.kind === 'cancel') {
-          for (const which of each.which) {
-            const chosen = submitted[which % Math.max(submitted.length, 1)];
-            if (chosen?.handle.cancel('chaos')) chosen.canceled = true;
-          }
-        } else if (each.kind === 'await') {
-          await submitted[each.which % Math.max(submitted.length, 1)]?.handle.catch(() => {});
-        } else if (each.kind === 'turn') {
-          await nextTurn();
-        } else {
-          supervisor.configure({ threads: { poolSize: each.poolSize } });
+        const starts = new Map<string, number>();
+        const ends = new Map<string, number>();
+        const lastNotes = new Map<string, string | undefined>();
+        const threads = new Set<number>();
+        const exited = new Set<number>();
+        /** The threads whose death ended an attempt of a task. */
+        const deaths: (number | undefined)[] = [];
+        const problems: string[] = [];
+        const isDeath = (error: unknown) =>
+          ['TASK_CRASHED', 'TASK_TIMEOUT'].includes((error as { code?: string } | undefined)?.code ?? '');
+        for (const { threadId } of supervisor.getTasks()) threads.add(threadId as number);
+        supervisor.on('thread:started', ({ threadId }) => threads.add(threadId));
+        supervisor.on('thread:exited', ({ threadId }) => {
+          threads.delete(threadId);
+          exited.add(threadId);
+        });
+        supervisor.on('task:started', ({ task }) => {
+          if (ends.has(task.id)) problems.push(`start of ${task.id} after its end`);
+          starts.set(task.id, (starts.get(task.id) ?? 0) + 1);
+        });
+        supervisor.on('task:progress', ({ task, progress }) => {
+          if (ends.has(task.id)) problems.push(`progress of ${task.id} after its end`);
+          lastNotes.set(task.id, progress.note);
+        });
+        supervisor.on('task:retried', ({ task, error }) => {
+          if (isDeath(error)) deaths.push(task.threadId);
+        });
+        for (const event of ['task:completed', 'task:failed', 'task:canceled'] as const) {
+          supervisor.on(event, ({ task }) => {
+            ends.set(task.id, (ends.get(task.id) ?? 0) + 1);
+            if (event === 'task:failed' && isDeath(task.error)) deaths.push(task.threadId);
+          });
         }
-        const live = supervisor.getTasks().filter(({ timeFinished }) => timeFinished === undefined);
-        const pending = submitted.filter(({ handle }) => !handle.done).map(({ handle }) => handle.id);
-        expect(live.map(({ id }) => id).toSorted()).toEqual(pending.toSorted());
-      }
-      const left = submitted.filter(({ handle }) => !handle.done).length;
-      const report = await supervisor.stop(stopOptions);
 
-      function index(): number {
-        return submitted.length;
-      }
-
-      expect(problems).toEqual([]);
-      expect(threads.size).toBe(0);
-      expect(report.finished + report.canceled + report.terminated).toBe(left);
-      expect(new Set(deaths).size).toBe(deaths.length); // a death ends one task
-      for (const threadId of deaths) expect(exited).toContain(threadId);
-      for (const [index, { handle, plan, canceled }] of submitted.entries()) {
-        const { behaviour, given, again } = plan;
-        const { endReason, status, attempt, runMs, waitMs, timeStarted, timeQueued, threadId } = handle.info;
-        const runs = Atomics.load(words, index);
-        const label = `task ${index}, ${behaviour}, ${given}, ${endReason}`;
-        const expected = given === 'function' ? (['failed'] as const) : allowed[behaviour];
-        expect(handle.done, label).toBe(true);
-        expect(ends.get(handle.id), label).toBe(1);
-        expect([...expected, 'shutdown', ...(canceled ? ['canceled'] : [])], label).toContain(endReason);
-        expect(runs, label).toBeLessThanOrEqual(attempt); // so one that never began never ran
-        expect(attempt, label).toBeLessThanOrEqual(1 + again);
-        expect(starts.get(handle.id) ?? 0, label).toBeGreaterThanOrEqual(attempt);
-        expect(waitMs, label).toBeGreaterThanOrEqual(0);
-        if (attempt > 0) expect(timeStarted, label).toBeGreaterThanOrEqual(timeQueued);
-        if (attempt > 0) expect(threadId, label).toBeGreaterThan(0);
-        if (endReason === 'completed') {
-          expect(runs, label).toBe(attempt);
-          expect(runMs, label).toBeGreaterThanOrEqual(0);
-          const first = behaviour === 'failsFirst' || behaviour === 'exitsFirst';
-          expect(attempt, label).toBe(first ? 2 : 1);
-          const extra = given === 'object' ? { list: [index] } : index;
-          expect(await handle, label).toEqual(
-            results[behaviour]?.(index, extra) ?? (behaviour === 'nothing' ? undefined : index),
-          );
-          if (behaviour === 'bytes') expect(Buffer.isBuffer(await handle), label).toBe(true);
-          if (behaviour === 'reports') expect(lastNotes.get(handle.id), label).toBe(`task ${index}`);
-        } else {
-          await expect(handle, label).rejects.toBe(handle.exception);
-          expect(status, label).toBe(endReason === 'canceled' || endReason === 'shutdown' ? 'canceled' : 'failed');
-          if (given === 'function') expect(runs, label).toBe(0);
-          else if (endReason === 'crashed') expect(runs, label).toBe(1 + again);
-          else if (endReason === 'failed') expect(runs, label).toBe(behaviour === 'uncloneable' ? 1 : 1 + again);
+        const submitted: {
+          readonly handle: TaskHandle<unknown>;
+          readonly plan: Plan;
+          canceled: boolean;
+        }[] = [];
+        for (const each of steps) {
+          if (each.kind === 'submit') {
+            for (const plan of each.plans) {
+              const { behaviour, given, again } = plan;
+              const isStuck = behaviour === 'ignores' || behaviour === 'blocks';
+              const run = act.with({
+                supervisor,
+                ...(isStuck && { timeoutMs: 10 }),
+                stopGraceMs: isStuck ? 1 : 100,
+                retries: again,
+                crashRetries: again,
+                retryDelayMs: 1,
+              });
+              const extra = { primitive: index(), object: { list: [index()] }, function: () => {} }[given];
+              submitted.push({ handle: run(behaviour, index(), ms, extra), plan, canceled: false });
+            }
+          } else if (each.kind === 'cancel') {
+            for (const which of each.which) {
+              const chosen = submitted[which % Math.max(submitted.length, 1)];
+              if (chosen?.handle.cancel('chaos')) chosen.canceled = true;
+            }
+          } else if (each.kind === 'await') {
+            await submitted[each.which % Math.max(submitted.length, 1)]?.handle.catch(() => {});
+          } else if (each.kind === 'turn') {
+            await nextTurn();
+          } else {
+            supervisor.configure({ threads: { poolSize: each.poolSize } });
+          }
+          const live = supervisor.getTasks().filter(({ timeFinished }) => timeFinished === undefined);
+          const pending = submitted.filter(({ handle }) => !handle.done).map(({ handle }) => handle.id);
+          expect(live.map(({ id }) => id).toSorted()).toEqual(pending.toSorted());
         }
-      }
-    }),
-    { numRuns: randomRuns(60), interruptAfterTimeLimit: 60_000, markInterruptAsFailure: false },
-  );
-}, 120_000);
+        const left = submitted.filter(({ handle }) => !handle.done).length;
+        const report = await supervisor.stop(stopOptions);
+
+        function index(): number {
+          return submitted.length;
+        }
+
+        expect(problems).toEqual([]);
+        expect(threads.size).toBe(0);
+        expect(report.finished + report.canceled + report.terminated).toBe(left);
+        expect(new Set(deaths).size).toBe(deaths.length); // a death ends one task
+        for (const threadId of deaths) expect(exited).toContain(threadId);
+        for (const [index, { handle, plan, canceled }] of submitted.entries()) {
+          const { behaviour, given, again } = plan;
+          const { endReason, status, attempt, runMs, waitMs, timeStarted, timeQueued, threadId } = handle.info;
+          const runs = Atomics.load(words, index);
+          const label = `task ${index}, ${behaviour}, ${given}, ${endReason}`;
+          const expected = given === 'function' ? (['failed'] as const) : allowed[behaviour];
+          expect(handle.done, label).toBe(true);
+          expect(ends.get(handle.id), label).toBe(1);
+          expect([...expected, 'shutdown', ...(canceled ? ['canceled'] : [])], label).toContain(endReason);
+          expect(runs, label).toBeLessThanOrEqual(attempt); // so one that never began never ran
+          expect(attempt, label).toBeLessThanOrEqual(1 + again);
+          expect(starts.get(handle.id) ?? 0, label).toBeGreaterThanOrEqual(attempt);
+          expect(waitMs, label).toBeGreaterThanOrEqual(0);
+          if (attempt > 0) expect(timeStarted, label).toBeGreaterThanOrEqual(timeQueued);
+          if (attempt > 0) expect(threadId, label).toBeGreaterThan(0);
+          if (endReason === 'completed') {
+            expect(runs, label).toBe(attempt);
+            expect(runMs, label).toBeGreaterThanOrEqual(0);
+            const first = behaviour === 'failsFirst' || behaviour === 'exitsFirst';
+            expect(attempt, label).toBe(first ? 2 : 1);
+            const extra = given === 'object' ? { list: [index] } : index;
+            expect(await handle, label).toEqual(
+              results[behaviour]?.(index, extra) ?? (behaviour === 'nothing' ? undefined : index),
+            );
+            if (behaviour === 'bytes') expect(Buffer.isBuffer(await handle), label).toBe(true);
+            if (behaviour === 'reports') expect(lastNotes.get(handle.id), label).toBe(`task ${index}`);
+          } else {
+            await expect(handle, label).rejects.toBe(handle.exception);
+            expect(status, label).toBe(endReason === 'canceled' || endReason === 'shutdown' ? 'canceled' : 'failed');
+            if (given === 'function') expect(runs, label).toBe(0);
+            else if (endReason === 'crashed') expect(runs, label).toBe(1 + again);
+            else if (endReason === 'failed') expect(runs, label).toBe(behaviour === 'uncloneable' ? 1 : 1 + again);
+          }
+        }
+      }),
+      { numRuns: randomRuns(60), interruptAfterTimeLimit: 60_000, markInterruptAsFailure: false },
+    );
+  },
+  120_000,
+);

@@ -57,9 +57,8 @@ const load = fc.record({
 class WatchedPool extends PriorityPool<Task> {
   readonly problems: string[] = [];
 
-  override take(): Task | undefined {
-    const taken = super.take();
-    if (taken === undefined) return undefined;
+  override start(taken: Task): Task {
+    super.start(taken);
     for (const task of this) {
       if (task.priority !== taken.priority || !task.isBefore(taken)) continue;
       if (!task.bulkhead || task.bulkhead.mayEnter(task))

@@ -4,6 +4,7 @@ import { Bulkhead } from '../../src/queue/bulkhead.ts';
 import { type Demand, FreeCapacity } from '../../src/queue/free-capacity.ts';
 import { type Priority, priorities } from '../../src/queue/priority.ts';
 import { PriorityPool } from '../../src/queue/priority-pool.ts';
+import { startNext } from '../fixtures/start-next.ts';
 
 class Item {
   next: Item | undefined = undefined;
@@ -40,7 +41,7 @@ beforeEach(() => {
 
 function run(lane: Lane, priority: Priority, bulkhead?: Bulkhead<Item>): void {
   pools[lane].put(new Item(priority, bulkhead));
-  pools[lane].take();
+  startNext(pools[lane]);
 }
 
 const counts = (demands: readonly Demand<Lane>[]) =>

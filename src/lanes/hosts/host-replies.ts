@@ -60,7 +60,8 @@ export class HostReplies<T extends LaneTask> {
         break;
       case 'done':
         connection.reportChanges();
-        if (reply.end !== connection.end) break; // a prefetched task was taken back, or has followed
+        // Else it is about a prefetched task that was taken back, or one that has such a task behind it.
+        if (connection.size === 0 || reply.end !== connection.end) break;
         connection.checkDone();
         this.#finish(connection);
         break;

@@ -1,0 +1,342 @@
+/**
+ * Prefetching, with hosts that do only what the test says: a host begins what it has by itself, at any moment, and this side
+ * hears of it later. None starts too early for that, and none twice.
+ */
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { Batcher } from '../../src/dispatch/batcher.ts';
+import type { LaneRegistry, LaneWithPool } from '../../src/dispatch/lane-registry.ts';
+import { Slots } from '../../src/dispatch/slots.ts';
+import { TaskTree } from '../../src/dispatch/task-tree.ts';
+import type { Host, HostListener } from '../../src/lanes/hosts/host.ts';
+import { HostLane } from '../../src/lanes/hosts/host-lane.ts';
+import type { Lane, LaneListener, LaneOutcome } from '../../src/lanes/lane.ts';
+import { ControlBlock } from '../../src/lanes/wire/control-block.ts';
+import type { HostMessage, HostReply, RunMessage } from '../../src/lanes/wire/protocol.ts';
+import { Capacity } from '../../src/queue/capacity.ts';
+import { FreeCapacity } from '../../src/queue/free-capacity.ts';
+import type { HostSupply } from '../../src/queue/host-ceiling.ts';
+import { type Priority, priorities } from '../../src/queue/priority.ts';
+import { type PoolLimits, PriorityPool } from '../../src/queue/priority-pool.ts';
+import { defineBySource } from '../../src/task/definition/definition-registry.ts';
+import { Task } from '../../src/task/record/task.ts';
+import type { TaskType } from '../../src/task/record/task-type.ts';
+import { randomRuns } from '../fixtures/random-runs.ts';
+import { noOwner } from '../task/no-owner.ts';
+
+const definition = defineBySource('f', () => {});
+
+/** A host that acts when it is told to: it begins and ends items, and its replies arrive when they are delivered. */
+class SlowHost implements Host {
+  static next = 1;
+  readonly id: number = SlowHost.next++;
+  readonly control: ControlBlock = new ControlBlock();
+  readonly #listener: HostListener;
+  readonly #onBegan: (id: number) => void;
+  readonly #onEnded: () => void;
+  readonly #inbox: RunMessage[] = [];
+  readonly #replies: HostReply[] = [];
+  #running: RunMessage | undefined;
+  isDead = false;
+
+  constructor(listener: HostListener, onBegan: (id: number) => void, onEnded: () => void) {
+    this.#listener = listener;
+    this.#onBegan = onBegan;
+    this.#onEnded = onEnded;
+  }
+
+  post(message: HostMessage): void {
+    if (message.kind === 'run') this.#inbox.push(structuredClone(message));
+  }
+
+  end(): void {
+    this.die();
+  }
+
+  /** Ends what runs, or comes to the next message. */
+  work(): void {
+    if (this.#running !== undefined) {
+      const { first } = this.#running;
+      this.control.finish(first, undefined, 2);
+      this.#onEnded();
+      this.#replies.push({ kind: 'done', end: first + 1 });
+      this.#running = undefined;
+      return;
+    }
+    const message = this.#inbox.shift();
+    if (message === undefined) return;
+    if (message.define !== undefined) this.#replies.push({ kind: 'begin' });
+    if (this.control.begin(message.first, 1)) {
+      this.#running = message;
+      this.#onBegan(message.ids as number);
+    } else {
+      this.#replies.push({ kind: 'done', end: message.first + 1 });
+    }
+  }
+
+  /** Its next reply arrives. */
+  deliver(): void {
+    const reply = this.#replies.shift();
+    if (reply !== undefined) this.#listener.reply(reply as Exclude<HostReply, { kind: 'crash' }>);
+  }
+
+  die(): void {
+    if (this.isDead) return;
+    this.isDead = true;
+    if (this.#running !== undefined) this.#onEnded();
+    while (this.#replies.length > 0) this.deliver();
+    this.#listener.exited({ exitCode: 1, signal: undefined, cause: undefined });
+  }
+}
+
+const action = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant('put' as const),
+      priority: fc.constantFrom<Priority>(...priorities, 'low', 'low', 'low', 'low', 'low', 'low'),
+    }),
+  },
+  { weight: 12, arbitrary: fc.record({ kind: fc.constant('work' as const), host: fc.nat() }) },
+  { weight: 12, arbitrary: fc.record({ kind: fc.constant('deliver' as const), host: fc.nat() }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('cancel' as const), which: fc.nat() }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('stop' as const), which: fc.nat() }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('die' as const), host: fc.nat() }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('resize' as const), poolSize: fc.integer({ min: 1, max: 3 }) }),
+  },
+);
+
+const load = fc.record({
+  poolSize: fc.integer({ min: 1, max: 3 }),
+  reserveNormal: fc.integer({ min: 0, max: 1 }),
+  reserveHigh: fc.integer({ min: 0, max: 1 }),
+  actions: fc.array(action, { minLength: 60, maxLength: 250, size: 'max' }),
+});
+
+/** Tells of each task that is given a slot. */
+class WatchedPool extends PriorityPool<Task> {
+  readonly #onStart: (task: Task) => void;
+
+  constructor(limits: PoolLimits, hosts: HostSupply, onStart: (task: Task) => void) {
+    super(limits, 0, hosts);
+    this.#onStart = onStart;
+  }
+
+  override start(task: Task): Task {
+    this.#onStart(task);
+    return super.start(task);
+  }
+}
+
+class Scene implements LaneListener<Task> {
+  readonly hosts: SlowHost[] = [];
+  readonly problems: string[] = [];
+  readonly tasks = new Map<number, Task>();
+  readonly slots: Slots;
+  /** How often a task was begun by a host while it was prefetched. */
+  prefetched = 0;
+  /** How many younger ones of its priority have started before a task, at most. */
+  mostOvertaken = 0;
+  readonly #waiting = new Set<Task>();
+  readonly #ended = new Set<Task>();
+  readonly #begun = new Map<Task, number>();
+  /** For each task that waits, how many younger ones of its priority have started. */
+  readonly #overtaken = new Map<Task, number>();
+  readonly #batcher = new Batcher();
+  readonly #place: LaneWithPool & { readonly lane: HostLane<Task> };
+  #limits: PoolLimits;
+  /** How many run, as the hosts know. */
+  #running = 0;
+
+  constructor(limits: PoolLimits) {
+    this.#limits = limits;
+    const none = () => {};
+    const settings = { minSize: 0, maxSize: 20, idleTimeoutMs: Infinity };
+    const lane = new HostLane<Task>('thread', settings, {
+      watcher: { broken: none, loadsLong: none, teardownFailed: none, hostStarted: none, hostExited: none },
+      startHost: (_, listener) => {
+        const host = new SlowHost(
+          listener,
+          (sequence) => this.#onHostBegan(this.tasks.get(sequence) as Task),
+          () => {
+            this.#running -= 1;
+          },
+        );
+        this.hosts.push(host);
+        queueMicrotask(() => listener.up());
+        return host;
+      },
+    });
+    this.#place = { pool: new WatchedPool(limits, lane, (task) => this.#start(task)), lane };
+    lane.subscribe(this);
+    const lanes = { of: () => this.#place, [Symbol.iterator]: () => [this.#place].values() };
+    this.slots = new Slots({
+      lanes: lanes as unknown as LaneRegistry,
+      tree: new TaskTree(),
+      batcher: this.#batcher,
+      capacity: new Capacity(() => 0),
+      freeCapacity: new FreeCapacity<TaskType>(() => this.#place.pool),
+    });
+    this.slots.subscribe({ hopeless: none });
+  }
+
+  put(priority: Priority): Task {
+    const options = { type: 'thread', priority, stopGraceMs: 0 } as const;
+    const task = new Task({ definition, options }, [], this.tasks.size + 1, noOwner);
+    this.tasks.set(task.sequence, task);
+    this.#batcher.record(task, 1);
+    this.#waiting.add(task);
+    task.enqueue();
+    this.#place.pool.put(task);
+    this.slots.take(this.#place);
+    return task;
+  }
+
+  cancel(task: Task): void {
+    if (!this.#waiting.has(task) || !this.slots.withdraw(task)) return;
+    this.#waiting.delete(task);
+    this.#ended.add(task);
+    task.settle('canceled', undefined);
+    this.slots.wake();
+  }
+
+  /** Asks a task that runs to stop: nothing is to follow it in its host. */
+  stop(task: Task): void {
+    this.#place.lane.stop(task, 'enough', false);
+  }
+
+  resize(poolSize: number): void {
+    this.#limits = { ...this.#limits, poolSize };
+    this.#place.pool.configure(this.#limits);
+    this.slots.wake();
+  }
+
+  get isOver(): boolean {
+    return this.#ended.size === this.tasks.size;
+  }
+
+  get begun(): readonly number[] {
+    return [...this.#begun.values()];
+  }
+
+  /** It starts: it is given a slot, or that of another, or a host has begun it by itself. */
+  #start(task: Task): void {
+    if (!this.#waiting.delete(task)) return;
+    this.mostOvertaken = Math.max(this.mostOvertaken, this.#overtaken.get(task) ?? 0);
+    this.#overtaken.delete(task);
+    const rank = ({ priority }: Task) => priorities.indexOf(priority);
+    for (const other of this.#waiting) {
+      if (rank(other) < rank(task)) this.problems.push(`${task.sequence} starts while ${other.sequence} waits`);
+      if (rank(other) !== rank(task) || !other.isBefore(task)) continue;
+      this.#overtaken.set(other, (this.#overtaken.get(other) ?? 0) + 1);
+    }
+  }
+
+  #onHostBegan(task: Task): void {
+    if (this.#waiting.has(task)) {
+      this.prefetched += 1;
+      if (this.#running >= this.#place.pool.limit(task.priority)) this.problems.push(`${task.sequence} has no slot`);
+    }
+    this.#running += 1;
+    this.#start(task);
+    if (this.#ended.has(task)) this.problems.push(`${task.sequence} begins after its end`);
+    this.#begun.set(task, (this.#begun.get(task) ?? 0) + 1);
+  }
+
+  // What the lane reports.
+
+  started(task: Task, hostId: number | undefined): void {
+    task.start(hostId);
+  }
+
+  ended(task: Task, outcome: LaneOutcome): void {
+    if (this.#ended.has(task)) this.problems.push(`${task.sequence} ends twice`);
+    if (outcome.kind !== 'result' && outcome.kind !== 'died') this.problems.push(`${task.sequence}: ${outcome.kind}`);
+    this.#ended.add(task);
+    this.slots.free(task);
+    task.settle('completed', undefined);
+  }
+
+  returned(tasks: readonly Task[]): void {
+    for (const task of tasks.toReversed()) {
+      this.slots.free(task);
+      task.putBack();
+      this.#waiting.add(task);
+      this.#place.pool.putBack(task);
+    }
+    this.slots.wake();
+  }
+
+  slotReleased(_: Lane<Task>, wasLent: boolean): void {
+    this.#place.pool.release(wasLent);
+    this.slots.wake();
+  }
+
+  prefetchedBegan(task: Task): void {
+    this.#start(task);
+    this.slots.onPrefetchedBegan(task);
+  }
+
+  prefetchedReturned(task: Task): void {
+    this.slots.onPrefetchedReturned(task);
+  }
+
+  idleHostExited(): void {
+    this.slots.wake();
+  }
+
+  progress(): void {}
+  message(): void {}
+
+  /** How many run and hold slots, as this side knows. */
+  get slotsInUse(): number {
+    return this.#place.pool.running;
+  }
+}
+
+it('a task starts once, after no younger one but one for each other host, and never while a more urgent one waits', async () => {
+  let prefetched = 0;
+  await fc.assert(
+    fc.asyncProperty(load, async ({ actions, ...limits }) => {
+      const scene = new Scene(limits);
+      const pick = <T>(list: readonly T[], which: number) => list[which % Math.max(list.length, 1)];
+      for (const each of actions) {
+        const living = scene.hosts.filter(({ isDead }) => !isDead);
+        if (each.kind === 'put') scene.put(each.priority);
+        else if (each.kind === 'work') pick(living, each.host)?.work();
+        else if (each.kind === 'deliver') pick(living, each.host)?.deliver();
+        else if (each.kind === 'die') pick(living, each.host)?.die();
+        else if (each.kind === 'resize') scene.resize(each.poolSize);
+        else {
+          const task = pick([...scene.tasks.values()], each.which);
+          if (task !== undefined && each.kind === 'cancel') scene.cancel(task);
+          if (task !== undefined && each.kind === 'stop') scene.stop(task);
+        }
+        await turn();
+      }
+      for (let rounds = 0; rounds < 1_000 && !(scene.isOver && scene.slotsInUse === 0); rounds += 1) {
+        for (const host of scene.hosts) {
+          if (host.isDead) continue;
+          host.work();
+          host.deliver();
+          await turn();
+        }
+      }
+      prefetched += scene.prefetched;
+      expect(scene.problems).toEqual([]);
+      expect(scene.isOver).toBe(true);
+      expect(scene.slotsInUse).toBe(0);
+      expect(scene.begun.every((times) => times === 1)).toBe(true);
+      expect(scene.mostOvertaken).toBeLessThan(scene.hosts.length);
+    }),
+    { numRuns: randomRuns(1_500), interruptAfterTimeLimit: 60_000, markInterruptAsFailure: false },
+  );
+  expect(prefetched).toBeGreaterThan(0);
+}, 120_000);
+
+/** Until all that was put off for later in this turn is done. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
