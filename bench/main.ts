@@ -12,7 +12,7 @@ let running: Program<Measurement[]> | undefined;
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, async () => {
-    await running?.close(); // what it has started ends with it
+    await running?.interrupt();
     process.exit(128 + constants.signals[signal]);
   });
 }

@@ -1,7 +1,7 @@
 /** The process of a program: answers each message with what `run` of the module gives, or with what it failed with. */
 const [module, ...args] = process.argv.slice(2);
 
-process.once('disconnect', () => process.exit());
+for (const event of ['disconnect', 'SIGINT']) process.once(event, () => process.exit());
 process.on('message', async () => {
   let reply;
   try {

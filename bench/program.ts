@@ -39,11 +39,20 @@ export class Program<Result> {
   }
 
   /** Ends the process, whatever it does. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    return this.#end((child) => child.kill('SIGKILL'));
+  }
+
+  /** Lets the process end itself, which takes what it has started with it. */
+  interrupt(): Promise<void> {
+    return this.#end((child) => child.connected && child.disconnect());
+  }
+
+  async #end(end: (child: ChildProcess) => unknown): Promise<void> {
     const child = this.#child;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const exit = once(child, 'exit');
-    child.kill('SIGKILL');
+    end(child);
     await exit;
   }
 

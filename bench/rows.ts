@@ -81,6 +81,12 @@ export const rows: readonly Row[] = [
     work: 'the same on PostgreSQL',
     load: () => import('./rows/postgres.ts'),
   },
+  {
+    number: '14',
+    name: 'real-work',
+    work: 'SHA-256 and Brotli of small files, Markdown of documents; two threads, order kept',
+    load: () => import('./rows/real-work.ts'),
+  },
 ];
 
 /** By its number or its name. */
