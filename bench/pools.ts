@@ -11,6 +11,7 @@ export const work: URL = new URL('./work/work.mjs', import.meta.url);
 export interface Work {
   tiny(n: number): number;
   tinyOrHeld(value: number | Int32Array): number;
+  echo(value: unknown): unknown;
   spin(iterations: number): number;
   spinMany(times: { iterations: number; times: number }): number;
   spinLow(work: { iterations: number }): number;

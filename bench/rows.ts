@@ -87,6 +87,12 @@ export const rows: readonly Row[] = [
     work: 'SHA-256 and Brotli of small files, Markdown of documents; two threads, order kept',
     load: () => import('./rows/real-work.ts'),
   },
+  {
+    number: '15',
+    name: 'children',
+    work: 'tasks in child processes; strings and objects, in threads and in children',
+    load: () => import('./rows/children.ts'),
+  },
 ];
 
 /** By its number or its name. */

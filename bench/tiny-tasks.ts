@@ -1,7 +1,7 @@
-/** What rows 1 to 3 share: tiny tasks through every pool, many or few at a time, each result checked. */
+/** What rows 1 to 3 and 15 share: tiny tasks through every pool, many or few at a time, each result checked. */
 import { type Check, type Contestant, type Figure, formatCount, type Measurement, type Pace } from './measure.ts';
-import { comparePools } from './peers.ts';
-import type { OpenPool, Pool } from './pools.ts';
+import { comparePools, type Pools } from './peers.ts';
+import type { Pool } from './pools.ts';
 
 type Way = (pool: Pool, tasks: number) => Promise<void>;
 
@@ -32,15 +32,15 @@ function verify(result: unknown, n: number): void {
 export async function measureTinyTasks(options: {
   readonly pace: Pace;
   readonly what: string;
-  readonly chart: string;
+  readonly chart?: string;
   readonly way: Way;
   readonly tasks: number;
   readonly fewerTasks?: number;
   readonly runs: number;
-  readonly peers: readonly (readonly OpenPool[])[];
+  readonly pools: Pools;
   readonly checks: (figures: readonly Figure[]) => Check[];
 }): Promise<Measurement> {
-  const { pace, what, chart, way, tasks, fewerTasks = tasks, runs, peers, checks } = options;
+  const { pace, what, chart, way, tasks, fewerTasks = tasks, runs, pools, checks } = options;
   const contestant = (pool: Pool, count: number): Contestant => ({
     name: pool.name,
     settings: count === fewerTasks && count < tasks ? `${pool.settings}; ${formatCount(count)} tasks` : pool.settings,
@@ -54,13 +54,14 @@ export async function measureTinyTasks(options: {
   const { figures, notes } = await comparePools({
     pace,
     fn: 'tiny',
-    peers,
+    pools,
     better: 'higher',
     runs,
     heatOf: (pool) => contestant(pool, fewerTasks),
     contestantOf: (pool) => contestant(pool, targeted.has(pool.name) ? tasks : fewerTasks),
   });
-  return { what, chart, unit: 'tasks/s', better: 'higher', runs, figures, checks: checks(figures), notes };
+  const shared = { what, unit: 'tasks/s', better: 'higher', runs, figures, checks: checks(figures), notes } as const;
+  return chart === undefined ? shared : { ...shared, chart };
 }
 
 const targeted: ReadonlySet<string> = new Set(['taskwarden', 'piscina', 'bare postMessage']);

@@ -5,12 +5,21 @@ type Farm = JestWorkerFarm<Record<keyof Work, (value: unknown) => unknown>>;
 
 export const jestWorkerPools: readonly OpenPool[] = [jestWorkerPool('round-robin'), jestWorkerPool('in-order')];
 
-export function jestWorkerPool(workerSchedulingPolicy: 'round-robin' | 'in-order'): OpenPool {
+/** Children get the same structured clones. */
+export const jestWorkerChildren: readonly OpenPool[] = [
+  jestWorkerPool('round-robin', false),
+  jestWorkerPool('in-order', false),
+];
+
+export function jestWorkerPool(
+  workerSchedulingPolicy: 'round-robin' | 'in-order',
+  enableWorkerThreads = true,
+): OpenPool {
   return (fn) => {
-    const farm = fixedJestWorker([fn], threads, { workerSchedulingPolicy });
+    const farm = fixedJestWorker([fn], threads, { workerSchedulingPolicy, enableWorkerThreads });
     return {
       name: 'jest-worker',
-      settings: `enableWorkerThreads, ${workerSchedulingPolicy}`,
+      settings: `enableWorkerThreads ${enableWorkerThreads}, ${workerSchedulingPolicy}`,
       run: (value) => farm[fn](value),
       close: () => farm.end(),
     };

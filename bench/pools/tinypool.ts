@@ -6,6 +6,8 @@ export interface TinypoolSettings {
   readonly useAtomics: boolean;
   readonly concurrentTasksPerWorker: number;
   readonly taskQueue: 'default' | 'custom';
+  /** Of a pool of child processes. */
+  readonly serialization?: 'json' | 'advanced';
 }
 
 /** Its own queue is an array that it takes the first from; as in piscina, there can be another. */
@@ -17,13 +19,23 @@ export function tinypoolPools(...tasksPerThread: readonly number[]): readonly Op
   ]);
 }
 
+/** As they are by default, without Atomics, and with either way to write messages. */
+export function tinypoolChildren(...tasksPerChild: readonly number[]): readonly OpenPool[] {
+  return tasksPerChild.flatMap((concurrentTasksPerWorker) =>
+    (['json', 'advanced'] as const).map((serialization) =>
+      tinypoolPool({ useAtomics: false, concurrentTasksPerWorker, taskQueue: 'default', serialization }),
+    ),
+  );
+}
+
 export function tinypoolPool(settings: TinypoolSettings): OpenPool {
   return (name) => {
     const pool = fixedTinypool(work, name, threads, settings);
-    const { useAtomics, concurrentTasksPerWorker, taskQueue } = settings;
+    const { useAtomics, concurrentTasksPerWorker, taskQueue, serialization } = settings;
+    const host = serialization === undefined ? `useAtomics ${useAtomics}` : `child_process, ${serialization}`;
     return {
       name: 'tinypool',
-      settings: `useAtomics ${useAtomics}, concurrentTasksPerWorker ${concurrentTasksPerWorker}, ${taskQueue} taskQueue`,
+      settings: `${host}, concurrentTasksPerWorker ${concurrentTasksPerWorker}, ${taskQueue} taskQueue`,
       run: (value) => pool.run(value),
       runCancelable: (value) => cancelableBySignal((signal) => pool.run(value, { signal })),
       close: () => pool.destroy(),
@@ -35,7 +47,7 @@ export function fixedTinypool(
   filename: URL,
   name: string,
   count: number,
-  { useAtomics, concurrentTasksPerWorker, taskQueue }: TinypoolSettings,
+  { useAtomics, concurrentTasksPerWorker, taskQueue, serialization }: TinypoolSettings,
 ): Tinypool {
   return new Tinypool({
     filename: filename.href,
@@ -46,6 +58,7 @@ export function fixedTinypool(
     execArgv: [],
     useAtomics,
     concurrentTasksPerWorker,
+    ...(serialization === undefined ? {} : { runtime: 'child_process', serialization }),
     ...(taskQueue === 'default' ? {} : { taskQueue: new TinypoolQueue() }),
   });
 }

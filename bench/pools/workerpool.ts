@@ -9,12 +9,22 @@ type QueuedTask = NonNullable<ReturnType<Queue['pop']>>;
 /** Its own queue is an array that it takes the first from; it accepts another, which pays off where many tasks wait. */
 export const workerpoolPools: readonly OpenPool[] = [workerpoolPool('fifo'), workerpoolPool('custom')];
 
-export function workerpoolPool(queue: 'fifo' | 'custom'): OpenPool {
+/** Children are sent JSON by default. */
+export const workerpoolChildren: readonly OpenPool[] = [
+  workerpoolPool('fifo', 'json'),
+  workerpoolPool('fifo', 'advanced'),
+  workerpoolPool('custom', 'json'),
+];
+
+/** @param serialization Of a pool of child processes. */
+export function workerpoolPool(queue: 'fifo' | 'custom', serialization?: 'json' | 'advanced'): OpenPool {
   return (fn) => {
-    const pool = fixedWorkerpool('workerpool-thread.mjs', threads, queue === 'custom' ? deepQueue() : queue);
+    const queueStrategy = queue === 'custom' ? deepQueue() : queue;
+    const pool = fixedWorkerpool('workerpool-thread.mjs', threads, queueStrategy, serialization);
+    const workerType = serialization === undefined ? 'thread' : `process, ${serialization}`;
     return {
       name: 'workerpool',
-      settings: `workerType thread, queueStrategy ${queue}`,
+      settings: `workerType ${workerType}, queueStrategy ${queue}`,
       run: (value) => pool.exec(fn, [value]),
       runCancelable: (value) => {
         const ended = pool.exec(fn, [value]);
@@ -31,12 +41,14 @@ export function fixedWorkerpool(
   file: string,
   count: number,
   queueStrategy: NonNullable<WorkerPoolOptions['queueStrategy']>,
+  serialization?: 'json' | 'advanced',
 ): ReturnType<typeof workerpool.pool> {
   return workerpool.pool(fileURLToPath(new URL(`../work/${file}`, import.meta.url)), {
-    workerType: 'thread',
+    workerType: serialization === undefined ? 'thread' : 'process',
     minWorkers: count,
     maxWorkers: count,
     workerThreadOpts: { execArgv: [] },
+    forkOpts: { execArgv: [], ...(serialization === undefined ? {} : { serialization }) },
     queueStrategy,
   });
 }

@@ -1,12 +1,11 @@
-/**
- * Row 4. A task is a fixed amount of work, not a fixed time on the clock: else it would not show when threads are kept
- * from the cores. The ideal is measured like a contestant: each thread does its half in one loop, with no messages.
- */
+/** Row 4. The ideal is measured like a contestant: each thread does its half in one loop, with no messages. */
+import { type CpuTasks, measureCpuTasks } from '../cpu-tasks.ts';
 import { elapsed, iterationsPerMs } from '../cpu-work.ts';
 import {
   atMost,
   type Check,
   type Contestant,
+  type Figure,
   formatCount,
   formatNumber,
   type Measurement,
@@ -14,63 +13,38 @@ import {
   ratio,
 } from '../measure.ts';
 import { peerNames } from '../peer-names.ts';
-import { comparePools, peers } from '../peers.ts';
+import { threadPools } from '../peers.ts';
 import { BareThread } from '../pools/bare.ts';
-import { type Pool, threads } from '../pools.ts';
+import { threads } from '../pools.ts';
 
 const sizes = { full: { totalMs: 1_000, runs: 7 }, quick: { totalMs: 200, runs: 3 } };
 
 /** Each with the share of the ideal that is to be reached. */
 const lengths = [
-  { taskMs: 1, target: 0.97 },
-  { taskMs: 10, target: 0.99 },
+  { ms: 1, target: 0.97 },
+  { ms: 10, target: 0.99 },
 ];
 
 export async function measure(pace: Pace): Promise<Measurement[]> {
+  const { totalMs, runs } = sizes[pace];
   const perMs = await iterationsPerMs();
   const measurements = [];
-  for (const length of lengths) measurements.push(await measureCpuTasks(pace, perMs, length));
+  for (const { ms, target } of lengths) {
+    const work = { tasks: totalMs / ms, iterations: ms * perMs };
+    const what = `${formatCount(work.tasks)} tasks of ${ms} ms`;
+    const checks = (figures: readonly Figure[]) => [ofIdeal(target, figures), atMost(1, peerNames, figures)];
+    const others = [ideal(work)];
+    measurements.push(await measureCpuTasks({ pace, what, work, runs, pools: threadPools(2, 1), others, checks }));
+  }
   return measurements;
 }
 
-async function measureCpuTasks(
-  pace: Pace,
-  perMs: number,
-  { taskMs, target }: (typeof lengths)[number],
-): Promise<Measurement> {
-  const { totalMs, runs } = sizes[pace];
-  const tasks = totalMs / taskMs;
-  const iterations = taskMs * perMs;
-  const contestant = (pool: Pool, count: number): Contestant => ({
-    name: pool.name,
-    settings: pool.settings,
-    run: () => elapsed(() => Promise.all(Array.from({ length: count }, () => pool.run(iterations)))),
-    close: () => pool.close(),
-  });
-  const { figures, notes } = await comparePools({
-    pace,
-    fn: 'spin',
-    peers: peers(2, 1),
-    better: 'lower',
-    runs,
-    heatOf: (pool) => contestant(pool, tasks / 5),
-    contestantOf: (pool) => contestant(pool, tasks),
-    others: [ideal(tasks, iterations)],
-  });
+function ofIdeal(target: number, figures: readonly Figure[]): Check {
   const share = ratio(figures, 'ideal', 'taskwarden');
-  const ofIdeal: Check = { target: `>= ${target} of the ideal`, measured: formatNumber(share), holds: share >= target };
-  return {
-    what: `${formatCount(tasks)} tasks of ${taskMs} ms`,
-    unit: 'ms',
-    better: 'lower',
-    runs,
-    figures,
-    checks: [ofIdeal, atMost(1, peerNames, figures)],
-    notes,
-  };
+  return { target: `>= ${target} of the ideal`, measured: formatNumber(share), holds: share >= target };
 }
 
-function ideal(tasks: number, iterations: number): Contestant {
+function ideal({ tasks, iterations }: CpuTasks): Contestant {
   const hosts = Array.from({ length: threads }, () => new BareThread('spinMany'));
   return {
     name: 'ideal',

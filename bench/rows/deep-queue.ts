@@ -1,6 +1,6 @@
 /** Row 1. */
 import { atLeast, formatCount, type Measurement, type Pace } from '../measure.ts';
-import { peers } from '../peers.ts';
+import { threadPools } from '../peers.ts';
 import { allAtOnce, measureTinyTasks } from '../tiny-tasks.ts';
 
 const sizes = {
@@ -16,7 +16,7 @@ export async function measure(pace: Pace): Promise<Measurement[]> {
     what: `${formatCount(size.tasks)} at once`,
     chart: 'Tiny tasks, all at once',
     way: allAtOnce,
-    peers: peers(64, 16),
+    pools: threadPools(64, 16),
     checks: (figures) => [atLeast(10, 'piscina', figures), atLeast(1, 'bare postMessage', figures)],
   });
   return [measurement];

@@ -1,6 +1,6 @@
 /** Row 2. */
 import { atLeast, formatCount, type Measurement, type Pace } from '../measure.ts';
-import { peers } from '../peers.ts';
+import { threadPools } from '../peers.ts';
 import { inFlight, measureTinyTasks } from '../tiny-tasks.ts';
 
 const sizes = {
@@ -16,7 +16,7 @@ export async function measure(pace: Pace): Promise<Measurement[]> {
     what: `${formatCount(size.tasks)}, 64 in flight`,
     chart: 'Tiny tasks, 64 in flight',
     way: inFlight(64),
-    peers: peers(32, 16),
+    pools: threadPools(32, 16),
     checks: (figures) => [atLeast(8, 'piscina', figures)],
   });
   return [measurement];

@@ -12,6 +12,10 @@ export function tinyOrHeld(value) {
   return 0;
 }
 
+export function echo(value) {
+  return value;
+}
+
 /** Keeps a core busy with a fixed amount of work. */
 export function spin(iterations) {
   let state = 1;
