@@ -49,7 +49,7 @@ async function measure(row: Row, pace: Pace): Promise<RowResult> {
   } catch (error) {
     return { row, measurements: [], failure: (error as Error).message };
   } finally {
-    await running.close();
+    await running.interrupt();
   }
 }
 

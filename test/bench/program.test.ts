@@ -1,3 +1,6 @@
+import { access, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { processContestant } from '../../bench/process-contestant.ts';
 import { apart, Program } from '../../bench/program.ts';
@@ -19,6 +22,17 @@ it('a contestant has a process of its own, which ends when it is closed', async 
   expect(pid).not.toBe(process.pid);
   await contestant.close?.();
   expect(() => process.kill(pid, 0)).toThrow('ESRCH');
+});
+
+it('a program that is interrupted ends by itself, and can clear away what it has made', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'taskwarden-bench-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const interrupted = new Program<void>(program, 'clear', folder);
+  onTestFinished(() => interrupted.close());
+  await interrupted.run();
+  await access(folder);
+  await interrupted.interrupt();
+  await expect(access(folder)).rejects.toThrow('ENOENT');
 });
 
 it.each([
