@@ -84,6 +84,7 @@ export {
   type TasksFrom,
   tasksFrom,
 } from './task/call/background-task.ts';
+export type { BulkHandle, BulkProgress } from './task/call/bulk-handle.ts';
 export {
   type Chain,
   type ControlledFunction,
@@ -94,7 +95,7 @@ export {
   waitUntilDone,
 } from './task/call/controlled.ts';
 export type { SendOptions, TaskHandle } from './task/call/handle.ts';
-export type { MapOptions } from './task/call/map-tasks.ts';
+export type { MapOptions, MapOutcome } from './task/call/map-tasks.ts';
 export type { PutOptions } from './task/call/target.ts';
 export type {
   TaskCallback,
@@ -105,6 +106,7 @@ export type {
   TaskYield,
 } from './task/call/task-options.ts';
 export type { TaskFunction } from './task/definition/definition.ts';
+export type { AllOptions, BulkOptions } from './task/inputs/bulk-options.ts';
 export { currentTask, type ReceiveOptions, type TaskContext } from './task/inside/context.ts';
 export { type ContextCarrier, type ContextHooks, contextCarrier } from './task/inside/context-carrier.ts';
 export { type LaneSetup, type LaneTeardown, laneSetup } from './task/inside/lane-setup.ts';

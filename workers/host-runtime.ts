@@ -3,8 +3,7 @@
  * the next. It does not know how messages are transported.
  */
 import { getHeapStatistics } from 'node:v8';
-import { TaskwardenError } from '../src/base/errors.ts';
-import { isInstance, isThenable, messageOf, textOf } from '../src/base/foreign-value.ts';
+import { isInstance, isThenable, textOf } from '../src/base/foreign-value.ts';
 import { restoreBuffers } from '../src/lanes/wire/buffers.ts';
 import { unpackArgs } from '../src/lanes/wire/columns.ts';
 import type { ControlBlock } from '../src/lanes/wire/control-block.ts';
@@ -19,6 +18,7 @@ import { explainModuleWait } from '../src/task/definition/load-phase.ts';
 import { hasTeardowns, setUpLane, tearDownLane } from '../src/task/inside/lane-setup.ts';
 import type { CarriedContext, TaskMessage } from '../src/task/inside/task-message.ts';
 import { takeTransfers, unwrapTransferred } from '../src/task/inside/transferred.ts';
+import { uncloneableResult } from '../src/task/inside/uncloneable-result.ts';
 import { Failure } from './failure.ts';
 import type { HostPort } from './host-port.ts';
 import { ItemRun } from './item-run.ts';
@@ -278,21 +278,11 @@ export class HostRuntime {
     try {
       this.#host.post({ kind: 'result', item, value, isBuffer: isInstance(value, Buffer) }, takeTransfers(outcome));
     } catch (problem) {
-      this.#host.post({ kind: 'uncloneable', item, error: encodeThrown(uncloneable(problem)) });
+      this.#host.post({ kind: 'uncloneable', item, error: encodeThrown(uncloneableResult(problem)) });
     }
   }
 }
 
 function isPrinting(stream: NodeJS.WriteStream): boolean {
   return stream.writableLength > 0 && stream.writable;
-}
-
-function uncloneable(cause: unknown): TaskwardenError {
-  const isDeep = isInstance(cause, RangeError);
-  return new TaskwardenError(
-    'RESULT_NOT_CLONEABLE',
-    `the result can't be copied back to the program: ${isDeep ? 'it is nested too deeply, or too large' : messageOf(cause)}; ` +
-      `return ${isDeep ? 'flatter data, or text such as JSON' : 'plain data, without functions, sockets or other live things'}`,
-    { cause },
-  );
 }

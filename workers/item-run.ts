@@ -79,7 +79,7 @@ export class ItemRun extends Run {
     this.hasPosted = true;
   }
 
-  protected poll(timeoutMs: number): boolean {
+  poll(timeoutMs: number): boolean {
     const { control, poll } = this.#host;
     const { rings } = control;
     if (poll()) return true;

@@ -11,6 +11,7 @@ export const errorCodes = {
   TASK_EXPIRED: 'The task waited longer than its `queueTimeoutMs`; it never ran.',
   TASK_CRASHED:
     'The thread or child died under the task: exit, signal, uncaught exception, unhandled rejection or out of memory.',
+  INPUT_FAILED: 'An input of an `all()` threw what takes no fields, such as a text; `cause` is what it threw.',
   TASK_NOT_DEFINED: 'The module was loaded where the task is to run, but the task is not in it.',
   TASK_UNREACHABLE: 'The module waits for its own tasks before it defines this one.',
   MODULE_LOAD_FAILED: 'The task module could not be imported where the task is to run; `cause` says why.',
@@ -61,6 +62,10 @@ export interface ErrorFacts {
   readonly exitCode?: number;
   /** The signal that ended the child under the task. */
   readonly signal?: NodeJS.Signals;
+  /** Of the input of an `all()` that has failed. */
+  readonly index?: number;
+  /** The arguments of that input. */
+  readonly input?: unknown;
 }
 
 // A thread has its own copy of the package, and a module in it may import another one: each copy knows the errors of all.
@@ -87,6 +92,8 @@ export class TaskwardenError extends Error {
   declare readonly timeoutMs?: number;
   declare readonly exitCode?: number;
   declare readonly signal?: NodeJS.Signals;
+  declare readonly index?: number;
+  declare readonly input?: unknown;
 
   constructor(code: ErrorCode, message: string, facts?: ErrorFacts & { readonly cause?: unknown }) {
     const { cause, ...rest } = facts ?? {};

@@ -1,19 +1,24 @@
 /** Admits tasks or refuses them: those of the program, and those that running tasks call. */
 import { type ErrorCode, TaskwardenError } from '../base/errors.ts';
+import { type BulkHandle, BulkTaskHandle } from '../task/call/bulk-handle.ts';
 import { TaskHandle } from '../task/call/handle.ts';
 import type { TaskSpec } from '../task/call/task-options.ts';
 import { type ResolvedTaskOptions, resolveTaskOptions, type TaskCap } from '../task/call/task-options.ts';
 import { wireDefinition } from '../task/definition/definition.ts';
 import { definitionOf } from '../task/definition/definition-registry.ts';
 import { isHost, isLoadingModule } from '../task/definition/load-phase.ts';
-import { currentRun } from '../task/inside/context.ts';
+import type { AllOptions } from '../task/inputs/bulk-options.ts';
+import { splitInputs } from '../task/inputs/chunk.ts';
+import type { BulkInputs } from '../task/inputs/input-source.ts';
+import { currentRun, type RunningTask } from '../task/inside/context.ts';
 import type { ContextCarrier } from '../task/inside/context-carrier.ts';
-import { submitFrom } from '../task/inside/sub-task.ts';
+import { submitAllFrom, submitFrom } from '../task/inside/sub-task.ts';
 import type { ChildUpdate, SubmitMessage } from '../task/inside/task-message.ts';
 import { Task } from '../task/record/task.ts';
 import type { TaskOwner } from '../task/record/task-owner.ts';
 import type { TaskTable } from '../task/record/task-table.ts';
 import type { Backlog } from './backlog.ts';
+import type { Bulk } from './bulk/bulk.ts';
 import type { Dispatcher, SubmissionListener } from './dispatcher.ts';
 import type { LaneRegistry } from './lane-registry.ts';
 import type { Startable } from './supervisor-state.ts';
@@ -44,7 +49,7 @@ export class Admission implements SubmissionListener {
 
   constructor(parts: AdmissionParts) {
     const { dispatcher, lanes, table, supervisor } = parts;
-    const { settlement, slots, tree } = dispatcher;
+    const { settlement, slots, tree, bulks } = dispatcher;
     this.#parts = parts;
     this.#owner = {
       assignId: (task) => table.assignId(task),
@@ -56,11 +61,14 @@ export class Admission implements SubmissionListener {
       send: (task, message) => lanes.send(task, message),
       onAwaited: (task) => {
         const parent = runningTask();
-        if (parent !== undefined && parent.id === task.parentId) slots.lendTo(task, parent);
+        if (parent === undefined || parent.id !== task.parentId) return;
+        slots.lendTo(task, parent);
+        if (task.isBulk) bulks.onAwaited(task, parent);
       },
       lenderOf: (task) => tree.lenderOf(task),
       submitter: supervisor,
     };
+    bulks.setOwner(this.#owner);
     dispatcher.subscribe(this);
   }
 
@@ -68,33 +76,54 @@ export class Admission implements SubmissionListener {
   submit<T, Y>(spec: TaskSpec, args: readonly unknown[]): TaskHandle<T, Y> {
     const run = currentRun();
     if (run !== undefined && isHost()) return submitFrom(run, spec, args);
-    const { supervisor, dispatcher, options } = this.#parts;
-    const { module, name = spec.definition.name } = spec.options;
+    this.#checkModule(spec);
+    const task = this.#newTask(spec, args);
+    const handle = new TaskHandle<T, Y>(task);
+    if (!isHost()) this.#admitFromProgram(task, run);
+    return handle;
+  }
+
+  /** As `submit()`, for many inputs. */
+  submitAll<T>(spec: TaskSpec, inputs: BulkInputs, options: AllOptions): BulkHandle<T> {
+    const run = currentRun();
+    if (run !== undefined && isHost()) return submitAllFrom(run, spec, inputs, options);
+    this.#checkModule(spec);
+    const task = this.#newTask(spec, []);
+    const bulk = this.#parts.dispatcher.bulks.add(task, inputs, options);
+    const handle = new BulkTaskHandle<T>(task);
+    if (!isHost()) this.#admitFromProgram(task, run, bulk);
+    return handle;
+  }
+
+  #checkModule({ definition, options: { module, name = definition.name } }: TaskSpec): void {
+    const { supervisor } = this.#parts;
     if (module !== undefined && module.supervisor !== supervisor) {
       throw new TypeError(`task "${name}" is of module "${module.name}" of another supervisor than ${supervisor.name}`);
     }
-    const task = this.#newTask(spec, args);
-    const handle = new TaskHandle<T, Y>(task);
-    if (isHost()) return handle;
+  }
+
+  #admitFromProgram(task: Task, run: RunningTask | undefined, bulk?: Bulk): void {
+    const { supervisor, dispatcher, options } = this.#parts;
     const { context } = options.current;
-    const value = context === undefined || spec.options.type === 'loop' ? undefined : context.capture();
+    const value = context === undefined || task.type === 'loop' ? undefined : context.capture();
     if (value !== undefined) {
       task.carried = { definition: wireDefinition((context as ContextCarrier).definition), value };
     }
     const parent = run?.task as Task | undefined;
     const isOurs = parent !== undefined && parent.submitter === supervisor;
     if (isOurs) dispatcher.tree.addChild(parent, task);
-    this.#admit(task, isOurs);
-    return handle;
+    this.#admit(task, isOurs, bulk);
   }
 
   /** A task that runs in a thread or child calls another. */
-  submitChild(parent: Task, { id, definition, options, args, module: cap, carried, aborted }: SubmitMessage): void {
+  submitChild(parent: Task, message: SubmitMessage): void {
+    const { id, definition, options, args, module: cap, carried, aborted, bulk: inputs } = message;
     const { dispatcher, lanes, modules } = this.#parts;
     const module = cap && { module: modules.find(cap.name, cap.maxWorkers) };
     const signal = aborted && { signal: AbortSignal.abort(aborted.reason) };
     const resolved = resolveTaskOptions({ ...options, ...module, ...signal, taskId: id }, 'a task');
-    const task = this.#newTask({ definition: definitionOf(definition), options: resolved }, args);
+    const task = this.#newTask({ definition: definitionOf(definition), options: resolved }, inputs ? [] : args);
+    const bulk = inputs && dispatcher.bulks.add(task, receivedInputs(args, inputs), inputs.options);
     if (carried !== undefined && options.type !== 'loop') task.carried = carried;
     if (task.definition.callKind !== undefined) task.isAwaited = true;
     const send = (update: ChildUpdate) => lanes.send(parent, { topic: 'child-update', id, update });
@@ -109,7 +138,7 @@ export class Admission implements SubmissionListener {
         dispatcher.settlement.cancel(task, outcome); // its parent, which has its end, can't any more
       }
     });
-    this.#admit(task, true);
+    this.#admit(task, true, bulk);
   }
 
   #newTask(spec: TaskSpec, args: readonly unknown[]): Task {
@@ -117,7 +146,7 @@ export class Admission implements SubmissionListener {
   }
 
   /** While the supervisor waits for running tasks and for workers, the tasks that they call are admitted. */
-  #admit(task: Task, isSubTask: boolean): void {
+  #admit(task: Task, isSubTask: boolean, bulk?: Bulk): void {
     const { supervisor, dispatcher, backlog, table, options } = this.#parts;
     if (supervisor.state === 'idle') supervisor.start();
     const { taskId } = task.options;
@@ -131,6 +160,8 @@ export class Admission implements SubmissionListener {
     } else if (this.#isTooDeep(task)) {
       const message = `task "${task.name}" was called by a task that a task has called, and so on: more than ${options.current.maxDepth}`;
       this.#refuse(task, 'TASK_TOO_DEEP', `${message} tasks, which maxDepth allows, wait for one another`);
+    } else if (bulk !== undefined) {
+      dispatcher.bulks.begin(bulk); // its inputs wait until there is room
     } else if (!this.hasRoom(task.options)) {
       const message = `task "${task.name}" can't wait: maxQueued is ${options.current.maxQueued}, and as many wait`;
       this.#refuse(task, 'QUEUE_FULL', `${message}; wait for capacity() before you submit`);
@@ -157,6 +188,10 @@ export class Admission implements SubmissionListener {
     if (backlog.room > 0) return true;
     return delayMs === 0 && !module?.bulkhead.isFull && lanes.of(type).pool.hasRoom(priority);
   }
+}
+
+function receivedInputs(args: readonly unknown[], { arity, count }: NonNullable<SubmitMessage['bulk']>): BulkInputs {
+  return { items: splitInputs(args, arity, count), call: 'all()' };
 }
 
 /** On the event loop of the supervisor: the task that this code runs in. */

@@ -13,6 +13,7 @@ import type { TaskTable } from '../task/record/task-table.ts';
 import type { TaskType } from '../task/record/task-type.ts';
 import type { Backlog } from './backlog.ts';
 import type { Batcher } from './batcher.ts';
+import { Bulks } from './bulk/bulks.ts';
 import { Deadlines } from './ending/deadlines.ts';
 import { crashed, isInTime, overtime, shutDown } from './ending/end-reasons.ts';
 import { PendingTasks } from './ending/pending-tasks.ts';
@@ -56,6 +57,7 @@ export class Dispatcher implements LaneListener<Task> {
   readonly slots: Slots;
   readonly settlement: Settlement;
   readonly pending: PendingTasks;
+  readonly bulks: Bulks;
   readonly #deadlines: Deadlines;
   readonly #queues: TaskQueues;
   readonly #retries: Retries;
@@ -77,10 +79,11 @@ export class Dispatcher implements LaneListener<Task> {
     const queues = new TaskQueues({ ...parts, tree, slots, deadlines });
     this.slots = slots;
     this.settlement = settlement;
-    this.pending = new PendingTasks(lanes, backlog, slots, settlement);
+    this.bulks = new Bulks({ ...parts, tree, slots, settlement, queues });
+    this.pending = new PendingTasks({ lanes, backlog, slots, settlement, bulks: this.bulks });
     this.#deadlines = deadlines;
     this.#queues = queues;
-    this.#retries = new Retries({ ...parts, tree, settlement, queues });
+    this.#retries = new Retries({ ...parts, tree, settlement, queues, bulks: this.bulks });
     lanes.subscribe(this);
   }
 
@@ -111,7 +114,8 @@ export class Dispatcher implements LaneListener<Task> {
     if (task.endRequest === undefined) this.#deadlines.startRunTimeout(task, noticed.at - at);
     if (task.isStopRequested) this.settlement.askToFinish(task);
     if (task.isSubTask) this.tree.update(task, { kind: 'started', hostId });
-    this.#events.emit('task:started', task);
+    if (task.isPart) this.bulks.onStarted(task);
+    else this.#events.emit('task:started', task);
   }
 
   progress(task: Task, progress: Progress): void {
@@ -122,10 +126,22 @@ export class Dispatcher implements LaneListener<Task> {
 
   message(task: Task, message: TaskMessage): void {
     if (task.isSettled) return;
-    if (message.topic === 'submit') this.#listener.submitChild(task, message);
-    else if (message.topic === 'child-command') this.#onChildCommand(task, message);
-    else if (message.topic !== 'child-update' && !this.tree.update(task, { kind: 'data', data: message })) {
-      task.channels.handle(message);
+    switch (message.topic) {
+      case 'submit':
+        this.#listener.submitChild(task, message);
+        break;
+      case 'child-command':
+        this.#onChildCommand(task, message);
+        break;
+      case 'chunk-begun':
+        this.bulks.onChunkBegun(task);
+        break;
+      case 'input-outcome':
+        this.bulks.onOutcome(task, message);
+        break;
+      case 'message':
+      case 'yield':
+        if (!this.tree.update(task, { kind: 'data', data: message })) task.channels.handle(message);
     }
   }
 
@@ -146,6 +162,7 @@ export class Dispatcher implements LaneListener<Task> {
         break;
       case 'await':
         this.slots.lendTo(child, parent);
+        if (child.isBulk) this.bulks.onAwaited(child, parent);
         break;
       case 'data':
         try {

@@ -7,6 +7,7 @@ import { ProcessHost } from '../lanes/process/process-host.ts';
 import { ThreadHost } from '../lanes/thread/thread-host.ts';
 import { Promise } from '../platform/globals.ts';
 import type { HostSupply } from '../queue/host-ceiling.ts';
+import type { Priority } from '../queue/priority.ts';
 import { type PoolLimits, PriorityPool } from '../queue/priority-pool.ts';
 import type { TaskMessage } from '../task/inside/task-message.ts';
 import type { Task } from '../task/record/task.ts';
@@ -28,6 +29,11 @@ interface LaneOptions {
   readonly threads: HostPoolOptions;
   readonly processes: HostPoolOptions;
   readonly loop: PoolLimits;
+}
+
+/** How many inputs wait, by priority. */
+interface WaitingInputs {
+  waiting(type: TaskType): Readonly<Record<Priority, number>>;
 }
 
 interface LanesInfo {
@@ -115,13 +121,14 @@ export class LaneRegistry {
     await Promise.all([...this].map(({ lane }) => lane.close(graceMs)));
   }
 
-  get info(): LanesInfo {
-    const { thread, process, loop } = this.#byType;
-    const { threads, processes } = this.#options;
+  /** @param inputs Inputs that wait without a task in the pool. */
+  info(inputs: WaitingInputs): LanesInfo {
+    const { threads, processes, loop } = this.#options;
+    const pool = (type: TaskType, limits: PoolLimits) => poolInfo(this.of(type).pool, limits, inputs.waiting(type));
     return {
-      threads: { ...poolInfo(thread.pool, threads), ...hostInfo(this.#threads, threads) },
-      processes: { ...poolInfo(process.pool, processes), ...hostInfo(this.#processes, processes) },
-      loop: poolInfo(loop.pool, this.#options.loop),
+      threads: { ...pool('thread', threads), ...hostInfo(this.#threads, threads) },
+      processes: { ...pool('process', processes), ...hostInfo(this.#processes, processes) },
+      loop: pool('loop', loop),
     };
   }
 }

@@ -9,7 +9,7 @@ export interface PoolInfo {
   readonly reserveHigh: number;
   /** Tasks that have a slot. */
   readonly running: number;
-  /** Tasks in the queue, by priority. */
+  /** Tasks in the queue, and inputs of `all()` that wait, by priority. */
   readonly waiting: Readonly<Record<Priority, number>>;
 }
 
@@ -23,8 +23,14 @@ export interface HostPoolInfo extends PoolInfo {
   readonly idle: number;
 }
 
-export function poolInfo(pool: PriorityPool<Task>, { poolSize, reserveNormal, reserveHigh }: PoolLimits): PoolInfo {
-  const waiting = Object.fromEntries(priorities.map((priority) => [priority, pool.waitingOf(priority)]));
+/** @param inputs Inputs that wait without a task in the pool. */
+export function poolInfo(
+  pool: PriorityPool<Task>,
+  { poolSize, reserveNormal, reserveHigh }: PoolLimits,
+  inputs: Readonly<Record<Priority, number>>,
+): PoolInfo {
+  const waitingOf = (priority: Priority) => pool.waitingOf(priority) + inputs[priority];
+  const waiting = Object.fromEntries(priorities.map((priority) => [priority, waitingOf(priority)]));
   return { poolSize, reserveNormal, reserveHigh, running: pool.running, waiting: waiting as Record<Priority, number> };
 }
 

@@ -26,6 +26,8 @@ export class TaskCounters {
   #settled = 0;
   #terminated = 0;
   #missing = 0;
+  /** How many bulks have not ended: more inputs may come of them. */
+  #bulks = 0;
   #holdsProcess = false;
   #drained: Deferred | undefined;
 
@@ -55,9 +57,23 @@ export class TaskCounters {
     return this.#terminated;
   }
 
-  countSubmitted(): void {
-    this.#submitted += 1;
+  countSubmitted(tasks = 1): void {
+    this.#submitted += tasks;
     this.#updateKeepAlive();
+  }
+
+  openBulk(): void {
+    this.#bulks += 1;
+    this.#updateKeepAlive();
+  }
+
+  /** Call `checkDrained()` later, as for a task. */
+  closeBulk(): void {
+    this.#bulks = Math.max(this.#bulks - 1, 0);
+  }
+
+  get #isPending(): boolean {
+    return this.pending > 0 || this.#bulks > 0;
   }
 
   countRetried(): void {
@@ -69,9 +85,9 @@ export class TaskCounters {
   }
 
   /** Call `checkDrained()` when the listeners of its events have returned. */
-  countEnded(reason: EndReason): void {
-    this.#ended[reason] += 1;
-    this.#settled += 1;
+  countEnded(reason: EndReason, tasks = 1): void {
+    this.#ended[reason] += tasks;
+    this.#settled += tasks;
   }
 
   /**
@@ -79,13 +95,13 @@ export class TaskCounters {
    */
   checkDrained(): void {
     this.#updateKeepAlive();
-    if (this.pending > 0) return;
+    if (this.#isPending) return;
     this.#drained?.resolve();
     this.#drained = undefined;
   }
 
   #updateKeepAlive(): void {
-    const isPending = this.pending > 0;
+    const isPending = this.#isPending;
     if (isPending === this.#holdsProcess) return;
     this.#holdsProcess = isPending;
     if (isPending) this.#keepAlive.hold();
@@ -95,12 +111,13 @@ export class TaskCounters {
   /** Gives up all pending tasks: nothing will settle them, and nothing waits for them any more. */
   giveUp(): void {
     this.#missing += this.pending;
+    this.#bulks = 0;
     this.checkDrained();
   }
 
   /** Resolves when nothing is pending. */
   whenDrained(): Promise<void> {
-    if (this.pending === 0) return Promise.resolve();
+    if (!this.#isPending) return Promise.resolve();
     this.#drained ??= defer();
     return this.#drained.promise;
   }

@@ -56,6 +56,11 @@ export class TaskTree {
     return this.#childrenOf.get(parent)?.all.has(task) === true;
   }
 
+  /** The task that has called it. */
+  parentOf(child: Task): Task | undefined {
+    return this.#children.get(child)?.parent;
+  }
+
   /** A child that has ended in this turn of the event loop. */
   justEnded(id: string): Task | undefined {
     return this.#justEnded.get(id);

@@ -20,11 +20,14 @@ import { FreeCapacity } from '../queue/free-capacity.ts';
 import { type Priority, priorities } from '../queue/priority.ts';
 import { type ScheduleOptions, Schedules, type TaskSchedule } from '../schedules/schedules.ts';
 import { defaultSupervisorSymbol } from '../task/call/background-task.ts';
+import type { BulkHandle } from '../task/call/bulk-handle.ts';
 import type { TaskHandle } from '../task/call/handle.ts';
 import { type PutOptions, prepareCall } from '../task/call/target.ts';
 import type { ResolvedTaskOptions, TaskResult, TaskSpec, TaskSubmitter, TaskYield } from '../task/call/task-options.ts';
 import type { TaskFunction } from '../task/definition/definition.ts';
 import { foreverPendingPromise, isHost, isLoadingModule } from '../task/definition/load-phase.ts';
+import type { AllOptions } from '../task/inputs/bulk-options.ts';
+import type { BulkInputs } from '../task/inputs/input-source.ts';
 import { matching, type TaskFilter, type TaskInfo } from '../task/record/task-info.ts';
 import { TaskTable } from '../task/record/task-table.ts';
 import type { TaskType } from '../task/record/task-type.ts';
@@ -213,6 +216,11 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     return this.#admission.submit(spec, args);
   }
 
+  /** @internal Called by background tasks, for `all()`. */
+  submitAll<T>(spec: TaskSpec, inputs: BulkInputs, options: AllOptions): BulkHandle<T> {
+    return this.#admission.submitAll(spec, inputs, options);
+  }
+
   /** Whether a task with these options would be accepted now. */
   hasRoom(options: ResolvedTaskOptions): boolean {
     return this.#admission.hasRoom(options);
@@ -272,7 +280,8 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
    * Live tasks, then the last `keepFinished` ended ones, in the order in which they ended. Takes time for each task.
    */
   getTasks(filter: TaskFilter = {}): TaskInfo[] {
-    return matching([...this.#dispatcher.pending, ...this.#table.ended], filter).map((task) => task.info);
+    const pending = [...this.#dispatcher.pending].filter(({ isPart }) => !isPart);
+    return matching([...pending, ...this.#table.ended], filter).map((task) => task.info);
   }
 
   /** The state of the supervisor in numbers. */
@@ -287,7 +296,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
       pending: this.#counters.pending,
       delayed: this.#backlog.delayed.size,
       ended: Object.freeze(ended),
-      ...this.#lanes.info,
+      ...this.#lanes.info(this.#dispatcher.bulks),
       modules: this.#modules.info,
       workers: this.#workers.info,
     });

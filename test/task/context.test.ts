@@ -30,7 +30,7 @@ class TestRun extends Run {
 
   post(): void {}
 
-  protected poll(): boolean {
+  poll(): boolean {
     return false;
   }
 }

@@ -25,7 +25,7 @@ it('in a host all code outside of tasks is that of a loading module', () => {
     protected isStopRequested = () => false;
     protected report(): void {}
     post(): void {}
-    protected poll = () => false;
+    poll = () => false;
   }
   const testRun = new TestRun([]);
   expect(testRun.call(() => phase.isLoadingModule(), undefined)).toBe(false);

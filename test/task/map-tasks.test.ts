@@ -66,8 +66,10 @@ const target: MapTarget<string> = {
   },
 };
 
-const map = (items: Iterable<unknown[]> | AsyncIterable<unknown[]>, mapOptions: MapOptions = {}) =>
-  mapTasks(target, items, mapOptions);
+const map = (
+  items: Iterable<unknown[]> | AsyncIterable<unknown[]>,
+  mapOptions: MapOptions & { readonly settle?: false } = {},
+) => mapTasks(target, items, mapOptions);
 
 const keys = () => submitted.map(([key]) => key);
 

@@ -6,21 +6,33 @@ import type { Slots } from '../slots.ts';
 import { shutDown } from './end-reasons.ts';
 import type { Settlement } from './settlement.ts';
 
+interface PendingParts {
+  readonly lanes: LaneRegistry;
+  readonly backlog: Backlog;
+  readonly slots: Slots;
+  readonly settlement: Settlement;
+  /** The records of the bulks that have not ended. */
+  readonly bulks: Iterable<Task>;
+}
+
 export class PendingTasks {
   readonly #lanes: LaneRegistry;
   readonly #backlog: Backlog;
   readonly #slots: Slots;
   readonly #settlement: Settlement;
+  readonly #bulks: Iterable<Task>;
 
-  constructor(lanes: LaneRegistry, backlog: Backlog, slots: Slots, settlement: Settlement) {
+  constructor({ lanes, backlog, slots, settlement, bulks }: PendingParts) {
+    this.#bulks = bulks;
     this.#lanes = lanes;
     this.#backlog = backlog;
     this.#slots = slots;
     this.#settlement = settlement;
   }
 
-  /** All, from those that run to those that wait longest. */
+  /** All, from those that run to those that wait longest; a bulk, and then its parts. */
   *[Symbol.iterator](): Generator<Task> {
+    yield* this.#bulks;
     for (const task of this.#handedOver()) if (!task.isSettled) yield task;
     yield* this.#slots;
     for (const { pool } of this.#lanes) yield* pool;
@@ -33,7 +45,7 @@ export class PendingTasks {
 
   /** Tasks whose function may have run, and so may know their id. */
   get begun(): readonly Task[] {
-    return [...this.#handedOver(), ...this.#backlog.delayed];
+    return [...this.#handedOver(), ...this.#backlog.delayed].filter(({ isPart }) => !isPart);
   }
 
   /** Whether any can be found. */
@@ -47,7 +59,8 @@ export class PendingTasks {
    */
   dropDelayed(): void {
     for (const task of this) task.release();
-    for (const task of [...this.#backlog.delayed]) if (task.attempt === 0) this.#end(task);
+    const delayed = [...this.#bulks].filter(({ status }) => status === 'delayed');
+    for (const task of [...delayed, ...this.#backlog.delayed]) if (task.attempt === 0) this.#end(task);
   }
 
   /** Ends all that have not begun; from now on, nothing is tried again. */

@@ -27,6 +27,14 @@ interface SettlementParts {
   readonly events: TaskEvents;
 }
 
+/** Knows the bulks, and which parts each of them has. */
+export interface BulkEndings {
+  /** A part was settled. */
+  onPartEnded(part: Task, reason: EndReason, outcome: unknown): void;
+  /** Returns false if the bulk has ended. */
+  end(bulk: Task, request: EndRequest): boolean;
+}
+
 export class Settlement {
   readonly #lanes: LaneRegistry;
   readonly #backlog: Backlog;
@@ -35,6 +43,7 @@ export class Settlement {
   readonly #counters: TaskCounters;
   readonly #table: TaskTable;
   readonly #events: TaskEvents;
+  #bulks!: BulkEndings;
 
   constructor({ lanes, backlog, tree, slots, counters, table, events }: SettlementParts) {
     this.#lanes = lanes;
@@ -47,13 +56,23 @@ export class Settlement {
     slots.subscribe({ hopeless: (task, held) => this.end(task, hopeless(task, held)) });
   }
 
+  /** Called once, before a bulk begins. */
+  subscribe(bulks: BulkEndings): void {
+    this.#bulks = bulks;
+  }
+
   settle(task: Task, endReason: EndReason, outcome: unknown, noticed: Moment = thisMoment()): void {
     if (!task.settle(endReason, outcome, noticed)) return;
     if (task.isParent) {
       this.abandonChildren(task, endReason === 'completed' || endReason === 'failed' ? undefined : outcome);
     }
     if (task.isSubTask) this.#leaveParent(task, endReason, outcome);
-    this.#counters.countEnded(endReason);
+    if (task.isPart) {
+      this.#bulks.onPartEnded(task, endReason, outcome);
+      return;
+    }
+    if (task.isBulk) this.#counters.closeBulk();
+    else this.#counters.countEnded(endReason);
     this.#table.keep(task);
     this.#events.ended(task, outcome);
     if (!this.#events.isEmitting) this.#counters.checkDrained(); // else after the last event
@@ -68,7 +87,7 @@ export class Settlement {
 
   #leaveParent(task: Task, endReason: EndReason, outcome: unknown): void {
     this.#slots.endLoan(task);
-    this.#tree.removeChild(task, { kind: 'ended', endReason, outcome });
+    this.#tree.removeChild(task, { kind: 'ended', endReason, outcome, ...(task.isBulk && { holdsErrors: true }) });
   }
 
   cancel(task: Task, reason: unknown): boolean {
@@ -92,6 +111,7 @@ export class Settlement {
    */
   end(task: Task, request: EndRequest, onlyIfWaiting = false): boolean {
     if (task.isSettled) return false;
+    if (task.isBulk) return this.#bulks.end(task, request);
     if (task.endRequest !== undefined) {
       // A timeout ends an attempt, and with retries not the task: then this is the first cause that does.
       const isRetried = task.endRequest.reason === 'timeout' && mayRetry(task) && !this.#backlog.isClosed;

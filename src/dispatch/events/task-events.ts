@@ -55,7 +55,7 @@ export class TaskEvents implements HostWatcher {
   }
 
   emit<E extends TaskEventName>(event: E, task: Task, facts?: Omit<SupervisorEvents[E], 'task'>): void {
-    if (this.#emitter.listenerCount(event) > 0) {
+    if (this.#emitter.listenerCount(event) > 0 && !task.isPart) {
       this.#emit(event, { task: task.info, ...facts } as SupervisorEvents[E]);
     }
   }
@@ -68,6 +68,11 @@ export class TaskEvents implements HostWatcher {
 
   #completed(task: Task, result: unknown): void {
     this.emit('task:completed', task, { result });
+    if (!task.isBulk) this.callBack(task, result); // it is called for each input of a bulk
+  }
+
+  /** Calls the callbacks of its options. */
+  callBack(task: Task, result: unknown): void {
     const { callback } = task.options;
     if (callback === undefined) return;
     for (const call of typeof callback === 'function' ? [callback] : callback) {

@@ -17,6 +17,8 @@ interface RetriesParts {
   readonly tree: TaskTree;
   readonly settlement: Settlement;
   readonly queues: TaskQueues;
+  /** Is notified when a part of a bulk waits for its next attempt. */
+  readonly bulks: { onRetried(part: Task): void };
 }
 
 export class Retries {
@@ -72,12 +74,13 @@ export class Retries {
   }
 
   #runAgain(task: Task, error: unknown, delayMs: number): void {
-    const { counters, events, tree, settlement, queues } = this.#parts;
+    const { counters, events, tree, settlement, queues, bulks } = this.#parts;
     counters.countRetried();
     if (task.isParent) settlement.abandonChildren(task, error);
     task.retry();
     if (task.isSubTask) tree.update(task, { kind: 'retried' });
     queues.delay(task, delayMs);
-    events.emit('task:retried', task, { error, delayMs });
+    if (task.isPart) bulks.onRetried(task);
+    else events.emit('task:retried', task, { error, delayMs });
   }
 }

@@ -231,7 +231,7 @@ class LoopRun<T extends LaneTask> extends Run implements FifoItem<LoopRun<T>> {
     this.#sendMessage(message);
   }
 
-  protected poll(timeoutMs: number): boolean {
+  poll(timeoutMs: number): boolean {
     if (timeoutMs <= 0) return false;
     const message =
       'recvSync() would wait for ever: while it waits on the event loop, nothing can be sent; ' +

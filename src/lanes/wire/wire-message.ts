@@ -69,14 +69,16 @@ function unreadable({ topic }: DataMessage): DataMessage {
 
 function errorIn(message: TaskMessage): { readonly value: unknown } | undefined {
   if (message.topic === 'submit') return message.aborted && { value: message.aborted.reason };
+  if (message.topic === 'input-outcome') return message.hasFailed ? { value: message.value } : undefined;
   if (message.topic === 'child-command' && message.command.kind === 'cancel') return { value: message.command.reason };
-  if (message.topic !== 'child-update' || message.update.kind !== 'ended' || message.update.endReason === 'completed')
-    return undefined;
-  return { value: message.update.outcome };
+  if (message.topic !== 'child-update' || message.update.kind !== 'ended') return undefined;
+  const { endReason, outcome, holdsErrors } = message.update;
+  return endReason === 'completed' && !holdsErrors ? undefined : { value: outcome };
 }
 
 function withError(message: TaskMessage, error: unknown): TaskMessage {
   if (message.topic === 'submit') return { ...message, aborted: { reason: error } };
+  if (message.topic === 'input-outcome') return { ...message, value: error };
   if (message.topic === 'child-command') return { ...message, command: { kind: 'cancel', reason: error } };
   if (message.topic === 'child-update' && message.update.kind === 'ended')
     return { ...message, update: { ...message.update, outcome: error } };
@@ -92,6 +94,10 @@ function valuesIn(message: TaskMessage): readonly unknown[] {
     case 'child-update':
       if (message.update.kind === 'ended') return [message.update.outcome];
       return message.update.kind === 'data' ? valuesIn(message.update.data) : [];
+    case 'chunk-begun':
+      return [];
+    case 'input-outcome':
+      return [message.value];
     default:
       return message.message.kind === 'data' ? [message.message.value] : [];
   }
@@ -111,6 +117,10 @@ function withValues(message: TaskMessage, values: readonly unknown[]): TaskMessa
       return message.update.kind === 'data'
         ? { ...message, update: { kind: 'data', data: withValues(message.update.data, values) } }
         : message;
+    case 'chunk-begun':
+      return message;
+    case 'input-outcome':
+      return { ...message, value: values[0] };
     default:
       return { ...message, message: { kind: 'data', value: values[0] } };
   }

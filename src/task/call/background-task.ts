@@ -3,14 +3,18 @@ import { createRequire, isBuiltin } from 'node:module';
 import { isAbsolute, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { TaskwardenError } from '../../base/errors.ts';
-import { checkOptions, rules, show } from '../../base/options.ts';
+import { show } from '../../base/options.ts';
 import { callSite } from '../../platform/stack-traces.ts';
 import type { Definition, TaskFunction } from '../definition/definition.ts';
 import { defineBySource, defineExport, defineInModule } from '../definition/definition-registry.ts';
 import { toModuleUrl } from '../definition/module-url.ts';
+import { type AllOptions, checkAllOptions } from '../inputs/bulk-options.ts';
+import type { Input } from '../inputs/chunk.ts';
+import type { Inputs } from '../inputs/input-source.ts';
 import { currentRun } from '../inside/context.ts';
+import type { BulkHandle } from './bulk-handle.ts';
 import type { TaskHandle } from './handle.ts';
-import { type MapOptions, mapTasks } from './map-tasks.ts';
+import { checkMapOptions, type MapOptions, type MapOutcome, mapTasks } from './map-tasks.ts';
 import type { TaskSpec } from './task-options.ts';
 import {
   type Delivery,
@@ -31,12 +35,33 @@ export interface BackgroundTask<F extends TaskFunction> {
   with(options: TaskOptions<F>): BackgroundTask<F>;
   /**
    * Calls the task for each list of arguments, and yields the results. It reads its input no faster than the results are
-   * used. It throws the first failure. Then, and when the loop is left, it cancels the tasks that still wait or run.
+   * used. It throws the first failure. Then, and when the loop is left, it cancels the tasks that still wait or run. With
+   * `settle: true` it yields `{ input, index, status, value | reason }` for each input, and goes on after failures.
    */
   map<I extends Inputs<unknown> = Inputs<Parameters<F>>>(
     items: I extends Inputs<Parameters<F>> ? I : ListsOfArguments<Parameters<F>>,
-    options?: MapOptions,
+    options: MapOptions & { readonly settle: true },
+  ): AsyncGenerator<MapOutcome<Parameters<F>, TaskResult<F>>, void, undefined>;
+  map<I extends Inputs<unknown> = Inputs<Parameters<F>>>(
+    items: I extends Inputs<Parameters<F>> ? I : ListsOfArguments<Parameters<F>>,
+    options?: MapOptions & { readonly settle?: false },
   ): AsyncGenerator<TaskResult<F>, void, undefined>;
+  /**
+   * Calls the task for each list of arguments, and gives all results in the order of the inputs. There is one handle, and
+   * neither a promise nor a `TaskInfo` for each input. Short inputs are sent together, as many as run in about `chunkMs`.
+   * The inputs are read as they are needed, except inside a thread or child. Options of the task hold for each input.
+   *
+   * The first failure rejects with the error of that input, which gets the fields `index` and `input`. Then the others are
+   * canceled, and the handle rejects when none of them runs any more. With `settle: true` no failure ends the others.
+   */
+  all<I extends Inputs<unknown> = Inputs<Parameters<F>>>(
+    inputs: I extends Inputs<Parameters<F>> ? I : ListsOfArguments<Parameters<F>>,
+    options: AllOptions & { readonly settle: true },
+  ): BulkHandle<PromiseSettledResult<TaskResult<F>>[]>;
+  all<I extends Inputs<unknown> = Inputs<Parameters<F>>>(
+    inputs: I extends Inputs<Parameters<F>> ? I : ListsOfArguments<Parameters<F>>,
+    options?: AllOptions & { readonly settle?: false },
+  ): BulkHandle<TaskResult<F>[]>;
   /** @internal */
   readonly spec: TaskSpec;
   /** @internal Runs a courier's task. */
@@ -45,9 +70,7 @@ export interface BackgroundTask<F extends TaskFunction> {
   withDefinition(change: (definition: Definition) => Definition): BackgroundTask<TaskFunction>;
 }
 
-type Inputs<T> = Iterable<T> | AsyncIterable<T>;
-
-/** The parameter type of `map()` for wrong inputs. No value has it; its text appears in the compiler's error. */
+/** The parameter type of `map()` and `all()` for wrong inputs. No value has it; its text appears in the compiler's error. */
 interface ListsOfArguments<A> {
   readonly 'each input is the list of arguments of one call': A;
 }
@@ -261,12 +284,21 @@ export function wrapPlan(plan: TaskPlan, options: ResolvedTaskOptions): Backgrou
       value: (change: (old: Definition) => Definition) => wrapPlan(plan.withDefinition(change), options),
     },
     map: {
-      value: (items: Iterable<unknown[]> | AsyncIterable<unknown[]>, mapOptions: MapOptions = {}) => {
-        checkOptions(mapOptions, { concurrency: rules.positiveCount, ordered: rules.boolean }, `${plan.name}.map()`);
+      value: (items: Inputs<unknown[]>, mapOptions: MapOptions = {}) => {
+        checkMapOptions(mapOptions, `${plan.name}.map()`);
         const hasRoom = () => submitter().hasRoom(spec.options);
         const waitForRoom = () => submitter().capacity(spec.options.priority);
         const ahead = Object.freeze({ ...spec, isSubmittedAhead: true });
         return mapTasks({ submit: (...args) => submitAs(ahead, args), hasRoom, waitForRoom }, items, mapOptions);
+      },
+    },
+    all: {
+      value: (items: unknown, allOptions: AllOptions = {}) => {
+        const call = `${plan.name}.all()`;
+        checkAllOptions(allOptions, call);
+        const { argsOf } = plan;
+        const inputs = { items, call, ...(argsOf && { argsOf: (args: Input) => argsOf(args, options) }) };
+        return submitter().submitAll(spec, inputs, allOptions);
       },
     },
   }) as BackgroundTask<TaskFunction>;

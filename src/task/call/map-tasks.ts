@@ -1,7 +1,10 @@
-/** Runs one task for each of many inputs, a few at a time, and yields their results. */
-import { show } from '../../base/options.ts';
+/** Runs one task for each of many inputs, a few at a time, and yields their results or outcomes. */
+import { TaskwardenError } from '../../base/errors.ts';
+import { checkOptions, type Rule, rules } from '../../base/options.ts';
 import { Promise } from '../../platform/globals.ts';
 import { nextTurnIfSpent } from '../../platform/loop-turn.ts';
+import { onAbort } from '../../platform/on-abort.ts';
+import { type InputSource, type Inputs, notAnInput, sourceOf } from '../inputs/input-source.ts';
 import type { TaskHandle } from './handle.ts';
 
 export interface MapOptions {
@@ -9,6 +12,25 @@ export interface MapOptions {
   readonly concurrency?: number;
   /** Yields the results in the order of the inputs. Default: false, in the order in which they complete. */
   readonly ordered?: boolean;
+  /** Yields the outcome of each input, and no failure ends the others. Default: false. */
+  readonly settle?: boolean;
+  /** Cancels all tasks that have not ended, when it aborts; the loop then throws `TASK_CANCELED`. */
+  readonly signal?: AbortSignal;
+}
+
+/** The outcome of an input, which `map()` yields with `settle: true`. */
+export type MapOutcome<I, R> = { readonly input: I; readonly index: number } & Readonly<PromiseSettledResult<R>>;
+
+const mapRules: Readonly<Record<keyof MapOptions, Rule>> = {
+  concurrency: rules.positiveCount,
+  ordered: rules.boolean,
+  settle: rules.boolean,
+  signal: rules.signal,
+};
+
+/** @throws TypeError or RangeError that names the bad option. */
+export function checkMapOptions(options: MapOptions, owner: string): void {
+  checkOptions(options, mapRules, owner);
 }
 
 /** Submits the tasks of `mapTasks`. */
@@ -18,14 +40,25 @@ export interface MapTarget<T> {
   waitForRoom(): Promise<void>;
 }
 
+export function mapTasks<T>(
+  target: MapTarget<T>,
+  items: Inputs<unknown[]>,
+  options: MapOptions & { readonly settle?: false },
+): AsyncGenerator<T, void, undefined>;
+export function mapTasks<T>(
+  target: MapTarget<T>,
+  items: Inputs<unknown[]>,
+  options: MapOptions,
+): AsyncGenerator<T | MapOutcome<unknown[], T>, void, undefined>;
 export async function* mapTasks<T>(
   { submit, hasRoom, waitForRoom }: MapTarget<T>,
-  items: Iterable<unknown[]> | AsyncIterable<unknown[]>,
-  { concurrency = 64, ordered = false }: MapOptions,
-): AsyncGenerator<T, void, undefined> {
-  const { source, isAsync } = sourceOf(items);
+  items: Inputs<unknown[]>,
+  { concurrency = 64, ordered = false, settle = false, signal }: MapOptions,
+): AsyncGenerator<T | MapOutcome<unknown[], T>, void, undefined> {
+  const from = sourceOf(items, 'map()');
+  const { source, isAsync } = from;
   /** Those whose result was not yielded yet, in the order of the inputs. */
-  const handles = new Set<TaskHandle<T>>();
+  const handles = new Map<TaskHandle<T>, { readonly index: number; readonly input: unknown[] }>();
   const completed: TaskHandle<T>[] = [];
   let read = 0;
   let isReading = false;
@@ -87,17 +120,14 @@ export async function* mapTasks<T>(
     } else if (Array.isArray(args)) {
       start(args);
     } else {
-      const error = new TypeError(
-        `map() takes lists of arguments, such as [path, width]; input ${read} is ${show(args)}`,
-      );
-      problem = { error };
+      problem = { error: notAnInput('map()', read, args) };
     }
   }
 
-  function start(args: unknown[]): void {
+  function start(input: unknown[]): void {
+    const handle = submit(...input);
+    handles.set(handle, { index: read, input });
     read += 1;
-    const handle = submit(...args);
-    handles.add(handle);
     const complete = () => {
       if (!ordered) completed.push(handle);
       wake();
@@ -107,19 +137,34 @@ export async function* mapTasks<T>(
 
   function takeCompleted(): TaskHandle<T> | undefined {
     if (!ordered) return completed.shift();
-    const [first] = handles;
+    const [first] = handles.keys();
     return first?.done ? first : undefined;
   }
 
+  async function outcomeOf(handle: TaskHandle<T>, input: unknown[], index: number): Promise<MapOutcome<unknown[], T>> {
+    try {
+      return { input, index, status: 'fulfilled', value: await handle };
+    } catch (reason) {
+      return { input, index, status: 'rejected', reason };
+    }
+  }
+
+  const abort = () => {
+    problem ??= { error: new TaskwardenError('TASK_CANCELED', 'map() was canceled', { cause: signal?.reason }) };
+    wake();
+  };
+  const unlisten = signal && onAbort(signal, abort);
   try {
+    if (signal?.aborted) abort();
     for (;;) {
       fill();
       if (problem !== undefined) throw problem.error;
       const handle = takeCompleted();
       if (handle !== undefined) {
+        const { input, index } = handles.get(handle) as { index: number; input: unknown[] };
         handles.delete(handle);
         await nextTurnIfSpent();
-        yield await handle;
+        yield settle ? await outcomeOf(handle, input, index) : await handle;
       } else if (isExhausted && handles.size === 0) {
         return;
       } else {
@@ -130,25 +175,16 @@ export async function* mapTasks<T>(
     }
   } finally {
     isClosed = true;
-    for (const handle of handles) handle.cancel('the loop over map() was left');
-    if (!isExhausted) await closeSource(source, isReading);
+    unlisten?.();
+    for (const handle of handles.keys()) handle.cancel('the loop over map() was left');
+    if (!isExhausted) await closeSource(from, isReading);
     isExhausted = true;
   }
 }
 
 /** A generator that is still producing a value ends only after that, so then nobody waits for its end. */
-async function closeSource(source: Source, isReading: boolean): Promise<void> {
+async function closeSource({ source }: InputSource, isReading: boolean): Promise<void> {
   const closed = source.return?.();
   if (isReading) Promise.resolve(closed).catch(() => {});
   else await closed;
-}
-
-type Source = Iterator<unknown> | AsyncIterator<unknown>;
-
-function sourceOf(items: unknown): { readonly source: Source; readonly isAsync: boolean } {
-  const given = Object(items) as Partial<AsyncIterable<unknown> & Iterable<unknown>>;
-  const async = given[Symbol.asyncIterator]?.();
-  const source = async ?? given[Symbol.iterator]?.();
-  if (source === undefined) throw new TypeError(`map() takes an iterable or an async iterable; got ${show(items)}`);
-  return { source, isAsync: async !== undefined };
 }

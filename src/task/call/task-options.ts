@@ -4,8 +4,11 @@ import type { Bulkhead, BulkheadItem } from '../../queue/bulkhead.ts';
 import type { FreeCapacity } from '../../queue/free-capacity.ts';
 import { type Priority, priorities } from '../../queue/priority.ts';
 import type { Definition, TaskFunction } from '../definition/definition.ts';
+import type { AllOptions } from '../inputs/bulk-options.ts';
+import type { BulkInputs } from '../inputs/input-source.ts';
 import type { Transferable } from '../inside/transferred.ts';
 import { type TaskType, taskTypes } from '../record/task-type.ts';
+import type { BulkHandle } from './bulk-handle.ts';
 import type { TaskHandle } from './handle.ts';
 
 /** The awaited return value of a task function; of a generator, its return value. */
@@ -86,6 +89,8 @@ export interface TaskSpec {
 export interface TaskSubmitter {
   /** Called by background tasks. Use `putTask` instead. */
   submit<T, Y>(spec: TaskSpec, args: readonly unknown[]): TaskHandle<T, Y>;
+  /** @internal Called by background tasks, for `all()`. */
+  submitAll<T>(spec: TaskSpec, inputs: BulkInputs, options: AllOptions): BulkHandle<T>;
   /** Whether a task with these options would be accepted now. */
   hasRoom(options: ResolvedTaskOptions): boolean;
   /** Resolves when the queue has room for one more task. */

@@ -1,5 +1,6 @@
 /** The definitions of this thread. All copies of the package in a thread share one registry. */
 import { TaskwardenError } from '../../base/errors.ts';
+import { overInputs } from '../inputs/chunk-run.ts';
 import { currentRun, currentTask } from '../inside/context.ts';
 import type { Definition, TaskFunction, WireDefinition } from './definition.ts';
 import { sourceOf } from './function-source.ts';
@@ -134,6 +135,17 @@ export function takeWorkerContext(fn: TaskFunction): TaskFunction {
   return function (this: unknown, context: unknown, ...args: unknown[]) {
     currentRun()?.takeContext(context);
     return fn.apply(this, args);
+  };
+}
+
+/** A definition of the same function that takes a chunk of inputs. */
+export function takingChunk(definition: Definition): Definition {
+  const { fn, index } = definition;
+  return {
+    ...definition,
+    index: indexOf(`${index} over inputs`),
+    takesChunk: true,
+    ...(fn && { fn: overInputs(fn) }),
   };
 }
 

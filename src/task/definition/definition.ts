@@ -28,6 +28,8 @@ export interface WireDefinition {
   readonly passesContext?: boolean;
   /** The first argument is not for the function: it becomes `currentTask().context`. */
   readonly takesWorkerContext?: boolean;
+  /** The function is called for each input of a chunk, which is the argument. */
+  readonly takesChunk?: boolean;
 }
 
 export interface Definition extends WireDefinition {
@@ -48,6 +50,7 @@ export function wireDefinition({
   source,
   passesContext,
   takesWorkerContext,
+  takesChunk,
 }: Definition): WireDefinition {
   return {
     index,
@@ -57,5 +60,6 @@ export function wireDefinition({
     ...(source !== undefined && { source }),
     ...(passesContext && { passesContext }),
     ...(takesWorkerContext && { takesWorkerContext }),
+    ...(takesChunk && { takesChunk }),
   };
 }

@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { TaskwardenError } from '../../base/errors.ts';
 import { isReferenceError, isThenable, memberOf, messageOf, setMessage } from '../../base/foreign-value.ts';
 import { clearTimeout, Promise, setTimeout } from '../../platform/globals.ts';
+import { overInputs } from '../inputs/chunk-run.ts';
 import type { Definition, TaskFunction, WireDefinition } from './definition.ts';
 import { findDefinition, takeWorkerContext, whenDefined, withContext } from './definition-registry.ts';
 import { functionFromSource } from './function-source.ts';
@@ -26,9 +27,9 @@ const longestLoadMs = 60_000;
 
 /** Rejects with `MODULE_LOAD_FAILED`, `TASK_NOT_DEFINED` or `TASK_UNREACHABLE`. May never settle. */
 export async function loadFunction(wire: WireDefinition): Promise<LoadedFunction> {
-  const loaded = await find(wire);
-  if (wire.passesContext) return { ...loaded, fn: withContext(loaded.fn) };
-  return wire.takesWorkerContext ? { ...loaded, fn: takeWorkerContext(loaded.fn) } : loaded;
+  const { fn, receiver } = await find(wire);
+  const called = wire.passesContext ? withContext(fn) : wire.takesWorkerContext ? takeWorkerContext(fn) : fn;
+  return { fn: wire.takesChunk ? overInputs(called) : called, receiver };
 }
 
 async function find(wire: WireDefinition): Promise<LoadedFunction> {

@@ -63,6 +63,11 @@ export interface RunningTask extends TaskContext {
   onStop: ((reason: unknown) => void) | undefined;
   /** Sets its `context`, which was the first of its arguments. */
   takeContext(context: unknown): void;
+  /**
+   * Handles a message that has arrived, though the thread is busy; waits for one up to `timeoutMs`. Returns false if none
+   * arrived. Throws where none can arrive while the thread is busy.
+   */
+  poll(timeoutMs: number): boolean;
   /** Captures the context for a task that it calls now. */
   captureContext?(): CarriedContext | undefined;
   /** Its function has ended. What its left-over code posts is ignored. */

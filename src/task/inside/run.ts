@@ -41,11 +41,7 @@ export abstract class Run implements RunningTask {
   protected abstract isStopRequested(): boolean;
   protected abstract report(progress: Progress): void;
   abstract post(message: TaskMessage): void;
-  /**
-   * Handles a message that has arrived, though the thread is busy; waits for one up to `timeoutMs`. Returns false if none
-   * arrived. Throws where none can arrive while the thread is busy.
-   */
-  protected abstract poll(timeoutMs: number): boolean;
+  abstract poll(timeoutMs: number): boolean;
 
   /** Undefined if the options give none; then it is the id. */
   protected get ownIdempotencyKey(): string | undefined {
@@ -161,25 +157,15 @@ export abstract class Run implements RunningTask {
   /** Calls the function in this context. Its result may be a promise. */
   call(fn: (...args: never[]) => unknown, receiver: unknown): unknown {
     const value = runInTask(this, Reflect.apply, fn, receiver, this.args);
-    return isYielding(value) ? runInTask(this, () => this.#exhaust(value)) : value;
-  }
-
-  /** Sends the values of a generator as there is room for them, and returns its return value. */
-  async #exhaust(values: Yielding): Promise<unknown> {
+    if (!isYielding(value)) return value;
     const channel = this.#channel('yield');
-    for (;;) {
-      const later = nextTurnIfSpent();
-      if (later !== undefined) await later;
-      const { done, value } = await values.next();
-      if (done) return value;
-      try {
-        await channel.send(value);
-      } catch (error) {
-        await values.return(undefined);
-        throw error;
-      }
-      if (this.stopped) return (await values.return(undefined)).value;
-    }
+    return runInTask(this, () =>
+      exhaust(
+        value,
+        (each) => channel.send(each),
+        () => this.stopped,
+      ),
+    );
   }
 
   /** The task was asked to stop. Its stop flag is set already. */
@@ -200,7 +186,28 @@ export abstract class Run implements RunningTask {
   }
 }
 
-function isYielding(value: unknown): value is Yielding {
+/** Sends the values of a generator as there is room for them, and returns its return value. */
+export async function exhaust(
+  values: Yielding,
+  send: (value: unknown) => Promise<unknown>,
+  isStopped: () => boolean,
+): Promise<unknown> {
+  for (;;) {
+    const later = nextTurnIfSpent();
+    if (later !== undefined) await later;
+    const { done, value } = await values.next();
+    if (done) return value;
+    try {
+      await send(value);
+    } catch (error) {
+      await values.return(undefined);
+      throw error;
+    }
+    if (isStopped()) return (await values.return(undefined)).value;
+  }
+}
+
+export function isYielding(value: unknown): value is Yielding {
   if (typeof value !== 'object' || value === null) return false;
   const tag = fieldOf(value, Symbol.toStringTag);
   return tag === 'AsyncGenerator' || tag === 'Generator';

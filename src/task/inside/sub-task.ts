@@ -5,22 +5,56 @@
 import { callSafely } from '../../base/call-safely.ts';
 import { isCloneable } from '../../base/cloneable.ts';
 import { TaskwardenError } from '../../base/errors.ts';
-import { messageOf } from '../../base/foreign-value.ts';
+import { isArray, messageOf } from '../../base/foreign-value.ts';
+import { type BulkHandle, BulkTaskHandle } from '../call/bulk-handle.ts';
 import { TaskHandle } from '../call/handle.ts';
 import type { TaskOptions, TaskSpec } from '../call/task-options.ts';
 import { wireDefinition } from '../definition/definition.ts';
+import type { AllOptions } from '../inputs/bulk-options.ts';
+import { arityOf, type Input, joinInputs, separate } from '../inputs/chunk.ts';
+import { type BulkInputs, notAnInput, sourceOf } from '../inputs/input-source.ts';
 import { Task } from '../record/task.ts';
 import { newIdPrefix, taskId } from '../record/task-id.ts';
 import type { TaskOwner } from '../record/task-owner.ts';
 import type { RunningTask } from './context.ts';
 import { currentRun } from './context.ts';
-import type { CarriedContext, ChildCommandMessage, ChildUpdate } from './task-message.ts';
+import type { CarriedContext, ChildCommandMessage, ChildUpdate, SubmitMessage } from './task-message.ts';
 
 let idPrefix: string | undefined;
 let sequence = 0;
 
 /** Submits a task that the running task `run` calls. */
 export function submitFrom<T, Y>(run: RunningTask, spec: TaskSpec, args: readonly unknown[]): TaskHandle<T, Y> {
+  checkSendable(spec);
+  const task = newTask(run, spec, args);
+  const handle = new TaskHandle<T, Y>(task);
+  submitTask(run, task);
+  return handle;
+}
+
+/** Submits an `all()` that the running task `run` calls. All inputs are read and sent at once. */
+export function submitAllFrom<T>(
+  run: RunningTask,
+  spec: TaskSpec,
+  { items, call, argsOf }: BulkInputs,
+  { signal, ...options }: AllOptions,
+): BulkHandle<T> {
+  checkSendable(spec);
+  const { source, isAsync } = sourceOf(items, call);
+  if (isAsync) throw new TypeError(`${call} takes no async iterable inside a thread or child: read it first`);
+  const inputs = [...{ [Symbol.iterator]: () => source as Iterator<unknown> }].map((input, index): Input => {
+    if (!isArray(input)) throw notAnInput(call, index, input);
+    return argsOf === undefined ? input : argsOf(input);
+  });
+  const task = newTask(run, spec, separate(joinInputs(inputs)));
+  task.isBulk = true;
+  task.progress = { fraction: 0, done: 0, failed: 0, total: inputs.length };
+  const handle = new BulkTaskHandle<T>(task);
+  submitTask(run, task, { arity: arityOf(inputs), count: inputs.length, options }, signal);
+  return handle;
+}
+
+function checkSendable(spec: TaskSpec): void {
   if (spec.options.retryIf !== undefined) {
     throw new TypeError(
       `option "retryIf" of task "${spec.options.name ?? spec.definition.name}" is a function, which can't be sent: ` +
@@ -33,20 +67,33 @@ export function submitFrom<T, Y>(run: RunningTask, spec: TaskSpec, args: readonl
         'a native or bound function has no source; wrap it in a function of yours',
     );
   }
+}
+
+function newTask(run: RunningTask, spec: TaskSpec, args: readonly unknown[]): Task {
   sequence += 1;
   const task = new Task(spec, args, sequence, new SubTaskOwner(run));
   task.isSubTask = true;
-  const handle = new TaskHandle<T, Y>(task);
-  if (!spec.options.delayMs) task.enqueue();
-  const problem = problemOf(run, task) ?? postSubmit(run, task);
+  return task;
+}
+
+/** @param signal Cancels it, as that of its options does. */
+function submitTask(run: RunningTask, task: Task, bulk?: SubmitMessage['bulk'], signal?: AbortSignal): void {
+  if (!task.options.delayMs) task.enqueue();
+  const signals = [task.options.signal, signal].filter((each) => each !== undefined);
+  const problem =
+    problemOf(run, task) ??
+    postSubmit(
+      run,
+      task,
+      signals.find(({ aborted }) => aborted),
+      bulk,
+    );
   if (problem !== undefined) {
     task.settle('failed', problem);
-    return handle;
+    return;
   }
   run.addChild(task.id, (update) => handleUpdate(task, update));
-  const { signal } = spec.options;
-  if (signal !== undefined) task.listenToSignal(signal, () => task.cancel(signal.reason));
-  return handle;
+  for (const each of signals) task.listenToSignal(each, () => task.cancel(each.reason));
 }
 
 function hasSource({ definition }: TaskSpec): boolean {
@@ -64,7 +111,12 @@ function problemOf(run: RunningTask, task: Task): TaskwardenError | undefined {
 }
 
 /** Posts the call. Returns the error if that is not possible. */
-function postSubmit(run: RunningTask, task: Task): TaskwardenError | undefined {
+function postSubmit(
+  run: RunningTask,
+  task: Task,
+  aborted: AbortSignal | undefined,
+  bulk: SubmitMessage['bulk'],
+): TaskwardenError | undefined {
   let carried: CarriedContext | undefined;
   try {
     const { id, args } = task;
@@ -72,17 +124,17 @@ function postSubmit(run: RunningTask, task: Task): TaskwardenError | undefined {
     carried = run.captureContext?.();
     const options = plainOptions(task.options);
     const { name, maxWorkers } = task.options.module ?? {};
-    const { signal } = task.options;
     const module = name !== undefined && maxWorkers !== undefined && { name, maxWorkers };
     run.post({
       topic: 'submit',
       id,
       definition,
       options,
-      args: signal?.aborted ? [] : args, // which may not be readable there
+      args: aborted === undefined ? args : [], // which may not be readable there
       ...(module && { module }),
       ...(carried && { carried }),
-      ...(signal?.aborted && { aborted: { reason: signal.reason } }),
+      ...(bulk && { bulk: aborted === undefined ? bulk : { ...bulk, count: 0 } }),
+      ...(aborted && { aborted: { reason: aborted.reason } }),
     });
     return undefined;
   } catch (cause) {
@@ -146,7 +198,9 @@ function handleUpdate(task: Task, update: ChildUpdate): void {
       break;
     case 'ended':
       task.settle(update.endReason, update.outcome);
-      if (update.endReason === 'completed') callBack(task, update.outcome);
+      if (update.endReason !== 'completed') break;
+      if (task.isBulk) for (const result of update.outcome as unknown[]) callBack(task, result);
+      else callBack(task, update.outcome);
   }
 }
 

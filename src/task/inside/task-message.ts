@@ -1,11 +1,19 @@
 /** The messages between a running task and its supervisor. */
 import type { TaskOptions } from '../call/task-options.ts';
 import type { WireDefinition } from '../definition/definition.ts';
+import type { BulkOptions } from '../inputs/bulk-options.ts';
+import type { Arity } from '../inputs/chunk.ts';
 import type { Progress } from '../record/progress.ts';
 import type { EndReason } from '../record/task-info.ts';
 import type { ChannelMessage } from './channel-message.ts';
 
-export type TaskMessage = DataMessage | SubmitMessage | ChildCommandMessage | ChildUpdateMessage;
+export type TaskMessage =
+  | DataMessage
+  | SubmitMessage
+  | ChildCommandMessage
+  | ChildUpdateMessage
+  | ChunkBegunMessage
+  | InputOutcomeMessage;
 
 /** Between the task and the holder of its handle: messages, and the values that a generator yields. */
 export interface DataMessage {
@@ -32,6 +40,8 @@ export interface SubmitMessage {
   /** Its module; the cap is used if the supervisor has no module of that name. */
   readonly module?: { readonly name: string; readonly maxWorkers: number };
   readonly carried?: CarriedContext;
+  /** It is an `all()` of these inputs, whose arguments are in a row. */
+  readonly bulk?: { readonly arity: Arity; readonly count: number; readonly options: BulkOptions };
   /** Why its signal was aborted before the call: the task is never to run. */
   readonly aborted?: { readonly reason: unknown };
 }
@@ -48,6 +58,21 @@ export interface ChildCommandMessage {
     | { readonly kind: 'data'; readonly data: DataMessage };
 }
 
+/** The first input of a chunk begins. Only where no memory is shared. */
+interface ChunkBegunMessage {
+  readonly topic: 'chunk-begun';
+}
+
+/** An input of a chunk has ended. */
+export interface InputOutcomeMessage {
+  readonly topic: 'input-outcome';
+  /** Its index in the chunk. */
+  readonly index: number;
+  readonly hasFailed: boolean;
+  /** The result, or what was thrown. */
+  readonly value: unknown;
+}
+
 /** A task that the task has called has changed. */
 interface ChildUpdateMessage {
   readonly topic: 'child-update';
@@ -60,4 +85,10 @@ export type ChildUpdate =
   | { readonly kind: 'retried' }
   | { readonly kind: 'progress'; readonly progress: Progress }
   | { readonly kind: 'data'; readonly data: DataMessage }
-  | { readonly kind: 'ended'; readonly endReason: EndReason; readonly outcome: unknown };
+  | {
+      readonly kind: 'ended';
+      readonly endReason: EndReason;
+      readonly outcome: unknown;
+      /** There may be errors in its result. */
+      readonly holdsErrors?: boolean;
+    };

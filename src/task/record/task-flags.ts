@@ -9,7 +9,9 @@ const parentFlag = 32;
 const releasedFlag = 64;
 const heldFlag = 128;
 const prefetchedFlag = 256;
-const warningShift = 9;
+const partFlag = 512;
+const bulkFlag = 1024;
+const warningShift = 11;
 
 export abstract class TaskFlags {
   #flags = 0;
@@ -93,6 +95,24 @@ export abstract class TaskFlags {
 
   set isPrefetched(is: boolean) {
     this.#set(prefetchedFlag, is);
+  }
+
+  /** It runs some inputs of a bulk, which alone is seen from outside. */
+  get isPart(): boolean {
+    return this.#has(partFlag);
+  }
+
+  set isPart(is: boolean) {
+    this.#set(partFlag, is);
+  }
+
+  /** It is the record of an `all()`: it has many inputs, runs in no lane, and its parts have the slots. */
+  get isBulk(): boolean {
+    return this.#has(bulkFlag);
+  }
+
+  set isBulk(is: boolean) {
+    this.#set(bulkFlag, is);
   }
 
   /** Which warnings about its waiting were logged, one bit each. */

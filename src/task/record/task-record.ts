@@ -155,6 +155,10 @@ export abstract class TaskRecord extends Call {
     return this.extras?.progress;
   }
 
+  set progress(progress: Progress) {
+    this.ensuredExtras.progress = Object.freeze(progress);
+  }
+
   /** The first decision to end the running task, until the task is over. */
   get endRequest(): EndRequest | undefined {
     return this.extras?.endRequest;

@@ -185,9 +185,8 @@ export class Task extends TaskRecord {
 
   /** Calls the listeners. `onProblem` is called with what they throw, or reject with. */
   report(progress: Progress, onProblem: (problem: unknown) => void): void {
-    const extras = this.ensuredExtras;
-    extras.progress = Object.freeze(progress);
-    for (const listener of extras.progressListeners ?? []) callSafely(listener, extras.progress, onProblem);
+    this.progress = progress;
+    for (const listener of this.extras?.progressListeners ?? []) callSafely(listener, progress, onProblem);
   }
 
   // What its owner asks for.
@@ -211,8 +210,13 @@ export class Task extends TaskRecord {
     this.extras.timer = undefined;
   }
 
-  /** Calls back when the signal of its options aborts, until the task settles. */
+  /** Calls back when the signal aborts, until the task settles. */
   listenToSignal(signal: AbortSignal, abort: () => void): void {
-    this.ensuredExtras.unlisten = onAbort(signal, abort);
+    const { unlisten } = this.ensuredExtras;
+    const unlistenThis = onAbort(signal, abort);
+    this.ensuredExtras.unlisten = () => {
+      unlisten?.();
+      unlistenThis();
+    };
   }
 }

@@ -1,0 +1,111 @@
+/** The parts of a bulk: tasks that each run one input, or a chunk of them. */
+import type { ResolvedTaskOptions, TaskSpec } from '../../task/call/task-options.ts';
+import { takingChunk } from '../../task/definition/definition-registry.ts';
+import type { AllOptions } from '../../task/inputs/bulk-options.ts';
+import { arityOf, type ChunkHeader, inputId, joinInputs, separate } from '../../task/inputs/chunk.ts';
+import type { InputRange } from '../../task/inputs/input-queue.ts';
+import { ResultBlock } from '../../task/inputs/result-block.ts';
+import { Task } from '../../task/record/task.ts';
+import type { TaskOwner } from '../../task/record/task-owner.ts';
+
+/** The smallest memory for results has room for so many. */
+const smallestBlock = 64;
+
+export class Part {
+  readonly task: Task;
+  readonly range: InputRange;
+  /** Only of a chunk that runs in a thread. */
+  readonly block: ResultBlock | undefined;
+  /** Its first input has begun. Only known without a block. */
+  hasBegun = false;
+  /** The indexes, in the chunk, of the inputs whose outcome was posted and has arrived. */
+  readonly arrived: Set<number> = new Set();
+
+  constructor(task: Task, range: InputRange, block?: ResultBlock) {
+    this.task = task;
+    this.range = range;
+    this.block = block;
+  }
+
+  /** How many inputs of a chunk have ended. */
+  get ended(): number {
+    return this.block?.ended ?? this.arrived.size;
+  }
+
+  /** How many inputs of a chunk have begun. Without a block, the next one has begun when one has ended. */
+  get begun(): number {
+    if (this.block !== undefined) return this.block.begun;
+    return this.hasBegun ? Math.min(this.arrived.size + 1, this.range.inputs.length) : 0;
+  }
+}
+
+export class PartMaker {
+  readonly #bulk: Task;
+  readonly #owner: TaskOwner<Task>;
+  readonly #nextSequence: () => number;
+  readonly #options: ResolvedTaskOptions;
+  readonly #chunkSpec: TaskSpec;
+  readonly #freeBlocks: ResultBlock[] = [];
+
+  /** @param owner Of tasks of this supervisor. */
+  constructor(bulk: Task, owner: TaskOwner<Task>, nextSequence: () => number) {
+    const { signal, callback, delayMs, taskId, ...options } = bulk.options; // the bulk sees to these
+    this.#bulk = bulk;
+    this.#owner = { ...owner, assignId: (part) => part.options.taskId ?? bulk.id };
+    this.#nextSequence = nextSequence;
+    this.#options = Object.freeze(options);
+    const definition = takingChunk(bulk.definition);
+    this.#chunkSpec = Object.freeze({ definition, options: this.#options, isSubmittedAhead: true });
+  }
+
+  make(range: InputRange, options: AllOptions): Part {
+    return range.inputs.length === 1 ? this.#single(range) : this.#chunk(range, options);
+  }
+
+  #single(range: InputRange): Part {
+    const { definition } = this.#bulk;
+    const options = { ...this.#options, taskId: inputId(this.#bulk.id, range.first) };
+    return new Part(
+      this.#newTask({ definition, options, isSubmittedAhead: true }, range.inputs[0] as unknown[]),
+      range,
+    );
+  }
+
+  #chunk(range: InputRange, { chunkMs = 5, settle = false }: AllOptions): Part {
+    const { first, inputs } = range;
+    const { type } = this.#options;
+    const block = type === 'thread' ? this.#takeBlock(inputs.length) : undefined;
+    const header: ChunkHeader = {
+      bulkId: this.#bulk.id,
+      first,
+      count: inputs.length,
+      arity: arityOf(inputs),
+      chunkMs,
+      endsAtFailure: !settle,
+      ...(block && { results: block.buffer }),
+    };
+    const values = joinInputs(inputs, [header]);
+    return new Part(this.#newTask(this.#chunkSpec, type === 'loop' ? values : separate(values)), range, block);
+  }
+
+  #newTask(spec: TaskSpec, args: readonly unknown[]): Task {
+    const task = new Task(spec, args, this.#nextSequence(), this.#owner);
+    task.isPart = true;
+    task.isForgotten = true; // it is not to be found by its id
+    if (this.#bulk.carried !== undefined) task.carried = this.#bulk.carried;
+    return task;
+  }
+
+  #takeBlock(inputs: number): ResultBlock {
+    const found = this.#freeBlocks.findIndex(({ capacity }) => capacity >= inputs);
+    const [free] = found < 0 ? [] : this.#freeBlocks.splice(found, 1);
+    if (free === undefined) return new ResultBlock(Math.max(2 ** Math.ceil(Math.log2(inputs)), smallestBlock));
+    free.reset();
+    return free;
+  }
+
+  /** The chunk has been completed, so that nobody uses its memory any more. */
+  release({ block }: Part): void {
+    if (block !== undefined) this.#freeBlocks.push(block);
+  }
+}

@@ -1,0 +1,3 @@
+import { testBulk } from './bulk.ts';
+
+testBulk({ type: 'thread', pool: 'threads' });
