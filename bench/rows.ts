@@ -29,7 +29,7 @@ export const rows: readonly Row[] = [
   {
     number: '5',
     name: 'urgent',
-    work: 'a high task while 100,000 low ones of 20 ms wait, reserve 1: p99 of its wait',
+    work: 'a high task while very many low ones of 20 ms wait, reserve 1: p99 of its wait',
     load: () => import('./rows/urgent.ts'),
   },
   { number: '6', name: 'memory', work: 'memory of a waiting task', load: () => import('./rows/memory.ts') },

@@ -5,8 +5,10 @@ import { processContestant } from '../process-contestant.ts';
 import type { UrgentWork } from '../urgent/contestant.ts';
 
 const program = new URL('../urgent/contestant.ts', import.meta.url);
-const sizes = { full: { highTasks: 200, runs: 5 }, quick: { highTasks: 100, runs: 2 } };
-const lowTasks = 100_000;
+const sizes = {
+  full: { lowTasks: 100_000, highTasks: 200, runs: 5 },
+  quick: { lowTasks: 20_000, highTasks: 100, runs: 2 },
+};
 const lowMs = 20;
 const reserveHigh = 1;
 const limitMs = 1.5;
@@ -19,7 +21,7 @@ export async function measure(pace: Pace): Promise<Measurement[]> {
 }
 
 async function measureUrgent(pace: Pace, threads: number, iterations: number): Promise<Measurement> {
-  const { highTasks, runs } = sizes[pace];
+  const { lowTasks, highTasks, runs } = sizes[pace];
   const work: UrgentWork = { threads, reserveHigh, lowTasks, iterations, highTasks };
   const settings = {
     taskwarden: `poolSize ${threads - reserveHigh}, reserveHigh ${reserveHigh}`,
@@ -32,8 +34,8 @@ async function measureUrgent(pace: Pace, threads: number, iterations: number): P
   const figures = await compare(contestants, { runs, warmups: pace === 'full' ? 1 : 0 });
   const waitMs = medianOf(figures, 'taskwarden');
   return {
-    what: `${threads} threads, ${formatCount(highTasks)} high tasks a run`,
-    ...(threads === 2 ? { chart: 'Wait of a high task behind 100,000 low ones' } : {}),
+    what: `${threads} threads, ${formatCount(highTasks)} high tasks behind ${formatCount(lowTasks)} low ones`,
+    ...(threads === 2 ? { chart: 'Wait of a high task behind very many low ones' } : {}),
     unit: 'ms, p99',
     better: 'lower',
     runs,
