@@ -7,13 +7,13 @@ import { isInstance, isThenable, textOf } from '../src/base/foreign-value.ts';
 import { restoreBuffers } from '../src/lanes/wire/buffers.ts';
 import { unpackArgs } from '../src/lanes/wire/columns.ts';
 import type { ControlBlock } from '../src/lanes/wire/control-block.ts';
-import { decodeThrown, encodeThrown } from '../src/lanes/wire/error-codec.ts';
+import { decodeThrown, encodeThrown, type WireThrown } from '../src/lanes/wire/error-codec.ts';
 import type { HostMessage, RunMessage } from '../src/lanes/wire/protocol.ts';
 import { unpackMessage } from '../src/lanes/wire/wire-message.ts';
 import { now } from '../src/platform/clock.ts';
 import { Buffer, Promise } from '../src/platform/globals.ts';
 import type { WireDefinition } from '../src/task/definition/definition.ts';
-import { type LoadedFunction, loadFunction } from '../src/task/definition/load-function.ts';
+import { type LoadedFunction, loadFunction, loadModule } from '../src/task/definition/load-function.ts';
 import { explainModuleWait } from '../src/task/definition/load-phase.ts';
 import { hasTeardowns, setUpLane, tearDownLane } from '../src/task/inside/lane-setup.ts';
 import type { CarriedContext, TaskMessage } from '../src/task/inside/task-message.ts';
@@ -70,7 +70,7 @@ export class HostRuntime {
         }
         break;
       case 'warm':
-        void this.#warm(message.definitions);
+        void this.#warm(message);
         break;
       case 'end':
         void this.end();
@@ -235,19 +235,36 @@ export class HostRuntime {
   async #prepare(define: WireDefinition, settingUp = () => {}): Promise<void> {
     const loaded = await loadFunction(define);
     settingUp();
-    try {
-      await setUpLane(define.moduleUrl);
-    } finally {
-      if (hasTeardowns()) this.#host.post({ kind: 'has-teardown' }); // also if another setup has failed
-    }
+    await this.#setUp(define.moduleUrl);
     this.#functions.set(define.index, loaded);
   }
 
+  async #setUp(moduleUrl: string | undefined): Promise<void> {
+    try {
+      await setUpLane(moduleUrl);
+    } finally {
+      if (hasTeardowns()) this.#host.post({ kind: 'has-teardown' }); // also if another setup has failed
+    }
+  }
+
   /** Loads definitions ahead. One that can't be loaded is loaded again for its first task, which fails then. */
-  async #warm(definitions: readonly WireDefinition[]): Promise<void> {
+  async #warm({ definitions, preload }: HostMessage & { readonly kind: 'warm' }): Promise<void> {
     const missing: number[] = [];
+    const problems: WireThrown[] = [];
     for (const define of definitions) await this.#prepare(define).catch(() => missing.push(define.index));
-    this.#host.post({ kind: 'warm', missing });
+    for (const url of preload.modules) {
+      const setUp = async () => this.#setUp(url);
+      await loadModule(url)
+        .then(setUp)
+        .catch((problem) => problems.push(encodeThrown(problem)));
+    }
+    for (const define of preload.definitions) {
+      await this.#prepare(define).catch((problem) => {
+        missing.push(define.index);
+        problems.push(encodeThrown(problem));
+      });
+    }
+    this.#host.post({ kind: 'warm', missing, problems });
   }
 
   /** Runs the teardowns, and ends this thread or child. */

@@ -75,6 +75,8 @@ export interface HostWatcher {
   /** A host has been loading a module for `ms`, and goes on. */
   loadsLong(kind: HostKind, id: number, what: string, ms: number): void;
   teardownFailed(kind: HostKind, id: number, problem: unknown): void;
+  /** Something of the option `preload` could not be loaded. */
+  preloadFailed(kind: HostKind, id: number, problem: unknown): void;
   hostStarted(kind: HostKind, id: number): void;
   /** `wasIdle`: it died by itself while no task ran in it. */
   hostExited(kind: HostKind, id: number, exit: Exit, wasIdle: boolean): void;

@@ -1,12 +1,17 @@
 /** The options of a supervisor: what they mean, their defaults, and how they are checked. */
 import { availableParallelism } from 'node:os';
 import type { ResourceLimits } from 'node:worker_threads';
+import { isInstance } from '../base/foreign-value.ts';
 import type { Logger } from '../base/logger.ts';
 import { arrayOf, checkOptions, either, is, oneOf, optionsBy, type Rule, rules } from '../base/options.ts';
 import type { HostPoolOptions } from '../dispatch/lane-registry.ts';
 import type { RecycleOptions } from '../lanes/host-pool/recycling.ts';
+import type { Preload } from '../lanes/loading/loaded-definitions.ts';
 import { randomUUID } from '../platform/globals.ts';
 import type { PoolLimits } from '../queue/priority-pool.ts';
+import { isBackgroundTask } from '../task/call/background-task.ts';
+import type { Definition, TaskFunction } from '../task/definition/definition.ts';
+import { toModuleUrl } from '../task/definition/module-url.ts';
 import type { ContextCarrier } from '../task/inside/context-carrier.ts';
 
 /**
@@ -25,12 +30,25 @@ export interface PoolOptions {
   readonly reserveHigh?: number;
 }
 
+/** Any background task. */
+export interface PreloadedTask {
+  (...args: never[]): unknown;
+  with(options: never): unknown;
+}
+
 export interface ThreadOptions extends PoolOptions {
   /**
-   * Threads that are started at once and kept. Default: 0; `'max'`: `maxSize` if that is given, else
-   * `poolSize + reserveNormal + reserveHigh + 1`.
+   * Threads that are started at once and kept; those of the reserves first: while fewer than
+   * `poolSize + reserveNormal + reserveHigh` threads exist, as many as `minSize` and the reserves say are kept free beside
+   * the busy ones, so that an urgent task need not wait for the start of one. Default: 0; `'max'`: `maxSize` if that is
+   * given, else `poolSize + reserveNormal + reserveHigh + 1`.
    */
   readonly minSize?: number | 'max';
+  /**
+   * What each new thread loads before its first task: background tasks, and modules by their URL or absolute path, with
+   * what they give to `laneSetup()`. What can't be loaded is logged, and loaded again for its first task. Default: none.
+   */
+  readonly preload?: readonly (string | URL | PreloadedTask)[];
   /**
    * The maximum number of threads, whatever the priority of the tasks: critical tasks beyond it wait, before all
    * others. Only sub-tasks whose callers wait for them may have more, at most `maxDepth` more; and while threads are
@@ -130,6 +148,7 @@ const threadRules: Readonly<Record<keyof ThreadOptions, Rule>> = {
   recycle: optionsBy(recycleRules, 'recycle'),
   env: rules.object,
   execArgv: arrayOf('an array of strings', (value) => typeof value === 'string'),
+  preload: arrayOf('an array of module URLs and background tasks', (value) => preloadOf(value) !== undefined),
 };
 
 const supervisorRules: Readonly<Record<keyof SupervisorOptions, Rule>> = {
@@ -206,6 +225,7 @@ function resolveHosts(pool: string, given: ThreadOptions, maxDepth: number): Hos
     throw new RangeError(`option "minSize" of ${pool} must be at most "maxSize" (${maxSize}); got ${minSize}`);
   }
   const { resourceLimits, recycle, env, execArgv } = given;
+  const preload = given.preload && resolvePreload(given.preload);
   return {
     poolSize,
     reserveNormal,
@@ -214,8 +234,32 @@ function resolveHosts(pool: string, given: ThreadOptions, maxDepth: number): Hos
     maxSize,
     maxDepth,
     idleTimeoutMs,
-    ...defined({ resourceLimits, recycle, env, execArgv }),
+    minFree: Math.min(minSize, reserveNormal + reserveHigh),
+    slots: poolSize === 0 ? maxSize : slots,
+    ...defined({ resourceLimits, recycle, env, execArgv, preload }),
   };
+}
+
+function resolvePreload(given: readonly unknown[]): Preload {
+  const all = given.map((each) => preloadOf(each));
+  return {
+    modules: all.filter((each) => typeof each === 'string'),
+    definitions: all.filter((each) => typeof each === 'object'),
+  };
+}
+
+/** The URL of a module, or the definition of a task; undefined if it is neither. */
+function preloadOf(value: unknown): string | Definition | undefined {
+  if (typeof value === 'function') {
+    const task = value as TaskFunction;
+    return isBackgroundTask(task) ? task.spec.definition : undefined;
+  }
+  if (typeof value !== 'string' && !isInstance(value, URL)) return undefined;
+  try {
+    return toModuleUrl(value as string | URL);
+  } catch {
+    return undefined;
+  }
 }
 
 function defined<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], undefined> } {

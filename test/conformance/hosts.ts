@@ -1,4 +1,5 @@
 /** What holds for the threads and children that tasks run in: how they are set up, replaced, and given their callers' context. */
+import { fileURLToPath } from 'node:url';
 import {
   type SupervisorOptions,
   type TaskHandle,
@@ -24,7 +25,7 @@ import { add, echo } from '../fixtures/tasks/echo.ts';
 import { Gate, holds } from '../fixtures/tasks/holds.ts';
 import { importsSetUp } from '../fixtures/tasks/imports-set-up.ts';
 import { makeRecorded, recorded } from '../fixtures/tasks/recorded.ts';
-import { keepsMemory, seesSetup, seesSetupToo } from '../fixtures/tasks/sets-up.ts';
+import { here, keepsMemory, seesSetup, seesSetupToo } from '../fixtures/tasks/sets-up.ts';
 import { setsUpTwice } from '../fixtures/tasks/sets-up-twice.ts';
 import { makeSmall, small } from '../fixtures/tasks/small.ts';
 
@@ -160,6 +161,79 @@ export function testHosts({ type, pool }: HostsUnderTest): void {
     it('refuses what is no function', async () => {
       const { laneSetup } = await import('taskwarden');
       expect(() => laneSetup(import.meta.url, 'setup' as never)).toThrow(TypeError);
+    });
+  });
+
+  describe(`the preload of a ${type}`, () => {
+    it('is loaded and set up in each new one, before ready() resolves and before its first task', async () => {
+      using diary = new Diary();
+      await using supervisor = supervise(2, { minSize: 2, preload: [here] });
+      await supervisor.ready();
+      expect(diary.whoWrote('setup')).toHaveLength(2);
+      const handle = seesSetup.with({ type, supervisor })();
+      expect(await handle).toBe(true);
+      expect(diary.whoWrote('setup')).toHaveLength(2);
+      expect(diary.whoWrote('setup')).toContain(hostOf(handle));
+    });
+
+    it('may be tasks: their first call finds them loaded, as does one that is started for it', async () => {
+      using diary = new Diary();
+      await using supervisor = supervise(1, { preload: [seesSetup, fileURLToPath(here)] });
+      await echo.with({ type, supervisor })(1);
+      expect(diary.of()).toEqual(['loaded', 'setup begins', 'setup']);
+    });
+
+    it('is loaded by the successor of one that is recycled, too', async () => {
+      using diary = new Diary();
+      await using supervisor = supervise(1, { minSize: 1, preload: [seesSetup] });
+      await supervisor.ready();
+      await supervisor.recycle();
+      expect(diary.whoWrote('setup')).toHaveLength(2);
+    });
+
+    it('that can not be loaded is logged, and fails its own tasks alone', async () => {
+      const errors: string[] = [];
+      const logger = { warn: () => {}, error: (line: string) => errors.push(line) };
+      const missing = new URL('../fixtures/tasks/is-not-there.ts', import.meta.url);
+      await using supervisor = supervise(1, { minSize: 1, preload: [missing, echo] }, { logger });
+      await supervisor.ready();
+      expect(errors).toEqual([expect.stringMatching(/could not preload.*is-not-there/s)]);
+      expect(await echo.with({ type, supervisor })('all the same')).toBe('all the same');
+    });
+
+    it.each([['./relative.js'], [() => {}], [5], [null]])('is refused where it is no module and no task: %s', (bad) => {
+      expect(() => supervise(1, { preload: [bad] as never })).toThrow('an array of module URLs and background tasks');
+    });
+  });
+
+  describe(`the ${pool} of the reserves`, () => {
+    it('are kept free while the others are busy, as far as minSize goes, so that an urgent task finds one', async () => {
+      await using supervisor = supervise(1, { reserveHigh: 1, minSize: 1, preload: [echo] });
+      await supervisor.ready();
+      const comings = new Comings(supervisor);
+      await using gate = await Gate.create();
+      const low = holds.with({ type, supervisor, priority: 'low' })(gate.port, 'low');
+      await gate.arrived(1);
+      await comings.until(({ started }) => started.length === 1);
+      const urgent = echo.with({ type, supervisor, priority: 'high' })('urgent');
+      expect(await urgent).toBe('urgent');
+      expect(comings.log).toEqual([expect.stringMatching(/^\+/)]);
+      gate.open();
+      await low;
+      expect(new Set([hostOf(low), hostOf(urgent)]).size).toBe(2);
+    });
+
+    it('are no more than the slots', async () => {
+      await using supervisor = supervise(1, { reserveHigh: 1, minSize: 2 });
+      await supervisor.ready();
+      await using gate = await Gate.create();
+      const held = (['low', 'high'] as const).map((priority) =>
+        holds.with({ type, supervisor, priority })(gate.port, priority),
+      );
+      await gate.arrived(2);
+      expect(supervisor.getInfo()[pool]).toMatchObject({ size: 2, idle: 0 });
+      gate.open();
+      await Promise.all(held);
     });
   });
 

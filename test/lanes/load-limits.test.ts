@@ -24,6 +24,7 @@ class Scene implements LaneListener<LaneTask> {
     const watcher: HostWatcher = {
       broken: () => {},
       teardownFailed: () => {},
+      preloadFailed: () => {},
       hostStarted: () => {},
       hostExited: () => {},
       loadsLong: (_, __, what, ms) => this.told.push(`${what} for ${ms} ms`),

@@ -155,7 +155,14 @@ class Scene implements LaneListener<Task> {
     const none = () => {};
     const settings = { minSize: 0, maxSize: 20, idleTimeoutMs: Infinity };
     const lane = new HostLane<Task>('thread', settings, {
-      watcher: { broken: none, loadsLong: none, teardownFailed: none, hostStarted: none, hostExited: none },
+      watcher: {
+        broken: none,
+        loadsLong: none,
+        teardownFailed: none,
+        preloadFailed: none,
+        hostStarted: none,
+        hostExited: none,
+      },
       startHost: (_, listener) => {
         const host = new SlowHost(
           listener,

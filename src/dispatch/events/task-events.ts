@@ -104,6 +104,10 @@ export class TaskEvents implements HostWatcher {
     this.#logger.error(`${kind} ${id}: what laneSetup() gave to clean up failed: ${describe(problem)}`);
   }
 
+  preloadFailed(kind: HostKind, id: number, problem: unknown): void {
+    this.#logger.error(`${this.#name}: ${kind} ${id} could not preload: ${describe(problem)}`);
+  }
+
   loadsLong(kind: HostKind, id: number, what: string, ms: number): void {
     this.#logger.warn(`${this.#name}: ${kind} ${id} has been loading ${what} for ${ms / 1_000} s, and its task waits`);
   }

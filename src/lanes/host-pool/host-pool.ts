@@ -11,6 +11,7 @@ import type { HostConnection } from '../hosts/host-connection.ts';
 import type { HostKind, HostWatcher, LaneTask } from '../lane.ts';
 import type { HostPoolSettings } from './host-pool-settings.ts';
 import { IdleHosts } from './idle-hosts.ts';
+import { PoolSize } from './pool-size.ts';
 import { Recycling } from './recycling.ts';
 import { RestartBudget } from './restart-budget.ts';
 
@@ -36,22 +37,18 @@ export class HostPool<T extends LaneTask> {
   readonly #parts: HostPoolParts<T>;
   /** The hosts that have not exited. */
   readonly #connections = new Set<HostConnection<T>>();
-  /** How many of them are not ending. */
-  #size = 0;
-  /** How many of them have lent their slot. While any has, no host is too many, because one more may be needed at once. */
-  #lent = 0;
+  readonly #size: PoolSize<T>;
   readonly #idle = new IdleHosts<T>(() => this.#retire());
   readonly #recycling: Recycling<T>;
   readonly #budget = new RestartBudget();
-  #options: HostPoolSettings;
   #isClosed = false;
 
   constructor(kind: HostKind, options: HostPoolSettings, parts: HostPoolParts<T>) {
     this.#kind = kind;
-    this.#options = options;
     this.#parts = parts;
+    this.#size = new PoolSize(options, this.#connections, () => this.#recycling.doubles);
     this.#recycling = new Recycling<T>({
-      options: () => this.#options.recycle ?? {},
+      options: () => this.#size.settings.recycle ?? {},
       open: (old) => (this.#canOpen ? this.open([], old) : undefined),
       dismiss: (old) => this.#dismiss(old),
     });
@@ -59,12 +56,12 @@ export class HostPool<T extends LaneTask> {
 
   /** How many hosts there are, and how many of them are idle. */
   get size(): { readonly total: number; readonly idle: number } {
-    return { total: this.#size, idle: this.#idle.size };
+    return { total: this.#size.count, idle: this.#idle.size };
   }
 
   /** How many are ending and run nothing: they hold no slot any more, but still exist. */
   get leaving(): number {
-    if (this.#connections.size === this.#size) return 0;
+    if (this.#connections.size === this.#size.count) return 0;
     let leaving = 0;
     for (const { state, size } of this.#connections) if (state === 'ending' && size === 0) leaving += 1;
     return leaving;
@@ -104,15 +101,15 @@ export class HostPool<T extends LaneTask> {
 
   /** Starts the hosts that are always kept, and ends those that are too many. Options of hosts apply to new ones. */
   configure(options: HostPoolSettings): void {
-    this.#options = options;
+    this.#size.settings = options;
     this.#budget.reset();
-    this.#fill();
+    this.fill();
     this.#idle.unwatch();
     this.#retire();
   }
 
   async ready(): Promise<void> {
-    this.#fill();
+    this.fill();
     for (;;) {
       const all = [...this.#connections];
       const starting = all.filter(({ state }) => state === 'starting');
@@ -121,7 +118,7 @@ export class HostPool<T extends LaneTask> {
       else if (this.#isBelowMinimum && this.leaving > 0) await Promise.race(ending.map(({ exited }) => exited.promise));
       else break;
     }
-    if (this.#size < this.#options.minSize && !this.#isClosed) throw this.brokenError();
+    if (this.#size.count < this.#size.min && !this.#isClosed) throw this.brokenError();
   }
 
   /** Resolves when all hosts that are there now have been replaced. */
@@ -153,11 +150,12 @@ export class HostPool<T extends LaneTask> {
   // Hosts start.
 
   get #isBelowMinimum(): boolean {
-    return this.#size < this.#options.minSize && this.#canOpen;
+    return this.#size.count < this.#size.min && this.#canOpen;
   }
 
-  #fill(): void {
-    while (this.#isBelowMinimum && this.#connections.size - this.#recycling.doubles < this.#options.maxSize)
+  /** Starts the hosts that are kept. Call it when a host has been given tasks. */
+  fill(): void {
+    while (this.#isBelowMinimum && this.#connections.size - this.#recycling.doubles < this.#size.settings.maxSize)
       this.open([]);
   }
 
@@ -167,14 +165,14 @@ export class HostPool<T extends LaneTask> {
     connection.predecessor = old;
     connection.take(batch);
     this.#connections.add(connection);
-    this.#size += 1;
+    this.#size.count += 1;
     let late: unknown;
     connection.startTimer = new Timer(longestStartMs, () => {
       late = new Error(`it was not ready after ${longestStartMs / 1_000} s`);
       connection.host?.end();
     });
     try {
-      connection.host = this.#parts.startHost(this.#options, {
+      connection.host = this.#parts.startHost(this.#size.settings, {
         up: () => this.#up(connection),
         reply: (reply) => this.#parts.reply(connection, reply),
         unreadable: (problem) => this.#parts.unreadable(connection, problem),
@@ -190,7 +188,7 @@ export class HostPool<T extends LaneTask> {
     if (connection.state !== 'starting') return;
     connection.wasUp = true;
     this.#parts.watcher.hostStarted(this.#kind, connection.id);
-    if (!connection.warm()) this.onReady(connection);
+    if (!connection.warm(this.#size.settings.preload)) this.onReady(connection);
   }
 
   /** It is up, and has loaded what its predecessor had loaded. */
@@ -208,8 +206,8 @@ export class HostPool<T extends LaneTask> {
   /** Its slot is lent, or was taken back. */
   setLent(connection: HostConnection<T>, isLent: boolean): void {
     connection.isLent = isLent;
-    this.#lent += isLent ? 1 : -1;
-    if (this.#lent === 0) this.#retire();
+    this.#size.lent += isLent ? 1 : -1;
+    if (this.#size.lent === 0) this.#retire();
   }
 
   /** It has completed a batch of so many tasks. */
@@ -217,12 +215,12 @@ export class HostPool<T extends LaneTask> {
     connection.hasAnswered = true;
     this.#budget.reset();
     this.#recycling.onTasksDone(connection, tasks);
-    this.#fill(); // those that were not started while hosts died as they started
+    this.fill(); // those that were not started while hosts died as they started
   }
 
   /** Whether it may run one more task after the one that runs. */
   mayPrefetch(connection: HostConnection<T>): boolean {
-    return !this.#isTooMany && this.#recycling.mayGoOn(connection, connection.size + 1);
+    return !this.#size.isTooLarge && this.#recycling.mayGoOn(connection, connection.size + 1);
   }
 
   /** Replaces it by a successor. */
@@ -238,24 +236,20 @@ export class HostPool<T extends LaneTask> {
     connection.state = 'idle';
     connection.since = now();
     this.#idle.push(connection);
-    if (this.#isTooMany || this.#recycling.isReplaced(connection)) this.#dismiss(connection);
+    if (this.#size.isTooLarge || this.#recycling.isReplaced(connection)) this.#dismiss(connection);
     else this.#watchIdle();
   }
 
-  get #isTooMany(): boolean {
-    return this.#size - this.#recycling.doubles > this.#options.maxSize && this.#lent === 0;
-  }
-
   #watchIdle(): void {
-    if (this.#size - this.#recycling.doubles > this.#options.minSize) this.#idle.watch(this.#options.idleTimeoutMs);
+    if (this.#size.isAboveMin) this.#idle.watch(this.#size.settings.idleTimeoutMs);
   }
 
   /** Ends the idle hosts that are too many, or idle for too long. */
   #retire(): void {
-    const { idleTimeoutMs, minSize } = this.#options;
+    const { idleTimeoutMs } = this.#size.settings;
     for (const connection of this.#idle) {
       const isOld = now() - connection.since >= idleTimeoutMs;
-      if (this.#isTooMany || (isOld && this.#size - this.#recycling.doubles > minSize)) this.#dismiss(connection);
+      if (this.#size.isTooLarge || (isOld && this.#size.isAboveMin)) this.#dismiss(connection);
     }
     this.#watchIdle();
   }
@@ -286,7 +280,7 @@ export class HostPool<T extends LaneTask> {
     if (connection.state === 'idle') this.#idle.delete(connection);
     this.#recycling.onLeft(connection);
     connection.state = 'ending';
-    this.#size -= 1;
+    this.#size.count -= 1;
   }
 
   #exited(connection: HostConnection<T>, exit: Exit): void {
@@ -304,7 +298,7 @@ export class HostPool<T extends LaneTask> {
       this.#recycling.replace(connection.predecessor);
       for (const check of connection.predecessor.onSuccessorDied) check();
     }
-    this.#fill();
+    this.fill();
   }
 
   #spend(cause: unknown): void {

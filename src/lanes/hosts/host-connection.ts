@@ -5,9 +5,9 @@
 import type { Exit } from '../../base/exit.ts';
 import { now, type Timer, thisMoment } from '../../platform/clock.ts';
 import { type Deferred, defer } from '../../platform/deferred.ts';
-import { type WireDefinition, wireDefinition } from '../../task/definition/definition.ts';
 import type { TaskMessage } from '../../task/inside/task-message.ts';
 import type { LaneTask, Withdrawal } from '../lane.ts';
+import { LoadedDefinitions, type Preload } from '../loading/loaded-definitions.ts';
 import { ControlBlock } from '../wire/control-block.ts';
 import { encodeThrown } from '../wire/error-codec.ts';
 import { fallbackFor, packMessage } from '../wire/wire-message.ts';
@@ -47,9 +47,7 @@ export class HostConnection<T extends LaneTask> extends HostBatch<T> {
   /** Resolves when it is ready for tasks, or has exited. */
   readonly settled: Deferred = defer();
   readonly exited: Deferred = defer();
-  /** What the host has loaded, as its replies tell. */
-  readonly #definitions = new Map<number, WireDefinition>();
-  #warming: readonly WireDefinition[] | undefined;
+  readonly loaded: LoadedDefinitions = new LoadedDefinitions();
   /** The batch was sent to the host. */
   #isSent = false;
   /** The task that the host begins after its batch, if it is not taken back before. */
@@ -62,14 +60,13 @@ export class HostConnection<T extends LaneTask> extends HostBatch<T> {
 
   /** Whether the host has loaded what the task runs. */
   hasLoaded(task: T): boolean {
-    const { definition, carried } = task;
-    return this.#definitions.has(definition.index) && (!carried || this.#definitions.has(carried.definition.index));
+    return this.loaded.has(task);
   }
 
   /** The host has loaded the definitions that came with the batch, and begins. */
   onLoaded(): void {
     if (this.loading === undefined) throw new Error('it has loaded what nobody asked for');
-    for (const each of this.loading) this.#definitions.set(each.index, each);
+    this.loaded.add(this.loading);
     this.loading = undefined;
     this.onBegun();
   }
@@ -80,19 +77,16 @@ export class HostConnection<T extends LaneTask> extends HostBatch<T> {
     this.reportEnd({ kind: 'unloadable', error, runMs: 0 }, thisMoment());
   }
 
-  /** Asks the host to load what its predecessor has loaded. Returns false if there is nothing to load. */
-  warm(): boolean {
-    if (this.predecessor === undefined || this.predecessor.#definitions.size === 0) return false;
-    this.#warming = [...this.predecessor.#definitions.values()];
-    this.host?.post({ kind: 'warm', definitions: this.#warming.map(wireDefinition) }, []);
-    return true;
+  /** Asks the host to load what its predecessor has loaded, and the preload. Returns false if there is nothing to load. */
+  warm(preload?: Preload): boolean {
+    const message = this.loaded.warmMessage(this.predecessor?.loaded, preload);
+    if (message !== undefined) this.host?.post(message, []);
+    return message !== undefined;
   }
 
-  /** The host has loaded what it was asked to load, except `missing`. Its predecessor may have loaded more by now. */
+  /** The host has loaded what it was asked to load, except `missing`. */
   onWarmed(missing: readonly number[]): void {
-    if (this.#warming === undefined) throw new Error('it has loaded what nobody asked for');
-    for (const each of this.#warming) if (!missing.includes(each.index)) this.#definitions.set(each.index, each);
-    this.#warming = undefined;
+    if (this.loaded.onWarmed(missing)) this.hasLoadFailure = true;
   }
 
   // To the host.
@@ -112,7 +106,7 @@ export class HostConnection<T extends LaneTask> extends HostBatch<T> {
     this.since = now();
     this.loading = this.hasLoaded(first) ? undefined : definitionsOf(first);
     this.control.resetLoading();
-    const failures = sendBatch(this.host as Host, batch, this.first, this.loading ? this.#definitions : undefined);
+    const failures = sendBatch(this.host as Host, batch, this.first, this.loading ? this.loaded.byIndex : undefined);
     if (batch.length > 1 || failures.length === 0) this.#next = this.end;
     if (batch.length > 1) this.drop(new Set(failures.map(({ task }) => task)));
     return failures;

@@ -20,11 +20,11 @@ import type {
   TaskReach,
   Withdrawal,
 } from '../lane.ts';
+import { LoadFailures } from '../loading/load-failures.ts';
 import { ControlBlock } from '../wire/control-block.ts';
 import type { StartHost } from './host.ts';
 import { HostConnection } from './host-connection.ts';
 import { HostReplies } from './host-replies.ts';
-import { LoadFailures } from './load-failures.ts';
 import { type LoadLimits, LoadWatch, loadLimits, loadOf, unfinishedLoad, whatLoads } from './load-watch.ts';
 import { RecallWatch, recallMs } from './recall-watch.ts';
 import { taskSendError } from './send-failure.ts';
@@ -71,6 +71,7 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
       vacate: (connection) => this.#vacate(connection),
       giveBack: (tasks) => this.#return(tasks),
       teardownFailed: (connection, problem) => watcher.teardownFailed(kind, connection.id, problem),
+      preloadFailed: (connection, problem) => watcher.preloadFailed(kind, connection.id, problem),
     });
     this.#recalls = new RecallWatch<T>(this.#pool, (connection) => this.#return(connection.recall()));
     this.#loads = new LoadWatch<T>({
@@ -137,15 +138,18 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
     if (idle !== undefined) {
       idle.take(batch);
       this.#start(idle);
+      this.#pool.fill();
       return;
     }
     for (const connection of this.#pool) {
       if (connection.state !== 'starting' || connection.size > 0) continue;
       connection.take(batch);
+      this.#pool.fill();
       return;
     }
     if (this.#pool.isBroken) this.#failAll(batch, { kind: 'broken', cause: this.#pool.brokenError() });
     else this.#pool.open(batch);
+    this.#pool.fill();
   }
 
   /** Nothing is sent. A module that can't be loaded counts as an attempt all the same. */

@@ -1,11 +1,11 @@
 /** The replies of hosts: what each means for the batch in the host, for the host itself, and for its pool. */
 import type { HostPool } from '../host-pool/host-pool.ts';
 import type { LaneOutcome, LaneTask } from '../lane.ts';
+import { isModuleFailure, type LoadFailures } from '../loading/load-failures.ts';
 import { decodeThrown } from '../wire/error-codec.ts';
 import { unpackMessage } from '../wire/wire-message.ts';
 import type { LaneReply } from './host.ts';
 import type { HostConnection } from './host-connection.ts';
-import { isModuleFailure, type LoadFailures } from './load-failures.ts';
 import { onStuckLoad } from './load-watch.ts';
 
 interface HostRepliesParts<T extends LaneTask> {
@@ -16,6 +16,7 @@ interface HostRepliesParts<T extends LaneTask> {
   /** Gives tasks back that never began. */
   readonly giveBack: (tasks: readonly T[]) => void;
   readonly teardownFailed: (connection: HostConnection<T>, problem: unknown) => void;
+  readonly preloadFailed: (connection: HostConnection<T>, problem: unknown) => void;
 }
 
 export class HostReplies<T extends LaneTask> {
@@ -48,8 +49,8 @@ export class HostReplies<T extends LaneTask> {
         connection.hasTeardown = true;
         break;
       case 'warm':
-        connection.hasLoadFailure = reply.missing.length > 0;
         connection.onWarmed(reply.missing);
+        for (const problem of reply.problems) this.#parts.preloadFailed(connection, decodeThrown(problem));
         pool.onReady(connection);
         break;
       case 'heavy':

@@ -83,10 +83,11 @@ interface FallbackMessage {
   readonly message: WireMessage;
 }
 
-/** Loads definitions ahead. The `warm` reply lists those that can't be loaded. */
+/** Loads definitions and modules ahead. The `warm` reply lists what can't be loaded. */
 interface WarmMessage {
   readonly kind: 'warm';
   readonly definitions: readonly WireDefinition[];
+  readonly preload: { readonly modules: readonly string[]; readonly definitions: readonly WireDefinition[] };
 }
 
 /** Cleans up, and ends. Nothing runs. */
@@ -128,8 +129,8 @@ export type HostReply =
   | { readonly kind: 'begin' }
   /** It has teardowns to call at its end. */
   | { readonly kind: 'has-teardown' }
-  /** It has loaded the definitions of a `warm` message, except `missing`. */
-  | { readonly kind: 'warm'; readonly missing: readonly number[] }
+  /** It has loaded the definitions of a `warm` message, except `missing`; `problems` are those of the preload. */
+  | { readonly kind: 'warm'; readonly missing: readonly number[]; readonly problems: readonly WireThrown[] }
   /** Its heap is larger than `maxHeapMb`. */
   | { readonly kind: 'heavy' }
   /** A teardown has failed. */

@@ -39,6 +39,11 @@ async function find(wire: WireDefinition): Promise<LoadedFunction> {
   return whileLoading(moduleUrl, () => fromModule(moduleUrl, wire));
 }
 
+/** Imports a module whole, before any task of it. Rejects with `MODULE_LOAD_FAILED`. */
+export async function loadModule(moduleUrl: string): Promise<void> {
+  await whileLoading(moduleUrl, () => load(moduleUrl));
+}
+
 function fromSource(name: string, source: string): LoadedFunction {
   defineCompilerHelpers();
   const fn = evaluate(source, name);
