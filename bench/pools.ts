@@ -11,6 +11,7 @@ export const work: URL = new URL('./work/work.mjs', import.meta.url);
 export interface Work {
   tiny(n: number): number;
   tinyOrHeld(value: number | Int32Array): number;
+  tinyMany(numbers: readonly number[]): number[];
   echo(value: unknown): unknown;
   spin(iterations: number): number;
   spinMany(times: { iterations: number; times: number }): number;
@@ -25,6 +26,8 @@ export interface Pool {
   run(value: unknown): PromiseLike<unknown>;
   /** The same, and a way to take the call back; where the library has one. */
   runCancelable?(value: unknown): Cancelable;
+  /** Calls with each of these lists of arguments, where the library has a way to many calls at once. */
+  all?(argumentLists: readonly [unknown][]): PromiseLike<readonly unknown[]>;
   close(): Promise<unknown>;
 }
 

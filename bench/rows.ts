@@ -9,6 +9,12 @@ export const rows: readonly Row[] = [
     load: () => import('./rows/deep-queue.ts'),
   },
   {
+    number: '1b',
+    name: 'all',
+    work: 'the same by all()',
+    load: () => import('./rows/all.ts'),
+  },
+  {
     number: '2',
     name: 'window',
     work: 'tiny tasks, 64 in flight, two threads',

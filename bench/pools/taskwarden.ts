@@ -28,6 +28,7 @@ function openOn(type: 'thread' | 'process', fn: keyof Work): Pool {
       const handle = task(value);
       return { ended: handle, cancel: () => handle.cancel() };
     },
+    all: (argumentLists) => task.all(argumentLists),
     close: () => supervisor.stop(),
   };
 }

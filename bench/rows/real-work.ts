@@ -10,7 +10,7 @@ import { documents } from '../real-work/documents.ts';
 const sizes = { full: { files: 10_000, pages: 2_000, runs: 5 }, quick: { files: 600, pages: 200, runs: 2 } };
 
 const settings = {
-  taskwarden: 'map() with ordered',
+  taskwarden: 'all()',
   piscina: 'Promise.all',
   'p-queue': 'addAll(), bare threads',
 };

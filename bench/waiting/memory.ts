@@ -1,5 +1,5 @@
 /** Gives the bytes of the heap that a waiting task takes, its promise included: all callers keep that. */
-import { setImmediate } from 'node:timers/promises';
+import { collected } from './collected.ts';
 import { heldPool } from './pools.ts';
 
 export async function run(name: string, depth: string): Promise<number> {
@@ -9,11 +9,4 @@ export async function run(name: string, depth: string): Promise<number> {
   for (let n = 0; n < calls.length; n += 1) calls[n] = pool.run(n);
   const after = await collected();
   return (after - before) / calls.length;
-}
-
-async function collected(): Promise<number> {
-  await setImmediate();
-  globalThis.gc?.();
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
 }

@@ -4,6 +4,11 @@ export function tiny(n) {
   return n + 1;
 }
 
+/** Many in one call. */
+export function tinyMany(numbers) {
+  return numbers.map(tiny);
+}
+
 /** Tiny, or a call that keeps its thread until the gate opens, having counted itself in. */
 export function tinyOrHeld(value) {
   if (typeof value === 'number') return tiny(value);
