@@ -226,9 +226,10 @@ export class Slots {
 
   /** A task that waited for others goes on. */
   resume(parent: Task): void {
-    const { pool, lane } = this.#lanes.of(parent.type);
-    if (!lane.resume(parent)) return;
-    pool.reclaim();
+    const place = this.#lanes.of(parent.type);
+    if (!place.lane.resume(parent)) return;
+    place.pool.reclaim();
+    this.#prefetching.review(place);
     this.#changed();
   }
 }

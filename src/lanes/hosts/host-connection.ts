@@ -153,10 +153,19 @@ export class HostConnection<T extends LaneTask> extends HostBatch<T> {
     return false;
   }
 
+  /** Nothing is to follow what runs, if it has not begun yet. */
+  dropPrefetched(): T | undefined {
+    const task = this.#prefetched;
+    if (task === undefined || !this.takeBack()) return undefined;
+    this.listener.prefetchedReturned(task);
+    return task;
+  }
+
   /** Nothing of the batch runs any more, and the prefetched task follows it. Returns false if there is none. */
   advance(): boolean {
     const task = this.#prefetched;
-    if (task === undefined || this.item < this.end) return false;
+    if (task === undefined) return false;
+    if (this.item < this.end) throw new Error('it is done with what it has not begun');
     this.#prefetched = undefined;
     this.setBatch([task], this.#prefetchedItem);
     this.since = now();
@@ -264,7 +273,8 @@ export class HostConnection<T extends LaneTask> extends HostBatch<T> {
    */
   onExit(exit: Exit, isFinal: boolean, suspects: Suspects<T>): readonly T[] {
     const returned: T[] = [];
-    this.#onPrefetchedExit(suspects);
+    const prefetched = this.dropPrefetched();
+    if (prefetched !== undefined) suspects.note(prefetched, false); // reading its arguments may have killed the host
     if (this.#isSent) this.reportChanges();
     const areSuspect = this.#isSent && this.item === this.first && !this.#hasBegun;
     const isAlone = [...this].length === 1;
@@ -283,14 +293,6 @@ export class HostConnection<T extends LaneTask> extends HostBatch<T> {
     }
     this.take([]);
     return returned;
-  }
-
-  /** Reading its arguments may have killed the host. */
-  #onPrefetchedExit(suspects: Suspects<T>): void {
-    const task = this.#prefetched;
-    if (task === undefined || !this.takeBack()) return;
-    suspects.note(task, false);
-    this.listener.prefetchedReturned(task);
   }
 
   /** For the next item of a batch that was sent. */

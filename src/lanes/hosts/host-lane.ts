@@ -183,12 +183,6 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
     return false;
   }
 
-  /** Nothing is to follow what runs in the host. */
-  #dropPrefetched(connection: HostConnection<T>): void {
-    const { prefetched } = connection;
-    if (prefetched !== undefined && connection.takeBack()) this.#listener.prefetchedReturned(prefetched);
-  }
-
   reachOf(task: T): TaskReach {
     const connection = this.#connectionOf(task);
     connection?.reportChanges();
@@ -208,7 +202,6 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
   stop(task: T, reason: unknown, isFinal: boolean): void {
     const connection = this.#connectionOf(task);
     if (connection === undefined) return;
-    this.#dropPrefetched(connection);
     this.#return(connection.recall());
     connection.stop(task, reason, isFinal);
   }
@@ -217,7 +210,7 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
     const connection = this.#connectionOf(task);
     if (connection?.state !== 'busy' || connection.isLent) return false;
     this.#pool.setLent(connection, true);
-    this.#dropPrefetched(connection);
+    connection.dropPrefetched();
     this.#return(connection.recall());
     return true;
   }
