@@ -1,7 +1,6 @@
 /** `taskwarden map`: calls one function for many inputs, on all cores. */
 import { hasCode } from '../../base/errors.ts';
 import { type BackgroundTask, TaskSupervisor, tasksFrom } from '../../index.ts';
-import { Promise } from '../../platform/globals.ts';
 import type { TaskFunction } from '../../task/definition/definition.ts';
 import { mapHelp } from '../help.ts';
 import { onStopSignal } from '../stop-signals.ts';
@@ -68,6 +67,11 @@ function brokenOutput(error: NodeJS.ErrnoException, tally: Tally): StopCause {
   return { exitCode: 1, message: `can't write results: ${error.message}` };
 }
 
+interface Item {
+  readonly index: number;
+  readonly input: unknown;
+}
+
 class MapRun implements AsyncDisposable {
   readonly #given: MapArguments;
   readonly #output: Output;
@@ -77,9 +81,9 @@ class MapRun implements AsyncDisposable {
   /** How many inputs are read ahead of the written results: enough that no thread has to wait for one. */
   readonly #ahead: number;
   readonly #stopped = new AbortController();
+  /** The inputs whose outcome is not known yet, by the arguments of their call. */
+  readonly #items = new Map<readonly unknown[], Item>();
   #cause: StopCause | undefined;
-  #open = 0;
-  #wake = () => {};
 
   constructor(given: MapArguments, output: Output, tally: Tally) {
     const { concurrency, target, taskOptions, inputs } = given;
@@ -118,61 +122,63 @@ class MapRun implements AsyncDisposable {
 
   /** Processes the inputs. Resolves with the cause if it was stopped early. */
   async finish(): Promise<StopCause | undefined> {
-    try {
-      await this.#readInputs();
-    } catch (error) {
-      this.stop({ exitCode: 1, message: `can't read standard input: ${(error as Error).message}` });
+    const { ordered } = this.#given;
+    const outcomes = this.#task.map(this.#calls(), { settle: true, ordered, concurrency: this.#ahead });
+    for await (const outcome of outcomes) {
+      const item = this.#items.get(outcome.input) as Item;
+      this.#items.delete(outcome.input);
+      await this.#output.put(item.index, this.#lineOf(item, outcome));
     }
-    await this.#until(() => this.#open === 0);
     await this.#output.end();
     await this.#supervisor.stop(); // so that the output of its threads comes before the summary
     return this.#cause;
   }
 
-  async #readInputs(): Promise<void> {
+  /** The arguments of each call. An input that can't be read has failed, and gets none. */
+  async *#calls(): AsyncGenerator<unknown[], void, undefined> {
+    const { inputs, json } = this.#given;
     let index = 0;
-    for await (const text of this.#given.inputs ?? standardInput(this.#stopped.signal)) {
-      if (this.#cause !== undefined) return;
-      void this.#perform(index, text);
-      index += 1;
-      await this.#until(() => this.#open < this.#ahead);
+    try {
+      for await (const text of inputs ?? standardInput(this.#stopped.signal)) {
+        if (this.#cause !== undefined) return;
+        try {
+          const item = { index, input: json ? (JSON.parse(text) as unknown) : text };
+          const call = [...argumentsOf(item.input)];
+          this.#items.set(call, item);
+          yield call;
+        } catch (error) {
+          await this.#output.put(index, this.#failure({ index, input: text }, error));
+        }
+        index += 1;
+      }
+      this.#tally.total = index;
+    } catch (error) {
+      this.stop({ exitCode: 1, message: `can't read standard input: ${(error as Error).message}` });
     }
-    this.#tally.total = index;
-  }
-
-  async #until(condition: () => boolean): Promise<void> {
-    while (!condition()) {
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
-  }
-
-  async #perform(index: number, text: string): Promise<void> {
-    this.#open += 1;
-    await this.#output.put(index, await this.#lineOf(index, text));
-    this.#open -= 1;
-    this.#wake();
   }
 
   /** The result line of an input; undefined if its task was canceled. */
-  async #lineOf(index: number, text: string): Promise<string | undefined> {
-    let input: unknown = text;
-    try {
-      if (this.#given.json) input = JSON.parse(text);
-      const result: unknown = await this.#task(...(this.#given.json ? argumentsOf(input) : [text]));
-      const line = jsonLine({ index, input, result: hasJson(result) ? result : null });
-      this.#tally.succeed();
-      return line;
-    } catch (error) {
-      if (this.#cause !== undefined && hasCode(error, 'TASK_CANCELED')) return undefined;
-      if (hasCode(error, ...unloadable)) {
-        this.stop({ exitCode: 2, message: error.message });
-        return undefined;
+  #lineOf(item: Item, outcome: PromiseSettledResult<unknown>): string | undefined {
+    if (outcome.status === 'fulfilled') {
+      const { value } = outcome;
+      try {
+        const line = jsonLine({ ...item, result: hasJson(value) ? value : null });
+        this.#tally.succeed();
+        return line;
+      } catch (error) {
+        return this.#failure(item, error);
       }
-      this.#tally.fail({ index, input, error });
-      return jsonLine({ index, input, error: errorFields(error) });
     }
+    const { reason } = outcome;
+    if (this.#cause !== undefined && hasCode(reason, 'TASK_CANCELED', 'SUPERVISOR_STOPPED')) return undefined;
+    if (!hasCode(reason, ...unloadable)) return this.#failure(item, reason);
+    this.stop({ exitCode: 2, message: reason.message });
+    return undefined;
+  }
+
+  #failure(item: Item, error: unknown): string {
+    this.#tally.fail({ ...item, error });
+    return jsonLine({ ...item, error: errorFields(error) });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
