@@ -1,4 +1,5 @@
 /** map(): the order of results, how far it reads and submits ahead, and what is left when it ends early. */
+import { getEventListeners } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { TaskHandle } from '../../src/task/call/handle.ts';
@@ -197,6 +198,55 @@ describe.each(sources)('with %s', (_, source) => {
     expect(canceled).toEqual([2, 3]);
     expect(await results.next()).toEqual({ done: true, value: undefined });
     expect(keys()).toEqual([1, 2, 3]);
+  });
+
+  it.each([true, false])('settled, gives each outcome with its input, and goes on (ordered: %s)', async (ordered) => {
+    const outcomes = mapTasks(target, source(3), { settle: true, ordered });
+    const first = outcomes.next();
+    await settle();
+    const reason = new Error('task 2');
+    end(2, reason);
+    await settle();
+    end(1);
+    end(3);
+    const expected = [
+      { input: [1], index: 0, status: 'fulfilled', value: 'result 1' },
+      { input: [2], index: 1, status: 'rejected', reason },
+      { input: [3], index: 2, status: 'fulfilled', value: 'result 3' },
+    ];
+    const taken = [(await first).value, (await outcomes.next()).value, (await outcomes.next()).value];
+    expect(taken).toEqual(ordered ? expected : [expected[1], expected[0], expected[2]]);
+    expect(await outcomes.next()).toEqual({ done: true, value: undefined });
+    expect(canceled).toEqual([]);
+  });
+
+  it('settled, never holds more outcomes than concurrency', async () => {
+    const outcomes = mapTasks(target, source(), { settle: true, concurrency: 3 });
+    const first = outcomes.next();
+    await settle();
+    for (const key of [1, 2, 3]) end(key, new Error(`task ${key}`));
+    await first;
+    await settle();
+    expect(keys().length).toBeLessThanOrEqual(4);
+    await outcomes.return();
+  });
+
+  it.each([true, false])('a signal cancels what is left, and the loop throws (settled: %s)', async (isSettled) => {
+    const controller = new AbortController();
+    const results = mapTasks(target, source(), { concurrency: 3, settle: isSettled, signal: controller.signal });
+    const first = results.next();
+    await settle();
+    controller.abort('enough');
+    await expect(first).rejects.toMatchObject({ code: 'TASK_CANCELED', cause: 'enough' });
+    expect(canceled).toEqual([1, 2, 3]);
+    expect(await results.next()).toEqual({ done: true, value: undefined });
+    expect(getEventListeners(controller.signal, 'abort')).toEqual([]);
+  });
+
+  it('a signal that was aborted before lets nothing be submitted', async () => {
+    const results = mapTasks(target, source(), { signal: AbortSignal.abort('enough') });
+    await expect(results.next()).rejects.toMatchObject({ code: 'TASK_CANCELED', cause: 'enough' });
+    expect(keys()).toEqual([]);
   });
 
   it('a break cancels what is left, and closes the source', async () => {

@@ -1,10 +1,13 @@
 /** What the compiler knows of background tasks in all their forms. */
 import {
   type BackgroundTask,
+  type BulkHandle,
+  type BulkProgress,
   backgroundTask,
   backgroundWorker,
   currentTask,
   decoratedTask,
+  type MapOutcome,
   type TaskFunction,
   type TaskHandle,
   taskSupervisor,
@@ -189,6 +192,45 @@ describe('.with()', () => {
     task.with({ priority: 'urgent' });
     // @ts-expect-error there is nothing to change
     task.with();
+  });
+});
+
+describe('.all()', () => {
+  type Size = { path: string; bytes: number };
+  const task = backgroundTask(url, resize);
+  const paths = ['a.png', 'b.png'];
+
+  it('gives one handle of the results of the lists of arguments', () => {
+    expectTypeOf(task.all([['a.png', 1]])).toEqualTypeOf<BulkHandle<Size[]>>();
+    expectTypeOf(task.all(new Set<[string, number]>(), { concurrency: 8, chunkMs: 1 })).resolves.toEqualTypeOf<
+      Size[]
+    >();
+    expectTypeOf(task.all(paths.map((path) => [path, 200]))).resolves.toEqualTypeOf<Size[]>();
+    expectTypeOf(task.with({ priority: 'low' }).all([])).resolves.toEqualTypeOf<Size[]>();
+    expectTypeOf(task.all([]).progress).toEqualTypeOf<BulkProgress>();
+    expectTypeOf(task.all([]).result).toEqualTypeOf<Size[] | undefined>();
+    task
+      .all([])
+      .onProgress(({ done, failed, total }) => expectTypeOf(done + failed).toEqualTypeOf<typeof total & number>());
+  });
+
+  it('settled, gives outcomes', () => {
+    expectTypeOf(task.all([['a.png', 1]], { settle: true })).toEqualTypeOf<BulkHandle<PromiseSettledResult<Size>[]>>();
+    expectTypeOf(task.all([['a.png', 1]], { settle: false })).toEqualTypeOf<BulkHandle<Size[]>>();
+    expectTypeOf(task.map([['a.png', 1]], { settle: true })).toEqualTypeOf<
+      AsyncGenerator<MapOutcome<[path: string, width: number], Size>, void, undefined>
+    >();
+  });
+
+  it('refuses other inputs and options', () => {
+    // @ts-expect-error each input is a list of arguments
+    task.all(['a.png']);
+    // @ts-expect-error an argument is of another type
+    task.all([['a.png', '200']]);
+    // @ts-expect-error there is no such option
+    task.all([['a.png', 1]], { ordered: true });
+    // @ts-expect-error nobody receives messages
+    task.all([['a.png', 1]]).send('hello');
   });
 });
 
