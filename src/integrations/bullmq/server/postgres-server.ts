@@ -4,7 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import type { IQueueBackend, PostgresConnectionOptions, QueueBaseOptions } from 'bullmq';
-import type { Client, ClientConfig, Pool } from 'pg';
+import type { Client, ClientConfig, Pool, PoolClient } from 'pg';
 import { courierKit } from '../../../index.ts';
 import { priorityNumbers } from '../job/job-format.ts';
 import { loadBullMq, loadPg } from '../peers.ts';
@@ -42,8 +42,7 @@ export class PostgresServer implements Server {
   ): Promise<PostgresServer> {
     const schema = prefix ?? defaultSchema;
     const { Pool } = loadPg();
-    const { quoteSchemaName, runMigrations } = loadBullMq();
-    const options = `-c search_path=${quoteSchemaName(schema)}`;
+    const options = `-c search_path=${loadBullMq().quoteSchemaName(schema)}`;
     const sockets = new Sockets();
     const unlisten = onAbort(signal, () => sockets.destroy());
     const pool = new Pool({ ...connectionTo(url, sockets), max: 2, options });
@@ -51,7 +50,7 @@ export class PostgresServer implements Server {
     try {
       const client = await pool.connect();
       try {
-        await runMigrations(client, schema);
+        await migrate(client, schema);
       } finally {
         client.release();
       }
@@ -159,6 +158,21 @@ export class PostgresServer implements Server {
     timer.cancel();
     this.#sockets.destroy(); // of what was about to connect
   }
+}
+
+/**
+ * Makes BullMQ's tables, or brings them up to date. Where they are, this only reads: BullMQ would alter one of them each time,
+ * which takes long, and waits for all who read it, such as a backup. Machines that come at once take turns, and look again.
+ */
+async function migrate(client: PoolClient, schema: string): Promise<void> {
+  const { assertSchemaCompatibility, LATEST_SCHEMA_VERSION, runMigrations, SchemaMigrationRequiredError } =
+    loadBullMq();
+  try {
+    if ((await assertSchemaCompatibility(client, schema)) >= LATEST_SCHEMA_VERSION) return;
+  } catch (error) {
+    if (!(error instanceof SchemaMigrationRequiredError)) throw error;
+  }
+  await runMigrations(client, schema);
 }
 
 function connectionTo(url: string, sockets: Sockets) {
