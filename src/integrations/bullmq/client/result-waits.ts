@@ -15,6 +15,10 @@ export const updateEvent = 'taskwarden:update';
 /** How often tasks with waits are looked up, in milliseconds: events can be lost. */
 const pollMs = 10_000;
 
+/** The same where there are many: each look-up takes the server as long as a part of a task. */
+const pollMsPerWait = 10;
+const longestPollMs = 60_000;
+
 /** The same while the server can't be reached. */
 const retryMs = 1_000;
 
@@ -174,8 +178,12 @@ export class ResultWaits implements EventListener {
     void this.#lookUpAll();
   }
 
+  get #pollMs(): number {
+    return Math.min(Math.max(pollMs, pollMsPerWait * this.#waits.size), longestPollMs);
+  }
+
   /** One timer for all waits, at the earliest requested time. */
-  #lookUpLater(ms: number = pollMs): void {
+  #lookUpLater(ms: number = this.#pollMs): void {
     const at = performance.now() + ms;
     if (this.#timer !== undefined && this.#lookUpAt <= at) return;
     this.#timer?.cancel();

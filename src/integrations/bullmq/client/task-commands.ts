@@ -54,26 +54,29 @@ export class TaskCommands implements EventListener {
     await server.backend(stream).publishEvent({ event: cancelEvent, queue, jobId: id, reason: thrown }, maxEvents);
   }
 
-  /** Delivers all commands of the task, from the first on. */
-  async subscribe(server: Server, side: QueueSide, id: string, listener: CommandListener): Promise<() => void> {
+  /** Whether all commands from now on are delivered to their subscriptions. */
+  get isListening(): boolean {
+    return this.#reader.isListening;
+  }
+
+  /** Resolves when it is listening. Rejects if the server can't be reached, and can be called again then. */
+  listen(server: Server): Promise<void> {
+    return this.#reader.start(server);
+  }
+
+  /** Delivers all commands of the task, from the first on. To be called when it is listening. */
+  subscribe(side: QueueSide, id: string, listener: CommandListener): () => void {
     const subscription = new CommandSubscription(side, id, listener);
     const key = keyOf(side.name, id);
     const subscriptions = this.#subscriptions.get(key) ?? new Set();
     this.#subscriptions.set(key, subscriptions.add(subscription));
     this.#pollLater();
-    const unsubscribe = () => {
+    this.#readInBatch(subscription);
+    return () => {
       subscription.end();
       subscriptions.delete(subscription);
       if (subscriptions.size === 0 && this.#subscriptions.get(key) === subscriptions) this.#subscriptions.delete(key);
     };
-    try {
-      await this.#reader.start(server);
-      this.#readInBatch(subscription);
-      return unsubscribe;
-    } catch (error) {
-      unsubscribe();
-      throw error;
-    }
   }
 
   #pollLater(): void {
@@ -138,7 +141,7 @@ class CommandSubscription {
   readonly id: string;
   readonly #listener: CommandListener;
   #next = 0;
-  #reading: Promise<void> = Promise.resolve();
+  #reading: Promise<void> | undefined;
   isOver = false;
 
   constructor(side: QueueSide, id: string, listener: CommandListener) {
@@ -149,7 +152,8 @@ class CommandSubscription {
 
   /** Reads the new lines. If that fails, they are read the next time. */
   readMore(): void {
-    this.#reading = this.#reading.then(() => this.#read()).catch(() => {});
+    const before = this.#reading ?? Promise.resolve();
+    this.#reading = before.then(() => this.#read()).catch(() => {});
   }
 
   async #read(): Promise<void> {

@@ -7,7 +7,7 @@ import { BullQueue, type QueueLimits } from '../worker/bull-queue.ts';
 import { checkQueueName } from './names.ts';
 import { hasTimedOut, isAnswer, isRefusal, type Server } from './server.ts';
 
-const { courierClosed, courierUnreachable, onAbort, serverRefused } = courierKit;
+const { courierClosed, courierUnreachable, serverRefused } = courierKit;
 
 /** A server, and one of its queues. */
 export interface Asked {
@@ -20,7 +20,10 @@ export class Link {
   readonly #open: (signal: AbortSignal) => Promise<Server>;
   readonly #end = new AbortController();
   #server: Promise<Server> | undefined;
-  #wasConnected = false;
+  /** Once it was connected, it connects again by itself. */
+  #connected: Server | undefined;
+  /** Rejects the calls that are not answered yet. */
+  readonly #unanswered = new Set<(error: unknown) => void>();
   readonly #queues = new Map<string, BullQueue>();
 
   /** @param open Gives up when the signal aborts. */
@@ -53,7 +56,7 @@ export class Link {
     checkQueueName(queue);
     let server: Server | undefined;
     try {
-      server = await this.#connect();
+      server = this.#connected ?? (await this.#connect());
       this.refuseIfClosed(); // meanwhile
       return await this.#untilClosed(call({ server, queue: this.#queueOf(server, queue) }));
     } catch (error) {
@@ -67,21 +70,29 @@ export class Link {
   /** What is asked when the courier is closed may not be answered any more. */
   #untilClosed<R>(answer: Promise<R>): Promise<R> {
     return new Promise((resolve, reject) => {
-      const unlisten = onAbort(this.#end.signal, () => reject(courierClosed()));
-      answer.then(resolve, reject).finally(unlisten);
+      this.#unanswered.add(reject);
+      const leave = () => this.#unanswered.delete(reject);
+      answer.then(
+        (value) => {
+          leave();
+          resolve(value);
+        },
+        (error) => {
+          leave();
+          reject(error);
+        },
+      );
     });
   }
 
   async #connect(): Promise<Server> {
     this.#server ??= this.#open(this.#end.signal);
     try {
-      const server = await this.#server;
-      this.#wasConnected = true;
-      this.refuseIfClosed();
-      return server;
+      this.#connected = await this.#server;
+      return this.#connected;
     } catch (error) {
       this.#server = undefined;
-      throw this.#wasConnected || !isRefusal(error) ? error : serverRefused(error);
+      throw isRefusal(error) ? serverRefused(error) : error;
     }
   }
 
@@ -99,6 +110,7 @@ export class Link {
   async close(): Promise<void> {
     if (this.#end.signal.aborted) return;
     this.#end.abort();
+    for (const reject of this.#unanswered) reject(courierClosed());
     const server = await this.#server?.catch(() => undefined);
     await server?.close();
   }

@@ -9,8 +9,9 @@ import type { Claims, Server } from '../server/server.ts';
 
 const { fieldOf, messageOf, taskStalled } = courierKit;
 
-/** A fetched job and the token of its lease. */
+/** A fetched job, its queue, and the token of its lease. */
 export interface Fetched {
+  readonly queue: BullQueue;
   readonly job: Job;
   readonly token: string;
 }
@@ -124,13 +125,13 @@ export class BullQueue {
   }
 
   /** Reads the job that BullMQ has given. One that is not to be performed fails, and the next is fetched instead. */
-  async #read(given: Promise<NextJob>, token: string): Promise<Fetched | undefined> {
+  async #read(given: NextJob | Promise<NextJob>, token: string): Promise<Fetched | undefined> {
     try {
       const [json, id, limitedMs = 0, delayedUntil = 0] = await given;
       this.nextDelayed = Math.max(delayedUntil, 0);
       this.limitedMs = Math.max(limitedMs, 0);
       if (!json) return undefined;
-      const fetched = await this.#begin({ job: readJob(this.#queue, json, id), token });
+      const fetched = await this.#begin({ queue: this, job: readJob(this.#queue, json, id), token });
       if (fetched !== undefined) return fetched;
     } catch (error) {
       if (!isTaskMalformed(error) && !saysMalformed(error)) throw error;
@@ -148,13 +149,13 @@ export class BullQueue {
    */
   async complete(job: Job, result: unknown, token: string, fetchesNext: boolean): Promise<Fetched | undefined> {
     const keep = job.opts.removeOnComplete ?? false;
-    const completed = this.backend.moveToCompleted(job, result, keep, token, fetchesNext);
-    const given = completed.then(({ result: next }) => (next ?? []) as NextJob);
+    let given: NextJob | Promise<never>;
     try {
-      await given;
+      given = (await this.backend.moveToCompleted(job, result, keep, token, fetchesNext)).result ?? [];
     } catch (error) {
       // Redis's script has done what came before the error: if the job is completed, it is the next one that can't be read.
       if (!fetchesNext || !saysMalformed(error) || (await this.backend.isFinished(job.id as string)) === 0) throw error;
+      given = Promise.reject(error);
     }
     return fetchesNext ? this.#read(given, token).catch(() => undefined) : undefined;
   }
@@ -171,10 +172,10 @@ export class BullQueue {
 
   /** Undefined if the job has to fail before it starts. */
   async #begin(fetched: Fetched): Promise<Fetched | undefined> {
-    const { job } = fetched;
+    const { job, token } = fetched;
     if (job.repeatJobKey) await this.#scheduleNext(job);
     if (job.deferredFailure === undefined) return fetched;
-    await this.#bury(fetched);
+    await this.#bury(job, token);
     return undefined;
   }
 
@@ -204,7 +205,7 @@ export class BullQueue {
   async #claimed(id: string, token: string): Promise<Fetched | undefined> {
     try {
       const job = await this.find(id);
-      return job && (await this.#begin({ job, token }));
+      return job && (await this.#begin({ queue: this, job, token }));
     } catch (error) {
       return this.#buryUnread(id, error);
     }
@@ -220,10 +221,10 @@ export class BullQueue {
     const job = await this.findHeld(id);
     if (job === undefined || job.stalledCounter < this.#limits.maxStalls) return;
     const token = crypto.randomUUID();
-    if ((await this.claims.seize(id, token, endingMs)) !== undefined) await this.#bury({ job, token });
+    if ((await this.claims.seize(id, token, endingMs)) !== undefined) await this.#bury(job, token);
   }
 
-  async #bury({ job, token }: Fetched): Promise<void> {
+  async #bury(job: Job, token: string): Promise<void> {
     const failure = finalOf(failureOf(taskStalled(this.name, job.id as string, job.stalledCounter)));
     try {
       await job.moveToFailed(failure, token, false);

@@ -4,6 +4,7 @@
  */
 import type { Job } from 'bullmq';
 import { courierKit } from '../../../index.ts';
+import type { BullQueue } from './bull-queue.ts';
 
 const { Timer } = courierKit;
 
@@ -32,42 +33,59 @@ export function isNotOurs(error: unknown): boolean {
   return code === -1 || code === -2 || code === -3 || code === -6 || isLeaseLost(error);
 }
 
+/** What a lease needs of all of them. */
+interface LeaseTimes {
+  readonly leaseMs: number;
+  /** To be called when a lease may run out at that time, on the clock of `performance.now()`. */
+  checkAt(time: number): void;
+  /** Calls back once or twice `shortMs` later. */
+  afterShort(callback: () => void): void;
+}
+
 export class Lease {
+  readonly queue: BullQueue;
   readonly job: Job;
   readonly id: string;
-  readonly #leaseMs: number;
-  readonly #onLost = new Set<() => void>();
-  readonly #onOver = new Set<() => void>();
+  readonly #times: LeaseTimes;
+  #onLost: (() => void)[] = [];
+  #onOver: (() => void)[] = [];
   #until: number;
-  #timer: courierKit.Timer | undefined;
   #state: 'held' | 'lost' | 'over' = 'held';
   #extending = 0;
-  #lastSent: Promise<unknown> = Promise.resolve();
-  #delayed: { readonly send: () => Promise<unknown>; readonly timer: courierKit.Timer } | undefined;
+  #lastSent: Promise<unknown> | undefined;
+  #delayed: (() => Promise<unknown>) | undefined;
 
-  constructor(job: Job, id: string, leaseMs: number) {
+  constructor(queue: BullQueue, job: Job, id: string, times: LeaseTimes) {
+    this.queue = queue;
     this.job = job;
     this.id = id;
-    this.#leaseMs = leaseMs;
+    this.#times = times;
     const heldMs = Date.now() - (job.processedOn ?? Date.now());
-    this.#until = performance.now() + leaseMs - Math.max(heldMs, 0);
-    this.#startTimer();
+    this.#until = performance.now() + times.leaseMs - Math.max(heldMs, 0);
+    times.checkAt(this.#until);
   }
 
   get isHeld(): boolean {
     return this.#state === 'held';
   }
 
+  /** When it runs out, unless it is extended; Infinity while the answer of the server decides. */
+  get until(): number {
+    return this.#extending > 0 ? Infinity : this.#until;
+  }
+
   /** Calls back when the lease is lost, soon if it already was. Returns a function that removes the callback. */
   onLost(callback: () => void): () => void {
     if (this.#state === 'lost') queueMicrotask(callback);
-    else this.#onLost.add(callback);
-    return () => this.#onLost.delete(callback);
+    else this.#onLost.push(callback);
+    return () => {
+      this.#onLost = this.#onLost.filter((each) => each !== callback);
+    };
   }
 
   /** Calls back when the task was returned or given back, or the lease is lost. */
   onOver(callback: () => void): void {
-    if (this.isHeld) this.#onOver.add(callback);
+    if (this.isHeld) this.#onOver.push(callback);
     else callback();
   }
 
@@ -77,104 +95,153 @@ export class Lease {
     this.#extending += 1;
     try {
       const isExtended = await ask();
-      if (isExtended && this.isHeld) this.#until = Math.max(this.#until, start + this.#leaseMs);
+      if (isExtended && this.isHeld) this.#until = Math.max(this.#until, start + this.#times.leaseMs);
       if (!isExtended) this.lose();
     } finally {
       this.#extending -= 1;
-      if (this.isHeld) this.#startTimer();
+      if (this.isHeld) this.#times.checkAt(this.#until);
     }
     return this.isHeld;
   }
 
-  /** Sends after so many milliseconds, or before the next send; not at all if the task ends before that. */
-  sendLater(send: () => Promise<unknown>, ms: number): void {
+  /** Sends a little later, or before the next send; not at all if the task ends before that. */
+  sendLater(send: () => Promise<unknown>): void {
     this.#sendDelayed();
-    this.#delayed = { send, timer: new Timer(ms, () => this.#sendDelayed()) };
+    this.#delayed = send;
+    this.#times.afterShort(() => {
+      if (this.#delayed === send) this.#sendDelayed();
+    });
   }
 
   #sendDelayed(): void {
-    const send = this.#takeDelayed();
-    if (send !== undefined && this.isHeld) this.send(send).catch(() => {}); // nobody waits for it
-  }
-
-  #takeDelayed(): (() => Promise<unknown>) | undefined {
-    const delayed = this.#delayed;
+    const send = this.#delayed;
     this.#delayed = undefined;
-    delayed?.timer.cancel();
-    return delayed?.send;
+    if (send !== undefined && this.isHeld) this.send(send).catch(() => {}); // nobody waits for it
   }
 
   /** Sends the result of the task, which is the last. */
   sendLast<R>(send: () => Promise<R>): Promise<R> {
-    this.#takeDelayed();
+    this.#delayed = undefined;
     return this.send(send);
   }
 
   /** Sends one after the other, so that the updates of a task arrive in order, and before its end. */
   send<R>(send: () => Promise<R>): Promise<R> {
     this.#sendDelayed();
-    const sent = this.#lastSent.then(send, send);
+    const sent = this.#lastSent === undefined ? send() : this.#lastSent.then(send, send);
     this.#lastSent = sent.catch(() => {});
     return sent;
   }
 
-  #startTimer(): void {
-    this.#timer?.cancel();
-    this.#timer = new Timer(Math.max(this.#until - performance.now(), 0), () => {
-      if (this.#extending === 0) this.lose(); // else the answer of the server decides
-    });
-  }
-
   lose(): void {
-    if (!this.isHeld) return;
-    this.#close('lost', [...this.#onLost, ...this.#onOver]);
+    if (this.isHeld) this.#close('lost', [...this.#onLost, ...this.#onOver]);
   }
 
   /** To be called when the task was returned or given back. */
   end(): void {
-    this.#close('over', [...this.#onOver]);
+    this.#close('over', this.#onOver);
   }
 
   #close(state: 'lost' | 'over', callbacks: readonly (() => void)[]): void {
     this.#state = state;
-    this.#timer?.cancel();
-    this.#takeDelayed();
-    this.#onLost.clear();
-    this.#onOver.clear();
+    this.#delayed = undefined;
+    this.#onLost = [];
+    this.#onOver = [];
     for (const callback of callbacks) callback();
   }
 }
 
-/** All leases. Those that are over are kept for a while, because calls for them may still come. */
-export class Leases {
-  readonly #leaseMs: number;
+/** For a task that takes less than this, `'started'` is not sent. In milliseconds. */
+const shortMs = 20;
+
+/**
+ * All leases that are held. Those that are lost are kept for a while, because calls for them may still come, which the server
+ * might take. They share their timers: tasks can be many and short.
+ */
+export class Leases implements LeaseTimes {
+  readonly leaseMs: number;
+  /** By token: the latest of each. */
   readonly #all = new Map<string, Lease>();
+  /** Fires when the first of them may run out. */
+  #timer: courierKit.Timer | undefined;
+  #checkAt = Infinity;
+  /** What is to be called at the next tick but one, and at the next. There are ticks while there is something. */
+  #recent: (() => void)[] = [];
+  #older: (() => void)[] = [];
+  #isTicking = false;
 
   constructor(leaseMs: number) {
-    this.#leaseMs = leaseMs;
+    this.leaseMs = leaseMs;
   }
 
-  take(job: Job, id: string): Lease {
-    const lease = new Lease(job, id, this.#leaseMs);
-    this.#all.set(id, lease);
-    lease.onLost(() => this.#forgetLater(id));
+  take(queue: BullQueue, job: Job, id: string): Lease {
+    const lease = new Lease(queue, job, id, this);
+    this.#all.set(tokenOf(id), lease);
+    lease.onLost(() => new Timer(2 * this.leaseMs, () => this.#forget(lease)));
     return lease;
   }
 
   find(id: string): Lease | undefined {
-    return this.#all.get(id);
+    const lease = this.#all.get(tokenOf(id));
+    return lease?.id === id ? lease : undefined;
   }
 
+  /** Whether another lease has its token, for which the server would take it. */
+  isReplaced(id: string): boolean {
+    const lease = this.#all.get(tokenOf(id));
+    return lease !== undefined && lease.id !== id;
+  }
+
+  /** The server knows, too, that it has ended. */
   end(lease: Lease): void {
+    this.#forget(lease);
     lease.end();
-    this.#forgetLater(lease.id);
   }
 
-  #forgetLater(id: string): void {
-    new Timer(2 * this.#leaseMs, () => this.#all.delete(id));
+  #forget(lease: Lease): void {
+    const token = tokenOf(lease.id);
+    if (this.#all.get(token) === lease) this.#all.delete(token);
+  }
+
+  checkAt(time: number): void {
+    if (time >= this.#checkAt) return;
+    this.#timer?.cancel();
+    this.#checkAt = time;
+    this.#timer = new Timer(Math.max(time - performance.now(), 0), () => this.#check());
+  }
+
+  #check(): void {
+    this.#checkAt = Infinity;
+    const time = performance.now();
+    let next = Infinity;
+    for (const lease of this.#all.values()) {
+      if (!lease.isHeld) continue;
+      if (lease.until <= time) lease.lose();
+      else next = Math.min(next, lease.until);
+    }
+    if (next < Infinity) this.checkAt(next);
+  }
+
+  afterShort(callback: () => void): void {
+    this.#recent.push(callback);
+    if (!this.#isTicking) this.#tickLater();
+  }
+
+  #tickLater(): void {
+    this.#isTicking = true;
+    new Timer(shortMs, () => {
+      const due = this.#older;
+      this.#older = this.#recent;
+      this.#recent = [];
+      this.#isTicking = false;
+      if (this.#older.length > 0) this.#tickLater();
+      for (const callback of due) callback();
+    });
   }
 
   close(): void {
+    this.#timer?.cancel();
+    this.#checkAt = -Infinity; // no more checks
     for (const lease of this.#all.values()) lease.end();
     this.#all.clear();
   }

@@ -26,9 +26,6 @@ import { isLeaseLost, isNotOurs, type Lease, Leases, nextLease, tokenOf } from '
 
 const { callSafely, courierUnreachable, leaseLost } = courierKit;
 
-/** For a task that takes less than this, `'started'` is not sent. In milliseconds. */
-const shortMs = 20;
-
 export class WorkerSide implements WorkerTaskCourier {
   readonly leaseMs: number;
   readonly #link: Link;
@@ -62,7 +59,7 @@ export class WorkerSide implements WorkerTaskCourier {
     const found = await this.#link.ask(queue, 'no task was fetched', async (asked) => {
       return this.#fetcherOf(asked).fetch(max, minPriority);
     });
-    return found.map(({ job, token }) => this.#lease(queue, job, token));
+    return found.map((each) => this.#lease(each, each.token));
   }
 
   async waitForTask(queue: string, options: WaitOptions & FetchOptions): Promise<CourierTask | undefined> {
@@ -84,7 +81,7 @@ export class WorkerSide implements WorkerTaskCourier {
       try {
         const fetcher = await this.#link.ask(queue, 'no task was fetched', async (asked) => this.#fetcherOf(asked));
         const found = await fetcher.wait(max, minPriority, { ...options, timeoutMs });
-        return found.map(({ job, token }) => this.#lease(queue, job, token));
+        return found.map((each) => this.#lease(each, each.token));
       } catch (error) {
         if (!isUnreachable(error)) throw error;
         this.#outages.report(error);
@@ -108,9 +105,9 @@ export class WorkerSide implements WorkerTaskCourier {
     return fetcher;
   }
 
-  #lease(queue: string, job: Job, lease: string): CourierTask {
-    this.#leases.take(job, lease);
-    return taskOf(job, queue, lease);
+  #lease({ queue, job }: Fetched, lease: string): CourierTask {
+    this.#leases.take(queue, job, lease);
+    return taskOf(job, queue.name, lease);
   }
 
   async returnTaskResult(queue: string, task: CourierTask, result: unknown): Promise<void> {
@@ -156,7 +153,7 @@ export class WorkerSide implements WorkerTaskCourier {
       values.map(async ([task, value], n) => {
         const fetched = await this.#returnJson(queue, task, value, n < next);
         if (fetched === undefined) return;
-        tasks.push(this.#lease(queue, fetched.job, nextLease(fetched.token, task.lease)));
+        tasks.push(this.#lease(fetched, nextLease(fetched.token, task.lease)));
       }),
     );
     const problems = settled.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []));
@@ -185,6 +182,7 @@ export class WorkerSide implements WorkerTaskCourier {
     end: (queue: Asked['queue'], job: Job, token: string) => Promise<R>,
   ): Promise<R> {
     const lease = this.#leases.find(leaseId);
+    if (this.#leases.isReplaced(leaseId)) throw leaseLost(queue, [id]);
     for (let failures = 1; ; failures += 1) {
       if (lease !== undefined && !lease.isHeld) throw leaseLost(queue, [id]);
       try {
@@ -256,7 +254,8 @@ export class WorkerSide implements WorkerTaskCourier {
   async sendToClient(queue: string, task: CourierTask, update: TaskUpdate): Promise<void> {
     const { id } = task;
     const lease = this.#held(queue, task);
-    const plain = plainJson(update, 'MESSAGE_NOT_CLONEABLE', 'the update') as TaskUpdate;
+    const isStart = update.kind === 'started';
+    const plain = isStart ? update : (plainJson(update, 'MESSAGE_NOT_CLONEABLE', 'the update') as TaskUpdate);
     const send = () =>
       this.#link.ask(
         queue,
@@ -268,7 +267,7 @@ export class WorkerSide implements WorkerTaskCourier {
         id,
       );
     try {
-      if (update.kind === 'started') lease.sendLater(send, shortMs);
+      if (isStart) lease.sendLater(send);
       else await lease.send(send);
     } catch (error) {
       if (isUnstorable(error)) throw notCloneable('MESSAGE_NOT_CLONEABLE', 'the progress', error);
@@ -293,13 +292,11 @@ export class WorkerSide implements WorkerTaskCourier {
     }
     const unlisten = lease.onLost(() => deliver({ kind: 'lost' }));
     if (!lease.isHeld) return unlisten;
-    const what = `commands to task '${task.id}' are not received`;
-    const unsubscribe = await this.#link.ask(
-      queue,
-      what,
-      ({ server, queue: bull }) => this.#commands.subscribe(server, bull, task.id, listener),
-      task.id,
-    );
+    if (!this.#commands.isListening) {
+      const what = `commands to task '${task.id}' are not received`;
+      await this.#link.ask(queue, what, ({ server }) => this.#commands.listen(server), task.id);
+    }
+    const unsubscribe = this.#commands.subscribe(lease.queue, task.id, listener);
     lease.onOver(unsubscribe);
     return () => {
       unlisten();
