@@ -24,6 +24,7 @@ import { Buffer } from '../src/platform/globals.ts';
 import { becomeHost } from '../src/task/definition/load-phase.ts';
 import { Guard, type GuardStart } from './guard.ts';
 import { HostRuntime } from './host-runtime.ts';
+import { lowerPriority } from './system-priority.ts';
 import { writeAll } from './write-all.ts';
 
 function run(): void {
@@ -50,6 +51,7 @@ function run(): void {
     else runtime.receive(message as HostMessage);
   };
   const begin = (rest: HostStart) => {
+    lowerPriority(rest.nice);
     const poll = () => {
       const received = receiveMessageOnPort(port) as { message: Uint8Array } | undefined;
       if (received !== undefined) receive(Buffer.from(received.message.buffer));

@@ -6,9 +6,11 @@ import { structuredClone } from '../src/platform/globals.ts';
 import { becomeHost } from '../src/task/definition/load-phase.ts';
 import type { Transferable } from '../src/task/inside/transferred.ts';
 import { HostRuntime } from './host-runtime.ts';
+import { lowerPriority } from './system-priority.ts';
 
 export function start({ port, control, ...rest }: ThreadStart): void {
   becomeHost();
+  lowerPriority(rest.nice);
   const post = (reply: HostReply, transfer: readonly Transferable[] = []) => port.postMessage(reply, transfer);
   const poll = () => {
     let received: { readonly message: HostMessage } | undefined;

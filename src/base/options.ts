@@ -71,6 +71,7 @@ type RuleName =
   | 'countOrInfinity'
   | 'positiveCountOrInfinity'
   | 'fraction'
+  | 'nice'
   | 'text'
   | 'string'
   | 'function'
@@ -88,6 +89,7 @@ export const rules: Readonly<Record<RuleName, Rule>> = {
   countOrInfinity: number({ what: 'a whole number, 0 or more, or Infinity', min: 0, wholeOrInfinity: true }),
   positiveCountOrInfinity: number({ what: 'a whole number, 1 or more, or Infinity', min: 1, wholeOrInfinity: true }),
   fraction: number({ what: 'a number from 0 to 1', min: 0, max: 1 }),
+  nice: number({ what: 'a whole number from 0 to 19', min: 0, max: 19, whole: true }),
   text: is('a string', (value) => typeof value === 'string'),
   string: is('a string that is not empty', (value) => typeof value === 'string' && value !== ''),
   function: is('a function', (value) => typeof value === 'function'),

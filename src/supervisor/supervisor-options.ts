@@ -60,6 +60,12 @@ export interface ThreadOptions extends PoolOptions {
   readonly idleTimeoutMs?: number;
   /** See `new Worker()` of node:worker_threads. A change applies to threads that start afterwards. */
   readonly resourceLimits?: ResourceLimits;
+  /**
+   * How much lower the system priority of the threads is than that of the program, as a nice value from 0 to 19: the
+   * program, and threads that were started for high and critical tasks, are served first when all cores are busy. Linux
+   * only; nothing changes elsewhere. It can't be taken back for a thread. Default: 0.
+   */
+  readonly nice?: number;
   /** When a thread is replaced by a new one, which is ready before the old one exits. Default: never. */
   readonly recycle?: RecycleOptions;
   /** Environment of the threads. Default: a copy of `process.env`. */
@@ -145,6 +151,7 @@ const threadRules: Readonly<Record<keyof ThreadOptions, Rule>> = {
   maxSize: rules.positiveCount,
   idleTimeoutMs: rules.durationMsOrInfinity,
   resourceLimits: optionsBy(limitRules, 'resourceLimits'),
+  nice: rules.nice,
   recycle: optionsBy(recycleRules, 'recycle'),
   env: rules.object,
   execArgv: arrayOf('an array of strings', (value) => typeof value === 'string'),
@@ -224,7 +231,7 @@ function resolveHosts(pool: string, given: ThreadOptions, maxDepth: number): Hos
   if (minSize > maxSize) {
     throw new RangeError(`option "minSize" of ${pool} must be at most "maxSize" (${maxSize}); got ${minSize}`);
   }
-  const { resourceLimits, recycle, env, execArgv } = given;
+  const { resourceLimits, nice, recycle, env, execArgv } = given;
   const preload = given.preload && resolvePreload(given.preload);
   return {
     poolSize,
@@ -236,7 +243,7 @@ function resolveHosts(pool: string, given: ThreadOptions, maxDepth: number): Hos
     idleTimeoutMs,
     minFree: Math.min(minSize, reserveNormal + reserveHigh),
     slots: poolSize === 0 ? maxSize : slots,
-    ...defined({ resourceLimits, recycle, env, execArgv, preload }),
+    ...defined({ resourceLimits, nice, recycle, env, execArgv, preload }),
   };
 }
 

@@ -1,4 +1,5 @@
 /** What holds for the threads and children that tasks run in: how they are set up, replaced, and given their callers' context. */
+import { getPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import {
   type SupervisorOptions,
@@ -28,6 +29,7 @@ import { makeRecorded, recorded } from '../fixtures/tasks/recorded.ts';
 import { here, keepsMemory, seesSetup, seesSetupToo } from '../fixtures/tasks/sets-up.ts';
 import { setsUpTwice } from '../fixtures/tasks/sets-up-twice.ts';
 import { makeSmall, small } from '../fixtures/tasks/small.ts';
+import { systemPriority } from '../fixtures/tasks/system-priority.ts';
 
 interface HostsUnderTest {
   readonly type: 'thread' | 'process';
@@ -234,6 +236,24 @@ export function testHosts({ type, pool }: HostsUnderTest): void {
       expect(supervisor.getInfo()[pool]).toMatchObject({ size: 2, idle: 0 });
       gate.open();
       await Promise.all(held);
+    });
+  });
+
+  describe.runIf(process.platform === 'linux')(`the system priority of a ${type}`, () => {
+    it('is that of the program, or lower by `nice`, but for those that urgent tasks find', async () => {
+      const own = getPriority(0);
+      await using plain = supervise();
+      expect(await systemPriority.with({ type, supervisor: plain })()).toBe(own);
+      await using supervisor = supervise(1, { reserveHigh: 1, minSize: 1, nice: 3 });
+      await supervisor.ready();
+      await using gate = await Gate.create();
+      const first = holds.with({ type, supervisor, priority: 'low' })(gate.port, 'first');
+      await gate.arrived(1);
+      const run = (priority: 'low' | 'high') => systemPriority.with({ type, supervisor, priority })();
+      expect(await run('high')).toBe(own);
+      gate.open();
+      await first;
+      expect([await run('low'), await run('high')]).toEqual([own + 3, own]);
     });
   });
 

@@ -132,7 +132,7 @@ describe('checks', () => {
     [{ threads: { execArgv: [1] } }, 'option "execArgv" of threads must be an array of strings; got an array'],
     [
       { threads: { threads: 1 } },
-      'threads has no option "threads"; it takes poolSize, reserveNormal, reserveHigh, minSize, maxSize, idleTimeoutMs, resourceLimits, recycle, env, execArgv, preload',
+      'threads has no option "threads"; it takes poolSize, reserveNormal, reserveHigh, minSize, maxSize, idleTimeoutMs, resourceLimits, nice, recycle, env, execArgv, preload',
     ],
     [{ loop: { poolSize: Infinity } }, `option "poolSize" of loop ${count}; got Infinity`],
     [{ loop: { minSize: 1 } }, 'loop has no option "minSize"; it takes poolSize, reserveNormal, reserveHigh'],

@@ -11,7 +11,7 @@ import type { HostConnection } from '../hosts/host-connection.ts';
 import type { HostKind, HostWatcher, LaneTask } from '../lane.ts';
 import type { HostPoolSettings } from './host-pool-settings.ts';
 import { IdleHosts } from './idle-hosts.ts';
-import { PoolSize } from './pool-size.ts';
+import { isUrgent, PoolSize } from './pool-size.ts';
 import { Recycling } from './recycling.ts';
 import { RestartBudget } from './restart-budget.ts';
 
@@ -78,16 +78,20 @@ export class HostPool<T extends LaneTask> {
     return this.#connections.values();
   }
 
-  /** The idle host that is used next. */
-  get nextIdle(): HostConnection<T> | undefined {
-    return this.#idle.next;
+  /** The idle host that is used next for the task. */
+  nextIdle(task: T): HostConnection<T> | undefined {
+    if (this.#size.settings.nice === undefined) return this.#idle.next;
+    const next = this.#idle.nextOf(isUrgent(task));
+    const isForOthers = !isUrgent(task) && this.#canOpen && this.#size.hasRoom;
+    return next ?? (isForOthers ? undefined : this.#idle.next);
   }
 
   /** Takes an idle host for the task. Dismisses those with a load failure, which could not load what the task needs. */
   takeIdle(task: T): HostConnection<T> | undefined {
-    for (let next = this.#idle.next; next?.hasLoadFailure && !next.hasLoaded(task); next = this.#idle.next)
-      this.#dismiss(next);
-    return this.#idle.pop();
+    let next = this.nextIdle(task);
+    for (; next?.hasLoadFailure && !next.hasLoaded(task); next = this.nextIdle(task)) this.#dismiss(next);
+    if (next !== undefined) this.#idle.delete(next);
+    return next;
   }
 
   /** Hosts die as they start, so no more are started for now. */
@@ -163,6 +167,7 @@ export class HostPool<T extends LaneTask> {
   open(batch: readonly T[], old?: HostConnection<T>): HostConnection<T> {
     const connection = this.#parts.newConnection();
     connection.predecessor = old;
+    connection.isUrgent = old?.isUrgent ?? this.#size.isForUrgent(batch[0]);
     connection.take(batch);
     this.#connections.add(connection);
     this.#size.count += 1;
@@ -172,7 +177,7 @@ export class HostPool<T extends LaneTask> {
       connection.host?.end();
     });
     try {
-      connection.host = this.#parts.startHost(this.#size.settings, {
+      connection.host = this.#parts.startHost(this.#size.optionsFor(connection), {
         up: () => this.#up(connection),
         reply: (reply) => this.#parts.reply(connection, reply),
         unreadable: (problem) => this.#parts.unreadable(connection, problem),

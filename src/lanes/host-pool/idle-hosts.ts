@@ -22,16 +22,17 @@ export class IdleHosts<T extends LaneTask> {
     return this.#connections.at(-1);
   }
 
+  /** The one that is used next of those for urgent tasks, or of the others. */
+  nextOf(isUrgent: boolean): HostConnection<T> | undefined {
+    return this.#connections.findLast((each) => each.isUrgent === isUrgent);
+  }
+
   [Symbol.iterator](): Iterator<HostConnection<T>> {
     return [...this.#connections].values();
   }
 
   push(connection: HostConnection<T>): void {
     this.#connections.push(connection);
-  }
-
-  pop(): HostConnection<T> | undefined {
-    return this.#connections.pop();
   }
 
   delete(connection: HostConnection<T>): void {

@@ -1,4 +1,5 @@
-/** How many hosts a lane is to have. Pure data. */
+/** How many hosts a lane is to have, and which of them are for urgent tasks. Pure data. */
+import type { HostOptions } from '../hosts/host.ts';
 import type { HostConnection } from '../hosts/host-connection.ts';
 import type { LaneTask } from '../lane.ts';
 import type { HostPoolSettings } from './host-pool-settings.ts';
@@ -28,6 +29,25 @@ export class PoolSize<T extends LaneTask> {
     return Math.max(minSize, Math.min(busy + minFree, slots));
   }
 
+  /** Whether a new host is for urgent tasks: its first task is one, or it is kept free for them. */
+  isForUrgent(task: T | undefined): boolean {
+    if (task !== undefined) return isUrgent(task);
+    let urgent = 0;
+    for (const each of this.#connections) if (each.state !== 'ending' && each.isUrgent) urgent += 1;
+    return urgent < (this.settings.minFree ?? 0);
+  }
+
+  /** The options of a host: one for urgent tasks keeps the system priority of the program. */
+  optionsFor({ isUrgent }: HostConnection<T>): HostOptions {
+    const { nice = 0, ...options } = this.settings;
+    return isUrgent ? options : { ...options, nice };
+  }
+
+  /** Whether there are fewer than there may be without critical tasks. */
+  get hasRoom(): boolean {
+    return this.count < (this.settings.slots ?? Infinity);
+  }
+
   get isAboveMin(): boolean {
     return this.count - this.#doubles() > this.min;
   }
@@ -36,4 +56,8 @@ export class PoolSize<T extends LaneTask> {
   get isTooLarge(): boolean {
     return this.count - this.#doubles() > this.settings.maxSize && this.lent === 0;
   }
+}
+
+export function isUrgent({ options: { priority } }: LaneTask): boolean {
+  return priority === 'high' || priority === 'critical';
 }

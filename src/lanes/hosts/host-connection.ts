@@ -25,6 +25,8 @@ export type HostState = 'starting' | 'idle' | 'busy' | 'ending';
 
 export class HostConnection<T extends LaneTask> extends HostBatch<T> {
   state: HostState = 'starting';
+  /** It has the system priority of the program, if others have a lower one. */
+  isUrgent = false;
   /** It has been up. Only then is its exit an event, and only then can it be asked to clean up. */
   wasUp = false;
   /** When it was sent its batch, or became idle, on the clock of `now()`. */

@@ -124,12 +124,12 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
 
   /** A definition is loaded for one task. Larger batches of it are possible after that. */
   roomFor(task: T): number {
-    return this.#pool.nextIdle?.hasLoaded(task) && !this.#suspects.has(task) ? ControlBlock.capacity : 1;
+    return this.#pool.nextIdle(task)?.hasLoaded(task) && !this.#suspects.has(task) ? ControlBlock.capacity : 1;
   }
 
   run(batch: Batch<T>): void {
     const [first] = batch;
-    const failure = this.#pool.nextIdle?.hasLoaded(first) ? undefined : this.#failures.current(first);
+    const failure = this.#pool.nextIdle(first)?.hasLoaded(first) ? undefined : this.#failures.current(first);
     if (failure !== undefined) {
       this.#failAll(batch, { kind: 'unloadable', error: failure, runMs: 0 });
       return;

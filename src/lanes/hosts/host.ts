@@ -12,6 +12,8 @@ export interface HostOptions {
   readonly execArgv?: string[];
   readonly resourceLimits?: ResourceLimits;
   readonly recycle?: { readonly maxHeapMb?: number };
+  /** How much lower than that of the program its system priority is: a nice value. */
+  readonly nice?: number;
 }
 
 export interface Host {

@@ -55,7 +55,7 @@ export class ProcessHost implements Host {
 
   /** @param ids Read after the child was started, because making the first prefix loads a slow module. */
   constructor(
-    { env, execArgv, resourceLimits, recycle }: HostOptions,
+    { env, execArgv, resourceLimits, recycle, nice = 0 }: HostOptions,
     ids: { readonly idPrefix: string },
     listener: HostListener,
   ) {
@@ -100,7 +100,7 @@ export class ProcessHost implements Host {
         listener.exited({ exitCode: exitCode ?? undefined, signal: signal ?? undefined, cause: this.#cause });
       });
     });
-    const start: HostStart = { idPrefix: ids.idPrefix, batchMs, maxHeapMb: recycle?.maxHeapMb ?? Infinity };
+    const start: HostStart = { idPrefix: ids.idPrefix, batchMs, maxHeapMb: recycle?.maxHeapMb ?? Infinity, nice };
     this.#send(this.#work, frame('message', 0, serialize(start)));
   }
 

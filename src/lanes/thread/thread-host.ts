@@ -23,7 +23,7 @@ export class ThreadHost implements Host {
 
   /** @param ids Read after the thread was started, because making the first prefix loads a slow module. */
   constructor(options: HostOptions, ids: { readonly idPrefix: string }, listener: HostListener) {
-    const { env, execArgv, resourceLimits, recycle: { maxHeapMb = Infinity } = {} } = options;
+    const { env, execArgv, resourceLimits, recycle: { maxHeapMb = Infinity } = {}, nice = 0 } = options;
     const program = hostProgram('thread');
     const { Piscina } = requireLate('piscina') as typeof import('piscina');
     const { port1, port2 } = new MessageChannel();
@@ -45,7 +45,7 @@ export class ThreadHost implements Host {
     const thread = this.#pool.threads[0] as Worker;
     this.id = thread.threadId;
     const { idPrefix } = ids;
-    const start: ThreadStart = { port: port2, control: this.control.buffer, idPrefix, batchMs, maxHeapMb };
+    const start: ThreadStart = { port: port2, control: this.control.buffer, idPrefix, batchMs, maxHeapMb, nice };
     const started = this.#pool.run(start, { transferList: [port2] });
     const fail = (cause: Error) => this.#fail(cause);
     const receive = guarded((reply: HostReply) => this.#receive(reply, listener), fail);

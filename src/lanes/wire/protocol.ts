@@ -19,6 +19,8 @@ export interface HostStart {
   readonly batchMs: number;
   /** A larger heap after a batch is reported, in megabytes. */
   readonly maxHeapMb: number;
+  /** How much lower than that of the program its system priority is to be. */
+  readonly nice: number;
 }
 
 export interface ThreadStart extends HostStart {
