@@ -1,24 +1,24 @@
 /** What the rows on couriers share: the same work by way of taskwarden's courier and of plain BullMQ, on one server. */
+import type { Server } from '../../test/servers/server.ts';
 import { iterationsPerMs } from '../cpu-work.ts';
-import { atLeast, compare, type Figure, formatCount, type Measurement, type Pace } from '../measure.ts';
-import { type Layout, type Run, type StartServer, withContestants } from './contestants.ts';
+import { atLeast, compare, formatCount, type Measurement, type Pace } from '../measure.ts';
+import { type Layout, openContestants, type Run } from './contestants.ts';
 
 const sizes = {
-  full: { bulk: 8_000, oneByOne: 500, cpuTasks: 500, runs: 5 },
-  quick: { bulk: 500, oneByOne: 50, cpuTasks: 50, runs: 2 },
+  full: { bulk: 8_000, oneByOne: 500, cpuTasks: 500, workers: 4, runs: 5 },
+  quick: { bulk: 200, oneByOne: 30, cpuTasks: 30, workers: 2, runs: 2 },
 };
 
-/** Each measurement has a server of its own. */
+/** @param start Rejects where there is no such server. */
 export async function compareCouriers(
-  start: StartServer,
+  start: () => Promise<Server>,
   pace: Pace,
   notes: readonly string[] = [],
 ): Promise<Measurement[]> {
-  const { bulk, oneByOne, cpuTasks, runs } = sizes[pace];
+  const { bulk, oneByOne, cpuTasks, workers, runs } = sizes[pace];
+  await using server = await start();
   const measure = async (what: string, layout: Layout, run: Run): Promise<Measurement> => {
-    const figures = await withContestants(start, layout, run, (contestants): Promise<Figure[]> => {
-      return compare(contestants, { runs });
-    });
+    const figures = await compare(await openContestants(server.url, layout, run), { runs });
     const checks = [atLeast(1, 'bullmq', figures)];
     return { what, unit: 'tasks/s', better: 'higher', runs, figures, checks, notes };
   };
@@ -31,8 +31,8 @@ export async function compareCouriers(
     ),
     await measure('one by one: added, done, result', { workers: 1, concurrency: 1 }, roundTrips(oneByOne)),
     await measure(
-      `${cpuTasks} tasks of 10 ms on 4 worker processes`,
-      { workers: 4, concurrency: 1 },
+      `${cpuTasks} tasks of 10 ms on ${workers} worker processes`,
+      { workers, concurrency: 1 },
       inBulk(cpuTasks, cpuWork),
     ),
   ];

@@ -17,7 +17,7 @@ import { allAtOnce, verify } from '../tiny-tasks.ts';
 import { waitingIn } from '../waiting/growth.ts';
 import { manyIn } from '../waiting/pools.ts';
 
-const sizes = { full: { tasks: 300_000, runs: 5, memoryRuns: 5 }, quick: { tasks: 50_000, runs: 3, memoryRuns: 1 } };
+const sizes = { full: { tasks: 300_000, runs: 5, memoryRuns: 5 }, quick: { tasks: 20_000, runs: 3, memoryRuns: 1 } };
 const packedInputs = 500;
 const memoryProgram = new URL('../waiting/all-memory.ts', import.meta.url);
 

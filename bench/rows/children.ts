@@ -8,7 +8,7 @@ import { inFlight, measureTinyTasks } from '../tiny-tasks.ts';
 
 const sizes = {
   full: { oneByOne: 4_000, window: 40_000, cpuTasks: 1_000, payloads: 20_000, large: 200, runs: 5 },
-  quick: { oneByOne: 300, window: 2_000, cpuTasks: 100, payloads: 1_000, large: 10, runs: 2 },
+  quick: { oneByOne: 300, window: 1_000, cpuTasks: 100, payloads: 500, large: 10, runs: 2 },
 };
 
 const peersWithChildren = ['tinypool', 'workerpool', 'jest-worker'];

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { atMost, type Contestant, compare, type Figure, figure, type Measurement, type Pace } from '../measure.ts';
 import { peerNames } from '../peer-names.ts';
 
-const sizes = { full: { runs: 15 }, quick: { runs: 5 } };
+const sizes = { full: { runs: 15 }, quick: { runs: 3 } };
 
 export async function measure(pace: Pace): Promise<Measurement[]> {
   const { runs } = sizes[pace];

@@ -17,7 +17,7 @@ import { threadPools } from '../peers.ts';
 import { BareThread } from '../pools/bare.ts';
 import { threads } from '../pools.ts';
 
-const sizes = { full: { totalMs: 1_000, runs: 7 }, quick: { totalMs: 200, runs: 3 } };
+const sizes = { full: { totalMs: 1_000, runs: 7 }, quick: { totalMs: 100, runs: 3 } };
 
 /** Each with the share of the ideal that is to be reached. */
 const lengths = [

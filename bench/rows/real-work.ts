@@ -7,7 +7,7 @@ import { atMost, type Contestant, compare, formatCount, type Measurement, type P
 import { apart } from '../program.ts';
 import { documents } from '../real-work/documents.ts';
 
-const sizes = { full: { files: 10_000, pages: 2_000, runs: 5 }, quick: { files: 600, pages: 200, runs: 2 } };
+const sizes = { full: { files: 10_000, pages: 2_000, runs: 5 }, quick: { files: 300, pages: 100, runs: 2 } };
 
 const settings = {
   taskwarden: 'all()',

@@ -5,7 +5,7 @@ import { inFlight, measureTinyTasks } from '../tiny-tasks.ts';
 
 const sizes = {
   full: { tasks: 300_000, fewerTasks: 40_000, runs: 5 },
-  quick: { tasks: 30_000, fewerTasks: 3_000, runs: 3 },
+  quick: { tasks: 20_000, fewerTasks: 2_000, runs: 3 },
 };
 
 export async function measure(pace: Pace): Promise<Measurement[]> {
