@@ -35,7 +35,7 @@ export class Prefetching {
     if (this.#overtaken?.status === 'queued' && !this.#overtaken.hasSlot) return;
     this.#overtaken = undefined;
     for (let task = tasks.length > 0 ? tasks.at(-1)?.next : pool.head; task !== undefined; task = task.next) {
-      if (pool.running > pool.limit(task.priority) || !this.#isEligible(task)) return;
+      if (!pool.mayFollow(task) || !this.#isEligible(task)) return;
       if (!lane.prefetch(task, (running, forMs) => this.#endsSoon(running, forMs))) return;
       task.isPrefetched = true;
       tasks.push(task);
@@ -61,7 +61,7 @@ export class Prefetching {
     const first = tasks?.[0];
     if (tasks === undefined || first === undefined) return;
     const { pool, lane } = place;
-    if (pool.head === first && pool.running <= pool.limit(first.priority)) return;
+    if (pool.head === first && pool.mayFollow(first)) return;
     // From the youngest on: a host may begin one meanwhile, and none is to overtake an older one for that.
     for (const task of tasks.toReversed()) if (lane.takeBack(task)) this.forget(place, task);
   }

@@ -248,6 +248,11 @@ export class PriorityPool<T extends HeldItem<T>> {
     return item;
   }
 
+  /** Whether a task may have the slot and the host of one that runs, when that has ended. */
+  mayFollow({ priority, depth }: T): boolean {
+    return this.#running <= this.#limits[priority] && this.held <= this.#ceiling.limit(depth);
+  }
+
   /** The task has the slot of another, or shares it. */
   takeOver(item: T): void {
     this.#starts[item.priority] += 1;

@@ -57,9 +57,13 @@ class SlowHost implements Host {
   work(): void {
     if (this.#running !== undefined) {
       const { first } = this.#running;
-      this.control.finish(first, undefined, 2);
+      // The outcome of one stands in the memory, that of the next is in a message.
+      const isPosted = first % 2 === 0;
+      if (isPosted) this.control.finishByMessage(first, 2);
+      else this.control.finish(first, undefined, 2);
       this.#onEnded();
-      this.#replies.push({ kind: 'done', end: first + 1 });
+      const result: HostReply = { kind: 'result', item: first, value: 'text', isBuffer: false };
+      this.#replies.push(isPosted ? result : { kind: 'done', end: first + 1 });
       this.#running = undefined;
       return;
     }
@@ -140,6 +144,8 @@ class Scene implements LaneListener<Task> {
   /** How many younger ones of its priority have started before a task, at most. */
   mostOvertaken = 0;
   readonly #waiting = new Set<Task>();
+  /** Those that wait as far as this side knows: a host may have begun them. */
+  readonly #queued = new Set<Task>();
   readonly #ended = new Set<Task>();
   readonly #begun = new Map<Task, number>();
   /** For each task that waits, how many younger ones of its priority have started. */
@@ -176,7 +182,7 @@ class Scene implements LaneListener<Task> {
         return host;
       },
     });
-    this.#place = { pool: new WatchedPool(limits, lane, (task) => this.#start(task)), lane };
+    this.#place = { pool: new WatchedPool(limits, lane, (task) => this.#take(task)), lane };
     lane.subscribe(this);
     const lanes = { of: () => this.#place, [Symbol.iterator]: () => [this.#place].values() };
     this.slots = new Slots({
@@ -195,6 +201,7 @@ class Scene implements LaneListener<Task> {
     this.tasks.set(task.sequence, task);
     this.#batcher.record(task, 1);
     this.#waiting.add(task);
+    this.#queued.add(task);
     task.enqueue();
     this.#place.pool.put(task);
     this.slots.take(this.#place);
@@ -202,7 +209,8 @@ class Scene implements LaneListener<Task> {
   }
 
   cancel(task: Task): void {
-    if (!this.#waiting.has(task) || !this.slots.withdraw(task)) return;
+    if (!this.#queued.has(task) || !this.slots.withdraw(task)) return;
+    this.#queued.delete(task);
     this.#waiting.delete(task);
     this.#ended.add(task);
     task.settle('canceled', undefined);
@@ -241,6 +249,11 @@ class Scene implements LaneListener<Task> {
     }
   }
 
+  #take(task: Task): void {
+    this.#queued.delete(task);
+    this.#start(task);
+  }
+
   #onHostBegan(task: Task): void {
     if (this.#waiting.has(task)) {
       this.prefetched += 1;
@@ -264,6 +277,9 @@ class Scene implements LaneListener<Task> {
     this.#ended.add(task);
     this.slots.free(task);
     task.settle('completed', undefined);
+    // Whoever hears of an end may end others.
+    const [oldest] = this.#queued;
+    if (task.sequence % 3 === 0 && oldest !== undefined) this.cancel(oldest);
   }
 
   returned(tasks: readonly Task[]): void {
@@ -271,6 +287,7 @@ class Scene implements LaneListener<Task> {
       this.slots.free(task);
       task.putBack();
       this.#waiting.add(task);
+      this.#queued.add(task);
       this.#place.pool.putBack(task);
     }
     this.slots.wake();
@@ -282,7 +299,7 @@ class Scene implements LaneListener<Task> {
   }
 
   prefetchedBegan(task: Task): void {
-    this.#start(task);
+    this.#take(task);
     this.slots.onPrefetchedBegan(task);
   }
 

@@ -107,7 +107,9 @@ export class HostReplies<T extends LaneTask> {
       pool.onTasksDone(connection, size);
       return;
     }
-    if (prefetched !== undefined) vacate(connection); // it was taken back by who heard of the end
+    // Whoever heard of the end may have tried to take it back: either it belongs to the batch now, or it never begins.
+    if (connection.size > size) return;
+    if (prefetched !== undefined) vacate(connection);
     giveBack(connection.endBatch());
     pool.onTasksDone(connection, size);
     pool.makeIdle(connection);
