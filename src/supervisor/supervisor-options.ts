@@ -31,7 +31,7 @@ export interface PoolOptions {
 }
 
 /** Any background task. */
-export interface PreloadedTask {
+interface PreloadedTask {
   (...args: never[]): unknown;
   with(options: never): unknown;
 }
