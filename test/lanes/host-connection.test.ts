@@ -144,6 +144,16 @@ describe('update()', () => {
     expect(scene.told).toHaveLength(8);
   });
 
+  it('tells the end of the last one with the message that it is over, and not before', () => {
+    const scene = new Scene(...four).go();
+    scene.run(0, 'text');
+    for (const item of [1, 2, 3]) scene.run(item, item);
+    scene.hear({ kind: 'result', item: 0, value: 'text', isBuffer: false });
+    expect(scene.told.at(-1)).toBe('3 started');
+    scene.connection.checkDone();
+    expect(scene.told.at(-1)).toBe('3 result 3');
+  });
+
   it('passes one that was withdrawn', () => {
     const scene = new Scene(...four).go();
     expect(scene.connection.withdraw(scene.tasks[1] as LaneTask)).toBe(true);

@@ -105,8 +105,11 @@ export abstract class HostBatch<T extends LaneTask> {
     this.reportStart(thisMoment());
   }
 
-  /** Reports what has ended by now, and the start of what runs. */
-  reportChanges(): void {
+  /**
+   * Reports what has ended by now, and the start of what runs.
+   * @param withLast False: not the end of the last item, whose slot is released with the message that follows.
+   */
+  reportChanges(withLast = true): void {
     if (this.host === undefined || this.loading !== undefined || this.item === this.end) return;
     const { control } = this;
     const noticed = thisMoment();
@@ -117,7 +120,7 @@ export abstract class HostBatch<T extends LaneTask> {
       if (state === 'withdrawn') this.reportEnd({ kind: 'withdrawn' }, noticed);
       else if (state === 'waiting') return;
       else if (!this.isStartReported) this.reportStart(noticed);
-      else if (state === 'finished') this.#reportResult(control.result(item), noticed);
+      else if (state === 'finished' && (withLast || !this.isAtLast)) this.#reportResult(control.result(item), noticed);
       else return; // it runs, or its outcome follows in a message
     }
   }
@@ -135,7 +138,7 @@ export abstract class HostBatch<T extends LaneTask> {
   /** Reports the outcome of the next item. */
   conclude(outcome: LaneOutcome): void {
     this.reportEnd(outcome, thisMoment());
-    this.reportChanges();
+    this.reportChanges(false);
   }
 
   /** The host says that nothing of the batch runs any more. Throws if that can't be true. */

@@ -60,7 +60,7 @@ export class HostReplies<T extends LaneTask> {
         this.#parts.teardownFailed(connection, decodeThrown(reply.error));
         break;
       case 'done':
-        connection.reportChanges();
+        connection.reportChanges(reply.end === connection.end);
         // Else it is about a prefetched task that was taken back, or one that has such a task behind it.
         if (connection.size === 0 || reply.end !== connection.end) break;
         connection.checkDone();
