@@ -106,6 +106,18 @@ const goodAndBad: [keyof typeof rules, string, unknown[], [unknown, string][], [
     ],
   ],
   [
+    'nice',
+    'a whole number from 0 to 19',
+    [0, 1, 19],
+    [['1', `'1'`]],
+    [
+      [-1, '-1'],
+      [20, '20'],
+      [0.5, '0.5'],
+      [Number.NaN, 'NaN'],
+    ],
+  ],
+  [
     'fraction',
     'a number from 0 to 1',
     [0, 0.5, 1],
