@@ -68,7 +68,7 @@ export class Guard {
     let running = end - 1;
     while (running >= first && this.#control.state(running) !== 'running') running -= 1;
     const at = running >= first && { running: { item: running, at: this.#control.begunAt(running) } };
-    this.#answer(from, { items, ...at });
+    this.#answer(first, { items, ...at });
   }
 
   #answer(number: number, answer: Recalled): void {

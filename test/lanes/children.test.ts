@@ -651,6 +651,14 @@ describe('small tasks', () => {
     s.records.open(1);
     expect(await Promise.all(handles)).toEqual([0, 1, 2, 3]);
   });
+
+  it('at its end, and running long, are told to run', async () => {
+    await using s = await scene();
+    const handles = s.submit('number', 'number', 'holds');
+    while (handles.at(-1)?.status !== 'started') await nextTurn();
+    s.records.open(2);
+    expect(await Promise.all(handles)).toEqual([0, 1, 2]);
+  });
 });
 
 describe('what can not be copied to a child', () => {
