@@ -32,14 +32,16 @@ class SlowHost implements Host {
   readonly id: number = SlowHost.next++;
   readonly control: ControlBlock = new ControlBlock();
   readonly #listener: HostListener;
-  readonly #onBegan: (id: number) => void;
+  readonly #onBegan: (id: number, isEnding: boolean) => void;
   readonly #onEnded: () => void;
   readonly #inbox: RunMessage[] = [];
   readonly #replies: HostReply[] = [];
   #running: RunMessage | undefined;
   isDead = false;
+  /** It was killed, and goes on for a moment. */
+  isEnding = false;
 
-  constructor(listener: HostListener, onBegan: (id: number) => void, onEnded: () => void) {
+  constructor(listener: HostListener, onBegan: (id: number, isEnding: boolean) => void, onEnded: () => void) {
     this.#listener = listener;
     this.#onBegan = onBegan;
     this.#onEnded = onEnded;
@@ -50,7 +52,7 @@ class SlowHost implements Host {
   }
 
   end(): void {
-    this.die();
+    this.isEnding = true;
   }
 
   /** Ends what runs, or comes to the next message. */
@@ -72,14 +74,18 @@ class SlowHost implements Host {
     if (message.define !== undefined) this.#replies.push({ kind: 'begin' });
     if (this.control.begin(message.first, 1)) {
       this.#running = message;
-      this.#onBegan(message.ids as number);
+      this.#onBegan(message.ids as number, this.isEnding);
     } else {
       this.#replies.push({ kind: 'done', end: message.first + 1 });
     }
   }
 
-  /** Its next reply arrives. */
+  /** Its next reply arrives, or its end. */
   deliver(): void {
+    if (this.isEnding) {
+      this.die();
+      return;
+    }
     const reply = this.#replies.shift();
     if (reply !== undefined) this.#listener.reply(reply as Exclude<HostReply, { kind: 'crash' }>);
   }
@@ -88,6 +94,7 @@ class SlowHost implements Host {
     if (this.isDead) return;
     this.isDead = true;
     if (this.#running !== undefined) this.#onEnded();
+    this.isEnding = false;
     while (this.#replies.length > 0) this.deliver();
     this.#listener.exited({ exitCode: 1, signal: undefined, cause: undefined });
   }
@@ -105,6 +112,7 @@ const action = fc.oneof(
   { weight: 12, arbitrary: fc.record({ kind: fc.constant('deliver' as const), host: fc.nat() }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('cancel' as const), which: fc.nat() }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('stop' as const), which: fc.nat() }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('kill' as const), which: fc.nat() }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('die' as const), host: fc.nat() }) },
   {
     weight: 1,
@@ -147,6 +155,7 @@ class Scene implements LaneListener<Task> {
   /** Those that wait as far as this side knows: a host may have begun them. */
   readonly #queued = new Set<Task>();
   readonly #ended = new Set<Task>();
+  readonly #killed = new Set<Task>();
   readonly #begun = new Map<Task, number>();
   /** For each task that waits, how many younger ones of its priority have started. */
   readonly #overtaken = new Map<Task, number>();
@@ -172,7 +181,7 @@ class Scene implements LaneListener<Task> {
       startHost: (_, listener) => {
         const host = new SlowHost(
           listener,
-          (sequence) => this.#onHostBegan(this.tasks.get(sequence) as Task),
+          (sequence, isEnding) => this.#onHostBegan(this.tasks.get(sequence) as Task, isEnding),
           () => {
             this.#running -= 1;
           },
@@ -222,6 +231,11 @@ class Scene implements LaneListener<Task> {
     this.#place.lane.stop(task, 'enough', false);
   }
 
+  kill(task: Task): void {
+    this.#killed.add(task);
+    this.#place.lane.kill(task);
+  }
+
   resize(poolSize: number): void {
     this.#limits = { ...this.#limits, poolSize };
     this.#place.pool.configure(this.#limits);
@@ -254,7 +268,8 @@ class Scene implements LaneListener<Task> {
     this.#start(task);
   }
 
-  #onHostBegan(task: Task): void {
+  #onHostBegan(task: Task, isEnding: boolean): void {
+    if (isEnding && !this.#killed.has(task)) this.problems.push(`${task.sequence} begins in a host that was killed`);
     if (this.#waiting.has(task)) {
       this.prefetched += 1;
       if (this.#running >= this.#place.pool.limit(task.priority)) this.problems.push(`${task.sequence} has no slot`);
@@ -337,6 +352,7 @@ it('a task starts once, after no younger one but one for each other host, and ne
           const task = pick([...scene.tasks.values()], each.which);
           if (task !== undefined && each.kind === 'cancel') scene.cancel(task);
           if (task !== undefined && each.kind === 'stop') scene.stop(task);
+          if (task !== undefined && each.kind === 'kill') scene.kill(task);
         }
         await turn();
       }

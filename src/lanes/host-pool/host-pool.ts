@@ -277,6 +277,7 @@ export class HostPool<T extends LaneTask> {
   /** Kills it. */
   end(connection: HostConnection<T>): void {
     if (connection.state === 'ending') return;
+    connection.dropPrefetched();
     this.#remove(connection);
     connection.host?.end();
   }

@@ -240,6 +240,7 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
   kill(task: T): void {
     const connection = this.#connectionOf(task);
     if (connection === undefined) return;
+    connection.dropPrefetched(); // the task may end before the host does, and none is to begin there then
     const { recallAskedAt = Infinity } = connection;
     if (connection.isHeldBy(task) || now() - recallAskedAt > unresponsiveMs) this.#pool.end(connection);
     else if (recallAskedAt !== Infinity) setTimeout(() => this.kill(task), recallMs).unref();
