@@ -60,10 +60,10 @@ export class Prefetching {
     const tasks = this.#tasks.get(place);
     const first = tasks?.[0];
     if (tasks === undefined || first === undefined) return;
-    const { pool, lane } = place;
+    const { pool } = place;
     if (pool.head === first && pool.mayFollow(first)) return;
     // From the youngest on: a host may begin one meanwhile, and none is to overtake an older one for that.
-    for (const task of tasks.toReversed()) if (lane.takeBack(task)) this.forget(place, task);
+    for (const task of tasks.toReversed()) this.takeBack(place, task);
   }
 
   /** Takes one back. False if it begins, or has begun. */

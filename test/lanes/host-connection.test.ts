@@ -510,6 +510,15 @@ describe('a prefetched task', () => {
     expect(scene.told).toEqual(['1 follows', '0 result 10', '1 started', '1 died']);
   });
 
+  it('keeps the batch open, if it has begun by the time that the end of the one before it can not be read', () => {
+    const scene = prefetch();
+    scene.finishByMessage(0);
+    scene.control.begin(nextItem(scene), 3);
+    scene.onEnded = () => void scene.connection.takeBack(); // whoever hears of it wants the other back
+    expect(scene.connection.onUnreadable(new Error('unreadable'))).toBe(false);
+    expect(scene.told).toEqual(['0 uncloneable', '1 follows', '1 started']);
+  });
+
   it('is not sent if it can not be, and what runs goes on', () => {
     const scene = new Scene([1], [() => {}]);
     scene.connection.take(scene.tasks.slice(0, 1));

@@ -154,12 +154,12 @@ export abstract class HostBatch<T extends LaneTask> {
     return this.item < this.end && this.control.isOutcomeNext(this.item);
   }
 
-  /** A reply, most likely about the next item, can't be read. Returns whether that was the last item. */
+  /** A reply, most likely about the next item, can't be read. Returns whether none follows that item, prefetched ones included. */
   onUnreadable(problem: unknown): boolean {
     const isLast = this.isAtLast;
     const outcome: LaneOutcome = { kind: 'uncloneable', error: replyReadError(problem), runMs: this.#runMs() };
     if (this.item < this.end) this.conclude(outcome);
-    return isLast;
+    return isLast && this.item === this.end;
   }
 
   onProgress(item: number, progress: Progress): void {
