@@ -1,5 +1,6 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { resolveTaskOptions, type TaskOptions } from '../../src/task/call/task-options.ts';
+import { becomeHost, onModuleWait } from '../../src/task/definition/load-phase.ts';
 import type { RunningTask } from '../../src/task/inside/context.ts';
 import { submitFrom } from '../../src/task/inside/sub-task.ts';
 import type { ChildUpdate, TaskMessage } from '../../src/task/inside/task-message.ts';
@@ -48,5 +49,17 @@ describe('a task called in a thread or child', () => {
     const { handle } = submit();
     void handle.then(() => {}); // outside of the task
     expect(sent.map(({ topic }) => topic)).toEqual(['submit']);
+  });
+
+  it('keeps no module from loading, by its failure and by who waits for it', async () => {
+    becomeHost();
+    const waits = vi.fn();
+    onModuleWait(waits);
+    const { handle, sendUpdate } = running().submit();
+    const caught = handle.catch((error: unknown) => error); // outside of the task
+    sendUpdate({ kind: 'started', hostId: 1 });
+    sendUpdate({ kind: 'ended', endReason: 'failed', outcome: 'broken' });
+    expect(await caught).toBe('broken');
+    expect(waits).not.toHaveBeenCalled();
   });
 });

@@ -42,8 +42,6 @@ interface HandledTask {
   readonly info: TaskInfo;
   readonly error: unknown;
   readonly isSettled: boolean;
-  /** Whether somebody waits for its end. */
-  isAwaited: boolean;
   attach(handle: TaskHandle<unknown>): void;
   /** The handle is awaited from now on. */
   markAwaited(): void;
@@ -63,6 +61,9 @@ let lastResolve: Resolve | undefined;
 const keepResolve = (resolve: (value: never) => void): void => {
   lastResolve = resolve as Resolve;
 };
+
+/** Whether the library waits for a handle just now, which nobody is told of. */
+let isOurWait = false;
 
 /**
  * The promise of a task's result, with its state. A failure that nobody awaits is an event and a log line, never an
@@ -87,7 +88,7 @@ export class TaskHandle<T, Y = unknown> extends Promise<T> implements AsyncItera
     // Promise, so nothing wraps or copies the handle, and the read tells the task that it is awaited.
     Object.defineProperty(TaskHandle.prototype, 'constructor', {
       get(this: object) {
-        if (#task in this) this.#task.markAwaited();
+        if (#task in this && !isOurWait) this.#task.markAwaited();
         return Promise;
       },
     });
@@ -115,9 +116,9 @@ export class TaskHandle<T, Y = unknown> extends Promise<T> implements AsyncItera
   }
 
   #onEnd(callback: () => void): void {
-    const { isAwaited } = this.#task;
+    isOurWait = true;
     super.then(callback, callback);
-    this.#task.isAwaited = isAwaited;
+    isOurWait = false;
   }
 
   get id(): string {

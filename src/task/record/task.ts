@@ -141,7 +141,7 @@ export class Task extends TaskRecord {
 
   #noteWait(): void {
     if (this.isSubTask) this.#owner.onAwaited(this);
-    if (isLoadingModule()) noteModuleWait();
+    else if (isLoadingModule()) noteModuleWait(); // of a running task, code that has lost its context may wait, too
   }
 
   /** A generator need not wait for a reader of its results. */
