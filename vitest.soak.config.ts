@@ -3,6 +3,7 @@ import config from './vitest.config.ts';
 
 /** What takes minutes: run by itself, with `npm run test:soak`. */
 export default defineConfig({
+  plugins: config.plugins,
   test: {
     ...config.test,
     include: ['test/soak/**/*.test.ts', 'test/property/{batches,bullmq-courier,supervisor,task-trees}.test.ts'],

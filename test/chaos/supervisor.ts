@@ -27,7 +27,7 @@ export function supervisorChaos(defaults: { readonly minutes: number }): void {
   it('every task settles once, for the right reason, and nothing is left', { timeout: timeoutMs }, async () => {
     const seed = process.env['CHAOS_SEED'] ?? `${Math.floor(Math.random() * 2 ** 31)}`;
     console.log(`chaos: seed ${seed}`);
-    const args = ['--expose-gc', '--import', 'tsx', program, seed, `${minutes}`];
+    const args = ['--expose-gc', program, seed, `${minutes}`];
     const { stdout, ending } = await outputOf(args, timeoutMs - 20_000);
     expect(ending, `seed ${seed}`).toBe('exit code 0');
     const { steps, submitted, growthMb, violations } = JSON.parse(stdout) as Report;
