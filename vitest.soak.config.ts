@@ -1,9 +1,10 @@
 import { defineConfig } from 'vitest/config';
+import { compiledTasks } from './test/compiled-tasks.ts';
 import config from './vitest.config.ts';
 
 /** What takes minutes: run by itself, with `npm run test:soak`. */
 export default defineConfig({
-  plugins: config.plugins,
+  plugins: [compiledTasks()],
   test: {
     ...config.test,
     include: ['test/soak/**/*.test.ts', 'test/property/{batches,bullmq-courier,supervisor,task-trees}.test.ts'],
