@@ -1,16 +1,24 @@
-/** The program of a thread: called once, with the port for all messages. */
+/** The program of a thread: called once, with a port for all messages of each of its seats. */
 import { receiveMessageOnPort } from 'node:worker_threads';
 import { ControlBlock } from '../src/lanes/wire/control-block.ts';
-import type { HostMessage, HostReply, ThreadStart } from '../src/lanes/wire/protocol.ts';
+import type { HostMessage, HostReply, HostStart, ThreadStart } from '../src/lanes/wire/protocol.ts';
 import { structuredClone } from '../src/platform/globals.ts';
 import { becomeHost } from '../src/task/definition/load-phase.ts';
 import type { Transferable } from '../src/task/inside/transferred.ts';
 import { HostRuntime } from './host-runtime.ts';
 import { lowerPriority } from './system-priority.ts';
 
-export function start({ port, control, ...rest }: ThreadStart): void {
+export function start({ seats, ...rest }: ThreadStart): void {
   becomeHost();
   lowerPriority(rest.nice);
+  const [first] = seats.map((seat) => listen(seat, rest));
+  process.on('uncaughtExceptionMonitor', (error) => {
+    if (process.listenerCount('uncaughtException') === 0) first?.crash(error); // else the module handles it
+  });
+}
+
+/** A seat runs one task at a time, and knows nothing of the others. */
+function listen({ port, control }: ThreadStart['seats'][number], rest: HostStart): HostRuntime {
   const post = (reply: HostReply, transfer: readonly Transferable[] = []) => port.postMessage(reply, transfer);
   const poll = () => {
     let received: { readonly message: HostMessage } | undefined;
@@ -30,9 +38,7 @@ export function start({ port, control, ...rest }: ThreadStart): void {
     control: new ControlBlock(control),
     ...rest,
   });
-  process.on('uncaughtExceptionMonitor', (error) => {
-    if (process.listenerCount('uncaughtException') === 0) runtime.crash(error); // else the module handles it
-  });
   port.on('messageerror', (error) => runtime.onUnreadable(error));
   port.on('message', (message: HostMessage) => runtime.receive(message));
+  return runtime;
 }

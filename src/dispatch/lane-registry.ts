@@ -53,7 +53,7 @@ export class LaneRegistry {
     const hostLane = (kind: HostKind, hostOptions: HostPoolSettings, Host: typeof ThreadHost | typeof ProcessHost) =>
       new HostLane<Task>(kind, hostOptions, {
         watcher,
-        startHost: (each, hostListener) => new Host(each, ids, hostListener),
+        startHost: (each, hostListener) => new Host(each, ids, hostListener).seats,
       });
     const withPool = (limits: PoolLimits, lane: Lane<Task>, hosts?: HostSupply): LaneWithPool => ({
       pool: new PriorityPool(limits, lateLevels.length, hosts),
@@ -63,8 +63,8 @@ export class LaneRegistry {
     this.#threads = hostLane('thread', options.threads, ThreadHost);
     this.#processes = hostLane('child', options.processes, ProcessHost);
     this.#byType = {
-      thread: withPool(options.threads, this.#threads, this.#threads),
-      process: withPool(options.processes, this.#processes, this.#processes),
+      thread: withPool(taskLimits(options.threads), this.#threads, this.#threads),
+      process: withPool(taskLimits(options.processes), this.#processes, this.#processes),
       loop: withPool(options.loop, new LoopLane()),
     };
   }
@@ -95,8 +95,8 @@ export class LaneRegistry {
   /** Limits of pools hold from now on; the numbers of hosts follow at `start()`. */
   configure(options: LaneOptions): void {
     this.#options = options;
-    this.#byType.thread.pool.configure(options.threads);
-    this.#byType.process.pool.configure(options.processes);
+    this.#byType.thread.pool.configure(taskLimits(options.threads));
+    this.#byType.process.pool.configure(taskLimits(options.processes));
     this.#byType.loop.pool.configure(options.loop);
   }
 
@@ -131,4 +131,16 @@ export class LaneRegistry {
       loop: pool('loop', loop),
     };
   }
+}
+
+/** The options count hosts, and the pool of tasks their seats. */
+function taskLimits(options: HostPoolOptions): PoolLimits {
+  const { poolSize, reserveNormal, reserveHigh, maxSize, concurrentTasks = 1 } = options;
+  return {
+    ...options,
+    poolSize: poolSize * concurrentTasks,
+    reserveNormal: reserveNormal * concurrentTasks,
+    reserveHigh: reserveHigh * concurrentTasks,
+    maxSize: maxSize * concurrentTasks,
+  };
 }

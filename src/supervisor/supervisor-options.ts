@@ -56,6 +56,12 @@ export interface ThreadOptions extends PoolOptions {
    * if `poolSize` is 0.
    */
   readonly maxSize?: number;
+  /**
+   * How many tasks run in a thread at the same time, for tasks that await; one that computes holds up those that share its
+   * thread, and if the thread dies they all crash. Each has a slot: the limits above count threads, and each thread has
+   * so many slots. A change replaces the threads. Default: 1. Children run one task at a time, and take 1 only.
+   */
+  readonly concurrentTasks?: number;
   /** How long a thread beyond `minSize` stays without work. Default: 10,000. */
   readonly idleTimeoutMs?: number;
   /** See `new Worker()` of node:worker_threads. A change applies to threads that start afterwards. */
@@ -145,7 +151,7 @@ const recycleRules: Readonly<Record<keyof RecycleOptions, Rule>> = {
   afterMs: rules.positiveMs,
 };
 
-const threadRules: Readonly<Record<keyof ThreadOptions, Rule>> = {
+const hostRules: Readonly<Record<Exclude<keyof ThreadOptions, 'concurrentTasks'>, Rule>> = {
   ...poolRules,
   minSize: either(rules.count, oneOf(['max'])),
   maxSize: rules.positiveCount,
@@ -158,11 +164,18 @@ const threadRules: Readonly<Record<keyof ThreadOptions, Rule>> = {
   preload: arrayOf('an array of module URLs and background tasks', (value) => preloadOf(value) !== undefined),
 };
 
+const threadRules: Readonly<Record<keyof ThreadOptions, Rule>> = { ...hostRules, concurrentTasks: rules.positiveCount };
+
+const processRules: Readonly<Record<keyof ThreadOptions, Rule>> = {
+  ...hostRules,
+  concurrentTasks: is('1, as a child runs one task at a time; tasks can share threads', (value) => value === 1),
+};
+
 const supervisorRules: Readonly<Record<keyof SupervisorOptions, Rule>> = {
   id: rules.string,
   name: rules.string,
   threads: optionsBy(threadRules, 'threads'),
-  processes: optionsBy(threadRules, 'processes'),
+  processes: optionsBy(processRules, 'processes'),
   loop: optionsBy(poolRules, 'loop'),
   maxDepth: rules.count,
   keepFinished: rules.count,
@@ -222,6 +235,7 @@ const hostsWithoutLimit = 64;
 
 function resolveHosts(pool: string, given: ThreadOptions, maxDepth: number): HostPoolOptions {
   const { poolSize = availableParallelism(), reserveNormal = 1, reserveHigh = 1, idleTimeoutMs = 10_000 } = given;
+  const { concurrentTasks = 1 } = given;
   const slots = poolSize + reserveNormal + reserveHigh;
   const { maxSize = poolSize === 0 ? hostsWithoutLimit : slots + extraHosts } = given;
   const minSize = given.minSize === 'max' ? (given.maxSize ?? slots + 1) : (given.minSize ?? 0);
@@ -240,6 +254,7 @@ function resolveHosts(pool: string, given: ThreadOptions, maxDepth: number): Hos
     minSize,
     maxSize,
     maxDepth,
+    concurrentTasks,
     idleTimeoutMs,
     minFree: Math.min(minSize, reserveNormal + reserveHigh),
     slots: poolSize === 0 ? maxSize : slots,

@@ -60,15 +60,15 @@ class Feed {
   }
 }
 
-export function testControlling({ type, pool }: LaneUnderTest): void {
+export function testControlling({ type, pool, options }: LaneUnderTest): void {
   const shared = new SharedSupervisors();
 
   function supervise(limits: PoolOptions = {}): TaskSupervisor {
-    return shared.take({ [pool]: limits, logger: false });
+    return shared.take({ [pool]: { ...limits, ...options }, logger: false });
   }
 
   function superviseAlone(limits: PoolOptions = {}): TaskSupervisor {
-    return new TaskSupervisor({ [pool]: limits, logger: false });
+    return new TaskSupervisor({ [pool]: { ...limits, ...options }, logger: false });
   }
 
   /** Room for one task that is not critical, and no more. */

@@ -25,6 +25,8 @@ export interface LaneUnderTest {
   readonly type: TaskType;
   /** The option of a supervisor that sets up the lane's pool. */
   readonly pool: 'threads' | 'processes' | 'loop';
+  /** Options of that pool beside its limits. */
+  readonly options?: { readonly concurrentTasks?: number };
 }
 
 const dayMs = 24 * 60 * 60 * 1_000;

@@ -85,13 +85,13 @@ function toldBy(handle: TaskHandle<unknown>): () => Promise<number> {
   };
 }
 
-export function testTalking({ type, pool }: LaneUnderTest): void {
+export function testTalking({ type, pool, options }: LaneUnderTest): void {
   const isLoop = type === 'loop';
 
   const shared = new SharedSupervisors();
 
   function supervise(limits: PoolOptions = {}): TaskSupervisor {
-    return shared.take({ [pool]: limits, logger: false });
+    return shared.take({ [pool]: { ...limits, ...options }, logger: false });
   }
 
   /** Room for one task that is not critical, and no more. */

@@ -1,5 +1,6 @@
 /** A batch in its host, with a host that does only what the test says. */
 import { describe, expect, it } from 'vitest';
+import { PooledHost } from '../../src/lanes/host-pool/pooled-host.ts';
 import { HostConnection } from '../../src/lanes/hosts/host-connection.ts';
 import { Suspects } from '../../src/lanes/hosts/suspects.ts';
 import type { Lane, LaneListener, LaneOutcome, LaneTask } from '../../src/lanes/lane.ts';
@@ -16,7 +17,7 @@ class Scene implements LaneListener<LaneTask> {
   readonly control = new ControlBlock();
   readonly posted: HostMessage[] = [];
   readonly told: string[] = [];
-  readonly connection: HostConnection<LaneTask> = new HostConnection<LaneTask>(this);
+  readonly connection: HostConnection<LaneTask> = new HostConnection<LaneTask>(this, new PooledHost());
   readonly tasks: readonly LaneTask[];
   /** Called as an end is told. */
   onEnded: (task: LaneTask) => void = () => {};
@@ -39,7 +40,7 @@ class Scene implements LaneListener<LaneTask> {
       post: (message) => void this.posted.push(structuredClone(message)),
       end: () => {},
     };
-    this.connection.wasUp = true;
+    this.connection.owner.wasUp = true;
     // A first batch, which tells it the definition.
     this.connection.take(this.tasks.slice(0, 1));
     this.connection.post();
@@ -413,7 +414,7 @@ describe('a connection that replaces another', () => {
     const old = new Scene([1]);
     const successor = new Scene([1]);
     const later = { ...(old.tasks[0] as LaneTask), definition: defineBySource('g', () => 1) };
-    successor.connection.predecessor = old.connection;
+    successor.connection.owner.predecessor = old.connection.owner;
     expect(successor.connection.warm()).toBe(true);
     old.connection.take([later]);
     old.connection.post();

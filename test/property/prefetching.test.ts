@@ -188,7 +188,7 @@ class Scene implements LaneListener<Task> {
         );
         this.hosts.push(host);
         queueMicrotask(() => listener.up());
-        return host;
+        return [host];
       },
     });
     this.#place = { pool: new WatchedPool(limits, lane, (task) => this.#take(task)), lane };

@@ -24,17 +24,18 @@ const forest = fc.record({
   canceled: fc.array(fc.nat(), { maxLength: 2 }),
   poolSize: fc.integer({ min: 1, max: 2 }),
   reserveNormal: fc.integer({ min: 0, max: 1 }),
+  concurrentTasks: fc.integer({ min: 1, max: 3 }),
 });
 
 it('settles every task of every tree once, and has all slots back in the end', async () => {
   await fc.assert(
-    fc.asyncProperty(forest, async ({ trees, canceled, poolSize, reserveNormal }) => {
+    fc.asyncProperty(forest, async ({ trees, canceled, poolSize, reserveNormal, concurrentTasks }) => {
       await using supervisor = new TaskSupervisor({
-        threads: { poolSize, reserveNormal, reserveHigh: 0 },
+        threads: { poolSize, reserveNormal, reserveHigh: 0, concurrentTasks },
         keepFinished: 0,
         logger: false,
       });
-      const limit = poolSize + reserveNormal;
+      const limit = (poolSize + reserveNormal) * concurrentTasks;
       const ends = new Map<string, number>();
       /** Tasks that have called others, and run. */
       const parents = new Set<string>();

@@ -23,6 +23,7 @@ describe('defaults', () => {
       minSize: 0,
       maxSize: cores + 18,
       maxDepth: 64,
+      concurrentTasks: 1,
       idleTimeoutMs: 10_000,
       minFree: 0,
       slots: cores + 2,
@@ -62,6 +63,17 @@ describe('defaults', () => {
       maxSize: 46,
       minSize: 0,
     });
+  });
+
+  it('maxSize and minSize count threads, which tasks may share', () => {
+    const shared = { poolSize: 4, reserveNormal: 2, reserveHigh: 1, concurrentTasks: 8 };
+    expect(resolve({ threads: { ...shared, minSize: 'max' } }).threads).toMatchObject({
+      maxSize: 23,
+      minSize: 8,
+      minFree: 3,
+      slots: 7,
+    });
+    expect(resolve({ threads: { ...shared, poolSize: 0 } }).threads).toMatchObject({ maxSize: 64, slots: 64 });
   });
 
   it('maxSize is 64 without a limit of tasks', () => {
@@ -108,6 +120,14 @@ describe('checks', () => {
     [{ threads: { minSize: -1 } }, `option "minSize" of threads ${count}; got -1`],
     [{ threads: { minSize: 'all' } }, `option "minSize" of threads ${count}; got 'all'`],
     [{ threads: { maxSize: 0 } }, 'option "maxSize" of threads must be a whole number, 1 or more; got 0'],
+    [
+      { threads: { concurrentTasks: 0 } },
+      'option "concurrentTasks" of threads must be a whole number, 1 or more; got 0',
+    ],
+    [
+      { processes: { concurrentTasks: 2 } },
+      'option "concurrentTasks" of processes must be 1, as a child runs one task at a time; tasks can share threads; got 2',
+    ],
     [{ threads: { idleTimeoutMs: -1 } }, `option "idleTimeoutMs" of threads ${wait}; got -1`],
     [{ threads: { resourceLimits: 64 } }, 'resourceLimits takes an object of options; got 64'],
     [{ threads: { resourceLimits: [] } }, 'resourceLimits takes an object of options; got an array'],
@@ -132,7 +152,7 @@ describe('checks', () => {
     [{ threads: { execArgv: [1] } }, 'option "execArgv" of threads must be an array of strings; got an array'],
     [
       { threads: { threads: 1 } },
-      'threads has no option "threads"; it takes poolSize, reserveNormal, reserveHigh, minSize, maxSize, idleTimeoutMs, resourceLimits, nice, recycle, env, execArgv, preload',
+      'threads has no option "threads"; it takes poolSize, reserveNormal, reserveHigh, minSize, maxSize, idleTimeoutMs, resourceLimits, nice, recycle, env, execArgv, preload, concurrentTasks',
     ],
     [{ loop: { poolSize: Infinity } }, `option "poolSize" of loop ${count}; got Infinity`],
     [{ loop: { minSize: 1 } }, 'loop has no option "minSize"; it takes poolSize, reserveNormal, reserveHigh'],

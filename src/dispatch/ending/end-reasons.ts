@@ -43,7 +43,7 @@ export function crashed(task: Task, exit: Exit): EndRequest {
 export function hopeless(task: Task, held: number): EndRequest {
   const hosts = task.type === 'process' ? 'children' : 'threads';
   const message =
-    `task "${task.name}" can't start: tasks that wait for others hold all ${held} ${hosts} that maxSize and maxDepth ` +
+    `task "${task.name}" can't start: ${held} tasks that wait for others fill all ${hosts} that maxSize and maxDepth ` +
     'allow, and none of them can go on';
   return { reason: 'failed', error: new TaskwardenError('TASK_TOO_DEEP', message, { taskId: task.id }) };
 }

@@ -1,10 +1,10 @@
 /**
  * The hosts of a lane: starts them, keeps the idle ones, replaces those that die or are due for recycling, and ends those
- * that are not needed. It does not know what runs in them.
+ * that are not needed. Each has a connection for each of its seats. It does not know what runs in them.
  */
 import type { TaskwardenError } from '../../base/errors.ts';
 import { describeExit, type Exit } from '../../base/exit.ts';
-import { now, Timer } from '../../platform/clock.ts';
+import { now } from '../../platform/clock.ts';
 import { Promise } from '../../platform/globals.ts';
 import type { LaneReply, StartHost } from '../hosts/host.ts';
 import type { HostConnection } from '../hosts/host-connection.ts';
@@ -12,32 +12,35 @@ import type { HostKind, HostWatcher, LaneTask } from '../lane.ts';
 import type { HostPoolSettings } from './host-pool-settings.ts';
 import { IdleHosts } from './idle-hosts.ts';
 import { isUrgent, PoolSize } from './pool-size.ts';
+import { PooledHost } from './pooled-host.ts';
 import { Recycling } from './recycling.ts';
 import { RestartBudget } from './restart-budget.ts';
 
-/** How long a host may take to start, and to load what its predecessor had loaded, in milliseconds. */
-const longestStartMs = 60_000;
 /** How long a host that is dismissed may take to clean up, in milliseconds. */
 const dismissalMs = 1_000;
+
+type Hosted<T extends LaneTask> = PooledHost<HostConnection<T>>;
 
 interface HostPoolParts<T extends LaneTask> {
   readonly watcher: HostWatcher;
   readonly startHost: StartHost;
-  readonly newConnection: () => HostConnection<T>;
+  /** Adds a seat to a host. */
+  readonly newConnection: (owner: Hosted<T>) => HostConnection<T>;
   /** A host that was started with a batch is ready for it. */
   readonly begin: (connection: HostConnection<T>) => void;
   readonly reply: (connection: HostConnection<T>, reply: LaneReply) => void;
   readonly unreadable: (connection: HostConnection<T>, problem: unknown) => void;
-  /** A host has exited. `isFinal`: no more hosts are started. */
+  /** A host has exited; called for each of its seats. `isFinal`: no more hosts are started. */
   readonly died: (connection: HostConnection<T>, exit: Exit, isFinal: boolean) => void;
 }
 
 export class HostPool<T extends LaneTask> {
+  readonly size: PoolSize<T>;
   readonly #kind: HostKind;
   readonly #parts: HostPoolParts<T>;
-  /** The hosts that have not exited. */
+  /** The hosts that have not exited, and all their seats. */
+  readonly #hosts = new Set<Hosted<T>>();
   readonly #connections = new Set<HostConnection<T>>();
-  readonly #size: PoolSize<T>;
   readonly #idle = new IdleHosts<T>(() => this.#retire());
   readonly #recycling: Recycling<T>;
   readonly #budget = new RestartBudget();
@@ -46,50 +49,31 @@ export class HostPool<T extends LaneTask> {
   constructor(kind: HostKind, options: HostPoolSettings, parts: HostPoolParts<T>) {
     this.#kind = kind;
     this.#parts = parts;
-    this.#size = new PoolSize(options, this.#connections, () => this.#recycling.doubles);
     this.#recycling = new Recycling<T>({
-      options: () => this.#size.settings.recycle ?? {},
+      options: () => this.size.settings.recycle ?? {},
       open: (old) => (this.#canOpen ? this.open([], old) : undefined),
-      dismiss: (old) => this.#dismiss(old),
+      leave: (old) => this.#leave(old),
     });
-  }
-
-  /** How many hosts there are, and how many of them are idle. */
-  get size(): { readonly total: number; readonly idle: number } {
-    return { total: this.#size.count, idle: this.#idle.size };
-  }
-
-  /** How many are ending and run nothing: they hold no slot any more, but still exist. */
-  get leaving(): number {
-    if (this.#connections.size === this.#size.count) return 0;
-    let leaving = 0;
-    for (const { state, size } of this.#connections) if (state === 'ending' && size === 0) leaving += 1;
-    return leaving;
-  }
-
-  /** A host and its successor count as one. */
-  hasHostFor(held: number, most: number): boolean {
-    const { leaving } = this;
-    const hasFree = leaving === 0 || held < this.#connections.size - leaving;
-    return hasFree || held + leaving - this.#recycling.doubles < most;
+    this.size = new PoolSize<T>(options, this.#hosts, this.#recycling);
   }
 
   [Symbol.iterator](): Iterator<HostConnection<T>> {
     return this.#connections.values();
   }
 
-  /** The idle host that is used next for the task. */
+  /** The idle seat that is used next for the task. */
   nextIdle(task: T): HostConnection<T> | undefined {
-    if (this.#size.settings.nice === undefined) return this.#idle.next;
-    const next = this.#idle.nextOf(isUrgent(task));
-    const isForOthers = !isUrgent(task) && this.#canOpen && this.#size.hasRoom;
-    return next ?? (isForOthers ? undefined : this.#idle.next);
+    if (this.size.settings.nice === undefined) return this.#idle.next();
+    const next = this.#idle.next(isUrgent(task));
+    const isForOthers = !isUrgent(task) && this.#canOpen && this.size.hasRoom;
+    return next ?? (isForOthers ? undefined : this.#idle.next());
   }
 
-  /** Takes an idle host for the task. Dismisses those with a load failure, which could not load what the task needs. */
+  /** Takes an idle seat for the task. Hosts with a load failure leave, as they could not load what the task needs. */
   takeIdle(task: T): HostConnection<T> | undefined {
     let next = this.nextIdle(task);
-    for (; next?.hasLoadFailure && !next.hasLoaded(task); next = this.nextIdle(task)) this.#dismiss(next);
+    for (; next?.owner.hasLoadFailure && !next.hasLoaded(task); next = this.nextIdle(task))
+      this.#recycling.retire(next.owner);
     if (next !== undefined) this.#idle.delete(next);
     return next;
   }
@@ -105,8 +89,10 @@ export class HostPool<T extends LaneTask> {
 
   /** Starts the hosts that are always kept, and ends those that are too many. Options of hosts apply to new ones. */
   configure(options: HostPoolSettings): void {
-    this.#size.settings = options;
+    const { concurrentTasks } = this.size.settings;
+    this.size.settings = options;
     this.#budget.reset();
+    if (options.concurrentTasks !== concurrentTasks) for (const host of [...this.#hosts]) this.#recycling.replace(host);
     this.fill();
     this.#idle.unwatch();
     this.#retire();
@@ -115,30 +101,31 @@ export class HostPool<T extends LaneTask> {
   async ready(): Promise<void> {
     this.fill();
     for (;;) {
-      const all = [...this.#connections];
+      const all = [...this.#hosts];
       const starting = all.filter(({ state }) => state === 'starting');
       const ending = all.filter(({ state }) => state === 'ending');
       if (starting.length > 0) await Promise.all(starting.map(({ settled }) => settled.promise));
-      else if (this.#isBelowMinimum && this.leaving > 0) await Promise.race(ending.map(({ exited }) => exited.promise));
+      else if (this.#isBelowMinimum && this.size.leaving > 0)
+        await Promise.race(ending.map(({ exited }) => exited.promise));
       else break;
     }
-    if (this.#size.count < this.#size.min && !this.#isClosed) throw this.brokenError();
+    if (this.size.isBelowMin && !this.#isClosed) throw this.brokenError();
   }
 
   /** Resolves when all hosts that are there now have been replaced. */
   async recycle(): Promise<void> {
-    const old = [...this.#connections].filter(({ state }) => state === 'idle' || state === 'busy');
-    for (const connection of old) this.#recycling.replace(connection);
-    await Promise.race([Promise.all(old.map((connection) => connection.exited.promise)), this.#rejectIfBroken(old)]);
+    const old = [...this.#hosts].filter(({ state }) => state === 'idle' || state === 'busy');
+    for (const host of old) this.#recycling.replace(host);
+    await Promise.race([Promise.all(old.map(({ exited }) => exited.promise)), this.#rejectIfBroken(old)]);
   }
 
   /** Rejects when no successor can be started for one of the old ones. */
-  #rejectIfBroken(old: readonly HostConnection<T>[]): Promise<never> {
+  #rejectIfBroken(old: readonly Hosted<T>[]): Promise<never> {
     return new Promise((_, reject) => {
       const check = () => {
         if (this.#budget.isSpent && old.some(({ state }) => state !== 'ending')) reject(this.brokenError());
       };
-      for (const connection of old) connection.onSuccessorDied.push(check);
+      for (const { onSuccessorDied } of old) onSuccessorDied.push(check);
       check();
     });
   }
@@ -146,91 +133,92 @@ export class HostPool<T extends LaneTask> {
   async close(graceMs: number): Promise<void> {
     this.#isClosed = true;
     this.#idle.unwatch();
-    const connections = [...this.#connections];
-    for (const connection of connections) this.#dismiss(connection, graceMs);
-    await Promise.all(connections.map((connection) => connection.exited.promise));
+    const hosts = [...this.#hosts];
+    for (const host of hosts) this.#dismiss(host, graceMs);
+    await Promise.all(hosts.map(({ exited }) => exited.promise));
   }
 
   // Hosts start.
 
   get #isBelowMinimum(): boolean {
-    return this.#size.count < this.#size.min && this.#canOpen;
+    return this.size.isBelowMin && this.#canOpen;
   }
 
   /** Starts the hosts that are kept. Call it when a host has been given tasks. */
   fill(): void {
-    while (this.#isBelowMinimum && this.#connections.size - this.#recycling.doubles < this.#size.settings.maxSize)
-      this.open([]);
+    while (this.#isBelowMinimum && this.size.mayGrow) this.open([]);
   }
 
   /** Starts a host for the batch, or to replace an old one. */
-  open(batch: readonly T[], old?: HostConnection<T>): HostConnection<T> {
-    const connection = this.#parts.newConnection();
-    connection.predecessor = old;
-    connection.isUrgent = old?.isUrgent ?? this.#size.isForUrgent(batch[0]);
-    connection.take(batch);
-    this.#connections.add(connection);
-    this.#size.count += 1;
-    let late: unknown;
-    connection.startTimer = new Timer(longestStartMs, () => {
-      late = new Error(`it was not ready after ${longestStartMs / 1_000} s`);
-      connection.host?.end();
+  open(batch: readonly T[], old?: Hosted<T>): Hosted<T> {
+    const host: Hosted<T> = new PooledHost(old);
+    for (let seat = 0; seat < this.size.seats; seat += 1) this.#connections.add(this.#parts.newConnection(host));
+    host.isUrgent = old?.isUrgent ?? this.size.isForUrgent(batch[0]);
+    host.seats[0]?.take(batch);
+    this.#hosts.add(host);
+    this.size.count += 1;
+    const seatOf = (seat = 0) => host.seats[seat] as HostConnection<T>;
+    host.start(this.#parts.startHost, this.size.optionsFor(host), {
+      up: () => this.#up(host),
+      reply: (reply, seat) => this.#parts.reply(seatOf(seat), reply),
+      unreadable: (problem, seat) => this.#parts.unreadable(seatOf(seat), problem),
+      exited: (exit) => this.#exited(host, exit),
     });
-    try {
-      connection.host = this.#parts.startHost(this.#size.optionsFor(connection), {
-        up: () => this.#up(connection),
-        reply: (reply) => this.#parts.reply(connection, reply),
-        unreadable: (problem) => this.#parts.unreadable(connection, problem),
-        exited: (exit) => this.#exited(connection, late === undefined ? exit : { ...exit, cause: late }),
-      });
-    } catch (cause) {
-      this.#exited(connection, { exitCode: undefined, signal: undefined, cause });
+    return host;
+  }
+
+  #up(host: Hosted<T>): void {
+    if (host.state !== 'starting') return;
+    host.wasUp = true;
+    this.#parts.watcher.hostStarted(this.#kind, host.id);
+    for (const connection of host.seats) {
+      if (!connection.warm(this.size.settings.preload)) this.onReady(connection);
     }
-    return connection;
   }
 
-  #up(connection: HostConnection<T>): void {
-    if (connection.state !== 'starting') return;
-    connection.wasUp = true;
-    this.#parts.watcher.hostStarted(this.#kind, connection.id);
-    if (!connection.warm(this.#size.settings.preload)) this.onReady(connection);
-  }
-
-  /** It is up, and has loaded what its predecessor had loaded. */
+  /** The seat is up, and has loaded what the predecessor of its host had loaded. */
   onReady(connection: HostConnection<T>): void {
     if (connection.state !== 'starting') return;
-    connection.predecessor = undefined;
-    connection.startTimer?.cancel();
-    this.#recycling.onUp(connection);
-    this.#recycling.onWarm(connection);
+    const { owner } = connection;
+    const isLast = owner.seats.every((seat) => seat === connection || seat.state !== 'starting');
+    if (isLast) this.#onHostReady(owner);
     if (connection.size > 0) this.#parts.begin(connection);
     else this.makeIdle(connection);
-    connection.settled.resolve();
+    if (isLast) owner.settled.resolve();
+  }
+
+  /** All its seats are ready. */
+  #onHostReady(host: Hosted<T>): void {
+    host.wasReady = true;
+    host.predecessor = undefined;
+    host.endStart();
+    this.#recycling.onUp(host);
+    this.#recycling.onWarm(host);
   }
 
   /** Its slot is lent, or was taken back. */
   setLent(connection: HostConnection<T>, isLent: boolean): void {
     connection.isLent = isLent;
-    this.#size.lent += isLent ? 1 : -1;
-    if (this.#size.lent === 0) this.#retire();
+    this.size.lent += isLent ? 1 : -1;
+    if (this.size.lent === 0) this.#retire();
   }
 
   /** It has completed a batch of so many tasks. */
   onTasksDone(connection: HostConnection<T>, tasks: number): void {
-    connection.hasAnswered = true;
+    connection.owner.hasAnswered = true;
     this.#budget.reset();
-    this.#recycling.onTasksDone(connection, tasks);
+    this.#recycling.onTasksDone(connection.owner, tasks);
     this.fill(); // those that were not started while hosts died as they started
   }
 
   /** Whether it may run one more task after the one that runs. */
   mayPrefetch(connection: HostConnection<T>): boolean {
-    return !this.#size.isTooLarge && this.#recycling.mayGoOn(connection, connection.size + 1);
+    return !this.size.isTooLarge && this.#recycling.mayGoOn(connection.owner, connection.size + 1);
   }
 
-  /** Replaces it by a successor. */
-  replace(connection: HostConnection<T>): void {
-    this.#recycling.replace(connection);
+  /** Replaces its host by a successor. */
+  replace({ owner }: HostConnection<T>): void {
+    this.#recycling.replace(owner);
   }
 
   // Hosts end.
@@ -240,69 +228,81 @@ export class HostPool<T extends LaneTask> {
     if (connection.state === 'ending') return;
     connection.state = 'idle';
     connection.since = now();
-    this.#idle.push(connection);
-    if (this.#size.isTooLarge || this.#recycling.isReplaced(connection)) this.#dismiss(connection);
-    else this.#watchIdle();
+    const { owner } = connection;
+    if (this.size.isTooLarge || this.#recycling.isReplaced(owner)) {
+      this.#recycling.retire(owner);
+    } else {
+      this.#idle.push(connection);
+      this.#watchIdle();
+    }
   }
 
   #watchIdle(): void {
-    if (this.#size.isAboveMin) this.#idle.watch(this.#size.settings.idleTimeoutMs);
+    if (this.size.isAboveMin) this.#idle.watch(this.size.settings.idleTimeoutMs);
   }
 
   /** Ends the idle hosts that are too many, or idle for too long. */
   #retire(): void {
-    const { idleTimeoutMs } = this.#size.settings;
-    for (const connection of this.#idle) {
-      const isOld = now() - connection.since >= idleTimeoutMs;
-      if (this.#size.isTooLarge || (isOld && this.#size.isAboveMin)) this.#dismiss(connection);
+    const { idleTimeoutMs } = this.size.settings;
+    for (const { owner } of this.#idle) {
+      if (owner.state !== 'idle') continue;
+      const isOld = now() - owner.since >= idleTimeoutMs;
+      if (this.size.isTooLarge || (isOld && this.size.isAboveMin)) this.#dismiss(owner);
     }
     this.#watchIdle();
   }
 
+  /** Takes no more tasks, and ends as soon as nothing runs in it. */
+  #leave(host: Hosted<T>): void {
+    if (host.state === 'idle') this.#dismiss(host);
+    else for (const connection of host.seats) this.#idle.delete(connection);
+  }
+
   /** Ends it. If it may have to clean up, it ends by itself, and is killed after the grace time. */
-  #dismiss(connection: HostConnection<T>, graceMs: number = dismissalMs): void {
-    if (connection.state === 'ending') return;
-    const canClose = connection.state === 'idle' && connection.wasUp;
-    this.#remove(connection);
-    if (canClose && (this.#kind === 'child' || connection.hasTeardown)) this.#closeGracefully(connection, graceMs);
-    else connection.host?.end();
+  #dismiss(host: Hosted<T>, graceMs: number = dismissalMs): void {
+    const { state } = host;
+    if (state === 'ending') return;
+    this.#remove(host);
+    if (state === 'idle' && (this.#kind === 'child' || host.hasTeardown)) host.close(graceMs);
+    else host.end();
   }
 
-  #closeGracefully(connection: HostConnection<T>, graceMs: number): void {
-    connection.host?.post({ kind: 'end' }, []);
-    const timer = new Timer(graceMs, () => connection.host?.end());
-    void connection.exited.promise.then(() => timer.cancel());
+  /** Kills its host. `cause`: why, for the other tasks that run in that. */
+  end({ owner }: HostConnection<T>, cause?: Error): void {
+    if (owner.isEnding) return;
+    for (const seat of owner.seats) seat.dropPrefetched();
+    if (owner.isShared) owner.cause ??= cause;
+    this.#remove(owner);
+    owner.end();
   }
 
-  /** Kills it. */
-  end(connection: HostConnection<T>): void {
-    if (connection.state === 'ending') return;
-    connection.dropPrefetched();
-    this.#remove(connection);
-    connection.host?.end();
+  #remove(host: Hosted<T>): void {
+    this.#recycling.onLeft(host);
+    host.isEnding = true;
+    for (const connection of host.seats) {
+      this.#idle.delete(connection);
+      connection.state = 'ending';
+    }
+    this.size.count -= 1;
   }
 
-  #remove(connection: HostConnection<T>): void {
-    if (connection.state === 'idle') this.#idle.delete(connection);
-    this.#recycling.onLeft(connection);
-    connection.state = 'ending';
-    this.#size.count -= 1;
-  }
-
-  #exited(connection: HostConnection<T>, exit: Exit): void {
-    const { state } = connection;
-    if (state !== 'ending') this.#remove(connection);
-    const isUseless = state === 'starting' || (state === 'idle' && !connection.hasAnswered);
-    connection.startTimer?.cancel();
+  #exited(host: Hosted<T>, exit: Exit): void {
+    const { state, predecessor } = host;
+    if (state !== 'ending') this.#remove(host);
+    const isUseless = state === 'starting' || (state === 'idle' && !host.hasAnswered);
+    host.endStart();
     if (isUseless) this.#spend(exit.cause ?? new Error(describeExit(exit)));
-    if (connection.wasUp) this.#parts.watcher.hostExited(this.#kind, connection.id, exit, state === 'idle');
-    connection.settled.resolve();
-    connection.exited.resolve();
-    this.#parts.died(connection, exit, this.#isClosed);
-    this.#connections.delete(connection);
-    if (connection.predecessor !== undefined && state === 'starting') {
-      this.#recycling.replace(connection.predecessor);
-      for (const check of connection.predecessor.onSuccessorDied) check();
+    if (host.wasUp) this.#parts.watcher.hostExited(this.#kind, host.id, exit, state === 'idle');
+    host.settled.resolve();
+    host.exited.resolve();
+    for (const connection of host.seats) {
+      this.#parts.died(connection, exit, this.#isClosed);
+      this.#connections.delete(connection);
+    }
+    this.#hosts.delete(host);
+    if (predecessor !== undefined && state === 'starting') {
+      this.#recycling.replace(predecessor);
+      for (const check of predecessor.onSuccessorDied) check();
     }
     this.fill();
   }

@@ -1,4 +1,4 @@
-/** The idle hosts of a lane, with a timer that retires those that have been idle for too long. */
+/** The idle seats of a lane that tasks may take, with a timer that retires hosts that have been idle for too long. */
 import { now, Timer } from '../../platform/clock.ts';
 import type { HostConnection } from '../hosts/host-connection.ts';
 import type { LaneTask } from '../lane.ts';
@@ -13,18 +13,22 @@ export class IdleHosts<T extends LaneTask> {
     this.#retire = retire;
   }
 
-  get size(): number {
-    return this.#connections.length;
-  }
-
-  /** The host that is used next. */
-  get next(): HostConnection<T> | undefined {
-    return this.#connections.at(-1);
-  }
-
-  /** The one that is used next of those for urgent tasks, or of the others. */
-  nextOf(isUrgent: boolean): HostConnection<T> | undefined {
-    return this.#connections.findLast((each) => each.isUrgent === isUrgent);
+  /**
+   * The seat that is used next: of the hosts with one, one in which the fewest tasks run.
+   * @param isUrgent Given if it is to be in a host for urgent tasks, or in another.
+   */
+  next(isUrgent?: boolean): HostConnection<T> | undefined {
+    let best: HostConnection<T> | undefined;
+    let fewest = Infinity;
+    for (let index = this.#connections.length - 1; index >= 0 && fewest > 0; index -= 1) {
+      const connection = this.#connections[index] as HostConnection<T>;
+      const { owner } = connection;
+      const { busySeats } = owner;
+      if (busySeats >= fewest || (isUrgent !== undefined && owner.isUrgent !== isUrgent)) continue;
+      best = connection;
+      fewest = busySeats;
+    }
+    return best;
   }
 
   [Symbol.iterator](): Iterator<HostConnection<T>> {
@@ -35,18 +39,33 @@ export class IdleHosts<T extends LaneTask> {
     this.#connections.push(connection);
   }
 
+  /** Tasks may not take it any more, if they could. */
   delete(connection: HostConnection<T>): void {
-    this.#connections.splice(this.#connections.indexOf(connection), 1);
+    const index = this.#connections.lastIndexOf(connection);
+    if (index < 0) return;
+    if (index === this.#connections.length - 1)
+      this.#connections.pop(); // most are
+    else this.#connections.splice(index, 1);
   }
 
   /** Calls back when the longest idle host has been idle for that long. */
   watch(idleTimeoutMs: number): void {
-    const [longest] = this.#connections;
-    if (this.#timer !== undefined || longest === undefined || idleTimeoutMs === Infinity) return;
-    this.#timer = new Timer(Math.max(longest.since + idleTimeoutMs - now(), 1), () => {
+    if (this.#timer !== undefined || idleTimeoutMs === Infinity) return;
+    const longest = this.#longest;
+    if (longest === Infinity) return;
+    this.#timer = new Timer(Math.max(longest + idleTimeoutMs - now(), 1), () => {
       this.#timer = undefined;
       this.#retire();
     });
+  }
+
+  /** Since when the longest idle host is idle; Infinity if none is. */
+  get #longest(): number {
+    let longest = Infinity;
+    for (const { owner } of this.#connections) {
+      if (owner.state === 'idle' && owner.since < longest) longest = owner.since;
+    }
+    return longest;
   }
 
   unwatch(): void {

@@ -1,6 +1,6 @@
 /**
  * Recycling: a host that has run enough tasks, uses too much memory or is too old gets a successor. The old host ends after
- * its batch, when the successor is warm: when it has loaded all that the old one had loaded.
+ * its batches, when the successor is warm: when it has loaded all that the old one had loaded.
  *
  *   (in use) ── due ──▶ a successor starts ── it is warm ──▶ ends as soon as it is idle
  *                └── the successor has died: due again after the next batch
@@ -8,6 +8,9 @@
 import { Timer } from '../../platform/clock.ts';
 import type { HostConnection } from '../hosts/host-connection.ts';
 import type { LaneTask } from '../lane.ts';
+import type { PooledHost } from './pooled-host.ts';
+
+type Hosted<T extends LaneTask> = PooledHost<HostConnection<T>>;
 
 /** When a host is replaced. An absent option gives no reason. */
 export interface RecycleOptions {
@@ -22,19 +25,19 @@ export interface RecycleOptions {
 interface RecyclingParts<T extends LaneTask> {
   options(): RecycleOptions;
   /** Starts a successor, if one can be started. */
-  open(old: HostConnection<T>): HostConnection<T> | undefined;
-  /** Ends an idle host. */
-  dismiss(old: HostConnection<T>): void;
+  open(old: Hosted<T>): Hosted<T> | undefined;
+  /** Ends a host that is due as soon as it is idle. */
+  leave(old: Hosted<T>): void;
 }
 
 export class Recycling<T extends LaneTask> {
   readonly #parts: RecyclingParts<T>;
   /** The hosts that are due, with their successor, if it could be started. */
-  readonly #due = new Map<HostConnection<T>, HostConnection<T> | undefined>();
-  /** The hosts whose successor is warm. */
-  readonly #replaced = new Set<HostConnection<T>>();
-  readonly #tasks = new Map<HostConnection<T>, number>();
-  readonly #ages = new Map<HostConnection<T>, Timer>();
+  readonly #due = new Map<Hosted<T>, Hosted<T> | undefined>();
+  /** The hosts that take no more tasks: their successor is warm, or they have none. */
+  readonly #replaced = new Set<Hosted<T>>();
+  readonly #tasks = new Map<Hosted<T>, number>();
+  readonly #ages = new Map<Hosted<T>, Timer>();
 
   constructor(parts: RecyclingParts<T>) {
     this.#parts = parts;
@@ -45,60 +48,63 @@ export class Recycling<T extends LaneTask> {
     return [...this.#due.values()].filter((successor) => successor !== undefined).length + this.#replaced.size;
   }
 
-  isReplaced(connection: HostConnection<T>): boolean {
-    return this.#replaced.has(connection);
+  isReplaced(host: Hosted<T>): boolean {
+    return this.#replaced.has(host);
   }
 
   /** Whether it is not due, and would not be before it has run so many more tasks. */
-  mayGoOn(connection: HostConnection<T>, tasks: number): boolean {
-    if (this.#due.has(connection) || this.#replaced.has(connection)) return false;
+  mayGoOn(host: Hosted<T>, tasks: number): boolean {
+    if (this.#due.has(host) || this.#replaced.has(host)) return false;
     const { afterTasks = Infinity } = this.#parts.options();
-    return (this.#tasks.get(connection) ?? 0) + tasks <= afterTasks;
+    return (this.#tasks.get(host) ?? 0) + tasks <= afterTasks;
   }
 
   /** A host is up. */
-  onUp(connection: HostConnection<T>): void {
+  onUp(host: Hosted<T>): void {
     const { afterMs } = this.#parts.options();
-    if (afterMs !== undefined) this.#ages.set(connection, new Timer(afterMs, () => this.replace(connection)));
+    if (afterMs !== undefined) this.#ages.set(host, new Timer(afterMs, () => this.replace(host)));
   }
 
   /** A host has completed a batch. */
-  onTasksDone(connection: HostConnection<T>, tasks: number): void {
+  onTasksDone(host: Hosted<T>, tasks: number): void {
     const { afterTasks = Infinity } = this.#parts.options();
-    const sum = (this.#tasks.get(connection) ?? 0) + tasks;
-    this.#tasks.set(connection, sum);
-    if (sum >= afterTasks || this.#due.has(connection)) this.replace(connection);
+    const sum = (this.#tasks.get(host) ?? 0) + tasks;
+    this.#tasks.set(host, sum);
+    if (sum >= afterTasks || this.#due.has(host)) this.replace(host);
   }
 
   /** Starts a successor, unless there is one. */
-  replace(connection: HostConnection<T>): void {
-    if (connection.state === 'ending' || this.#replaced.has(connection) || this.#due.get(connection) !== undefined)
-      return;
-    this.#due.set(connection, undefined);
-    this.#due.set(connection, this.#parts.open(connection));
+  replace(host: Hosted<T>): void {
+    if (host.state === 'ending' || this.#replaced.has(host) || this.#due.get(host) !== undefined) return;
+    this.#due.set(host, undefined);
+    this.#due.set(host, this.#parts.open(host));
   }
 
   /** A host is warm; it may be a successor. */
-  onWarm(successor: HostConnection<T>): void {
+  onWarm(successor: Hosted<T>): void {
     const old = this.#predecessorOf(successor);
-    if (old === undefined) return;
+    if (old !== undefined) this.retire(old);
+  }
+
+  /** It takes no more tasks, whether it has a successor or not. */
+  retire(old: Hosted<T>): void {
     this.#due.delete(old);
     this.#replaced.add(old);
-    if (old.state === 'idle') this.#parts.dismiss(old);
+    this.#parts.leave(old);
   }
 
   /** A host ends, or has died. */
-  onLeft(connection: HostConnection<T>): void {
-    const old = this.#predecessorOf(connection);
+  onLeft(host: Hosted<T>): void {
+    const old = this.#predecessorOf(host);
     if (old !== undefined) this.#due.set(old, undefined);
-    this.#due.delete(connection);
-    this.#replaced.delete(connection);
-    this.#tasks.delete(connection);
-    this.#ages.get(connection)?.cancel();
-    this.#ages.delete(connection);
+    this.#due.delete(host);
+    this.#replaced.delete(host);
+    this.#tasks.delete(host);
+    this.#ages.get(host)?.cancel();
+    this.#ages.delete(host);
   }
 
-  #predecessorOf(successor: HostConnection<T>): HostConnection<T> | undefined {
+  #predecessorOf(successor: Hosted<T>): Hosted<T> | undefined {
     for (const [old, other] of this.#due) if (other === successor) return old;
     return undefined;
   }

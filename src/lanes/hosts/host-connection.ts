@@ -1,12 +1,12 @@
 /**
- * The lane's side of one thread or child: the state of the host, what it has loaded, and how a batch is sent to it, is
- * taken back, is stopped, and is settled when the host exits.
+ * The lane's side of one thread or child, or of one of its seats if tasks share it: its state, what it has loaded, and how a
+ * batch is sent to it, is taken back, is stopped, and is settled when the host exits.
  */
 import type { Exit } from '../../base/exit.ts';
-import { now, type Timer, thisMoment } from '../../platform/clock.ts';
-import { type Deferred, defer } from '../../platform/deferred.ts';
+import { now, thisMoment } from '../../platform/clock.ts';
 import type { TaskMessage } from '../../task/inside/task-message.ts';
-import type { LaneTask, Withdrawal } from '../lane.ts';
+import type { HostState, PooledHost } from '../host-pool/pooled-host.ts';
+import type { LaneListener, LaneTask, Withdrawal } from '../lane.ts';
 import { LoadedDefinitions, type Preload } from '../loading/loaded-definitions.ts';
 import { ControlBlock } from '../wire/control-block.ts';
 import { encodeThrown } from '../wire/error-codec.ts';
@@ -17,38 +17,16 @@ import { definitionsOf, sendAhead, sendBatch } from './run-message.ts';
 import { isTransferring, messageSendError, type SendFailure } from './send-failure.ts';
 import type { Suspects } from './suspects.ts';
 
-/**
- *   starting ──▶ idle ◀──▶ busy
- *       └──────────┴────────┴──▶ ending ──▶ (exited)
- */
-export type HostState = 'starting' | 'idle' | 'busy' | 'ending';
-
 export class HostConnection<T extends LaneTask> extends HostBatch<T> {
+  /** The thread or child, which may have more seats than this one. */
+  readonly owner: PooledHost<HostConnection<T>>;
   state: HostState = 'starting';
-  /** It has the system priority of the program, if others have a lower one. */
-  isUrgent = false;
-  /** It has been up. Only then is its exit an event, and only then can it be asked to clean up. */
-  wasUp = false;
   /** When it was sent its batch, or became idle, on the clock of `now()`. */
   since = 0;
-  /** It has completed a batch. */
-  hasAnswered = false;
-  /** A module could not be loaded in it. It keeps that failure, so the module can never be loaded there. */
-  hasLoadFailure = false;
-  /** It has something to clean up at its end. */
-  hasTeardown = false;
   /** Its slot is lent, because the task that runs in it waits for other tasks. */
   isLent = false;
   /** When it was asked to give back waiting items, until it has answered. */
   recallAskedAt: number | undefined;
-  /** The connection that it is to replace, after it has loaded the same definitions. */
-  predecessor: HostConnection<T> | undefined;
-  /** Called when its successor has died before it was ready. */
-  readonly onSuccessorDied: (() => void)[] = [];
-  startTimer: Timer | undefined;
-  /** Resolves when it is ready for tasks, or has exited. */
-  readonly settled: Deferred = defer();
-  readonly exited: Deferred = defer();
   readonly loaded: LoadedDefinitions = new LoadedDefinitions();
   /** The batch was sent to the host. */
   #isSent = false;
@@ -57,6 +35,13 @@ export class HostConnection<T extends LaneTask> extends HostBatch<T> {
   #prefetchedItem = 0;
   /** The number of the next item that is sent. */
   #next = 0;
+
+  /** Adds a seat to a host. */
+  constructor(listener: LaneListener<T>, owner: PooledHost<HostConnection<T>>) {
+    super(listener);
+    this.owner = owner;
+    owner.seats.push(this);
+  }
 
   // Loading.
 
@@ -81,14 +66,17 @@ export class HostConnection<T extends LaneTask> extends HostBatch<T> {
 
   /** Asks the host to load what its predecessor has loaded, and the preload. Returns false if there is nothing to load. */
   warm(preload?: Preload): boolean {
-    const message = this.loaded.warmMessage(this.predecessor?.loaded, preload);
+    const message = this.loaded.warmMessage(
+      this.owner.predecessor?.seats.map(({ loaded }) => loaded),
+      preload,
+    );
     if (message !== undefined) this.host?.post(message, []);
     return message !== undefined;
   }
 
   /** The host has loaded what it was asked to load, except `missing`. */
   onWarmed(missing: readonly number[]): void {
-    if (this.loaded.onWarmed(missing)) this.hasLoadFailure = true;
+    if (this.loaded.onWarmed(missing)) this.owner.hasLoadFailure = true;
   }
 
   // To the host.
@@ -250,6 +238,12 @@ export class HostConnection<T extends LaneTask> extends HostBatch<T> {
       if (other !== undefined && other !== task && this.control.state(item) !== 'withdrawn') return false;
     }
     return true;
+  }
+
+  /** Whether the task has not begun, most likely because others that share the thread block it. Ending that would end them. */
+  isBehindOthers(task: T): boolean {
+    if (!this.owner.isShared || this.reachOf(task) !== 'waits' || this.control.hasBegunLoading) return false;
+    return this.owner.seats.some((seat) => seat !== this && seat.size > 0);
   }
 
   // The batch ends.

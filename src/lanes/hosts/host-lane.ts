@@ -55,7 +55,7 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
     this.#pool = new HostPool<T>(kind, options, {
       watcher,
       startHost,
-      newConnection: () => new HostConnection<T>(this.#listener),
+      newConnection: (owner) => new HostConnection<T>(this.#listener, owner),
       begin: (connection) => this.#start(connection),
       reply: (connection, reply) => this.#replies.handle(connection, reply),
       unreadable: (connection, problem) => this.#replies.onUnreadable(connection, problem),
@@ -88,15 +88,16 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
 
   /** How many hosts there are, and how many of them are idle. */
   get size(): { readonly total: number; readonly idle: number } {
-    return this.#pool.size;
+    const { count, idle } = this.#pool.size;
+    return { total: count, idle };
   }
 
   get leaving(): number {
-    return this.#pool.leaving;
+    return this.#pool.size.leaving;
   }
 
   hasHostFor(held: number, most: number): boolean {
-    return this.#pool.hasHostFor(held, most);
+    return this.#pool.size.hasHostFor(held, most);
   }
 
   /** Starts the hosts that are always kept, and ends those that are too many. Options of hosts hold for new ones. */
@@ -236,13 +237,16 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
     this.#connectionOf(task)?.sendMessage(task, message);
   }
 
-  /** Kills the host only if the task runs in it, or the host does not respond: the others of the batch keep theirs. */
+  /**
+   * Kills the host only if the task runs in it, or the host does not respond: the others of the batch keep theirs. Those
+   * that share the host die with it.
+   */
   kill(task: T): void {
     const connection = this.#connectionOf(task);
-    if (connection === undefined) return;
+    if (connection === undefined || connection.isBehindOthers(task)) return;
     connection.dropPrefetched(); // the task may end before the host does, and none is to begin there then
     const { recallAskedAt = Infinity } = connection;
-    if (connection.isHeldBy(task) || now() - recallAskedAt > unresponsiveMs) this.#pool.end(connection);
+    if (connection.isHeldBy(task) || now() - recallAskedAt > unresponsiveMs) this.#pool.end(connection, unended(task));
     else if (recallAskedAt !== Infinity) setTimeout(() => this.kill(task), recallMs).unref();
   }
 
@@ -282,10 +286,15 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
       connection.abandonLoad(error);
       this.#return(connection.endBatch());
     }
-    this.#pool.end(connection);
+    this.#pool.end(connection, task === undefined ? undefined : unended(task));
   }
 
   #return(tasks: readonly T[]): void {
     if (tasks.length > 0) this.#listener.returned(tasks);
   }
+}
+
+/** Why those that share a host with the task die. */
+function unended({ name }: LaneTask): Error {
+  return new Error(`task "${name}", which shared it, did not end when it had to`);
 }

@@ -46,11 +46,13 @@ export class HostReplies<T extends LaneTask> {
         this.#onRecalled(connection, connection.onRecalled(reply.items));
         break;
       case 'has-teardown':
-        connection.hasTeardown = true;
+        connection.owner.hasTeardown = true;
         break;
       case 'warm':
         connection.onWarmed(reply.missing);
-        for (const problem of reply.problems) this.#parts.preloadFailed(connection, decodeThrown(problem));
+        if (connection === connection.owner.seats[0]) {
+          for (const problem of reply.problems) this.#parts.preloadFailed(connection, decodeThrown(problem));
+        }
         pool.onReady(connection);
         break;
       case 'heavy':
@@ -90,7 +92,7 @@ export class HostReplies<T extends LaneTask> {
   #conclude(connection: HostConnection<T>, outcome: LaneOutcome): void {
     const [task] = connection;
     if (outcome.kind === 'unloadable' && task !== undefined) {
-      connection.hasLoadFailure ||= isModuleFailure(outcome.error);
+      connection.owner.hasLoadFailure ||= isModuleFailure(outcome.error);
       this.#parts.failures.note(task, outcome.error, connection.since);
     }
     if (connection.isAtLast) this.#finish(connection, () => connection.conclude(outcome));

@@ -50,6 +50,11 @@ export class LoadWatch<T extends LaneTask> {
     const { limits, connections, slow, late } = this.#parts;
     for (const connection of [...connections]) {
       if (connection.state !== 'busy' || !connection.isLoading) continue;
+      const [task] = connection;
+      if (task !== undefined && connection.isBehindOthers(task)) {
+        this.watch();
+        continue;
+      }
       const ms = now() - connection.since;
       if (ms >= limits.failMs) {
         late(connection);

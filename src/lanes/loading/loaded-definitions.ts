@@ -26,10 +26,11 @@ export class LoadedDefinitions {
     for (const each of definitions) this.byIndex.set(each.index, each);
   }
 
-  /** Asks for what the predecessor of the host has loaded, and for the preload. Undefined if there is nothing to load. */
-  warmMessage(predecessor?: LoadedDefinitions, preload: Preload = noPreload): HostMessage | undefined {
-    const inherited = [...(predecessor?.byIndex.values() ?? [])];
-    const added = preload.definitions.filter(({ index }) => predecessor?.byIndex.has(index) !== true);
+  /** Asks for what the predecessor of the host has loaded in any of its seats, and for the preload. Undefined if there is nothing to load. */
+  warmMessage(predecessors: readonly LoadedDefinitions[] = [], preload: Preload = noPreload): HostMessage | undefined {
+    const known = new Map(predecessors.flatMap(({ byIndex }) => [...byIndex]));
+    const inherited = [...known.values()];
+    const added = preload.definitions.filter(({ index }) => !known.has(index));
     if (inherited.length + added.length + preload.modules.length === 0) return undefined;
     this.#asked = { inherited, added };
     return {

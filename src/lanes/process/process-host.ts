@@ -40,6 +40,8 @@ const longestDrainMs = 1_000;
 
 export class ProcessHost implements Host {
   readonly id: number;
+  /** It runs one task at a time. */
+  readonly seats: readonly Host[] = [this];
   /** The state of the child's control block at its last frame. */
   readonly control: ControlBlock = new ControlBlock();
   readonly #child: ChildProcess;

@@ -1,33 +1,31 @@
 /**
  * One thread. Piscina starts it with its environment and limits, and ends it. Each thread has a pool of its own, so pool and
- * thread end together. Tasks don't go through Piscina's `run`, but over a message port, which keeps the order of progress,
- * results and the last messages of a thread.
+ * thread end together. Tasks don't go through Piscina's `run`, but over the message ports of its seats, which keep the
+ * order of progress, results and the last messages.
  */
-import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import type { Piscina } from 'piscina';
 import { hostProgram, requireLate } from '../../platform/package-files.ts';
 import { batchMs } from '../../queue/run-time-estimate.ts';
-import type { Transferable } from '../../task/inside/transferred.ts';
-import { guarded, type Host, type HostListener, type HostOptions } from '../hosts/host.ts';
+import { guarded, type HostListener, type HostOptions } from '../hosts/host.ts';
 import { forwardOutput } from '../process/printed-output.ts';
-import { ControlBlock } from '../wire/control-block.ts';
 import { decodeThrown } from '../wire/error-codec.ts';
-import type { HostMessage, HostReply, ThreadStart } from '../wire/protocol.ts';
+import type { HostReply, ThreadStart } from '../wire/protocol.ts';
+import { ThreadSeat } from './thread-seat.ts';
 
-export class ThreadHost implements Host {
+export class ThreadHost {
   readonly id: number;
-  readonly control: ControlBlock = new ControlBlock();
+  readonly seats: readonly ThreadSeat[];
   readonly #pool: Piscina;
-  readonly #port: MessagePort;
   #cause: unknown;
 
   /** @param ids Read after the thread was started, because making the first prefix loads a slow module. */
   constructor(options: HostOptions, ids: { readonly idPrefix: string }, listener: HostListener) {
-    const { env, execArgv, resourceLimits, recycle: { maxHeapMb = Infinity } = {}, nice = 0 } = options;
+    const { env, execArgv, resourceLimits, recycle: { maxHeapMb = Infinity } = {} } = options;
+    const { nice = 0, concurrentTasks = 1 } = options;
     const program = hostProgram('thread');
     const { Piscina } = requireLate('piscina') as typeof import('piscina');
-    const { port1, port2 } = new MessageChannel();
-    this.#port = port1;
+    this.seats = Array.from({ length: concurrentTasks }, () => new ThreadSeat(this));
     this.#pool = new Piscina({
       ...(env && { env }),
       ...(execArgv && { execArgv }),
@@ -45,14 +43,16 @@ export class ThreadHost implements Host {
     const thread = this.#pool.threads[0] as Worker;
     this.id = thread.threadId;
     const { idPrefix } = ids;
-    const start: ThreadStart = { port: port2, control: this.control.buffer, idPrefix, batchMs, maxHeapMb, nice };
-    const started = this.#pool.run(start, { transferList: [port2] });
+    const seats = this.seats.map(({ remotePort: port, control: { buffer: control } }) => ({ port, control }));
+    const start: ThreadStart = { seats, idPrefix, batchMs, maxHeapMb, nice };
+    const started = this.#pool.run(start, { transferList: seats.map(({ port }) => port) });
     const fail = (cause: Error) => this.#fail(cause);
-    const receive = guarded((reply: HostReply) => this.#receive(reply, listener), fail);
-    const onUnreadable = guarded(listener.unreadable, fail);
-    port1.on('message', receive);
-    port1.on('messageerror', onUnreadable);
-    port1.unref(); // a pending task keeps the process alive, a thread does not
+    for (const [index, seat] of this.seats.entries()) {
+      seat.listen({
+        receive: guarded((reply: HostReply) => this.#receive(reply, index, listener), fail),
+        unreadable: guarded((problem: unknown) => listener.unreadable(problem, index), fail),
+      });
+    }
     // These listeners run before those of the pool, which would replace the thread.
     thread.prependListener('error', (error) => {
       this.#cause ??= error;
@@ -60,9 +60,7 @@ export class ThreadHost implements Host {
     });
     thread.prependOnceListener('exit', (exitCode) => {
       void this.#pool.destroy();
-      // What it posted before it died may not have been received yet.
-      while (readOne(port1, receive, onUnreadable));
-      port1.close();
+      for (const seat of this.seats) seat.close();
       listener.exited({ exitCode, signal: undefined, cause: this.#cause });
     });
     for (const name of ['stdout', 'stderr'] as const) {
@@ -81,35 +79,12 @@ export class ThreadHost implements Host {
     void this.#pool.destroy();
   }
 
-  #receive(reply: HostReply, listener: HostListener): void {
+  #receive(reply: HostReply, seat: number, listener: HostListener): void {
     if (reply.kind === 'crash') this.#cause = decodeThrown(reply.error);
-    else listener.reply(reply);
-  }
-
-  post(message: HostMessage, transfer: readonly Transferable[]): void {
-    this.#port.postMessage(message, transfer);
-    // The flag is set after the message, so that the reason is there when the flag is seen.
-    if (message.kind === 'stop') this.control.requestStop(message.item);
-    if (message.kind === 'stop' || message.kind === 'task-message') this.control.ring();
+    else listener.reply(reply, seat);
   }
 
   end(): void {
     void this.#pool.destroy();
-  }
-}
-
-/** Receives one message. Returns false if there is none. */
-function readOne(
-  port: MessagePort,
-  receive: (reply: HostReply) => void,
-  onUnreadable: (problem: unknown) => void,
-): boolean {
-  try {
-    const received = receiveMessageOnPort(port) as { readonly message: HostReply } | undefined;
-    if (received !== undefined) receive(received.message);
-    return received !== undefined;
-  } catch (problem) {
-    onUnreadable(problem); // it is taken from the port all the same
-    return true;
   }
 }

@@ -24,8 +24,8 @@ export interface HostStart {
 }
 
 export interface ThreadStart extends HostStart {
-  readonly port: MessagePort;
-  readonly control: SharedArrayBuffer;
+  /** One for each of the tasks that run in the thread at the same time: each has a port and memory of its own. */
+  readonly seats: readonly { readonly port: MessagePort; readonly control: SharedArrayBuffer }[];
 }
 
 export interface RunMessage {

@@ -1,0 +1,4 @@
+import { testTalking } from './talking.ts';
+
+// Tasks share threads.
+testTalking({ type: 'thread', pool: 'threads', options: { concurrentTasks: 3 } });
