@@ -124,7 +124,7 @@ class Relay {
 
   async run(call: CourierCall, addOptions: AddOptions & { readonly id: string }, waitMs: number): Promise<unknown> {
     this.#id = addOptions.id;
-    this.#run.onStop = (reason) => this.#onStopRequest(reason);
+    this.#run.listener = { onStop: (reason) => this.#onStopRequest(reason) };
     const unsubscribe = await this.#courier.subscribeToTask(this.#queue, this.#id, (update) => this.#onUpdate(update));
     try {
       if (this.#canceled !== undefined) throw this.#canceled.reason;
@@ -137,7 +137,7 @@ class Relay {
     } catch (error) {
       throw this.#expiry !== undefined && isCanceled(error) ? this.#expiry : error;
     } finally {
-      this.#run.onStop = undefined;
+      this.#run.listener = undefined;
       this.#timer?.cancel();
       unsubscribe();
     }

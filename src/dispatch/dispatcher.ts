@@ -136,6 +136,9 @@ export class Dispatcher implements LaneListener<Task> {
       case 'chunk-begun':
         this.bulks.onChunkBegun(task);
         break;
+      case 'chunk-recalled':
+        this.bulks.onChunkRecalled(task, message.begun);
+        break;
       case 'input-outcome':
         this.bulks.onOutcome(task, message);
         break;

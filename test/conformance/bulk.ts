@@ -83,6 +83,17 @@ export function testBulk({ type, pool }: LaneUnderTest): void {
       expect(seen.size).toBe(500);
     });
 
+    it('an input may wait for one behind it, which was sent together with it', async () => {
+      await using supervisor = supervise();
+      const { path } = new Diary();
+      const items = given(many, 'number', { 700: 'waitsForNext' });
+      for (const index of [700, 701]) items[index] = [items[index]?.[0] as InputAct, index, path];
+      const results = await inputs.with({ type, supervisor }).all(items);
+      expect(results).toEqual(Array.from({ length: many }, (_, index) => (index === 700 ? 700 : index / 2)));
+      expect(new Diary(path).all('begins')).toEqual([700, 701]);
+      expect(supervisor.getInfo().pending).toBe(0);
+    });
+
     it('runs no more of them at a time than concurrency allows', async () => {
       await using supervisor = supervise({ poolSize: 4, reserveNormal: 0, reserveHigh: 0 });
       const { path } = new Diary();
@@ -110,6 +121,20 @@ export function testBulk({ type, pool }: LaneUnderTest): void {
       const error = await failure(inputs.with({ type, supervisor }).all(given(many, 'number', { 900: 'throwsText' })));
       expect(error).toBeInstanceOf(TaskwardenError);
       expect(error).toMatchObject({ code: 'INPUT_FAILED', index: 900, cause: 'text 900' });
+    });
+
+    it.each([1, 700])('an input that throws as it is read fails alone: input %i', async (bad) => {
+      await using supervisor = supervise();
+      const items = given(many, 'number');
+      const unreadable = () => {
+        throw new RangeError('not to be read');
+      };
+      items[bad] = new Proxy(['number', bad, ''], { get: unreadable });
+      const outcomes = await inputs.with({ type, supervisor }).all(items, { settle: true });
+      expect(outcomes.flatMap((each, index) => (each.status === 'rejected' ? [[index, each.reason]] : []))).toEqual([
+        [bad, new RangeError('not to be read')],
+      ]);
+      expect(supervisor.getInfo().pending).toBe(0);
     });
 
     it('stops what runs, and begins nothing more', async () => {

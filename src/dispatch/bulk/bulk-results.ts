@@ -2,6 +2,9 @@
 import type { ResultBlock } from '../../task/inputs/result-block.ts';
 import type { Progress } from '../../task/record/progress.ts';
 
+/** An array that is made longer than this at once is sparse. */
+const longestFast = 32_000_000;
+
 interface BulkResultsParts {
   /** Whether it keeps outcomes, those of failures too, and no results. */
   readonly areOutcomes: boolean;
@@ -20,6 +23,15 @@ export class BulkResults {
   constructor({ areOutcomes, onResult }: BulkResultsParts) {
     this.#areOutcomes = areOutcomes;
     this.#onResult = onResult;
+  }
+
+  /**
+   * So many inputs have been read, of `total` if that is known. Results may come in any order, and V8 would make a sparse
+   * array, which is slow, of one that grows by more than a little.
+   */
+  reserve(inputs: number, total: number = inputs): void {
+    if (this.values.length === 0 && total < longestFast) this.values.length = total;
+    while (this.values.length < inputs) this.values.push(undefined);
   }
 
   succeed(index: number, result: unknown): void {

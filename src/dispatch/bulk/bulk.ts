@@ -10,19 +10,19 @@
  * An input that has begun never runs again, unless its options say so. At the end of the bulk, none of its parts is left.
  */
 import { AsyncResource } from 'node:async_hooks';
-import { TaskwardenError } from '../../base/errors.ts';
 import type { AllOptions } from '../../task/inputs/bulk-options.ts';
 import { InputQueue, type InputRange } from '../../task/inputs/input-queue.ts';
 import type { BulkInputs } from '../../task/inputs/input-source.ts';
 import type { InputOutcomeMessage } from '../../task/inside/task-message.ts';
-import type { Progress } from '../../task/record/progress.ts';
 import type { Task } from '../../task/record/task.ts';
 import type { EndReason } from '../../task/record/task-info.ts';
 import type { EndRequest } from '../../task/record/task-record.ts';
 import { canceled } from '../ending/end-reasons.ts';
+import type { BulkHost } from './bulk-host.ts';
 import { BulkResults } from './bulk-results.ts';
+import { ChunkRecall } from './chunk-recall.ts';
 import { ChunkSize, longestOnLoopMs } from './chunk-size.ts';
-import { failureOf } from './input-failure.ts';
+import { failureOf, lostResult } from './input-failure.ts';
 import type { Part, PartMaker } from './part.ts';
 import { ProgressReports } from './progress-reports.ts';
 
@@ -32,25 +32,6 @@ const concurrencyWithoutLimit = 64;
 const partsAhead = 2;
 /** So many inputs that wait for their next attempt leave their place to others. */
 const maxResting = 1_000;
-
-/** What a bulk needs of its supervisor. */
-export interface BulkHost {
-  makeParts(bulk: Task): PartMaker;
-  /** How many slots there are for its priority. */
-  slots(task: Task): number;
-  /** Queues a part. */
-  submit(part: Task, bulk: Task): void;
-  /** Resolves when one more part may wait; undefined: it may. */
-  waitForRoom(task: Task): Promise<void> | undefined;
-  cancel(part: Task, request: EndRequest): void;
-  started(bulk: Task): void;
-  progress(bulk: Task, progress: Progress): void;
-  completed(bulk: Task, result: unknown): void;
-  settle(bulk: Task, reason: EndReason, outcome: unknown): void;
-  /** So many more inputs are known. */
-  countSubmitted(inputs: number): void;
-  countEnded(reason: EndReason, inputs: number): void;
-}
 
 export class Bulk {
   readonly task: Task;
@@ -62,6 +43,7 @@ export class Bulk {
   readonly #parts = new Map<Task, Part>();
   /** Parts that wait for their next attempt. */
   readonly #resting = new Set<Task>();
+  readonly #recall: ChunkRecall;
   readonly #results: BulkResults;
   readonly #reports: ProgressReports;
   /** The asynchronous context of the caller. */
@@ -80,18 +62,14 @@ export class Bulk {
     this.#options = options;
     this.#queue = this.#scope.runInAsyncScope(() => new InputQueue({ ...inputs, onChange: () => this.#pump() }));
     this.#size = new ChunkSize(chunkMs, task.type === 'loop' ? longestOnLoopMs : Infinity);
+    const ask = (part: Task) => host.recall(part);
+    const giveBack = (range: InputRange, begun: number, runMs: number) => this.#takeBack(range, begun, runMs);
+    this.#recall = new ChunkRecall({ parts: this.#parts, chunkMs, ask, giveBack });
     this.#maker = host.makeParts(task);
     const onResult = task.options.callback && ((result: unknown) => host.completed(task, result));
     this.#results = new BulkResults({ areOutcomes: options.settle === true, onResult });
     this.#reports = new ProgressReports(() => host.progress(task, this.#results.progress(this.#queue.total)));
     task.progress = this.#results.progress(this.#queue.total);
-  }
-
-  /** Whether its inputs are sent one by one. */
-  get #areSingle(): boolean {
-    const { timeoutMs, queueTimeoutMs, retries, crashRetries, transfer, idempotencyKey } = this.task.options;
-    const isOwn = [timeoutMs, queueTimeoutMs, transfer, idempotencyKey].some((option) => option !== undefined);
-    return isOwn || Boolean(retries) || Boolean(crashRetries);
   }
 
   /** How many of its inputs wait, those of parts that wait included. */
@@ -160,20 +138,33 @@ export class Bulk {
 
   #fill(): void {
     const slots = Math.min(this.#mostParts, Math.max(this.#host.slots(this.task), 1));
-    while (this.#parts.size < this.#mostParts && this.#queue.problem === undefined) {
+    while (this.#parts.size < this.#mostParts && this.#queue.problem === undefined && this.#end === undefined) {
       const room = this.#host.waitForRoom(this.task);
       if (room !== undefined) {
         void this.#waitFor(room);
         return;
       }
-      const most = this.#areSingle ? 1 : this.#size.next(this.#queue.left, slots);
+      const most = this.#maker.areSingle ? 1 : this.#size.next(this.#queue.left, slots);
       const range = this.#scope.runInAsyncScope(() => this.#queue.take(most));
       this.#countKnown();
       if (range === undefined) return;
-      const part = this.#scope.runInAsyncScope(() => this.#maker.make(range, this.#options));
-      this.#parts.set(part.task, part);
-      this.#host.submit(part.task, this.task);
+      this.#results.reserve(range.first + range.inputs.length, this.#queue.total);
+      this.#submit(range);
     }
+  }
+
+  #submit(range: InputRange): void {
+    let part: Part;
+    try {
+      part = this.#scope.runInAsyncScope(() => this.#maker.make(range, this.#options));
+    } catch (error) {
+      if (range.inputs.length === 1) this.#fail(range, 0, 'failed', error);
+      else this.#queue.giveBack({ ...range, areSingle: true }); // one of them can't be read
+      return;
+    }
+    this.#size.noteWidth(part.task.args.length / range.inputs.length);
+    this.#parts.set(part.task, part);
+    this.#host.submit(part.task, this.task);
   }
 
   async #waitFor(room: Promise<void>): Promise<void> {
@@ -187,6 +178,7 @@ export class Bulk {
 
   onStarted(part: Task): void {
     this.#resting.delete(part);
+    this.#recall.watch(part);
     if (this.task.status === 'queued') this.#host.started(this.task);
   }
 
@@ -199,6 +191,17 @@ export class Bulk {
   onChunkBegun(task: Task): void {
     const part = this.#parts.get(task);
     if (part !== undefined) part.hasBegun = true;
+  }
+
+  onChunkRecalled(task: Task, begun: number): void {
+    this.#recall.onRecalled(task, begun);
+  }
+
+  /** These wait in a chunk no more, of which so many inputs have taken so long. */
+  #takeBack(range: InputRange, begun: number, runMs: number): void {
+    this.#size.record(begun, runMs);
+    this.#queue.giveBack(range);
+    this.#pump();
   }
 
   /** The outcome of an input of a chunk was posted. */
@@ -215,8 +218,8 @@ export class Bulk {
     if (part === undefined) return;
     this.#parts.delete(task);
     this.#resting.delete(task);
-    if (part.range.inputs.length === 1) this.#endSingle(part, reason, outcome);
-    else this.#endChunk(part, reason, outcome);
+    if (part.isChunk) this.#endChunk(part, reason, outcome);
+    else this.#endSingle(part, reason, outcome);
     if (this.task.isSettled) return;
     this.#reports.note();
     if (this.#end === undefined) this.#pump();
@@ -303,14 +306,10 @@ export class Bulk {
   }
 
   #settle(reason: EndReason, outcome: unknown): void {
+    this.#recall.unwatch();
     this.#reports.flush();
     this.#host.settle(this.task, reason, outcome);
   }
-}
-
-function lostResult({ id, name }: Task): TaskwardenError {
-  const message = `the result of an input of task "${name}" can't be read`;
-  return new TaskwardenError('RESULT_NOT_CLONEABLE', message, { taskId: id });
 }
 
 /** A part has ended for a reason that is not its input's: its caller has ended, or the supervisor stops. */

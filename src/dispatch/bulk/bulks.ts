@@ -22,7 +22,8 @@ import type { Slots } from '../slots.ts';
 import type { TaskCounters } from '../task-counters.ts';
 import type { TaskQueues } from '../task-queues.ts';
 import type { TaskTree } from '../task-tree.ts';
-import { Bulk, type BulkHost } from './bulk.ts';
+import { Bulk } from './bulk.ts';
+import type { BulkHost } from './bulk-host.ts';
 import { PartMaker } from './part.ts';
 
 interface BulksParts {
@@ -111,6 +112,10 @@ export class Bulks implements BulkHost {
     this.#byPart.get(part)?.onChunkBegun(part);
   }
 
+  onChunkRecalled(part: Task, begun: number): void {
+    this.#byPart.get(part)?.onChunkRecalled(part, begun);
+  }
+
   onOutcome(part: Task, message: InputOutcomeMessage): void {
     this.#byPart.get(part)?.onOutcome(part, message);
   }
@@ -160,6 +165,10 @@ export class Bulks implements BulkHost {
 
   cancel(part: Task, request: EndRequest): void {
     this.#parts.settlement.end(part, request);
+  }
+
+  recall(part: Task): void {
+    this.#parts.lanes.send(part, { topic: 'chunk-recall' });
   }
 
   started(task: Task): void {

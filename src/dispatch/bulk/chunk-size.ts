@@ -4,7 +4,10 @@
  */
 
 /** More inputs are not sent together. Larger chunks gain hardly anything, and the program is busy with each for a while. */
-const maxInputs = 2_048;
+const maxInputs = 4_096;
+
+/** More arguments are not sent together: they are those of one call, and take its stack. */
+const maxArguments = 12_288;
 
 /** What runs no longer than this together is not worth dividing among the slots, in milliseconds. */
 const quantumMs = 0.1;
@@ -19,6 +22,8 @@ export class ChunkSize {
   readonly #chunkMs: number;
   readonly #longestMs: number;
   #averageMs: number | undefined;
+  /** How many arguments an input has had at most. */
+  #width = 1;
 
   /** @param longestMs Inputs that run longer than this are sent one by one. */
   constructor(chunkMs: number, longestMs: number = Infinity) {
@@ -34,6 +39,11 @@ export class ChunkSize {
     this.#averageMs += (averageMs - this.#averageMs) * (1 - (1 - weight) ** inputs);
   }
 
+  /** An input with so many arguments was read. */
+  noteWidth(args: number): void {
+    this.#width = Math.max(this.#width, args);
+  }
+
   /**
    * At least 1, and no more than that until an input has run.
    * @param left How many inputs are left; undefined if that is not known.
@@ -43,6 +53,6 @@ export class ChunkSize {
     const averageMs = this.#averageMs;
     if (averageMs === undefined || averageMs > this.#longestMs) return 1;
     const share = left === undefined ? Infinity : Math.max(Math.ceil(left / slots), quantumMs / averageMs);
-    return Math.max(Math.floor(Math.min(this.#chunkMs / averageMs, share, maxInputs)), 1);
+    return Math.max(Math.floor(Math.min(this.#chunkMs / averageMs, share, maxInputs, maxArguments / this.#width)), 1);
   }
 }

@@ -1,10 +1,10 @@
-/** The error with which an `all()` rejects when one of its inputs has failed. */
+/** The errors of inputs of an `all()`. */
 import { TaskwardenError } from '../../base/errors.ts';
 import { isError, messageOf } from '../../base/foreign-value.ts';
 import type { Task } from '../../task/record/task.ts';
 
 /**
- * The input's own error, with the fields `index` and `input`. What is no error, or takes no fields, is the cause of an
+ * What the `all()` rejects with: the input's own error, with the fields `index` and `input`. What is no error, or takes no fields, is the cause of an
  * `INPUT_FAILED` that has them.
  */
 export function failureOf({ id, name }: Task, index: number, input: unknown, error: unknown): unknown {
@@ -16,4 +16,9 @@ export function failureOf({ id, name }: Task, index: number, input: unknown, err
   }
   const message = `input ${index} of task "${name}" failed: ${messageOf(error)}`;
   return new TaskwardenError('INPUT_FAILED', message, { taskId: id, ...facts, cause: error });
+}
+
+export function lostResult({ id, name }: Task): TaskwardenError {
+  const message = `the result of an input of task "${name}" can't be read`;
+  return new TaskwardenError('RESULT_NOT_CLONEABLE', message, { taskId: id });
 }

@@ -2,7 +2,7 @@
 import type { ResolvedTaskOptions, TaskSpec } from '../../task/call/task-options.ts';
 import { takingChunk } from '../../task/definition/definition-registry.ts';
 import type { AllOptions } from '../../task/inputs/bulk-options.ts';
-import { arityOf, type ChunkHeader, inputId, joinInputs, separate } from '../../task/inputs/chunk.ts';
+import { type ChunkHeader, inputId, joinInputs, separate } from '../../task/inputs/chunk.ts';
 import type { InputRange } from '../../task/inputs/input-queue.ts';
 import { ResultBlock } from '../../task/inputs/result-block.ts';
 import { Task } from '../../task/record/task.ts';
@@ -13,7 +13,14 @@ const smallestBlock = 64;
 
 export class Part {
   readonly task: Task;
-  readonly range: InputRange;
+  /** Its inputs, without those that were recalled. */
+  range: InputRange;
+  /** It runs inputs one after the other, and its result is how many have ended. */
+  readonly isChunk: boolean;
+  /** When it was known that it had started, on the clock of `now()`. */
+  startedAt: number | undefined;
+  /** Those of its inputs that had not begun were recalled, or it was asked for them. */
+  isRecalled = false;
   /** Only of a chunk that runs in a thread. */
   readonly block: ResultBlock | undefined;
   /** Its first input has begun. Only known without a block. */
@@ -24,6 +31,7 @@ export class Part {
   constructor(task: Task, range: InputRange, block?: ResultBlock) {
     this.task = task;
     this.range = range;
+    this.isChunk = range.inputs.length > 1;
     this.block = block;
   }
 
@@ -37,9 +45,18 @@ export class Part {
     if (this.block !== undefined) return this.block.begun;
     return this.hasBegun ? Math.min(this.arrived.size + 1, this.range.inputs.length) : 0;
   }
+
+  /** The inputs after the first `begun` never begin. Takes them out, and returns them. */
+  cut(begun: number): InputRange {
+    const { first, inputs, areSingle = false } = this.range;
+    this.range = { first, inputs: inputs.slice(0, begun), areSingle };
+    return { first: first + begun, inputs: inputs.slice(begun), areSingle };
+  }
 }
 
 export class PartMaker {
+  /** Whether each part has one input. */
+  readonly areSingle: boolean;
   readonly #bulk: Task;
   readonly #owner: TaskOwner<Task>;
   readonly #nextSequence: () => number;
@@ -54,10 +71,14 @@ export class PartMaker {
     this.#owner = { ...owner, assignId: (part) => part.options.taskId ?? bulk.id };
     this.#nextSequence = nextSequence;
     this.#options = Object.freeze(options);
+    const { timeoutMs, queueTimeoutMs, retries, crashRetries, transfer, idempotencyKey } = options;
+    const isOwn = [timeoutMs, queueTimeoutMs, transfer, idempotencyKey].some((option) => option !== undefined);
+    this.areSingle = isOwn || Boolean(retries) || Boolean(crashRetries);
     const definition = takingChunk(bulk.definition);
     this.#chunkSpec = Object.freeze({ definition, options: this.#options, isSubmittedAhead: true });
   }
 
+  /** Throws what an input throws as it is read. */
   make(range: InputRange, options: AllOptions): Part {
     return range.inputs.length === 1 ? this.#single(range) : this.#chunk(range, options);
   }
@@ -65,27 +86,29 @@ export class PartMaker {
   #single(range: InputRange): Part {
     const { definition } = this.#bulk;
     const options = { ...this.#options, taskId: inputId(this.#bulk.id, range.first) };
-    return new Part(
-      this.#newTask({ definition, options, isSubmittedAhead: true }, range.inputs[0] as unknown[]),
-      range,
-    );
+    const args: unknown[] = [];
+    joinInputs(range.inputs, args);
+    return new Part(this.#newTask({ definition, options, isSubmittedAhead: true }, args), range);
   }
 
   #chunk(range: InputRange, { chunkMs = 5, settle = false }: AllOptions): Part {
     const { first, inputs } = range;
     const { type } = this.#options;
+    const values: unknown[] = [undefined];
+    const arity = joinInputs(inputs, values);
     const block = type === 'thread' ? this.#takeBlock(inputs.length) : undefined;
     const header: ChunkHeader = {
       bulkId: this.#bulk.id,
       first,
       count: inputs.length,
-      arity: arityOf(inputs),
+      arity,
       chunkMs,
       endsAtFailure: !settle,
       ...(block && { results: block.buffer }),
     };
-    const values = joinInputs(inputs, [header]);
-    return new Part(this.#newTask(this.#chunkSpec, type === 'loop' ? values : separate(values)), range, block);
+    if (type !== 'loop') separate(values);
+    values[0] = header;
+    return new Part(this.#newTask(this.#chunkSpec, values), range, block);
   }
 
   #newTask(spec: TaskSpec, args: readonly unknown[]): Task {

@@ -95,6 +95,8 @@ function valuesIn(message: TaskMessage): readonly unknown[] {
       if (message.update.kind === 'ended') return [message.update.outcome];
       return message.update.kind === 'data' ? valuesIn(message.update.data) : [];
     case 'chunk-begun':
+    case 'chunk-recall':
+    case 'chunk-recalled':
       return [];
     case 'input-outcome':
       return [message.value];
@@ -118,6 +120,8 @@ function withValues(message: TaskMessage, values: readonly unknown[]): TaskMessa
         ? { ...message, update: { kind: 'data', data: withValues(message.update.data, values) } }
         : message;
     case 'chunk-begun':
+    case 'chunk-recall':
+    case 'chunk-recalled':
       return message;
     case 'input-outcome':
       return { ...message, value: values[0] };

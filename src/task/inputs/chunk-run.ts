@@ -1,6 +1,7 @@
 /**
  * Runs the inputs of a chunk one after the other, where they run, and tells the outcome of each before the next begins. It
- * ends early when its time is over, when it is asked to stop, or after a failure that ends the `all()`.
+ * ends early when its time is over, when it is asked to stop, after a failure that ends the `all()`, or when the inputs that
+ * have not begun are recalled.
  */
 import { TaskwardenError } from '../../base/errors.ts';
 import { fieldOf, isThenable } from '../../base/foreign-value.ts';
@@ -36,6 +37,7 @@ class ChunkRun {
   /** Where the arguments of the next input are. */
   #at = 0;
   #hasFailed = false;
+  #isRecalled = false;
 
   constructor(run: RunningTask, header: ChunkHeader, values: readonly unknown[], fn: TaskFunction, receiver: unknown) {
     this.#run = run;
@@ -46,7 +48,7 @@ class ChunkRun {
     this.#block = header.results && ResultBlock.from(header.results);
     this.#until = now() + header.chunkMs;
     this.#inputRun = new InputRun(run, header);
-    run.onStop = (reason) => this.#inputRun.stop(reason);
+    run.listener = { onStop: (reason) => this.#inputRun.stop(reason), onRecall: () => this.#onRecall() };
   }
 
   run(): number | Promise<number> {
@@ -70,8 +72,14 @@ class ChunkRun {
 
   #end(): number {
     this.#inputRun.end();
-    this.#run.onStop = undefined;
+    this.#run.listener = undefined;
     return this.#ended;
+  }
+
+  /** An input runs: the recall comes while it waits, or while it reads messages. */
+  #onRecall(): void {
+    this.#isRecalled = true;
+    this.#run.post({ topic: 'chunk-recalled', begun: Math.min(this.#ended + 1, this.#header.count) });
   }
 
   /** Runs inputs until one returns a promise, which is returned, or the chunk is over. */
@@ -81,8 +89,8 @@ class ChunkRun {
 
   readonly #runSome = (): PromiseLike<unknown> | undefined => {
     while (this.#mayBegin) {
+      if (this.#block?.begin(this.#ended) === false) break; // it was recalled
       const input = this.#nextInput();
-      this.#block?.begin(this.#ended);
       this.#inputRun.begin(this.#ended, input);
       let result: unknown;
       try {
@@ -107,7 +115,7 @@ class ChunkRun {
 
   get #mayBegin(): boolean {
     if (this.#ended === this.#header.count || (this.#hasFailed && this.#header.endsAtFailure)) return false;
-    return this.#ended === 0 || !(this.#run.stopped || now() > this.#until);
+    return this.#ended === 0 || !(this.#isRecalled || this.#run.stopped || now() > this.#until);
   }
 
   #nextInput(): Input {

@@ -31,29 +31,31 @@ export function inputId(bulkId: string, index: number): string {
   return `${bulkId}:${index}`;
 }
 
-export function arityOf(inputs: readonly Input[]): Arity {
-  const arity = inputs[0]?.length ?? 0;
-  return inputs.every(({ length }) => length === arity) ? arity : inputs.map(({ length }) => length);
-}
-
-/** The arguments of all inputs in a row, behind those that are in `values`. */
-export function joinInputs(inputs: readonly Input[], values: unknown[] = []): unknown[] {
-  for (const input of inputs) for (const value of input) values.push(value);
-  return values;
+/** Adds the arguments of all inputs in a row to `values`. Throws what an input throws as it is read, such as a proxy. */
+export function joinInputs(inputs: readonly Input[], values: unknown[]): Arity {
+  const arities: number[] = [];
+  let areSame = true;
+  for (const input of inputs) {
+    const { length } = input;
+    for (let at = 0; at < length; at += 1) values.push(input[at]);
+    arities.push(length);
+    areSame &&= length === arities[0];
+  }
+  return areSame ? (arities[0] ?? 0) : arities;
 }
 
 /**
  * Replaces an object that is there before by a copy. What is sent together is copied together, so that inputs would share
  * the object where they run.
  */
-export function separate(values: unknown[]): unknown[] {
+export function separate(values: unknown[]): void {
   const seen = new Set<unknown>();
-  for (const [at, value] of values.entries()) {
+  for (let at = 0; at < values.length; at += 1) {
+    const value = values[at];
     if (typeof value !== 'object' || value === null) continue;
     if (seen.has(value)) values[at] = copyOf(value);
     else seen.add(value);
   }
-  return values;
 }
 
 /** Buffers stay Buffers. What can't be copied fails as it is sent. */

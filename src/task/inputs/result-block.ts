@@ -14,6 +14,9 @@ const beginsIndex = 0;
 const endsIndex = 1;
 const words = 2;
 
+/** In the word of begins: no further input may begin. */
+const recalled = 2 ** 30;
+
 export class ResultBlock {
   readonly buffer: SharedArrayBuffer;
   /** How many inputs it has room for. */
@@ -42,9 +45,14 @@ export class ResultBlock {
     this.#words.fill(0);
   }
 
-  /** The next input begins. */
-  begin(index: number): void {
-    Atomics.store(this.#words, beginsIndex, index + 1);
+  /** The next input begins. False if it was recalled: then it must not run. */
+  begin(index: number): boolean {
+    return Atomics.compareExchange(this.#words, beginsIndex, index, index + 1) === index;
+  }
+
+  /** No further input begins. Returns how many have begun. */
+  recall(): number {
+    return Atomics.or(this.#words, beginsIndex, recalled) & ~recalled;
   }
 
   /** The input has this result. Returns false, and changes nothing, if it has to be posted. */
@@ -69,7 +77,7 @@ export class ResultBlock {
 
   /** How many inputs have begun. */
   get begun(): number {
-    return Atomics.load(this.#words, beginsIndex);
+    return Atomics.load(this.#words, beginsIndex) & ~recalled;
   }
 
   /** How many inputs have ended. */

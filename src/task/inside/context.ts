@@ -54,13 +54,20 @@ export interface ReceiveOptions {
   readonly timeoutMs?: number;
 }
 
+/** What hears of commands to a run. */
+export interface RunListener {
+  /** Called at each request to stop. The signal aborts only once, but a stopped task may be canceled later. */
+  onStop(reason: unknown): void;
+  /** Only of a chunk: no further input is to begin. */
+  onRecall?(): void;
+}
+
 /** A run, as the background tasks that its function calls see it. */
 export interface RunningTask extends TaskContext {
   /** Only on the event loop: the task, and the default supervisor of the tasks that it calls. */
   readonly task?: unknown;
   readonly submitter?: TaskSubmitter | undefined;
-  /** Called with the reason at each request to stop. The signal aborts only once, but a stopped task may be canceled later. */
-  onStop: ((reason: unknown) => void) | undefined;
+  listener: RunListener | undefined;
   /** Sets its `context`, which was the first of its arguments. */
   takeContext(context: unknown): void;
   /**

@@ -10,7 +10,7 @@ import { clearTimeout, elapsed, Promise, setTimeout } from '../../platform/globa
 import { nextTurnIfSpent } from '../../platform/loop-turn.ts';
 import type { Progress } from '../record/progress.ts';
 import { Channel } from './channel.ts';
-import { type ReceiveOptions, type RunningTask, runInTask } from './context.ts';
+import { type ReceiveOptions, type RunListener, type RunningTask, runInTask } from './context.ts';
 import type { ChildUpdate, DataMessage, TaskMessage } from './task-message.ts';
 
 type Yielding = Generator | AsyncGenerator;
@@ -22,7 +22,7 @@ export abstract class Run implements RunningTask {
   abstract readonly id: string;
   abstract readonly name: string;
   abstract readonly attempt: number;
-  onStop: ((reason: unknown) => void) | undefined = undefined;
+  listener: RunListener | undefined = undefined;
   args: readonly unknown[];
   context: unknown = undefined;
   #abort: AbortController | undefined = undefined;
@@ -131,6 +131,7 @@ export abstract class Run implements RunningTask {
     if (this.#ended) return;
     if (message.topic === 'message' || message.topic === 'yield') this.#channel(message.topic).handle(message.message);
     else if (message.topic === 'child-update') this.#children?.get(message.id)?.(message.update);
+    else if (message.topic === 'chunk-recall') this.listener?.onRecall?.();
   }
 
   get hasEnded(): boolean {
@@ -174,7 +175,7 @@ export abstract class Run implements RunningTask {
     for (const channel of Object.values(this.#channels ?? {})) channel.stopWaiting();
     const abort = this.#abort;
     if (abort !== undefined) runInTask(this, () => abort.abort(reason)); // listeners run as part of the task
-    this.onStop?.(reason);
+    this.listener?.onStop(reason);
   }
 
   /** The function has ended. Reports the last progress if it was not reported yet. */

@@ -11,7 +11,7 @@ import { TaskHandle } from '../call/handle.ts';
 import type { TaskOptions, TaskSpec } from '../call/task-options.ts';
 import { wireDefinition } from '../definition/definition.ts';
 import type { AllOptions } from '../inputs/bulk-options.ts';
-import { arityOf, type Input, joinInputs, separate } from '../inputs/chunk.ts';
+import { type Input, joinInputs, separate } from '../inputs/chunk.ts';
 import { type BulkInputs, notAnInput, sourceOf } from '../inputs/input-source.ts';
 import { Task } from '../record/task.ts';
 import { newIdPrefix, taskId } from '../record/task-id.ts';
@@ -42,15 +42,22 @@ export function submitAllFrom<T>(
   checkSendable(spec);
   const { source, isAsync } = sourceOf(items, call);
   if (isAsync) throw new TypeError(`${call} takes no async iterable inside a thread or child: read it first`);
-  const inputs = [...{ [Symbol.iterator]: () => source as Iterator<unknown> }].map((input, index): Input => {
-    if (!isArray(input)) throw notAnInput(call, index, input);
-    return argsOf === undefined ? input : argsOf(input);
-  });
-  const task = newTask(run, spec, separate(joinInputs(inputs)));
+  const args: unknown[] = [];
+  const task = newTask(run, spec, args);
   task.isBulk = true;
-  task.progress = { fraction: 0, done: 0, failed: 0, total: inputs.length };
   const handle = new BulkTaskHandle<T>(task);
-  submitTask(run, task, { arity: arityOf(inputs), count: inputs.length, options }, signal);
+  try {
+    const inputs = [...{ [Symbol.iterator]: () => source as Iterator<unknown> }].map((input, index): Input => {
+      if (!isArray(input)) throw notAnInput(call, index, input);
+      return argsOf === undefined ? input : argsOf(input);
+    });
+    task.progress = { fraction: 0, done: 0, failed: 0, total: inputs.length };
+    const arity = joinInputs(inputs, args);
+    separate(args);
+    submitTask(run, task, { arity, count: inputs.length, options }, signal);
+  } catch (error) {
+    task.settle('failed', error);
+  }
   return handle;
 }
 

@@ -13,6 +13,8 @@ export type TaskMessage =
   | ChildCommandMessage
   | ChildUpdateMessage
   | ChunkBegunMessage
+  | ChunkRecallMessage
+  | ChunkRecalledMessage
   | InputOutcomeMessage;
 
 /** Between the task and the holder of its handle: messages, and the values that a generator yields. */
@@ -61,6 +63,17 @@ export interface ChildCommandMessage {
 /** The first input of a chunk begins. Only where no memory is shared. */
 interface ChunkBegunMessage {
   readonly topic: 'chunk-begun';
+}
+
+/** To a chunk: no further input of it is to begin. Only where no memory is shared. */
+interface ChunkRecallMessage {
+  readonly topic: 'chunk-recall';
+}
+
+/** The answer: none begins any more but those that have begun. */
+interface ChunkRecalledMessage {
+  readonly topic: 'chunk-recalled';
+  readonly begun: number;
 }
 
 /** An input of a chunk has ended. */
