@@ -11,6 +11,7 @@ import type { Plugin } from 'vitest/config';
 const root = join(import.meta.dirname, '..');
 const output = join(root, 'dist');
 const folders = ['test/fixtures/tasks', 'test/hostile', 'examples'];
+const programs = [join(root, 'test/fixtures/programs/machine.ts')];
 /** Decorators, compilers that rename functions, and sources of the library in a task module. */
 const asTheyAre = /\/(decorated|named-like-its-const|damages|[^/]*\.test|[^/]*doors)\.ts$/;
 
@@ -20,7 +21,8 @@ export function compiledTasks(): Plugin {
     name: 'compiled-tasks',
     enforce: 'pre',
     configResolved() {
-      for (const file of folders.flatMap(modulesIn)) compiled.set(file, compile(file));
+      if (compiled.size > 0) return; // for another project of the same run
+      for (const file of [...folders.flatMap(modulesIn), ...programs]) compiled.set(file, compile(file));
     },
     async resolveId(source, importer, options) {
       if (!/^\.\.?\/.*\.ts$/.test(source) || importer === undefined) return undefined;
@@ -39,6 +41,11 @@ function modulesIn(folder: string): string[] {
 /** Where the program of an example is when it is compiled. */
 export function compiledExample(name: string): string {
   return join(output, 'examples', `${name}.js`);
+}
+
+/** Where a program of the fixtures is when it is compiled. */
+export function compiledProgram(name: string): string {
+  return join(output, 'test/fixtures/programs', `${name}.js`);
 }
 
 function compile(file: string): string {

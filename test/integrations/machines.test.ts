@@ -1,16 +1,16 @@
 /** Several machines, which are processes here, with a real Redis between them: calls, items, schedules, and their health. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { TaskSupervisor, viaCourier } from 'taskwarden';
 import { BullMQTaskCourier } from 'taskwarden/bullmq';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { compiledProgram } from '../compiled-tasks.ts';
 import { failure } from '../fixtures/listening.ts';
 import { echo } from '../fixtures/tasks/echo.ts';
 import { answers, collects, countsWhatItTells, waitsUntilStopped } from '../fixtures/tasks/talks.ts';
 import { type RedisServer, startRedis } from '../servers/redis.ts';
 
-const program = fileURLToPath(new URL('../fixtures/programs/machine.ts', import.meta.url));
+const program = compiledProgram('machine');
 
 /** What a machine tells. */
 interface Told {
@@ -25,7 +25,7 @@ class Machine {
   readonly told: Told[] = [];
 
   constructor(...args: readonly string[]) {
-    this.child = fork(program, args, { execArgv: ['--import', 'tsx'] });
+    this.child = fork(program, args, { execArgv: [] });
     this.child.on('message', (told: Told) => this.told.push(told));
   }
 
