@@ -1,24 +1,46 @@
 /** BullMQTaskCourier on a real PostgreSQL keeps the contract of couriers. */
+import { Client } from 'pg';
 import { BullMQTaskCourier } from 'taskwarden/bullmq';
-import { afterAll, beforeAll } from 'vitest';
+import { afterAll, afterEach, beforeAll } from 'vitest';
 import { type PostgresServer, startPostgres } from '../servers/postgres.ts';
 import { courierConformance } from './courier.ts';
 import { courierValues } from './courier-values.ts';
 
 let postgres: PostgresServer;
-let couriers = 0;
+let admin: Client;
+let schemas = 0;
+const emptied: string[] = [];
+const used: string[] = [];
 
 beforeAll(async () => {
   postgres = await startPostgres();
+  admin = new Client({ connectionString: postgres.url });
+  await admin.connect();
 });
 
-afterAll(() => postgres.stop());
+afterAll(async () => {
+  await admin.end();
+  await postgres.stop();
+});
+
+// After the couriers are closed. To make the tables of a schema takes longer than most tests.
+afterEach(async () => {
+  for (const schema of used.splice(0)) {
+    const { rows } = await admin.query<{ name: string }>(
+      "select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname = $1 and tablename <> 'migration'",
+      [schema],
+    );
+    await admin.query(rows.map(({ name }) => `delete from ${name}`).join(';'));
+    emptied.push(schema);
+  }
+});
 
 courierConformance({
   name: 'BullMQTaskCourier on PostgreSQL',
   create: async (options) => {
-    couriers += 1;
-    return new BullMQTaskCourier(postgres.url, { prefix: `test${couriers}`, ...options });
+    const schema = emptied.pop() ?? `test${++schemas}`;
+    used.push(schema);
+    return new BullMQTaskCourier(postgres.url, { prefix: schema, ...options });
   },
 });
 

@@ -1,13 +1,18 @@
 /** A real PostgreSQL for a test: its data outlives a restart. As root it runs as the user `postgres`, for it refuses root. */
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { binary } from './binaries.ts';
 import { Server } from './server.ts';
 
 const run = promisify(execFile);
+
+/** The data of a new server, by version: to copy them takes a tenth of what it takes to make them. */
+const templates = fileURLToPath(new URL('../../dist/test/servers', import.meta.url));
 
 export type PostgresServer = Server;
 
@@ -30,8 +35,18 @@ export async function startPostgres(): Promise<PostgresServer> {
     stopSignal: 'SIGINT',
     url,
     async prepare(folder) {
+      const { stdout: version } = await run(initdb, ['--version'], { cwd: folder });
+      const template = join(templates, version.trim().replaceAll(/[^\w.]+/g, '-'));
+      if (existsSync(template)) {
+        await run('cp', ['-a', template, data(folder)]);
+        return;
+      }
       const args = ['--no-sync', '-A', 'trust', '-U', 'postgres', '-E', 'UTF8', '--locale', 'C', '-D', data(folder)];
       await run(initdb, args, { cwd: folder, ...user });
+      const copy = `${template}-${process.pid}`;
+      await mkdir(templates, { recursive: true });
+      await run('cp', ['-a', data(folder), copy]);
+      await rename(copy, template).catch(() => rm(copy, { recursive: true })); // another has made it meanwhile
     },
     command: (folder, port) => [
       postgres,
