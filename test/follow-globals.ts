@@ -4,7 +4,24 @@
  */
 import { vi } from 'vitest';
 
-// The fakes themselves take what they need now, before anything is replaced.
+type Call = (...args: unknown[]) => unknown;
+
+/** What has the function now: a fake may replace that, too. */
+type Holder = () => Record<string, Call>;
+
+interface Followed {
+  readonly holder: Holder;
+  readonly name: string;
+  readonly original: Call;
+  readonly follower: Call;
+}
+
+// Files that share a process share the library, too, which keeps the followers that it took when it loaded.
+const kept = globalThis as { [key: symbol]: readonly Followed[] | undefined };
+const key = Symbol.for('taskwarden.test.followed');
+
+// The fakes themselves take what they need now, while nothing is replaced.
+for (const { holder, name, original } of kept[key] ?? []) holder()[name] = original;
 vi.useFakeTimers().useRealTimers();
 
 const timers = [
@@ -15,28 +32,30 @@ const timers = [
   'setImmediate',
   'clearImmediate',
   'queueMicrotask',
-] as const;
+];
 
-type Call = (...args: unknown[]) => unknown;
-
-/** Replaces a function by one that calls whatever has replaced that one. */
-function follow<K extends string>(holder: () => Record<K, Call>, name: K): void {
+/** What calls the function that has replaced this one. */
+function follow(holder: Holder, name: string): Followed {
   const own = holder();
-  const original = own[name].bind(own);
+  const original = own[name] as Call;
   let isInside = false; // what has replaced it may call it
   const follower: Call = (...args) => {
-    const present = holder()[name];
-    if (present === follower || isInside) return original(...args);
+    const present = holder()[name] as Call;
+    if (present === follower || isInside) return original.apply(own, args);
     isInside = true;
     try {
-      return holder()[name](...args);
+      return present.apply(holder(), args);
     } finally {
       isInside = false;
     }
   };
-  own[name] = Object.defineProperties(follower as Record<K, Call>[K], Object.getOwnPropertyDescriptors(own[name]));
+  Object.defineProperties(follower, Object.getOwnPropertyDescriptors(original));
+  return { holder, name, original, follower };
 }
 
-for (const name of timers) follow(() => globalThis as unknown as Record<typeof name, Call>, name);
-follow(() => Date as unknown as Record<'now', Call>, 'now');
-follow(() => performance as unknown as Record<'now', Call>, 'now');
+kept[key] ??= [
+  ...timers.map((name) => follow(() => globalThis as never, name)),
+  follow(() => Date as never, 'now'),
+  follow(() => performance as never, 'now'),
+];
+for (const { holder, name, follower } of kept[key]) holder()[name] = follower;
