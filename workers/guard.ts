@@ -19,7 +19,14 @@ import { setTimeout } from '../src/platform/globals.ts';
 
 export interface GuardStart {
   readonly port: MessagePort;
-  readonly control: SharedArrayBuffer;
+  /** Of each seat. */
+  readonly controls: readonly SharedArrayBuffer[];
+}
+
+/** What the guard forwards: the body of a frame, and the seat that it is for. */
+export interface Forwarded {
+  readonly seat: number;
+  readonly body: Uint8Array<ArrayBuffer>;
 }
 
 /** How long a child whose lane is gone may take to end by itself, in milliseconds. */
@@ -27,12 +34,12 @@ const lastMs = 500;
 
 export class Guard {
   readonly #port: MessagePort;
-  readonly #control: ControlBlock;
+  readonly #controls: readonly ControlBlock[];
   readonly #socket = new Socket({ fd: guardPipe });
 
-  constructor({ port, control }: GuardStart) {
+  constructor({ port, controls }: GuardStart) {
     this.#port = port;
-    this.#control = new ControlBlock(control);
+    this.#controls = controls.map((control) => new ControlBlock(control));
   }
 
   watch(): void {
@@ -44,34 +51,37 @@ export class Guard {
     this.#socket.on('close', () => void setTimeout(() => process.kill(process.pid, 'SIGKILL'), lastMs));
   }
 
-  #receive({ kind, number, body }: Frame): void {
+  #receive({ kind, seat, number, body }: Frame): void {
+    const control = this.#controls[seat] as ControlBlock;
     if (kind === 'recall') {
-      this.#recall(number, timeAt(body, 0), timeAt(body, 1));
+      this.#recall(seat, number, timeAt(body, 0), timeAt(body, 1));
       return;
     }
-    if (kind === 'cancel' && this.#control.withdraw(number)) {
-      this.#answer(number, { items: [number] });
+    if (kind === 'cancel' && control.withdraw(number)) {
+      this.#answer(seat, number, { items: [number] });
       return;
     }
     // Forwarded before the stop flag is set, so that the message is there when the flag is seen.
-    const copy = Uint8Array.prototype.slice.call(body);
-    this.#port.postMessage(copy, [copy.buffer]);
-    if (kind === 'stop' || kind === 'cancel') this.#control.requestStop(number);
-    this.#control.ring();
+    const copy = Uint8Array.prototype.slice.call(body) as Uint8Array<ArrayBuffer>;
+    const forwarded: Forwarded = { seat, body: copy };
+    this.#port.postMessage(forwarded, [copy.buffer]);
+    if (kind === 'stop' || kind === 'cancel') control.requestStop(number);
+    control.ring();
   }
 
   /** Of the items from `first` to before `end`, gives back those after `from` that have not begun. */
-  #recall(from: number, first: number, end: number): void {
+  #recall(seat: number, from: number, first: number, end: number): void {
+    const control = this.#controls[seat] as ControlBlock;
     const items: number[] = [];
     // From the last to the first, because the main thread may begin items meanwhile: so none overtakes an earlier one.
-    for (let item = end - 1; item >= from; item -= 1) if (this.#control.withdraw(item)) items.unshift(item);
+    for (let item = end - 1; item >= from; item -= 1) if (control.withdraw(item)) items.unshift(item);
     let running = end - 1;
-    while (running >= first && this.#control.state(running) !== 'running') running -= 1;
-    const at = running >= first && { running: { item: running, at: this.#control.begunAt(running) } };
-    this.#answer(first, { items, ...at });
+    while (running >= first && control.state(running) !== 'running') running -= 1;
+    const at = running >= first && { running: { item: running, at: control.begunAt(running) } };
+    this.#answer(seat, first, { items, ...at });
   }
 
-  #answer(number: number, answer: Recalled): void {
-    for (const part of frame('recalled', number, serialize(answer))) this.#socket.write(part);
+  #answer(seat: number, number: number, answer: Recalled): void {
+    for (const part of frame('recalled', number, serialize(answer), seat)) this.#socket.write(part);
   }
 }

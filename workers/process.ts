@@ -5,11 +5,19 @@
  */
 import { writeSync } from 'node:fs';
 import { Socket } from 'node:net';
-import { isMainThread, MessageChannel, receiveMessageOnPort, Worker, workerData } from 'node:worker_threads';
+import {
+  isMainThread,
+  MessageChannel,
+  type MessagePort,
+  receiveMessageOnPort,
+  Worker,
+  workerData,
+} from 'node:worker_threads';
 import { ControlBlock } from '../src/lanes/wire/control-block.ts';
 import { decodeThrown, encodeThrown, type WireThrown } from '../src/lanes/wire/error-codec.ts';
 import {
   deserialize,
+  type FrameKind,
   FrameReader,
   frame,
   isSerializable,
@@ -19,10 +27,10 @@ import {
   times,
   workPipe,
 } from '../src/lanes/wire/frames.ts';
-import type { HostMessage, HostReply, HostStart } from '../src/lanes/wire/protocol.ts';
+import type { HostMessage, HostReply, ProcessStart } from '../src/lanes/wire/protocol.ts';
 import { Buffer } from '../src/platform/globals.ts';
 import { becomeHost } from '../src/task/definition/load-phase.ts';
-import { Guard, type GuardStart } from './guard.ts';
+import { type Forwarded, Guard, type GuardStart } from './guard.ts';
 import { HostRuntime } from './host-runtime.ts';
 import { lowerPriority } from './system-priority.ts';
 import { writeAll } from './write-all.ts';
@@ -31,47 +39,59 @@ function run(): void {
   leaveChannel();
   process.on('SIGINT', () => {}); // Ctrl-C is sent to the whole process group, but the lane decides what it means
   becomeHost();
-  const control = new ChildControl();
-  const { port1: port, port2 } = new MessageChannel();
-  const start: GuardStart = { port: port2, control: control.buffer };
-  const guard = new Worker(process.argv[1] as string, { workerData: start, transferList: [port2], execArgv: [] });
-  guard.on('error', (error) => {
-    throw error;
-  });
-  let runtime: HostRuntime | undefined;
-  const receive = (body: Buffer) => {
+  /** One for each seat, once it is known how many there are. */
+  let runtimes: readonly HostRuntime[] = [];
+  const receive = (seat: number, body: Buffer) => {
     let message: unknown;
     try {
       message = deserialize(body);
     } catch (error) {
-      runtime?.onUnreadable(error);
+      runtimes[seat]?.onUnreadable(error);
       return;
     }
-    if (runtime === undefined) runtime = begin(message as HostStart);
-    else runtime.receive(message as HostMessage);
-  };
-  const begin = (rest: HostStart) => {
-    lowerPriority(rest.nice);
-    const poll = () => {
-      const received = receiveMessageOnPort(port) as { message: Uint8Array } | undefined;
-      if (received !== undefined) receive(Buffer.from(received.message.buffer));
-      return received !== undefined;
-    };
-    const begun = new HostRuntime({ post: (reply) => control.post(reply), poll, readBack, control, ...rest });
-    process.on('uncaughtExceptionMonitor', (error) => {
-      if (process.listenerCount('uncaughtException') === 0) begun.crash(error); // else the module handles it
-    });
-    port.on('message', (body: Uint8Array) => receive(Buffer.from(body.buffer)));
-    write(frame('up'));
-    return begun;
+    if (runtimes.length === 0) runtimes = begin(message as ProcessStart, receive);
+    else runtimes[seat]?.receive(message as HostMessage);
   };
   const reader = new FrameReader();
   const work = new Socket({ fd: workPipe });
   work.on('data', (chunk) => {
-    for (const { body } of reader.push(chunk)) receive(body);
+    for (const { seat, body } of reader.push(chunk)) receive(seat, body);
   });
   work.on('error', () => {}); // 'close' follows
-  work.on('close', () => void (runtime === undefined ? process.exit(0) : runtime.end()));
+  work.on('close', () => void (runtimes[0] === undefined ? process.exit(0) : runtimes[0].end()));
+}
+
+/** @param receive Called with what the guard forwards. */
+function begin({ seats, ...rest }: ProcessStart, receive: (seat: number, body: Buffer) => void): HostRuntime[] {
+  const controls = Array.from({ length: seats }, (_, seat) => new ChildControl(seat));
+  const port = startGuard(controls);
+  lowerPriority(rest.nice);
+  const onForwarded = ({ seat, body }: Forwarded) => receive(seat, Buffer.from(body.buffer));
+  const poll = () => {
+    const received = receiveMessageOnPort(port) as { message: Forwarded } | undefined;
+    if (received !== undefined) onForwarded(received.message);
+    return received !== undefined;
+  };
+  const runtimes = controls.map(
+    (control) => new HostRuntime({ post: (reply) => control.post(reply), poll, readBack, control, ...rest }),
+  );
+  process.on('uncaughtExceptionMonitor', (error) => {
+    if (process.listenerCount('uncaughtException') === 0) runtimes[0]?.crash(error); // else the module handles it
+  });
+  port.on('message', onForwarded);
+  write(frame('up'));
+  return runtimes;
+}
+
+/** Returns the port on which it forwards. */
+function startGuard(controls: readonly ControlBlock[]): MessagePort {
+  const { port1, port2: port } = new MessageChannel();
+  const start: GuardStart = { port, controls: controls.map(({ buffer }) => buffer) };
+  const guard = new Worker(process.argv[1] as string, { workerData: start, transferList: [port], execArgv: [] });
+  guard.on('error', (error) => {
+    throw error;
+  });
+  return port1;
 }
 
 /** Removes the channel of Node: the lane uses other pipes, and programs take a `process.send` for a sign that somebody listens. */
@@ -80,12 +100,21 @@ function leaveChannel(): void {
   for (const property of ['send', 'disconnect', 'channel'] as const) Reflect.deleteProperty(process, property);
 }
 
-/** The control block that the child shares with its guard. The lane can't see it, so each change is sent as a frame. */
+/**
+ * The control block of a seat, which the child shares with its guard. The lane can't see it, so each change is sent as a
+ * frame.
+ */
 class ChildControl extends ControlBlock {
+  readonly #seat: number;
   /** No item of the batch has begun. */
   #isFirst = true;
   /** The `ended` frame, which is written together with the next reply. */
   #ended: readonly Buffer[] = [];
+
+  constructor(seat: number) {
+    super();
+    this.#seat = seat;
+  }
 
   override beginBatch(): void {
     this.#isFirst = true;
@@ -93,13 +122,13 @@ class ChildControl extends ControlBlock {
 
   override beginLoading(isSetup = false): void {
     super.beginLoading(isSetup);
-    write(frame('loading', isSetup ? 1 : 0));
+    write(this.#frame('loading', isSetup ? 1 : 0));
   }
 
   /** Only the first begin of a batch is sent: an `ended` frame implies the begin of its own item. */
   override begin(item: number, at: number): boolean {
     const begins = super.begin(item, at);
-    if (begins && this.#isFirst) write(frame('begun', item, times(at)));
+    if (begins && this.#isFirst) write(this.#frame('begun', item, times(at)));
     if (begins) this.#isFirst = false;
     return begins;
   }
@@ -111,13 +140,17 @@ class ChildControl extends ControlBlock {
 
   override finishByMessage(item: number, at: number, hasPosted: boolean): void {
     super.finishByMessage(item, at, hasPosted);
-    this.#ended = frame('ended', item, times(this.begunAt(item), at));
+    this.#ended = this.#frame('ended', item, times(this.begunAt(item), at));
   }
 
   post(reply: HostReply): void {
-    const parts = [...this.#ended, ...frame('reply', 0, serializeReply(reply))];
+    const parts = [...this.#ended, ...this.#frame('reply', 0, serializeReply(reply))];
     this.#ended = [];
     write(parts);
+  }
+
+  #frame(kind: FrameKind, number: number, body?: Buffer): Buffer[] {
+    return frame(kind, number, body, this.#seat);
   }
 }
 

@@ -72,6 +72,7 @@ type RuleName =
   | 'positiveCountOrInfinity'
   | 'fraction'
   | 'nice'
+  | 'tasksPerHost'
   | 'text'
   | 'string'
   | 'function'
@@ -90,6 +91,7 @@ export const rules: Readonly<Record<RuleName, Rule>> = {
   positiveCountOrInfinity: number({ what: 'a whole number, 1 or more, or Infinity', min: 1, wholeOrInfinity: true }),
   fraction: number({ what: 'a number from 0 to 1', min: 0, max: 1 }),
   nice: number({ what: 'a whole number from 0 to 19', min: 0, max: 19, whole: true }),
+  tasksPerHost: number({ what: 'a whole number from 1 to 1,000', min: 1, max: 1_000, whole: true }),
   text: is('a string', (value) => typeof value === 'string'),
   string: is('a string that is not empty', (value) => typeof value === 'string' && value !== ''),
   function: is('a function', (value) => typeof value === 'function'),

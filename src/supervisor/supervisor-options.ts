@@ -57,9 +57,9 @@ export interface ThreadOptions extends PoolOptions {
    */
   readonly maxSize?: number;
   /**
-   * How many tasks run in a thread at the same time, for tasks that await; one that computes holds up those that share its
-   * thread, and if the thread dies they all crash. Each has a slot: the limits above count threads, and each thread has
-   * so many slots. A change replaces the threads. Default: 1. Children run one task at a time, and take 1 only.
+   * How many tasks run in a thread or child at the same time, for tasks that await; one that computes holds up those that
+   * share its thread, and if the thread dies they all crash. Each has a slot: the limits above count threads, and each
+   * thread has so many slots. At most 1,000. A change replaces the threads. Default: 1.
    */
   readonly concurrentTasks?: number;
   /** How long a thread beyond `minSize` stays without work. Default: 10,000. */
@@ -151,8 +151,9 @@ const recycleRules: Readonly<Record<keyof RecycleOptions, Rule>> = {
   afterMs: rules.positiveMs,
 };
 
-const hostRules: Readonly<Record<Exclude<keyof ThreadOptions, 'concurrentTasks'>, Rule>> = {
+const threadRules: Readonly<Record<keyof ThreadOptions, Rule>> = {
   ...poolRules,
+  concurrentTasks: rules.tasksPerHost,
   minSize: either(rules.count, oneOf(['max'])),
   maxSize: rules.positiveCount,
   idleTimeoutMs: rules.durationMsOrInfinity,
@@ -164,18 +165,11 @@ const hostRules: Readonly<Record<Exclude<keyof ThreadOptions, 'concurrentTasks'>
   preload: arrayOf('an array of module URLs and background tasks', (value) => preloadOf(value) !== undefined),
 };
 
-const threadRules: Readonly<Record<keyof ThreadOptions, Rule>> = { ...hostRules, concurrentTasks: rules.positiveCount };
-
-const processRules: Readonly<Record<keyof ThreadOptions, Rule>> = {
-  ...hostRules,
-  concurrentTasks: is('1, as a child runs one task at a time; tasks can share threads', (value) => value === 1),
-};
-
 const supervisorRules: Readonly<Record<keyof SupervisorOptions, Rule>> = {
   id: rules.string,
   name: rules.string,
   threads: optionsBy(threadRules, 'threads'),
-  processes: optionsBy(processRules, 'processes'),
+  processes: optionsBy(threadRules, 'processes'),
   loop: optionsBy(poolRules, 'loop'),
   maxDepth: rules.count,
   keepFinished: rules.count,

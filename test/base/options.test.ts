@@ -106,6 +106,18 @@ const goodAndBad: [keyof typeof rules, string, unknown[], [unknown, string][], [
     ],
   ],
   [
+    'tasksPerHost',
+    'a whole number from 1 to 1,000',
+    [1, 1_000],
+    [['2', `'2'`]],
+    [
+      [0, '0'],
+      [1_001, '1001'],
+      [1.5, '1.5'],
+      [Number.NaN, 'NaN'],
+    ],
+  ],
+  [
     'nice',
     'a whole number from 0 to 19',
     [0, 1, 19],

@@ -122,11 +122,7 @@ describe('checks', () => {
     [{ threads: { maxSize: 0 } }, 'option "maxSize" of threads must be a whole number, 1 or more; got 0'],
     [
       { threads: { concurrentTasks: 0 } },
-      'option "concurrentTasks" of threads must be a whole number, 1 or more; got 0',
-    ],
-    [
-      { processes: { concurrentTasks: 2 } },
-      'option "concurrentTasks" of processes must be 1, as a child runs one task at a time; tasks can share threads; got 2',
+      'option "concurrentTasks" of threads must be a whole number from 1 to 1,000; got 0',
     ],
     [{ threads: { idleTimeoutMs: -1 } }, `option "idleTimeoutMs" of threads ${wait}; got -1`],
     [{ threads: { resourceLimits: 64 } }, 'resourceLimits takes an object of options; got 64'],
@@ -152,7 +148,7 @@ describe('checks', () => {
     [{ threads: { execArgv: [1] } }, 'option "execArgv" of threads must be an array of strings; got an array'],
     [
       { threads: { threads: 1 } },
-      'threads has no option "threads"; it takes poolSize, reserveNormal, reserveHigh, minSize, maxSize, idleTimeoutMs, resourceLimits, nice, recycle, env, execArgv, preload, concurrentTasks',
+      'threads has no option "threads"; it takes poolSize, reserveNormal, reserveHigh, concurrentTasks, minSize, maxSize, idleTimeoutMs, resourceLimits, nice, recycle, env, execArgv, preload',
     ],
     [{ loop: { poolSize: Infinity } }, `option "poolSize" of loop ${count}; got Infinity`],
     [{ loop: { minSize: 1 } }, 'loop has no option "minSize"; it takes poolSize, reserveNormal, reserveHigh'],

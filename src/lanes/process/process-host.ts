@@ -1,36 +1,20 @@
 /**
  * One child, on `child_process.fork`. Instead of its channel it uses pipes. The child writes its replies synchronously, so
  * its death loses nothing that it has written. What concerns tasks that may run already has a pipe of its own, which a
- * thread in the child reads, the guard, while a function blocks the child. The control block here is a copy of that of the
- * child, updated by its frames.
+ * thread in the child reads, the guard, while a function blocks the child.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import type { Duplex, Readable } from 'node:stream';
 import type { ResourceLimits } from 'node:worker_threads';
-import { now } from '../../platform/clock.ts';
 import { clearTimeout, Promise, setTimeout } from '../../platform/globals.ts';
 import { hostProgram, isSingleExecutable } from '../../platform/package-files.ts';
 import { batchMs } from '../../queue/run-time-estimate.ts';
-import { guarded, type Host, type HostListener, type HostOptions } from '../hosts/host.ts';
-import { ControlBlock } from '../wire/control-block.ts';
-import { decodeThrown, encodeThrown } from '../wire/error-codec.ts';
-import {
-  deserialize,
-  type Frame,
-  FrameReader,
-  frame,
-  guardPipe,
-  isSerializable,
-  type Recalled,
-  replyPipe,
-  serialize,
-  timeAt,
-  times,
-  workPipe,
-} from '../wire/frames.ts';
-import type { HostMessage, HostReply, HostStart } from '../wire/protocol.ts';
+import { guarded, type HostListener, type HostOptions } from '../hosts/host.ts';
+import { type Frame, FrameReader, frame, guardPipe, replyPipe, serialize, workPipe } from '../wire/frames.ts';
+import type { ProcessStart } from '../wire/protocol.ts';
 import { forwardOutput } from './printed-output.ts';
+import { type Child, ProcessSeat } from './process-seat.ts';
 import { endWithParent } from './stopped-children.ts';
 
 /** Between SIGTERM and SIGKILL, in milliseconds. */
@@ -38,30 +22,25 @@ const killAfterMs = 500;
 /** How long the pipes of a child that has exited are read if another process keeps them open, in milliseconds. */
 const longestDrainMs = 1_000;
 
-export class ProcessHost implements Host {
+export class ProcessHost implements Child {
   readonly id: number;
-  /** It runs one task at a time. */
-  readonly seats: readonly Host[] = [this];
-  /** The state of the child's control block at its last frame. */
-  readonly control: ControlBlock = new ControlBlock();
+  readonly seats: readonly ProcessSeat[];
   readonly #child: ChildProcess;
   #guard: Duplex | undefined;
   #work: Duplex | undefined;
   readonly #listener: HostListener;
-  /** The items of the last batch: the first, and the one after the last. */
-  #first = 0;
-  #end = 0;
   #isUp = false;
   #cause: unknown;
   #killTimer: NodeJS.Timeout | undefined;
 
   /** @param ids Read after the child was started, because making the first prefix loads a slow module. */
   constructor(
-    { env, execArgv, resourceLimits, recycle, nice = 0 }: HostOptions,
+    { env, execArgv, resourceLimits, recycle, nice = 0, concurrentTasks = 1 }: HostOptions,
     ids: { readonly idPrefix: string },
     listener: HostListener,
   ) {
     this.#listener = listener;
+    this.seats = Array.from({ length: concurrentTasks }, (_, seat) => new ProcessSeat(this, seat, listener));
     if (isSingleExecutable()) {
       throw new Error(
         "a single executable can't start children: each would be the program once more; run it in threads, { type: 'thread' }",
@@ -98,12 +77,14 @@ export class ProcessHost implements Host {
     child.once('exit', (exitCode, signal) => {
       clearTimeout(this.#killTimer);
       void this.#readToEnd([guard, replies, work, stdout, stderr]).then(() => {
-        this.#markNextBegun();
+        for (const seat of this.seats) seat.markNextBegun();
         listener.exited({ exitCode: exitCode ?? undefined, signal: signal ?? undefined, cause: this.#cause });
       });
     });
-    const start: HostStart = { idPrefix: ids.idPrefix, batchMs, maxHeapMb: recycle?.maxHeapMb ?? Infinity, nice };
-    this.#send(this.#work, frame('message', 0, serialize(start)));
+    const { idPrefix } = ids;
+    const { maxHeapMb = Infinity } = recycle ?? {};
+    const start: ProcessStart = { seats: concurrentTasks, idPrefix, batchMs, maxHeapMb, nice };
+    this.sendWork(frame('message', 0, serialize(start)));
   }
 
   #read(pipe: Duplex | Readable): void {
@@ -133,116 +114,27 @@ export class ProcessHost implements Host {
     clearTimeout(timer);
   }
 
-  /** The item after one that has ended begins at once, but its frame comes only when it ends. So the child died in that one. */
-  #markNextBegun(): void {
-    let hasBegun = false;
-    for (let item = this.#first; item < this.#end; item += 1) {
-      const state = this.control.state(item);
-      if (state === 'running') return;
-      if (state === 'posted') hasBegun = true;
-      else if (state === 'waiting' && hasBegun) {
-        this.control.begin(item, now());
-        return;
-      }
-    }
-  }
-
-  #receive({ kind, number, body }: Frame): void {
-    switch (kind) {
-      case 'up':
-        this.#isUp = true;
-        this.#listener.up();
-        break;
-      case 'loading':
-        this.control.beginLoading(number === 1);
-        break;
-      case 'begun':
-        this.#checkItem(number);
-        this.control.begin(number, timeAt(body, 0));
-        break;
-      case 'ended':
-        this.#checkItem(number);
-        this.control.begin(number, timeAt(body, 0));
-        this.control.finishByMessage(number, timeAt(body, 1));
-        break;
-      case 'recalled':
-        if (this.#has(number)) this.#recalled(deserialize(body) as Recalled); // else its batch is over
-        break;
-      case 'reply':
-        this.#reply(body);
-        break;
-      default:
-        throw new Error(`a child sends no "${kind}"`);
-    }
-  }
-
-  #has(item: number): boolean {
-    return item >= this.#first && item < this.#end;
-  }
-
-  #checkItem(item: number): void {
-    if (!this.#has(item))
-      throw new Error(`it tells of item ${item}, and has those from ${this.#first} to ${this.#end - 1}`);
-  }
-
-  #readReply(body: Buffer): HostReply | undefined {
-    try {
-      return deserialize(body) as HostReply;
-    } catch (problem) {
-      this.#listener.unreadable(problem);
-      return undefined;
-    }
-  }
-
-  #reply(body: Buffer): void {
-    const reply = this.#readReply(body);
-    if (reply === undefined) return;
-    if (reply.kind === 'crash') {
-      this.#cause = decodeThrown(reply.error);
+  #receive(each: Frame): void {
+    if (each.kind === 'up') {
+      this.#isUp = true;
+      this.#listener.up();
       return;
     }
-    if (reply.kind === 'progress' || reply.kind === 'task-message') {
-      if (!this.#has(reply.item)) return; // it comes from left-over code of a task
-      if (this.control.state(reply.item) === 'waiting') this.control.begin(reply.item, now());
-    }
-    this.#listener.reply(reply);
+    const seat = this.seats[each.seat];
+    if (seat === undefined) throw new Error(`it tells of seat ${each.seat}, and has ${this.seats.length}`);
+    seat.receive(each);
   }
 
-  #recalled({ items, running }: Recalled): void {
-    const withdrawn = items.filter((item) => this.control.withdraw(item));
-    if (running !== undefined) this.control.begin(running.item, running.at);
-    this.#listener.reply({ kind: 'recalled', items: withdrawn });
+  sendWork(parts: readonly Buffer[]): void {
+    send(this.#work, parts);
   }
 
-  /** Nothing is transferred: everything is copied. */
-  post(message: HostMessage): void {
-    switch (message.kind) {
-      case 'stop': {
-        const reason = encodeThrown(decodeThrown(message.reason), isSerializable);
-        const body = serialize({ ...message, reason });
-        this.#send(this.#guard, frame(message.isFinal ? 'cancel' : 'stop', message.item, body));
-        break;
-      }
-      case 'task-message':
-      case 'fallback':
-        this.#send(this.#guard, frame('message', message.item, serialize(message)));
-        break;
-      default:
-        this.#send(this.#work, frame('message', 0, serialize(message)));
-        if (message.kind !== 'run') break;
-        this.#first = message.first;
-        this.#end = message.first + message.items;
-    }
+  sendGuard(parts: readonly Buffer[]): void {
+    send(this.#guard, parts);
   }
 
-  recall(from: number): void {
-    this.#send(this.#guard, frame('recall', from, times(this.#first, this.#end)));
-  }
-
-  #send(pipe: Duplex | undefined, parts: readonly Buffer[]): void {
-    pipe?.cork();
-    for (const part of parts) pipe?.write(part);
-    pipe?.uncork();
+  crashing(error: unknown): void {
+    this.#cause = error;
   }
 
   end(): void {
@@ -250,6 +142,12 @@ export class ProcessHost implements Host {
     this.#child.kill('SIGTERM');
     this.#killTimer = setTimeout(() => this.#child.kill('SIGKILL'), killAfterMs).unref();
   }
+}
+
+function send(pipe: Duplex | undefined, parts: readonly Buffer[]): void {
+  pipe?.cork();
+  for (const part of parts) pipe?.write(part);
+  pipe?.uncork();
 }
 
 /** Removes the flags that say what this process runs, such as `-e` and its program: each child would run that, too. */

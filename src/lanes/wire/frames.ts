@@ -1,6 +1,7 @@
 /**
  * Frames on the pipes between a lane and a child: their kinds, how they are written, and how they are cut out of the stream.
- * A frame has a length, a kind, a number (of the item that it is about), a checksum of all these, and a body. Other code in the child can write to the pipes, too: what is not a frame fails the check.
+ * A frame has a length, a kind, a seat, a number (of the item that it is about), a checksum of all these, and a body. Other
+ * code in the child can write to the pipes, too: what is not a frame fails the check.
  * A body is serialized like the structured clone, and refused where that refuses.
  */
 import { Deserializer, Serializer } from 'node:v8';
@@ -27,6 +28,7 @@ export type FrameKind = (typeof kinds)[number];
 
 export interface Frame {
   readonly kind: FrameKind;
+  readonly seat: number;
   readonly number: number;
   /** Valid only until the next chunk is read. */
   readonly body: Buffer;
@@ -44,7 +46,10 @@ export const guardPipe = 3;
 export const replyPipe = 4;
 export const workPipe = 5;
 
-const headerBytes = 17;
+/** Four bytes of length, two of kind and seat, six of number, four of checksum. */
+const headerBytes = 16;
+const [kindAt, numberAt, checkAt] = [4, 6, 12] as const;
+const kindBits = 4;
 const longestBody: number = 2 ** 32 - 1;
 const noBody: Buffer = Buffer.alloc(0);
 
@@ -55,24 +60,24 @@ const { imul } = Math;
  * A frame, in the parts that are to be written one after the other.
  * @throws RangeError if the body is too long.
  */
-export function frame(kind: FrameKind, number = 0, body: Buffer = noBody): Buffer[] {
+export function frame(kind: FrameKind, number = 0, body: Buffer = noBody, seat = 0): Buffer[] {
   const { length } = body;
   if (length > longestBody) {
     throw new RangeError(`its copy takes ${length} bytes, and a child can take or give ${longestBody} at once`);
   }
   const header = Buffer.allocUnsafe(headerBytes);
   header.writeUInt32LE(length, 0);
-  header.writeUInt8(kinds.indexOf(kind), 4);
-  header.writeDoubleLE(number, 5);
-  header.writeUInt32LE(checkOf(header), 13);
+  header.writeUInt16LE((seat << kindBits) | kinds.indexOf(kind), kindAt);
+  header.writeUIntLE(number, numberAt, 6);
+  header.writeUInt32LE(checkOf(header), checkAt);
   return length === 0 ? [header] : [header, body];
 }
 
-/** Of the first 13 bytes of a header. */
+/** Of what stands before it in a header. */
 function checkOf(header: Buffer): number {
   let check = imul(header.readUInt32LE(0) ^ 0x7a5c7a5c, 0x9e3779b1);
-  check = imul(check ^ header.readUInt32LE(5) ^ header.readUInt8(4), 0x85ebca77) ^ (check >>> 15);
-  check = imul(check ^ header.readUInt32LE(9), 0xc2b2ae3d) ^ (check >>> 15);
+  check = imul(check ^ header.readUInt32LE(4), 0x85ebca77) ^ (check >>> 15);
+  check = imul(check ^ header.readUInt32LE(8), 0xc2b2ae3d) ^ (check >>> 15);
   return check >>> 0;
 }
 
@@ -162,7 +167,7 @@ export class FrameReader {
 }
 
 function bodyLengthIn(header: Buffer): number {
-  if (header.readUInt32LE(13) !== checkOf(header)) {
+  if (header.readUInt32LE(checkAt) !== checkOf(header)) {
     throw new Error(
       `it is no frame; file descriptors ${guardPipe} to ${workPipe} of a child are taken: write nothing there`,
     );
@@ -171,7 +176,9 @@ function bodyLengthIn(header: Buffer): number {
 }
 
 function frameOf(header: Buffer, body: Buffer): Frame {
-  const kind = kinds[header.readUInt8(4)];
-  if (kind === undefined) throw new Error(`there is no frame of the kind ${header.readUInt8(4)}`);
-  return { kind, number: header.readDoubleLE(5), body };
+  const kindAndSeat = header.readUInt16LE(kindAt);
+  const number = header.readUIntLE(numberAt, 6);
+  const kind = kinds[kindAndSeat & ((1 << kindBits) - 1)];
+  if (kind === undefined) throw new Error(`there is no frame of that kind: ${kindAndSeat}`);
+  return { kind, seat: kindAndSeat >> kindBits, number, body };
 }

@@ -28,6 +28,11 @@ export interface ThreadStart extends HostStart {
   readonly seats: readonly { readonly port: MessagePort; readonly control: SharedArrayBuffer }[];
 }
 
+export interface ProcessStart extends HostStart {
+  /** How many tasks run in the child at the same time. */
+  readonly seats: number;
+}
+
 export interface RunMessage {
   readonly kind: 'run';
   /** The index of the definition. */

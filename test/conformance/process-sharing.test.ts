@@ -1,0 +1,3 @@
+import { testSharing } from './sharing.ts';
+
+testSharing({ type: 'process', pool: 'processes' });
