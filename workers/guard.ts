@@ -19,13 +19,13 @@ import { setTimeout } from '../src/platform/globals.ts';
 
 export interface GuardStart {
   readonly port: MessagePort;
-  /** Of each seat. */
+  /** Of each slot. */
   readonly controls: readonly SharedArrayBuffer[];
 }
 
-/** What the guard forwards: the body of a frame, and the seat that it is for. */
+/** What the guard forwards: the body of a frame, and the slot that it is for. */
 export interface Forwarded {
-  readonly seat: number;
+  readonly slot: number;
   readonly body: Uint8Array<ArrayBuffer>;
 }
 
@@ -51,37 +51,37 @@ export class Guard {
     this.#socket.on('close', () => void setTimeout(() => process.kill(process.pid, 'SIGKILL'), lastMs));
   }
 
-  #receive({ kind, seat, number, body }: Frame): void {
-    const control = this.#controls[seat] as ControlBlock;
+  #receive({ kind, slot, number, body }: Frame): void {
+    const control = this.#controls[slot] as ControlBlock;
     if (kind === 'recall') {
-      this.#recall(seat, number, timeAt(body, 0), timeAt(body, 1));
+      this.#recall(slot, number, timeAt(body, 0), timeAt(body, 1));
       return;
     }
     if (kind === 'cancel' && control.withdraw(number)) {
-      this.#answer(seat, number, { items: [number] });
+      this.#answer(slot, number, { items: [number] });
       return;
     }
     // Forwarded before the stop flag is set, so that the message is there when the flag is seen.
     const copy = Uint8Array.prototype.slice.call(body) as Uint8Array<ArrayBuffer>;
-    const forwarded: Forwarded = { seat, body: copy };
+    const forwarded: Forwarded = { slot, body: copy };
     this.#port.postMessage(forwarded, [copy.buffer]);
     if (kind === 'stop' || kind === 'cancel') control.requestStop(number);
     control.ring();
   }
 
   /** Of the items from `first` to before `end`, gives back those after `from` that have not begun. */
-  #recall(seat: number, from: number, first: number, end: number): void {
-    const control = this.#controls[seat] as ControlBlock;
+  #recall(slot: number, from: number, first: number, end: number): void {
+    const control = this.#controls[slot] as ControlBlock;
     const items: number[] = [];
     // From the last to the first, because the main thread may begin items meanwhile: so none overtakes an earlier one.
     for (let item = end - 1; item >= from; item -= 1) if (control.withdraw(item)) items.unshift(item);
     let running = end - 1;
     while (running >= first && control.state(running) !== 'running') running -= 1;
     const at = running >= first && { running: { item: running, at: control.begunAt(running) } };
-    this.#answer(seat, first, { items, ...at });
+    this.#answer(slot, first, { items, ...at });
   }
 
-  #answer(seat: number, number: number, answer: Recalled): void {
-    for (const part of frame('recalled', number, serialize(answer), seat)) this.#socket.write(part);
+  #answer(slot: number, number: number, answer: Recalled): void {
+    for (const part of frame('recalled', number, serialize(answer), slot)) this.#socket.write(part);
   }
 }

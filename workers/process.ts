@@ -39,34 +39,34 @@ function run(): void {
   leaveChannel();
   process.on('SIGINT', () => {}); // Ctrl-C is sent to the whole process group, but the lane decides what it means
   becomeHost();
-  /** One for each seat, once it is known how many there are. */
+  /** One for each slot, once it is known how many there are. */
   let runtimes: readonly HostRuntime[] = [];
-  const receive = (seat: number, body: Buffer) => {
+  const receive = (slot: number, body: Buffer) => {
     let message: unknown;
     try {
       message = deserialize(body);
     } catch (error) {
-      runtimes[seat]?.onUnreadable(error);
+      runtimes[slot]?.onUnreadable(error);
       return;
     }
     if (runtimes.length === 0) runtimes = begin(message as ProcessStart, receive);
-    else runtimes[seat]?.receive(message as HostMessage);
+    else runtimes[slot]?.receive(message as HostMessage);
   };
   const reader = new FrameReader();
   const work = new Socket({ fd: workPipe });
   work.on('data', (chunk) => {
-    for (const { seat, body } of reader.push(chunk)) receive(seat, body);
+    for (const { slot, body } of reader.push(chunk)) receive(slot, body);
   });
   work.on('error', () => {}); // 'close' follows
   work.on('close', () => void (runtimes[0] === undefined ? process.exit(0) : runtimes[0].end()));
 }
 
 /** @param receive Called with what the guard forwards. */
-function begin({ seats, ...rest }: ProcessStart, receive: (seat: number, body: Buffer) => void): HostRuntime[] {
-  const controls = Array.from({ length: seats }, (_, seat) => new ChildControl(seat));
+function begin({ slots, ...rest }: ProcessStart, receive: (slot: number, body: Buffer) => void): HostRuntime[] {
+  const controls = Array.from({ length: slots }, (_, slot) => new ChildControl(slot));
   const port = startGuard(controls);
   lowerPriority(rest.nice);
-  const onForwarded = ({ seat, body }: Forwarded) => receive(seat, Buffer.from(body.buffer));
+  const onForwarded = ({ slot, body }: Forwarded) => receive(slot, Buffer.from(body.buffer));
   const poll = () => {
     const received = receiveMessageOnPort(port) as { message: Forwarded } | undefined;
     if (received !== undefined) onForwarded(received.message);
@@ -101,19 +101,19 @@ function leaveChannel(): void {
 }
 
 /**
- * The control block of a seat, which the child shares with its guard. The lane can't see it, so each change is sent as a
+ * The control block of a slot, which the child shares with its guard. The lane can't see it, so each change is sent as a
  * frame.
  */
 class ChildControl extends ControlBlock {
-  readonly #seat: number;
+  readonly #slot: number;
   /** No item of the batch has begun. */
   #isFirst = true;
   /** The `ended` frame, which is written together with the next reply. */
   #ended: readonly Buffer[] = [];
 
-  constructor(seat: number) {
+  constructor(slot: number) {
     super();
-    this.#seat = seat;
+    this.#slot = slot;
   }
 
   override beginBatch(): void {
@@ -150,7 +150,7 @@ class ChildControl extends ControlBlock {
   }
 
   #frame(kind: FrameKind, number: number, body?: Buffer): Buffer[] {
-    return frame(kind, number, body, this.#seat);
+    return frame(kind, number, body, this.#slot);
   }
 }
 

@@ -1,4 +1,4 @@
-/** The program of a thread: called once, with a port for all messages of each of its seats. */
+/** The program of a thread: called once, with a port for all messages of each of its slots. */
 import { receiveMessageOnPort } from 'node:worker_threads';
 import { ControlBlock } from '../src/lanes/wire/control-block.ts';
 import type { HostMessage, HostReply, HostStart, ThreadStart } from '../src/lanes/wire/protocol.ts';
@@ -8,17 +8,17 @@ import type { Transferable } from '../src/task/inside/transferred.ts';
 import { HostRuntime } from './host-runtime.ts';
 import { lowerPriority } from './system-priority.ts';
 
-export function start({ seats, ...rest }: ThreadStart): void {
+export function start({ slots, ...rest }: ThreadStart): void {
   becomeHost();
   lowerPriority(rest.nice);
-  const [first] = seats.map((seat) => listen(seat, rest));
+  const [first] = slots.map((slot) => listen(slot, rest));
   process.on('uncaughtExceptionMonitor', (error) => {
     if (process.listenerCount('uncaughtException') === 0) first?.crash(error); // else the module handles it
   });
 }
 
-/** A seat runs one task at a time, and knows nothing of the others. */
-function listen({ port, control }: ThreadStart['seats'][number], rest: HostStart): HostRuntime {
+/** A slot runs one task at a time, and knows nothing of the others. */
+function listen({ port, control }: ThreadStart['slots'][number], rest: HostStart): HostRuntime {
   const post = (reply: HostReply, transfer: readonly Transferable[] = []) => port.postMessage(reply, transfer);
   const poll = () => {
     let received: { readonly message: HostMessage } | undefined;

@@ -53,7 +53,7 @@ export class LaneRegistry {
     const hostLane = (kind: HostKind, hostOptions: HostPoolSettings, Host: typeof ThreadHost | typeof ProcessHost) =>
       new HostLane<Task>(kind, hostOptions, {
         watcher,
-        startHost: (each, hostListener) => new Host(each, ids, hostListener).seats,
+        startHost: (each, hostListener) => new Host(each, ids, hostListener).slots,
       });
     const withPool = (limits: PoolLimits, lane: Lane<Task>, hosts?: HostSupply): LaneWithPool => ({
       pool: new PriorityPool(limits, lateLevels.length, hosts),
@@ -133,7 +133,7 @@ export class LaneRegistry {
   }
 }
 
-/** The options count hosts, and the pool of tasks their seats. */
+/** The options count hosts, and the pool of tasks their slots. */
 function taskLimits(options: HostPoolOptions): PoolLimits {
   const { poolSize, reserveNormal, reserveHigh, maxSize, concurrentTasks = 1 } = options;
   return {

@@ -26,20 +26,20 @@ const kinds: readonly FrameKind[] = [
 
 interface Sent {
   readonly kind: FrameKind;
-  readonly seat: number;
+  readonly slot: number;
   readonly number: number;
   readonly body: Buffer;
 }
 
 const anyFrame: fc.Arbitrary<Sent> = fc.record({
   kind: fc.constantFrom(...kinds),
-  seat: fc.nat({ max: 2 ** 12 - 1 }),
+  slot: fc.nat({ max: 2 ** 12 - 1 }),
   number: fc.integer({ min: 0, max: 2 ** 48 - 1 }),
   body: fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes)),
 });
 
 function stream(frames: readonly Sent[]): Buffer {
-  return Buffer.concat(frames.flatMap(({ kind, seat, number, body }) => frame(kind, number, body, seat)));
+  return Buffer.concat(frames.flatMap(({ kind, slot, number, body }) => frame(kind, number, body, slot)));
 }
 
 /** What a reader makes of the chunks. Bodies are copied: they are gone with the next chunk. */
@@ -116,7 +116,7 @@ describe('frames', () => {
   it('that are many in one chunk come out in order', () => {
     const frames = Array.from({ length: 20_000 }, (_, number) => ({
       kind: kinds[number % kinds.length] as FrameKind,
-      seat: number % 1_000,
+      slot: number % 1_000,
       number,
       body: Buffer.from(number % 3 === 0 ? '' : `body ${number}`),
     }));
@@ -126,10 +126,10 @@ describe('frames', () => {
   it('with a body of many chunks come out whole, and so do those around them', () => {
     const long = Buffer.alloc(5_000_000, 'a long body');
     const frames: Sent[] = [
-      { kind: 'up', seat: 0, number: 1, body: Buffer.from('before') },
-      { kind: 'recall', seat: 0, number: 2, body: long },
-      { kind: 'message', seat: 0, number: 3, body: long.subarray(1) },
-      { kind: 'stop', seat: 0, number: 4, body: Buffer.from('after') },
+      { kind: 'up', slot: 0, number: 1, body: Buffer.from('before') },
+      { kind: 'recall', slot: 0, number: 2, body: long },
+      { kind: 'message', slot: 0, number: 3, body: long.subarray(1) },
+      { kind: 'stop', slot: 0, number: 4, body: Buffer.from('after') },
     ];
     const data = stream(frames);
     const chunkBytes = 65_536;
@@ -143,10 +143,10 @@ describe('frames', () => {
 
   it('in a stream that ends within one leave that one out', () => {
     const data = stream([
-      { kind: 'up', seat: 0, number: 0, body: Buffer.alloc(0) },
-      { kind: 'reply', seat: 0, number: 0, body: Buffer.from('cut off') },
+      { kind: 'up', slot: 0, number: 0, body: Buffer.alloc(0) },
+      { kind: 'reply', slot: 0, number: 0, body: Buffer.from('cut off') },
     ]);
-    expect(read([data.subarray(0, -3)])).toEqual([{ kind: 'up', seat: 0, number: 0, body: Buffer.alloc(0) }]);
+    expect(read([data.subarray(0, -3)])).toEqual([{ kind: 'up', slot: 0, number: 0, body: Buffer.alloc(0) }]);
   });
 });
 
@@ -186,8 +186,8 @@ describe('what is no frame', () => {
   });
 
   it('is refused where one byte came between, before or after a frame, with the next at the latest', () => {
-    const data = stream([{ kind: 'ended', seat: 0, number: 1, body: Buffer.from('body') }]);
-    const next = stream([{ kind: 'up', seat: 0, number: 0, body: Buffer.from('') }]);
+    const data = stream([{ kind: 'ended', slot: 0, number: 1, body: Buffer.from('body') }]);
+    const next = stream([{ kind: 'up', slot: 0, number: 0, body: Buffer.from('') }]);
     for (let at = 0; at <= data.length; at += 1) {
       const spoiled = Buffer.concat([data.subarray(0, at), Buffer.from('x'), data.subarray(at), next]);
       expect(() => read([spoiled])).toThrow('it is no frame');

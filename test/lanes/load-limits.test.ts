@@ -31,7 +31,7 @@ class Scene implements LaneListener<LaneTask> {
     };
     this.lane = new HostLane<LaneTask>(kind, staff, {
       watcher,
-      startHost: (options, listener) => new Host(options, { idPrefix: 'x-' }, listener).seats,
+      startHost: (options, listener) => new Host(options, { idPrefix: 'x-' }, listener).slots,
       limits: { warnMs: failMs / 5, failMs },
     });
     this.lane.subscribe(this);

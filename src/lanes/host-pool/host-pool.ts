@@ -1,6 +1,6 @@
 /**
  * The hosts of a lane: starts them, keeps the idle ones, replaces those that die or are due for recycling, and ends those
- * that are not needed. Each has a connection for each of its seats. It does not know what runs in them.
+ * that are not needed. Each has a connection for each of its slots. It does not know what runs in them.
  */
 import type { TaskwardenError } from '../../base/errors.ts';
 import { describeExit, type Exit } from '../../base/exit.ts';
@@ -24,13 +24,13 @@ type Hosted<T extends LaneTask> = PooledHost<HostConnection<T>>;
 interface HostPoolParts<T extends LaneTask> {
   readonly watcher: HostWatcher;
   readonly startHost: StartHost;
-  /** Adds a seat to a host. */
+  /** Adds a slot to a host. */
   readonly newConnection: (owner: Hosted<T>) => HostConnection<T>;
   /** A host that was started with a batch is ready for it. */
   readonly begin: (connection: HostConnection<T>) => void;
   readonly reply: (connection: HostConnection<T>, reply: LaneReply) => void;
   readonly unreadable: (connection: HostConnection<T>, problem: unknown) => void;
-  /** A host has exited; called for each of its seats. `isFinal`: no more hosts are started. */
+  /** A host has exited; called for each of its slots. `isFinal`: no more hosts are started. */
   readonly died: (connection: HostConnection<T>, exit: Exit, isFinal: boolean) => void;
 }
 
@@ -38,7 +38,7 @@ export class HostPool<T extends LaneTask> {
   readonly size: PoolSize<T>;
   readonly #kind: HostKind;
   readonly #parts: HostPoolParts<T>;
-  /** The hosts that have not exited, and all their seats. */
+  /** The hosts that have not exited, and all their slots. */
   readonly #hosts = new Set<Hosted<T>>();
   readonly #connections = new Set<HostConnection<T>>();
   readonly #idle = new IdleHosts<T>(() => this.#retire());
@@ -61,7 +61,7 @@ export class HostPool<T extends LaneTask> {
     return this.#connections.values();
   }
 
-  /** The idle seat that is used next for the task. */
+  /** The idle slot that is used next for the task. */
   nextIdle(task: T): HostConnection<T> | undefined {
     if (this.size.settings.nice === undefined) return this.#idle.next();
     const next = this.#idle.next(isUrgent(task));
@@ -69,7 +69,7 @@ export class HostPool<T extends LaneTask> {
     return next ?? (isForOthers ? undefined : this.#idle.next());
   }
 
-  /** Takes an idle seat for the task. Hosts with a load failure leave, as they could not load what the task needs. */
+  /** Takes an idle slot for the task. Hosts with a load failure leave, as they could not load what the task needs. */
   takeIdle(task: T): HostConnection<T> | undefined {
     let next = this.nextIdle(task);
     for (; next?.owner.hasLoadFailure && !next.hasLoaded(task); next = this.nextIdle(task))
@@ -152,16 +152,16 @@ export class HostPool<T extends LaneTask> {
   /** Starts a host for the batch, or to replace an old one. */
   open(batch: readonly T[], old?: Hosted<T>): Hosted<T> {
     const host: Hosted<T> = new PooledHost(old);
-    for (let seat = 0; seat < this.size.seats; seat += 1) this.#connections.add(this.#parts.newConnection(host));
+    for (let slot = 0; slot < this.size.slotsPerHost; slot += 1) this.#connections.add(this.#parts.newConnection(host));
     host.isUrgent = old?.isUrgent ?? this.size.isForUrgent(batch[0]);
-    host.seats[0]?.take(batch);
+    host.slots[0]?.take(batch);
     this.#hosts.add(host);
     this.size.count += 1;
-    const seatOf = (seat = 0) => host.seats[seat] as HostConnection<T>;
+    const slotOf = (slot = 0) => host.slots[slot] as HostConnection<T>;
     host.start(this.#parts.startHost, this.size.optionsFor(host), {
       up: () => this.#up(host),
-      reply: (reply, seat) => this.#parts.reply(seatOf(seat), reply),
-      unreadable: (problem, seat) => this.#parts.unreadable(seatOf(seat), problem),
+      reply: (reply, slot) => this.#parts.reply(slotOf(slot), reply),
+      unreadable: (problem, slot) => this.#parts.unreadable(slotOf(slot), problem),
       exited: (exit) => this.#exited(host, exit),
     });
     return host;
@@ -171,23 +171,23 @@ export class HostPool<T extends LaneTask> {
     if (host.state !== 'starting') return;
     host.wasUp = true;
     this.#parts.watcher.hostStarted(this.#kind, host.id);
-    for (const connection of host.seats) {
+    for (const connection of host.slots) {
       if (!connection.warm(this.size.settings.preload)) this.onReady(connection);
     }
   }
 
-  /** The seat is up, and has loaded what the predecessor of its host had loaded. */
+  /** The slot is up, and has loaded what the predecessor of its host had loaded. */
   onReady(connection: HostConnection<T>): void {
     if (connection.state !== 'starting') return;
     const { owner } = connection;
-    const isLast = owner.seats.every((seat) => seat === connection || seat.state !== 'starting');
+    const isLast = owner.slots.every((slot) => slot === connection || slot.state !== 'starting');
     if (isLast) this.#onHostReady(owner);
     if (connection.size > 0) this.#parts.begin(connection);
     else this.makeIdle(connection);
     if (isLast) owner.settled.resolve();
   }
 
-  /** All its seats are ready. */
+  /** All its slots are ready. */
   #onHostReady(host: Hosted<T>): void {
     host.wasReady = true;
     host.predecessor = undefined;
@@ -255,7 +255,7 @@ export class HostPool<T extends LaneTask> {
   /** Takes no more tasks, and ends as soon as nothing runs in it. */
   #leave(host: Hosted<T>): void {
     if (host.state === 'idle') this.#dismiss(host);
-    else for (const connection of host.seats) this.#idle.delete(connection);
+    else for (const connection of host.slots) this.#idle.delete(connection);
   }
 
   /** Ends it. If it may have to clean up, it ends by itself, and is killed after the grace time. */
@@ -270,7 +270,7 @@ export class HostPool<T extends LaneTask> {
   /** Kills its host. `cause`: why, for the other tasks that run in that. */
   end({ owner }: HostConnection<T>, cause?: Error): void {
     if (owner.isEnding) return;
-    for (const seat of owner.seats) seat.dropPrefetched();
+    for (const slot of owner.slots) slot.dropPrefetched();
     if (owner.isShared) owner.cause ??= cause;
     this.#remove(owner);
     owner.end();
@@ -279,7 +279,7 @@ export class HostPool<T extends LaneTask> {
   #remove(host: Hosted<T>): void {
     this.#recycling.onLeft(host);
     host.isEnding = true;
-    for (const connection of host.seats) {
+    for (const connection of host.slots) {
       this.#idle.delete(connection);
       connection.state = 'ending';
     }
@@ -295,7 +295,7 @@ export class HostPool<T extends LaneTask> {
     if (host.wasUp) this.#parts.watcher.hostExited(this.#kind, host.id, exit, state === 'idle');
     host.settled.resolve();
     host.exited.resolve();
-    for (const connection of host.seats) {
+    for (const connection of host.slots) {
       this.#parts.died(connection, exit, this.#isClosed);
       this.#connections.delete(connection);
     }

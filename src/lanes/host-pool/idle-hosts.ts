@@ -1,4 +1,4 @@
-/** The idle seats of a lane that tasks may take, with a timer that retires hosts that have been idle for too long. */
+/** The idle slots of a lane that tasks may take, with a timer that retires hosts that have been idle for too long. */
 import { now, Timer } from '../../platform/clock.ts';
 import type { HostConnection } from '../hosts/host-connection.ts';
 import type { LaneTask } from '../lane.ts';
@@ -14,7 +14,7 @@ export class IdleHosts<T extends LaneTask> {
   }
 
   /**
-   * The seat that is used next: of the hosts with one, one in which the fewest tasks run.
+   * The slot that is used next: of the hosts with one, one in which the fewest tasks run.
    * @param isUrgent Given if it is to be in a host for urgent tasks, or in another.
    */
   next(isUrgent?: boolean): HostConnection<T> | undefined {
@@ -23,10 +23,10 @@ export class IdleHosts<T extends LaneTask> {
     for (let index = this.#connections.length - 1; index >= 0 && fewest > 0; index -= 1) {
       const connection = this.#connections[index] as HostConnection<T>;
       const { owner } = connection;
-      const { busySeats } = owner;
-      if (busySeats >= fewest || (isUrgent !== undefined && owner.isUrgent !== isUrgent)) continue;
+      const { busySlots } = owner;
+      if (busySlots >= fewest || (isUrgent !== undefined && owner.isUrgent !== isUrgent)) continue;
       best = connection;
-      fewest = busySeats;
+      fewest = busySlots;
     }
     return best;
   }

@@ -27,7 +27,7 @@ export class PoolSize<T extends LaneTask> {
   }
 
   /** How many tasks may run in each. */
-  get seats(): number {
+  get slotsPerHost(): number {
     return this.settings.concurrentTasks ?? 1;
   }
 
@@ -43,10 +43,10 @@ export class PoolSize<T extends LaneTask> {
     const { minSize, minFree = 0, slots = Infinity } = this.settings;
     if (minFree === 0) return minSize;
     let busy = 0;
-    for (const { isEnding, seats } of this.#hosts) {
-      if (!isEnding) for (const { size } of seats) if (size > 0) busy += 1;
+    for (const { isEnding, slots } of this.#hosts) {
+      if (!isEnding) for (const { size } of slots) if (size > 0) busy += 1;
     }
-    return Math.max(minSize, Math.min(Math.ceil(busy / this.seats) + minFree, slots));
+    return Math.max(minSize, Math.min(Math.ceil(busy / this.slotsPerHost) + minFree, slots));
   }
 
   get isBelowMin(): boolean {
@@ -86,13 +86,13 @@ export class PoolSize<T extends LaneTask> {
     return this.count - this.#recycling.doubles > this.settings.maxSize && this.lent === 0;
   }
 
-  /** How many seats are ending, or in hosts that leave, and run nothing: they hold no slot any more, but still exist. */
+  /** How many slots are ending, or in hosts that leave, and run nothing: they hold no slot any more, but still exist. */
   get leaving(): number {
     if (this.#hosts.size === this.count) return 0;
     let leaving = 0;
     for (const host of this.#hosts) {
       const leaves = host.isEnding || (host.isShared && this.#recycling.isReplaced(host));
-      if (leaves) for (const { size } of host.seats) if (size === 0) leaving += 1;
+      if (leaves) for (const { size } of host.slots) if (size === 0) leaving += 1;
     }
     return leaving;
   }
@@ -102,8 +102,8 @@ export class PoolSize<T extends LaneTask> {
     const { leaving } = this;
     if (leaving === 0) return true;
     let existing = 0;
-    for (const { seats } of this.#hosts) existing += seats.length;
-    return held < existing - leaving || held + leaving - this.#recycling.doubles * this.seats < most;
+    for (const { slots } of this.#hosts) existing += slots.length;
+    return held < existing - leaving || held + leaving - this.#recycling.doubles * this.slotsPerHost < most;
   }
 }
 

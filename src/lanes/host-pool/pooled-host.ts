@@ -1,5 +1,5 @@
 /**
- * One thread or child of a pool. Each of the tasks that may run in it at the same time has a seat, which is a connection of
+ * One thread or child of a pool. Each of the tasks that may run in it at the same time has a slot, which is a connection of
  * its own; what concerns them all is here.
  */
 import type { Exit } from '../../base/exit.ts';
@@ -16,16 +16,16 @@ const longestStartMs = 60_000;
  */
 export type HostState = 'starting' | 'idle' | 'busy' | 'ending';
 
-/** What a host needs to know of its seats. */
-interface Seat {
+/** What a host needs to know of its slots. */
+interface HostSlot {
   host: Host | undefined;
   readonly state: HostState;
   readonly since: number;
 }
 
-export class PooledHost<S extends Seat> {
+export class PooledHost<S extends HostSlot> {
   /** At least one, before it is started. */
-  readonly seats: S[] = [];
+  readonly slots: S[] = [];
   /** The host that it is to replace, after it has loaded the same definitions. */
   predecessor: PooledHost<S> | undefined;
   /** Called when its successor has died before it was ready. */
@@ -34,7 +34,7 @@ export class PooledHost<S extends Seat> {
   isUrgent = false;
   /** It has been up. Only then is its exit an event, and only then can it be asked to clean up. */
   wasUp = false;
-  /** All its seats have become ready for tasks. */
+  /** All its slots have become ready for tasks. */
   wasReady = false;
   isEnding = false;
   /** It has completed a batch. */
@@ -54,33 +54,33 @@ export class PooledHost<S extends Seat> {
     this.predecessor = predecessor;
   }
 
-  /** It is starting until all its seats are ready, and idle when nothing runs in any. */
+  /** It is starting until all its slots are ready, and idle when nothing runs in any. */
   get state(): HostState {
     if (this.isEnding) return 'ending';
     if (!this.wasReady) return 'starting';
-    return this.busySeats === 0 ? 'idle' : 'busy';
+    return this.busySlots === 0 ? 'idle' : 'busy';
   }
 
-  get busySeats(): number {
+  get busySlots(): number {
     let busy = 0;
-    for (const { state } of this.seats) if (state !== 'idle') busy += 1;
+    for (const { state } of this.slots) if (state !== 'idle') busy += 1;
     return busy;
   }
 
   /** Since when it is idle, if it is. */
   get since(): number {
     let last = 0;
-    for (const { since } of this.seats) if (since > last) last = since;
+    for (const { since } of this.slots) if (since > last) last = since;
     return last;
   }
 
   /** Of the thread or process. */
   get id(): number {
-    return this.seats[0]?.host?.id ?? -1;
+    return this.slots[0]?.host?.id ?? -1;
   }
 
   get isShared(): boolean {
-    return this.seats.length > 1;
+    return this.slots.length > 1;
   }
 
   /** Starts it. If it can't be started, or is not ready in time, `exited` of the listener says why. */
@@ -92,7 +92,7 @@ export class PooledHost<S extends Seat> {
     });
     try {
       const started = startHost(options, { ...listener, exited });
-      for (const [index, seat] of this.seats.entries()) seat.host = started[index];
+      for (const [index, slot] of this.slots.entries()) slot.host = started[index];
     } catch (cause) {
       exited({ exitCode: undefined, signal: undefined, cause });
     }
@@ -105,13 +105,13 @@ export class PooledHost<S extends Seat> {
 
   /** Asks it to clean up, and to end. It is killed after the grace time. */
   close(graceMs: number): void {
-    this.seats[0]?.host?.post({ kind: 'end' }, []);
+    this.slots[0]?.host?.post({ kind: 'end' }, []);
     const timer = new Timer(graceMs, () => this.end());
     void this.exited.promise.then(() => timer.cancel());
   }
 
   /** Kills it. */
   end(): void {
-    this.seats[0]?.host?.end();
+    this.slots[0]?.host?.end();
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The lane's side of one thread or child, or of one of its seats if tasks share it: its state, what it has loaded, and how a
+ * The lane's side of one thread or child, or of one of its slots if tasks share it: its state, what it has loaded, and how a
  * batch is sent to it, is taken back, is stopped, and is settled when the host exits.
  */
 import type { Exit } from '../../base/exit.ts';
@@ -18,7 +18,7 @@ import { isTransferring, messageSendError, type SendFailure } from './send-failu
 import type { Suspects } from './suspects.ts';
 
 export class HostConnection<T extends LaneTask> extends HostBatch<T> {
-  /** The thread or child, which may have more seats than this one. */
+  /** The thread or child, which may have more slots than this one. */
   readonly owner: PooledHost<HostConnection<T>>;
   state: HostState = 'starting';
   /** When it was sent its batch, or became idle, on the clock of `now()`. */
@@ -36,11 +36,11 @@ export class HostConnection<T extends LaneTask> extends HostBatch<T> {
   /** The number of the next item that is sent. */
   #next = 0;
 
-  /** Adds a seat to a host. */
+  /** Adds a slot to a host. */
   constructor(listener: LaneListener<T>, owner: PooledHost<HostConnection<T>>) {
     super(listener);
     this.owner = owner;
-    owner.seats.push(this);
+    owner.slots.push(this);
   }
 
   // Loading.
@@ -67,7 +67,7 @@ export class HostConnection<T extends LaneTask> extends HostBatch<T> {
   /** Asks the host to load what its predecessor has loaded, and the preload. Returns false if there is nothing to load. */
   warm(preload?: Preload): boolean {
     const message = this.loaded.warmMessage(
-      this.owner.predecessor?.seats.map(({ loaded }) => loaded),
+      this.owner.predecessor?.slots.map(({ loaded }) => loaded),
       preload,
     );
     if (message !== undefined) this.host?.post(message, []);
@@ -243,7 +243,7 @@ export class HostConnection<T extends LaneTask> extends HostBatch<T> {
   /** Whether the task has not begun, most likely because others that share the thread block it. Ending that would end them. */
   isBehindOthers(task: T): boolean {
     if (!this.owner.isShared || this.reachOf(task) !== 'waits' || this.control.hasBegunLoading) return false;
-    return this.owner.seats.some((seat) => seat !== this && seat.size > 0);
+    return this.owner.slots.some((slot) => slot !== this && slot.size > 0);
   }
 
   // The batch ends.

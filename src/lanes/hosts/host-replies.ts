@@ -50,7 +50,7 @@ export class HostReplies<T extends LaneTask> {
         break;
       case 'warm':
         connection.onWarmed(reply.missing);
-        if (connection === connection.owner.seats[0]) {
+        if (connection === connection.owner.slots[0]) {
           for (const problem of reply.problems) this.#parts.preloadFailed(connection, decodeThrown(problem));
         }
         pool.onReady(connection);

@@ -14,11 +14,11 @@ export interface HostOptions {
   readonly recycle?: { readonly maxHeapMb?: number };
   /** How much lower than that of the program its system priority is: a nice value. */
   readonly nice?: number;
-  /** How many tasks run in a thread at the same time: it has so many seats. Default: 1. */
+  /** How many tasks run in a thread at the same time: it has so many slots. Default: 1. */
   readonly concurrentTasks?: number;
 }
 
-/** A seat of a thread or child, in which one task runs at a time. Most have only one. */
+/** A slot of a thread or child, in which one task runs at a time. Most have only one. */
 export interface Host {
   /** Of the thread, or of the process. */
   readonly id: number;
@@ -30,20 +30,20 @@ export interface Host {
    * reply tells which will never begin.
    */
   recall?(from: number): void;
-  /** Kills the thread or child, with all its seats. `exited` follows. */
+  /** Kills the thread or child, with all its slots. `exited` follows. */
   end(): void;
 }
 
 /** The `crash` reply is handled by the host itself: it becomes the cause of the exit. */
 export type LaneReply = Exclude<HostReply, { kind: 'crash' }>;
 
-/** Of all seats; `seat` is 0 for the first one, and where it is not given. */
+/** Of all slots; `slot` is 0 for the first one, and where it is not given. */
 export interface HostListener {
   /** Once, when it can be posted to. */
   up(): void;
-  reply(reply: LaneReply, seat?: number): void;
+  reply(reply: LaneReply, slot?: number): void;
   /** A reply has arrived that can't be read, such as one with a buffer that was transferred before. */
-  unreadable(error: unknown, seat?: number): void;
+  unreadable(error: unknown, slot?: number): void;
   /** Once, after all its replies; also if it was never up. */
   exited(exit: Exit): void;
 }
@@ -69,5 +69,5 @@ export function guarded<A extends readonly unknown[]>(
   };
 }
 
-/** Returns the seats of a new thread or child. Throws if that does not accept the options. */
+/** Returns the slots of a new thread or child. Throws if that does not accept the options. */
 export type StartHost = (options: HostOptions, listener: HostListener) => readonly Host[];

@@ -26,7 +26,7 @@ export class LoadedDefinitions {
     for (const each of definitions) this.byIndex.set(each.index, each);
   }
 
-  /** Asks for what the predecessor of the host has loaded in any of its seats, and for the preload. Undefined if there is nothing to load. */
+  /** Asks for what the predecessor of the host has loaded in any of its slots, and for the preload. Undefined if there is nothing to load. */
   warmMessage(predecessors: readonly LoadedDefinitions[] = [], preload: Preload = noPreload): HostMessage | undefined {
     const known = new Map(predecessors.flatMap(({ byIndex }) => [...byIndex]));
     const inherited = [...known.values()];

@@ -14,7 +14,7 @@ import { guarded, type HostListener, type HostOptions } from '../hosts/host.ts';
 import { type Frame, FrameReader, frame, guardPipe, replyPipe, serialize, workPipe } from '../wire/frames.ts';
 import type { ProcessStart } from '../wire/protocol.ts';
 import { forwardOutput } from './printed-output.ts';
-import { type Child, ProcessSeat } from './process-seat.ts';
+import { type Child, ProcessSlot } from './process-slot.ts';
 import { endWithParent } from './stopped-children.ts';
 
 /** Between SIGTERM and SIGKILL, in milliseconds. */
@@ -24,7 +24,7 @@ const longestDrainMs = 1_000;
 
 export class ProcessHost implements Child {
   readonly id: number;
-  readonly seats: readonly ProcessSeat[];
+  readonly slots: readonly ProcessSlot[];
   readonly #child: ChildProcess;
   #guard: Duplex | undefined;
   #work: Duplex | undefined;
@@ -40,7 +40,7 @@ export class ProcessHost implements Child {
     listener: HostListener,
   ) {
     this.#listener = listener;
-    this.seats = Array.from({ length: concurrentTasks }, (_, seat) => new ProcessSeat(this, seat, listener));
+    this.slots = Array.from({ length: concurrentTasks }, (_, slot) => new ProcessSlot(this, slot, listener));
     if (isSingleExecutable()) {
       throw new Error(
         "a single executable can't start children: each would be the program once more; run it in threads, { type: 'thread' }",
@@ -77,13 +77,13 @@ export class ProcessHost implements Child {
     child.once('exit', (exitCode, signal) => {
       clearTimeout(this.#killTimer);
       void this.#readToEnd([guard, replies, work, stdout, stderr]).then(() => {
-        for (const seat of this.seats) seat.markNextBegun();
+        for (const slot of this.slots) slot.markNextBegun();
         listener.exited({ exitCode: exitCode ?? undefined, signal: signal ?? undefined, cause: this.#cause });
       });
     });
     const { idPrefix } = ids;
     const { maxHeapMb = Infinity } = recycle ?? {};
-    const start: ProcessStart = { seats: concurrentTasks, idPrefix, batchMs, maxHeapMb, nice };
+    const start: ProcessStart = { slots: concurrentTasks, idPrefix, batchMs, maxHeapMb, nice };
     this.sendWork(frame('message', 0, serialize(start)));
   }
 
@@ -120,9 +120,9 @@ export class ProcessHost implements Child {
       this.#listener.up();
       return;
     }
-    const seat = this.seats[each.seat];
-    if (seat === undefined) throw new Error(`it tells of seat ${each.seat}, and has ${this.seats.length}`);
-    seat.receive(each);
+    const slot = this.slots[each.slot];
+    if (slot === undefined) throw new Error(`it tells of slot ${each.slot}, and has ${this.slots.length}`);
+    slot.receive(each);
   }
 
   sendWork(parts: readonly Buffer[]): void {

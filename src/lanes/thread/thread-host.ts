@@ -1,6 +1,6 @@
 /**
  * One thread. Piscina starts it with its environment and limits, and ends it. Each thread has a pool of its own, so pool and
- * thread end together. Tasks don't go through Piscina's `run`, but over the message ports of its seats, which keep the
+ * thread end together. Tasks don't go through Piscina's `run`, but over the message ports of its slots, which keep the
  * order of progress, results and the last messages.
  */
 import type { Worker } from 'node:worker_threads';
@@ -11,11 +11,11 @@ import { guarded, type HostListener, type HostOptions } from '../hosts/host.ts';
 import { forwardOutput } from '../process/printed-output.ts';
 import { decodeThrown } from '../wire/error-codec.ts';
 import type { HostReply, ThreadStart } from '../wire/protocol.ts';
-import { ThreadSeat } from './thread-seat.ts';
+import { ThreadSlot } from './thread-slot.ts';
 
 export class ThreadHost {
   readonly id: number;
-  readonly seats: readonly ThreadSeat[];
+  readonly slots: readonly ThreadSlot[];
   readonly #pool: Piscina;
   #cause: unknown;
 
@@ -25,7 +25,7 @@ export class ThreadHost {
     const { nice = 0, concurrentTasks = 1 } = options;
     const program = hostProgram('thread');
     const { Piscina } = requireLate('piscina') as typeof import('piscina');
-    this.seats = Array.from({ length: concurrentTasks }, () => new ThreadSeat(this));
+    this.slots = Array.from({ length: concurrentTasks }, () => new ThreadSlot(this));
     this.#pool = new Piscina({
       ...(env && { env }),
       ...(execArgv && { execArgv }),
@@ -43,12 +43,12 @@ export class ThreadHost {
     const thread = this.#pool.threads[0] as Worker;
     this.id = thread.threadId;
     const { idPrefix } = ids;
-    const seats = this.seats.map(({ remotePort: port, control: { buffer: control } }) => ({ port, control }));
-    const start: ThreadStart = { seats, idPrefix, batchMs, maxHeapMb, nice };
-    const started = this.#pool.run(start, { transferList: seats.map(({ port }) => port) });
+    const slots = this.slots.map(({ remotePort: port, control: { buffer: control } }) => ({ port, control }));
+    const start: ThreadStart = { slots, idPrefix, batchMs, maxHeapMb, nice };
+    const started = this.#pool.run(start, { transferList: slots.map(({ port }) => port) });
     const fail = (cause: Error) => this.#fail(cause);
-    for (const [index, seat] of this.seats.entries()) {
-      seat.listen({
+    for (const [index, slot] of this.slots.entries()) {
+      slot.listen({
         receive: guarded((reply: HostReply) => this.#receive(reply, index, listener), fail),
         unreadable: guarded((problem: unknown) => listener.unreadable(problem, index), fail),
       });
@@ -60,7 +60,7 @@ export class ThreadHost {
     });
     thread.prependOnceListener('exit', (exitCode) => {
       void this.#pool.destroy();
-      for (const seat of this.seats) seat.close();
+      for (const slot of this.slots) slot.close();
       listener.exited({ exitCode, signal: undefined, cause: this.#cause });
     });
     for (const name of ['stdout', 'stderr'] as const) {
@@ -79,9 +79,9 @@ export class ThreadHost {
     void this.#pool.destroy();
   }
 
-  #receive(reply: HostReply, seat: number, listener: HostListener): void {
+  #receive(reply: HostReply, slot: number, listener: HostListener): void {
     if (reply.kind === 'crash') this.#cause = decodeThrown(reply.error);
-    else listener.reply(reply, seat);
+    else listener.reply(reply, slot);
   }
 
   end(): void {

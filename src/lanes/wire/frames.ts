@@ -1,6 +1,6 @@
 /**
  * Frames on the pipes between a lane and a child: their kinds, how they are written, and how they are cut out of the stream.
- * A frame has a length, a kind, a seat, a number (of the item that it is about), a checksum of all these, and a body. Other
+ * A frame has a length, a kind, a slot, a number (of the item that it is about), a checksum of all these, and a body. Other
  * code in the child can write to the pipes, too: what is not a frame fails the check.
  * A body is serialized like the structured clone, and refused where that refuses.
  */
@@ -28,7 +28,7 @@ export type FrameKind = (typeof kinds)[number];
 
 export interface Frame {
   readonly kind: FrameKind;
-  readonly seat: number;
+  readonly slot: number;
   readonly number: number;
   /** Valid only until the next chunk is read. */
   readonly body: Buffer;
@@ -46,7 +46,7 @@ export const guardPipe = 3;
 export const replyPipe = 4;
 export const workPipe = 5;
 
-/** Four bytes of length, two of kind and seat, six of number, four of checksum. */
+/** Four bytes of length, two of kind and slot, six of number, four of checksum. */
 const headerBytes = 16;
 const [kindAt, numberAt, checkAt] = [4, 6, 12] as const;
 const kindBits = 4;
@@ -60,14 +60,14 @@ const { imul } = Math;
  * A frame, in the parts that are to be written one after the other.
  * @throws RangeError if the body is too long.
  */
-export function frame(kind: FrameKind, number = 0, body: Buffer = noBody, seat = 0): Buffer[] {
+export function frame(kind: FrameKind, number = 0, body: Buffer = noBody, slot = 0): Buffer[] {
   const { length } = body;
   if (length > longestBody) {
     throw new RangeError(`its copy takes ${length} bytes, and a child can take or give ${longestBody} at once`);
   }
   const header = Buffer.allocUnsafe(headerBytes);
   header.writeUInt32LE(length, 0);
-  header.writeUInt16LE((seat << kindBits) | kinds.indexOf(kind), kindAt);
+  header.writeUInt16LE((slot << kindBits) | kinds.indexOf(kind), kindAt);
   header.writeUIntLE(number, numberAt, 6);
   header.writeUInt32LE(checkOf(header), checkAt);
   return length === 0 ? [header] : [header, body];
@@ -176,9 +176,9 @@ function bodyLengthIn(header: Buffer): number {
 }
 
 function frameOf(header: Buffer, body: Buffer): Frame {
-  const kindAndSeat = header.readUInt16LE(kindAt);
+  const kindAndSlot = header.readUInt16LE(kindAt);
   const number = header.readUIntLE(numberAt, 6);
-  const kind = kinds[kindAndSeat & ((1 << kindBits) - 1)];
-  if (kind === undefined) throw new Error(`there is no frame of that kind: ${kindAndSeat}`);
-  return { kind, seat: kindAndSeat >> kindBits, number, body };
+  const kind = kinds[kindAndSlot & ((1 << kindBits) - 1)];
+  if (kind === undefined) throw new Error(`there is no frame of that kind: ${kindAndSlot}`);
+  return { kind, slot: kindAndSlot >> kindBits, number, body };
 }

@@ -25,12 +25,12 @@ export interface HostStart {
 
 export interface ThreadStart extends HostStart {
   /** One for each of the tasks that run in the thread at the same time: each has a port and memory of its own. */
-  readonly seats: readonly { readonly port: MessagePort; readonly control: SharedArrayBuffer }[];
+  readonly slots: readonly { readonly port: MessagePort; readonly control: SharedArrayBuffer }[];
 }
 
 export interface ProcessStart extends HostStart {
   /** How many tasks run in the child at the same time. */
-  readonly seats: number;
+  readonly slots: number;
 }
 
 export interface RunMessage {

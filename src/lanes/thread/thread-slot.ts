@@ -1,4 +1,4 @@
-/** A seat of a thread: its end of a message port, and the memory that it shares with the runtime at the other end. */
+/** A slot of a thread: its end of a message port, and the memory that it shares with the runtime at the other end. */
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import type { Transferable } from '../../task/inside/transferred.ts';
 import type { Host } from '../hosts/host.ts';
@@ -10,7 +10,7 @@ interface Receiver {
   unreadable(problem: unknown): void;
 }
 
-export class ThreadSeat implements Host {
+export class ThreadSlot implements Host {
   readonly control: ControlBlock = new ControlBlock();
   /** The end of the thread. */
   readonly remotePort: MessagePort;

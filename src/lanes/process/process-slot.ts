@@ -1,4 +1,4 @@
-/** A seat of a child: the items of its batch, and what is known of the control block that the child has for it. */
+/** A slot of a child: the items of its batch, and what is known of the control block that the child has for it. */
 import { now } from '../../platform/clock.ts';
 import type { Host, HostListener } from '../hosts/host.ts';
 import { ControlBlock } from '../wire/control-block.ts';
@@ -16,7 +16,7 @@ import {
 } from '../wire/frames.ts';
 import type { HostMessage, HostReply } from '../wire/protocol.ts';
 
-/** The child, as its seats see it. */
+/** The child, as its slots see it. */
 export interface Child {
   readonly id: number;
   /** Writes to the main thread of the child. */
@@ -28,7 +28,7 @@ export interface Child {
   end(): void;
 }
 
-export class ProcessSeat implements Host {
+export class ProcessSlot implements Host {
   /** The state at the last frame. */
   readonly control: ControlBlock = new ControlBlock();
   readonly #child: Child;
