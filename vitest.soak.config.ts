@@ -1,16 +1,17 @@
 import { defineConfig } from 'vitest/config';
 import { compiledTasks } from './test/compiled-tasks.ts';
-import { files } from './vitest.config.ts';
+import config from './vitest.config.ts';
 
 /** What takes minutes: run by itself, with `npm run test:soak`. */
 export default defineConfig({
   plugins: [compiledTasks()],
   test: {
-    ...files,
-    globalSetup: 'test/servers/install.ts',
+    ...config.test,
     include: ['test/soak/**/*.test.ts', 'test/property/{batches,bullmq-courier,supervisor,task-trees}.test.ts'],
     env: { TASKWARDEN_SOAK: 'yes' },
+    exclude: [],
     testTimeout: 30 * 60_000,
     maxWorkers: 1,
+    typecheck: { enabled: false },
   },
 });

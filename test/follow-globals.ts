@@ -4,24 +4,7 @@
  */
 import { vi } from 'vitest';
 
-type Call = (...args: unknown[]) => unknown;
-
-/** What has the function now: a fake may replace that, too. */
-type Holder = () => Record<string, Call>;
-
-interface Followed {
-  readonly holder: Holder;
-  readonly name: string;
-  readonly original: Call;
-  readonly follower: Call;
-}
-
-// Files that share a process share the library, too, which keeps the followers that it took when it loaded.
-const kept = globalThis as { [key: symbol]: readonly Followed[] | undefined };
-const key = Symbol.for('taskwarden.test.followed');
-
-// The fakes themselves take what they need now, while nothing is replaced.
-for (const { holder, name, original } of kept[key] ?? []) holder()[name] = original;
+// The fakes themselves take what they need now, before anything is replaced.
 vi.useFakeTimers().useRealTimers();
 
 const timers = [
@@ -32,30 +15,28 @@ const timers = [
   'setImmediate',
   'clearImmediate',
   'queueMicrotask',
-];
+] as const;
 
-/** What calls the function that has replaced this one. */
-function follow(holder: Holder, name: string): Followed {
+type Call = (...args: unknown[]) => unknown;
+
+/** Replaces a function by one that calls whatever has replaced that one. */
+function follow<K extends string>(holder: () => Record<K, Call>, name: K): void {
   const own = holder();
-  const original = own[name] as Call;
+  const original = own[name].bind(own);
   let isInside = false; // what has replaced it may call it
   const follower: Call = (...args) => {
-    const present = holder()[name] as Call;
-    if (present === follower || isInside) return original.apply(own, args);
+    const present = holder()[name];
+    if (present === follower || isInside) return original(...args);
     isInside = true;
     try {
-      return present.apply(holder(), args);
+      return holder()[name](...args);
     } finally {
       isInside = false;
     }
   };
-  Object.defineProperties(follower, Object.getOwnPropertyDescriptors(original));
-  return { holder, name, original, follower };
+  own[name] = Object.defineProperties(follower as Record<K, Call>[K], Object.getOwnPropertyDescriptors(own[name]));
 }
 
-kept[key] ??= [
-  ...timers.map((name) => follow(() => globalThis as never, name)),
-  follow(() => Date as never, 'now'),
-  follow(() => performance as never, 'now'),
-];
-for (const { holder, name, follower } of kept[key]) holder()[name] = follower;
+for (const name of timers) follow(() => globalThis as unknown as Record<typeof name, Call>, name);
+follow(() => Date as unknown as Record<'now', Call>, 'now');
+follow(() => performance as unknown as Record<'now', Call>, 'now');
