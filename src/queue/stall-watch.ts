@@ -76,12 +76,9 @@ export class StallWatch<T extends WaitingTask, P extends WatchedPool<T>> {
 
   /** Returns in how many milliseconds to check again. */
   #lookAt(pool: P, priority: Priority): number {
-    const tasks = pool
-      .queues(priority)
-      .flatMap((queue) => [...queue].filter(({ isSubmittedAhead }) => !isSubmittedAhead));
     const flows = this.#flows.get(pool) ?? new Map<Priority, Flow>();
     this.#flows.set(pool, flows);
-    if (tasks.length === 0) {
+    if (waiting<T>(pool, priority).next().done === true) {
       flows.delete(priority);
       return Infinity;
     }
@@ -91,17 +88,22 @@ export class StallWatch<T extends WaitingTask, P extends WatchedPool<T>> {
       flow = { starts, since: now(), noticed: new Set() };
       flows.set(priority, flow);
     }
-    return Math.min(...this.#levelsMs.map((levelMs, level) => this.#lookFor(level, levelMs, flow, tasks, pool)));
+    return Math.min(...this.#levelsMs.map((levelMs, level) => this.#lookFor(level, levelMs, flow, pool, priority)));
   }
 
-  #lookFor(level: number, levelMs: number, { since, noticed }: Flow, tasks: readonly T[], pool: P): number {
+  #lookFor(level: number, levelMs: number, { since, noticed }: Flow, pool: P, priority: Priority): number {
     if (noticed.has(level)) return levelMs;
     const leftMs = since + levelMs - now();
     if (leftMs > 0) return leftMs;
-    const late = tasks.filter(({ queuedAt }) => now() - queuedAt >= levelMs);
+    const late = [...waiting<T>(pool, priority)].filter(({ queuedAt }) => now() - queuedAt >= levelMs);
     if (late.length === 0) return levelMs / 4;
     noticed.add(level);
     this.#notice(level, late, pool);
     return levelMs;
   }
+}
+
+/** The tasks that wait, and are not expected to. Few of them are looked at, as there may be a million. */
+function* waiting<T extends WaitingTask>(pool: WatchedPool<T>, priority: Priority): Generator<T, void> {
+  for (const queue of pool.queues(priority)) for (const task of queue) if (!task.isSubmittedAhead) yield task;
 }
