@@ -26,6 +26,8 @@ interface HostSlot {
 export class PooledHost<S extends HostSlot> {
   /** At least one, before it is started. */
   readonly slots: S[] = [];
+  /** Counted by the slots: there may be a thousand, and each start of a task compares hosts by it. */
+  idleSlots = 0;
   /** The host that it is to replace, after it has loaded the same definitions. */
   predecessor: PooledHost<S> | undefined;
   /** Called when its successor has died before it was ready. */
@@ -62,9 +64,7 @@ export class PooledHost<S extends HostSlot> {
   }
 
   get busySlots(): number {
-    let busy = 0;
-    for (const { state } of this.slots) if (state !== 'idle') busy += 1;
-    return busy;
+    return this.slots.length - this.idleSlots;
   }
 
   /** Since when it is idle, if it is. */

@@ -20,7 +20,7 @@ import type { Suspects } from './suspects.ts';
 export class HostConnection<T extends LaneTask> extends HostBatch<T> {
   /** The thread or child, which may have more slots than this one. */
   readonly owner: PooledHost<HostConnection<T>>;
-  state: HostState = 'starting';
+  #state: HostState = 'starting';
   /** When it was sent its batch, or became idle, on the clock of `now()`. */
   since = 0;
   /** Its slot is lent, because the task that runs in it waits for other tasks. */
@@ -41,6 +41,15 @@ export class HostConnection<T extends LaneTask> extends HostBatch<T> {
     super(listener);
     this.owner = owner;
     owner.slots.push(this);
+  }
+
+  get state(): HostState {
+    return this.#state;
+  }
+
+  set state(state: HostState) {
+    this.owner.idleSlots += Number(state === 'idle') - Number(this.#state === 'idle');
+    this.#state = state;
   }
 
   // Loading.
