@@ -77,7 +77,10 @@ export async function compare(
   return contestants.map(({ name, settings = '' }, index) => figure(name, settings, values[index] ?? []));
 }
 
-/** The best of some settings of one library, by a short heat of all, and a note that says how each did. */
+/**
+ * The best of some settings of one library, by a short heat of all, and a note that says how each did. Its runs are given
+ * less work than those of the measurement: there are very many settings.
+ */
 export async function heat<S>(
   settings: readonly S[],
   contestant: (settings: S) => Contestant,
@@ -86,7 +89,7 @@ export async function heat<S>(
   const [only] = settings;
   if (only === undefined) throw new Error('a heat needs settings');
   if (settings.length === 1) return { best: only, notes: [] };
-  const figures = await compare(settings.map(contestant), { runs: 3 });
+  const figures = await compare(settings.map(contestant), { runs: 2 });
   const sign = better === 'higher' ? -1 : 1;
   const ranked = settings
     .map((each, index) => ({ each, figure: figures[index] as Figure }))

@@ -23,12 +23,22 @@ const memoryProgram = new URL('../waiting/all-memory.ts', import.meta.url);
 
 export async function measure(pace: Pace): Promise<Measurement[]> {
   const { tasks, runs, memoryRuns } = sizes[pace];
-  const contestant = (name: string, fn: keyof Work, way: Way) => (open: OpenPool) =>
-    contestantIn(name, open(fn), tasks, way);
+  const contestant =
+    (name: string, fn: keyof Work, way: Way) =>
+    (open: OpenPool, count = tasks) =>
+      contestantIn(name, open(fn), count, way);
   const piscina = contestant('piscina', 'tiny', allAtOnce);
   const packed = contestant('piscina, packed', 'tinyMany', allPacked);
-  const piscinaHeat = await heat(heatSettings(pace, piscinaPools(64, 16)), piscina, 'higher');
-  const packedHeat = await heat(heatSettings(pace, piscinaPools(2, 1, 16)), packed, 'higher');
+  const piscinaHeat = await heat(
+    heatSettings(pace, piscinaPools(64, 16)),
+    (open) => piscina(open, tasks / 10),
+    'higher',
+  );
+  const packedHeat = await heat(
+    heatSettings(pace, piscinaPools(2, 1, 16)),
+    (open) => packed(open, tasks / 2),
+    'higher',
+  );
   const figures = await compare(
     [contestant('taskwarden', 'tiny', byAll)(taskwardenPool), piscina(piscinaHeat.best), packed(packedHeat.best)],
     { runs },

@@ -7,7 +7,7 @@ import { childPools, piscinaOnly } from '../peers.ts';
 import { inFlight, measureTinyTasks } from '../tiny-tasks.ts';
 
 const sizes = {
-  full: { oneByOne: 4_000, window: 40_000, cpuTasks: 1_000, payloads: 20_000, large: 200, runs: 5 },
+  full: { oneByOne: 4_000, window: 20_000, cpuTasks: 1_000, payloads: 10_000, large: 50, runs: 5 },
   quick: { oneByOne: 300, window: 1_000, cpuTasks: 100, payloads: 500, large: 10, runs: 2 },
 };
 

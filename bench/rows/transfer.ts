@@ -12,7 +12,7 @@ import {
 import { processContestant } from '../process-contestant.ts';
 
 const program = new URL('../transfer/contestant.ts', import.meta.url);
-const sizes = { full: { trips: 3_000, runs: 9 }, quick: { trips: 200, runs: 3 } };
+const sizes = { full: { trips: 3_000, runs: 5 }, quick: { trips: 200, runs: 3 } };
 
 export async function measure(pace: Pace): Promise<Measurement[]> {
   const { trips, runs } = sizes[pace];
