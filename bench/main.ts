@@ -8,6 +8,8 @@ import { Program } from './program.ts';
 import { type RowResult, resultsPage, rowText, summaryText } from './report.ts';
 
 const rowProcess = new URL('./row-process.ts', import.meta.url);
+/** A row that is not over by then is given up, in minutes. */
+const longestMinutes = 20;
 let running: Program<Measurement[]> | undefined;
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -43,13 +45,21 @@ async function measureAll({ rows, pace, isWritten }: Request): Promise<void> {
 
 /** Whatever ends one row, even a crash, does not affect the others. */
 async function measure(row: Row, pace: Pace): Promise<RowResult> {
-  running = new Program(rowProcess, row.number, pace);
+  const program = new Program<Measurement[]>(rowProcess, row.number, pace);
+  running = program;
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    void program.close();
+  }, longestMinutes * 60_000);
   try {
-    return { row, measurements: await running.run() };
+    return { row, measurements: await program.run() };
   } catch (error) {
-    return { row, measurements: [], failure: (error as Error).message };
+    const failure = isLate ? `it was not over after ${longestMinutes} minutes` : (error as Error).message;
+    return { row, measurements: [], failure };
   } finally {
-    await running.interrupt();
+    clearTimeout(timer);
+    await program.interrupt();
   }
 }
 

@@ -44,7 +44,8 @@ async function plainClient(url: string, queueName: string): Promise<BenchClient>
   // With fewer events kept, some who wait for a bulk this large never hear of its end.
   const streams = { events: { maxLen: 50_000 } };
   const queue = new Queue<BenchData>(queueName, { connection, streams });
-  const events = new QueueEvents(queueName, { connection });
+  // From the first event on: else it may begin to listen after its first job has ended, and never hear of that.
+  const events = new QueueEvents(queueName, { connection, lastEventId: '0' });
   queue.setMaxListeners(0);
   events.setMaxListeners(0);
   await Promise.all([queue.waitUntilReady(), events.waitUntilReady()]);
