@@ -35,6 +35,13 @@ const programs = blocks.flatMap(({ language, text }, index) => {
   return [{ file, text, output: next?.language === 'text' ? next.text : undefined }];
 });
 
+/** Calls of the command line, each with what it prints. */
+const commands = blocks.flatMap(({ language, text }, index) => {
+  const next = blocks[index + 1];
+  const isCalled = language === 'sh' && text.startsWith('npx taskwarden') && next?.language === 'text';
+  return isCalled ? [[text, next.text] as const] : [];
+});
+
 describe('the programs of the README and of docs', () => {
   let directory: string;
 
@@ -55,6 +62,10 @@ describe('the programs of the README and of docs', () => {
   afterAll(async () => {
     await redis.stop();
     await rm(directory, { recursive: true });
+  });
+
+  it('and its calls of the command line are found', () => {
+    expect(commands.length).toBeGreaterThan(1);
   });
 
   it('each name their file in the first line', () => {
@@ -107,15 +118,17 @@ describe('the programs of the README and of docs', () => {
     expect(stdout).toBe(programs.find((program) => program.file === file)?.output);
   });
 
-  it('are run by the command line, with the output that their page says', async () => {
-    const [, , ...words] = blocks[command]?.text.trim().split(' ') ?? [];
-    const { stdout } = await run(process.execPath, [main, ...words], { cwd: directory });
-    expect(stdout).toBe(blocks[command + 1]?.text);
+  it.each(commands)('are run by the command line, with the output that their page says: %s', async (lines, output) => {
+    let printed = '';
+    for (const line of lines.trim().split('\n')) {
+      const [, , ...words] = line.split(' ');
+      printed += (await run(process.execPath, [main, ...words], { cwd: directory })).stdout;
+    }
+    expect(printed).toBe(output);
   });
 });
 
 const compiled = 'compiled';
-const command = blocks.findIndex(({ language, text }) => language === 'sh' && text.startsWith('npx taskwarden map'));
 const main = join(root, 'dist/src/cli/main.js');
 
 /** The rows of each table under a heading: cells without their backquotes. */
@@ -225,7 +238,7 @@ describe('the tables of docs', () => {
   it('have every flag of taskwarden map', async () => {
     const { stdout } = await run(process.execPath, [main, 'map', '--help']);
     const [table = []] = tables('How do I use it from the command line?', 'docs/questions/command-line.md');
-    const flags = (text: string) => text.match(/--\w+/g) ?? [];
+    const flags = (text: string) => text.match(/--[\w-]+/g) ?? [];
     expectSame(
       table.flatMap(([cell = '']) => flags(cell)),
       flags(stdout),

@@ -23,6 +23,13 @@ Each result is one line of JSON on standard output: {"index":0,"input":"a.png","
   --type <type>      thread (default), process, or loop: the main event loop, for input and output
   --priority <p>     critical, high, normal (default) or low, as the task sees it
   -o, --output <file>
+  --joblog <file>    a line for each input that has ended, in the columns of GNU parallel
+  --resume           leaves out the inputs that the job log has, and adds to it and to the output file
+  --resume-failed    the same, but those that have failed run again
+  --retry-failed     takes those that have failed from the job log, and runs no others
+  --halt <when>      never (default), or such as soon,fail=3 or now,success=1 or soon,done=50%: stops when so many inputs
+                     have failed, succeeded or ended; now ends those that run, soon lets them finish
+  --dry-run          shows which inputs would run, and runs none
 
 Exit codes: 0 all done; 1 some failed; 2 called in a wrong way, or the function can't be loaded; 130 and 143 stopped by
 SIGINT (Ctrl-C) and SIGTERM. The first signal lets those that run finish within a second, a second one ends at once.

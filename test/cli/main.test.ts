@@ -10,8 +10,9 @@ it.each(['--help', '-h', 'map --help', 'map -h', 'run --help'])('prints its help
 
 it('names in its help every flag of map', async () => {
   const { stdout } = await taskwarden(['map', '--help']);
-  const flags = 'json ordered concurrency retries timeout type priority output'.split(' ');
-  expect(flags.filter((flag) => !stdout.includes(` --${flag}`))).toEqual([]);
+  const flags = ['json', 'ordered', 'concurrency', 'retries', 'timeout', 'type', 'priority', 'output'];
+  flags.push('joblog', 'resume', 'resume-failed', 'retry-failed', 'halt', 'dry-run');
+  expect(flags.filter((flag) => !stdout.includes(` --${flag} `))).toEqual([]);
 });
 
 it('prints its version', async () => {

@@ -1,4 +1,4 @@
-/** Numbers as people read them. */
+/** Numbers and texts as people read them. */
 
 /** `0.4 s`, `42.0 s`, `3 min 5 s`, `2 h 10 min`. */
 export function showDuration(durationMs: number): string {
@@ -12,4 +12,9 @@ export function showDuration(durationMs: number): string {
 /** `0.3/s`, `4821/s`. */
 export function showRate(perSecond: number): string {
   return `${Number.isFinite(perSecond) ? perSecond.toFixed(perSecond < 10 ? 1 : 0) : 0}/s`;
+}
+
+/** At most so many characters of a text. */
+export function shorten(text: string, length: number): string {
+  return text.length > length ? `${text.slice(0, length - 1)}…` : text;
 }

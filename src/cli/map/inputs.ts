@@ -20,6 +20,23 @@ export async function* splitLines(chunks: AsyncIterable<string>): AsyncGenerator
   if (rest !== '') yield withoutReturn(rest);
 }
 
+export interface NumberedInput {
+  /** Its place among all inputs, from 0. */
+  readonly index: number;
+  /** As it was given. */
+  readonly text: string;
+}
+
+export async function* numbered(
+  texts: Iterable<string> | AsyncIterable<string>,
+): AsyncGenerator<NumberedInput, void, undefined> {
+  let index = 0;
+  for await (const text of texts) {
+    yield { index, text };
+    index += 1;
+  }
+}
+
 function withoutReturn(line: string): string {
   return line.endsWith('\r') ? line.slice(0, -1) : line;
 }

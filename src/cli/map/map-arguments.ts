@@ -1,5 +1,6 @@
 /** The command line of `taskwarden map`. */
 import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
 import { oneOf, rules } from '../../base/options.ts';
 import { priorities } from '../../queue/priority.ts';
 import { resolveTaskOptions, type TaskOptions } from '../../task/call/task-options.ts';
@@ -7,10 +8,14 @@ import { taskTypes } from '../../task/record/task-type.ts';
 import { checkFlag, numberFlag, parseFlags } from '../flags.ts';
 import { parseTarget, type Target } from '../target.ts';
 import { UsageError } from '../usage-error.ts';
+import { type Halt, parseHalt } from './halt.ts';
+import type { Resume } from './job-log/earlier-runs.ts';
 
 export interface MapArguments {
   readonly target: Target;
-  /** Undefined: the lines of standard input. */
+  /** As it was given. */
+  readonly targetText: string;
+  /** Undefined: the lines of standard input, or those of the job log that have failed. */
   readonly inputs: readonly string[] | undefined;
   readonly json: boolean;
   readonly ordered: boolean;
@@ -18,6 +23,14 @@ export interface MapArguments {
   readonly concurrency: number;
   /** The path of the file for the results. Undefined: standard output. */
   readonly outputFile: string | undefined;
+  /** The path of the job log. */
+  readonly jobLog: string | undefined;
+  /** Which inputs of the job log do not run again. Undefined: the job log is begun anew. */
+  readonly resume: Resume | undefined;
+  /** Undefined: never. */
+  readonly halt: Halt | undefined;
+  /** Shows what would run. */
+  readonly isDryRun: boolean;
   readonly taskOptions: Pick<Required<TaskOptions>, 'priority' | 'type'> & TaskOptions;
 }
 
@@ -39,10 +52,21 @@ export function parseMapArguments(argv: readonly string[]): MapArguments | undef
       retries: { type: 'string' },
       timeout: { type: 'string' },
       output: { type: 'string', short: 'o' },
+      joblog: { type: 'string' },
+      resume: { type: 'boolean' },
+      'resume-failed': { type: 'boolean' },
+      'retry-failed': { type: 'boolean' },
+      halt: { type: 'string', default: 'never' },
+      'dry-run': { type: 'boolean', default: false },
     },
   });
   if (values.help) return undefined;
-  const { json, ordered, output } = values;
+  const { json, ordered, output, joblog, halt } = values;
+  const resume = resumeOf(values);
+  if (resume !== undefined && joblog === undefined) throw new UsageError(`--${resume} needs --joblog`);
+  if (joblog !== undefined && output !== undefined && resolve(joblog) === resolve(output)) {
+    throw new UsageError('--joblog and --output need a file each');
+  }
   const [target, ...inputs] = positionals;
   if (target === undefined) throw new UsageError('map takes a function, such as ./images.ts#resize, and its inputs');
   checkFlag('--priority', values.priority ?? 'normal', oneOf(priorities));
@@ -56,12 +80,26 @@ export function parseMapArguments(argv: readonly string[]): MapArguments | undef
   return {
     concurrency: numberFlag('--concurrency', values.concurrency, rules.positiveCount) ?? availableParallelism(),
     taskOptions: resolveTaskOptions(given, 'map'),
-    inputs: inputsFrom(inputs),
+    inputs: resume === 'retry-failed' ? noneOf(inputs) : inputsFrom(inputs),
     target: parseTarget(target),
+    targetText: target,
     json,
     ordered,
     outputFile: output,
+    jobLog: joblog,
+    resume,
+    halt: parseHalt(halt),
+    isDryRun: values['dry-run'],
   };
+}
+
+/** The one that runs most again counts, as in GNU parallel. */
+function resumeOf(values: { readonly [R in Resume]?: boolean | undefined }): Resume | undefined {
+  return (['retry-failed', 'resume-failed', 'resume'] as const).find((resume) => values[resume]);
+}
+
+function noneOf(inputs: readonly string[]): undefined {
+  if (inputs.length > 0) throw new UsageError('--retry-failed takes its inputs from the job log: leave them out');
 }
 
 function inputsFrom(given: readonly string[]): readonly string[] | undefined {

@@ -3,9 +3,10 @@ import { open } from 'node:fs/promises';
 import type { Writable } from 'node:stream';
 import { Promise } from '../../platform/globals.ts';
 import { UsageError } from '../usage-error.ts';
+import { dropTornLine } from './job-log/whole-lines.ts';
 
 export interface OutputOptions {
-  /** Whether lines are written in the order of their index. */
+  /** Whether lines are written in the order of their numbers. */
   readonly ordered: boolean;
   /** Whether the stream is closed at the end; standard output can't be. */
   readonly closes: boolean;
@@ -18,7 +19,7 @@ export interface OutputOptions {
 export class Output {
   readonly #stream: Writable;
   readonly #options: OutputOptions;
-  /** Lines that wait for their turn, by index. */
+  /** Lines that wait for their turn, by number. */
   readonly #turns = new Map<number, () => void>();
   #next = 0;
   #room: Promise<void> | undefined;
@@ -37,24 +38,29 @@ export class Output {
   }
 
   /**
-   * Call it once for each index; undefined writes no line. Resolves when the line is written and the stream has room
-   * for more: await it, so that not too many lines are in memory.
+   * Call it once for each number from 0; undefined writes no line. Resolves when the line is given to the stream, and
+   * that has room for more: await it, so that not too many lines are in memory.
+   * @param onWritten Called when the line has left this process.
    */
-  async put(index: number, line: string | undefined): Promise<void> {
-    if (this.#options.ordered && index !== this.#next) {
-      await new Promise<void>((resolve) => this.#turns.set(index, resolve));
+  async put(number: number, line: string | undefined, onWritten?: () => void): Promise<void> {
+    if (this.#options.ordered && number !== this.#next) {
+      await new Promise<void>((resolve) => this.#turns.set(number, resolve));
     }
-    if (line !== undefined) this.#write(line);
+    if (line !== undefined) this.#write(line, onWritten);
     this.#next += 1;
     this.#turns.get(this.#next)?.();
     this.#turns.delete(this.#next);
     await this.#waitForRoom();
   }
 
-  #write(line: string): void {
+  #write(line: string, onWritten: (() => void) | undefined): void {
     if (this.#isBroken) return;
     const { around = (write) => write() } = this.#options;
-    around(() => this.#stream.write(line));
+    around(() => {
+      this.#stream.write(line, (error) => {
+        if (!error) onWritten?.();
+      });
+    });
   }
 
   #waitForRoom(): Promise<void> | undefined {
@@ -84,10 +90,15 @@ export class Output {
   }
 }
 
-/** @throws UsageError if the file can't be opened. */
-export async function openOutputFile(path: string): Promise<Writable> {
+/**
+ * @param appends Adds to what is in it, after its last whole line.
+ * @throws UsageError if the file can't be opened.
+ */
+export async function openOutputFile(path: string, appends: boolean): Promise<Writable> {
   try {
-    return (await open(path, 'w')).createWriteStream();
+    const file = await open(path, appends ? 'a+' : 'w');
+    if (appends) await dropTornLine(file);
+    return file.createWriteStream();
   } catch (error) {
     throw new UsageError(`can't write results to ${path}: ${(error as Error).message}`);
   }

@@ -62,7 +62,8 @@ export class ProgressBar {
 }
 
 function describe(tally: Tally, options: Options): string {
-  const { done, total, failed, perSecond, leftMs } = tally;
+  const { total, failed, skipped, perSecond, leftMs } = tally;
+  const done = tally.done + skipped;
   return [
     ...(total === undefined
       ? [`${done} done`]

@@ -16,6 +16,7 @@ export class Tally {
   readonly #failures: Failure[] = [];
   #succeeded = 0;
   #failed = 0;
+  #skipped = 0;
 
   succeed(): void {
     this.#succeeded += 1;
@@ -26,6 +27,11 @@ export class Tally {
     if (this.#failures.length < failuresKept) this.#failures.push(failure);
   }
 
+  /** It was done by an earlier run. */
+  skip(): void {
+    this.#skipped += 1;
+  }
+
   /** How many inputs are done, those that failed included. */
   get done(): number {
     return this.#succeeded + this.#failed;
@@ -33,6 +39,11 @@ export class Tally {
 
   get failed(): number {
     return this.#failed;
+  }
+
+  /** How many were done by earlier runs. They are in the total, and not among those that are done. */
+  get skipped(): number {
+    return this.#skipped;
   }
 
   /** The first few failures. */
@@ -52,6 +63,6 @@ export class Tally {
   /** The estimated time left. Unknown until there is a total and an input is done. */
   get leftMs(): number | undefined {
     if (this.total === undefined || this.done === 0) return undefined;
-    return ((this.total - this.done) / this.perSecond) * 1_000;
+    return ((this.total - this.#skipped - this.done) / this.perSecond) * 1_000;
   }
 }
