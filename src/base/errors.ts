@@ -22,6 +22,7 @@ export const errorCodes = {
   TASK_TOO_DEEP: 'More than `maxDepth` tasks have called one another, down to this one; it never ran.',
   DUPLICATE_TASK_ID: 'A live task has this `taskId` already.',
   DUPLICATE_TASK_NAME: 'Two tasks are registered under one module and name.',
+  KEY_FAILED: 'The function `key` of the task threw, or gave no string; `cause` is what it threw.',
   QUEUE_FULL: 'More than `maxQueued` tasks would wait.',
   LANE_BROKEN: 'Threads or children die as they start; `cause` says of what.',
   SUPERVISOR_STOPPED: 'The supervisor is stopping or stopped.',

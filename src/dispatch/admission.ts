@@ -2,6 +2,7 @@
 import { type ErrorCode, TaskwardenError } from '../base/errors.ts';
 import { type BulkHandle, BulkTaskHandle } from '../task/call/bulk-handle.ts';
 import { TaskHandle } from '../task/call/handle.ts';
+import { keyOf } from '../task/call/task-key.ts';
 import type { TaskSpec } from '../task/call/task-options.ts';
 import { type ResolvedTaskOptions, resolveTaskOptions, type TaskCap } from '../task/call/task-options.ts';
 import { wireDefinition } from '../task/definition/definition.ts';
@@ -157,6 +158,8 @@ export class Admission implements SubmissionListener {
       this.#refuse(task, 'SUPERVISOR_STOPPED', message);
     } else if (taskId !== undefined && table.findLive(taskId) !== undefined) {
       this.#refuse(task, 'DUPLICATE_TASK_ID', `a live task has the id '${taskId}' already`);
+    } else if (!this.#setKey(task)) {
+      return;
     } else if (this.#isTooDeep(task)) {
       const message = `task "${task.name}" was called by a task that a task has called, and so on: more than ${options.current.maxDepth}`;
       this.#refuse(task, 'TASK_TOO_DEEP', `${message} tasks, which maxDepth allows, wait for one another`);
@@ -170,6 +173,19 @@ export class Admission implements SubmissionListener {
     }
   }
 
+  /** False: its `key` has failed, and the task is refused. */
+  #setKey(task: Task): boolean {
+    if (task.options.key === undefined || (task.isBulk && typeof task.options.key === 'function')) return true;
+    try {
+      task.key = keyOf(task.spec, task.args) as string;
+      return true;
+    } catch (problem) {
+      task.isForgotten = true;
+      this.#refuseWith(task, problem as TaskwardenError);
+      return false;
+    }
+  }
+
   /** A call of the program by a thread is no task of the user's, and has no limit. */
   #isTooDeep(task: Task): boolean {
     const { dispatcher, options } = this.#parts;
@@ -180,7 +196,11 @@ export class Admission implements SubmissionListener {
 
   #refuse(task: Task, code: ErrorCode, message: string): void {
     task.isForgotten = true; // before it is asked for its id, by which it is not to be found
-    this.#parts.dispatcher.settlement.refuse(task, new TaskwardenError(code, message, { taskId: task.id }));
+    this.#refuseWith(task, new TaskwardenError(code, message, { taskId: task.id }));
+  }
+
+  #refuseWith(task: Task, error: TaskwardenError): void {
+    this.#parts.dispatcher.settlement.refuse(task, error);
   }
 
   hasRoom({ type, priority, module, delayMs = 0 }: ResolvedTaskOptions): boolean {

@@ -57,6 +57,13 @@ const cases: Record<keyof TaskOptions, { good: unknown[]; bad: [unknown, RegExp]
     ],
   },
   transfer: { good: [noop], bad: [[[], /must be a function; got an array$/]] },
+  key: {
+    good: ['tenant 7', noop],
+    bad: [
+      ['', /must be a string that is not empty; got ''$/],
+      [7, /must be a string that is not empty; got 7$/],
+    ],
+  },
   module: { good: [module], bad: [['images', /must be a TaskModule; got 'images'$/]] },
   idempotencyKey: { good: ['order 7'], bad: [['', /must be a string that is not empty; got ''$/]] },
   taskId: {

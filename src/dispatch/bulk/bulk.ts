@@ -133,7 +133,7 @@ export class Bulk {
     }
     const { problem } = this.#queue;
     if (problem !== undefined) this.end({ reason: 'failed', error: problem.error });
-    else if (this.#queue.isEmpty && this.#parts.size === 0) this.#complete();
+    else if (this.#end === undefined && this.#queue.isEmpty && this.#parts.size === 0) this.#complete();
   }
 
   #fill(): void {

@@ -1,4 +1,5 @@
 /** The parts of a bulk: tasks that each run one input, or a chunk of them. */
+import { keyOf } from '../../task/call/task-key.ts';
 import type { ResolvedTaskOptions, TaskSpec } from '../../task/call/task-options.ts';
 import { takingChunk } from '../../task/definition/definition-registry.ts';
 import type { AllOptions } from '../../task/inputs/bulk-options.ts';
@@ -71,14 +72,14 @@ export class PartMaker {
     this.#owner = { ...owner, assignId: (part) => part.options.taskId ?? bulk.id };
     this.#nextSequence = nextSequence;
     this.#options = Object.freeze(options);
-    const { timeoutMs, queueTimeoutMs, retries, crashRetries, transfer, idempotencyKey } = options;
+    const { timeoutMs, queueTimeoutMs, retries, crashRetries, transfer, idempotencyKey, key } = options;
     const isOwn = [timeoutMs, queueTimeoutMs, transfer, idempotencyKey].some((option) => option !== undefined);
-    this.areSingle = isOwn || Boolean(retries) || Boolean(crashRetries);
+    this.areSingle = isOwn || typeof key === 'function' || Boolean(retries) || Boolean(crashRetries);
     const definition = takingChunk(bulk.definition);
     this.#chunkSpec = Object.freeze({ definition, options: this.#options, isSubmittedAhead: true });
   }
 
-  /** Throws what an input throws as it is read. */
+  /** Throws what an input throws as it is read, or as its key is made. */
   make(range: InputRange, options: AllOptions): Part {
     return range.inputs.length === 1 ? this.#single(range) : this.#chunk(range, options);
   }
@@ -88,7 +89,8 @@ export class PartMaker {
     const options = { ...this.#options, taskId: inputId(this.#bulk.id, range.first) };
     const args: unknown[] = [];
     joinInputs(range.inputs, args);
-    return new Part(this.#newTask({ definition, options, isSubmittedAhead: true }, args), range);
+    const spec: TaskSpec = { definition, options, isSubmittedAhead: true };
+    return new Part(this.#newTask(spec, args, keyOf(spec, args)), range);
   }
 
   #chunk(range: InputRange, { chunkMs = 5, settle = false }: AllOptions): Part {
@@ -108,12 +110,13 @@ export class PartMaker {
     };
     if (type !== 'loop') separate(values);
     values[0] = header;
-    return new Part(this.#newTask(this.#chunkSpec, values), range, block);
+    return new Part(this.#newTask(this.#chunkSpec, values, this.#bulk.key), range, block);
   }
 
-  #newTask(spec: TaskSpec, args: readonly unknown[]): Task {
+  #newTask(spec: TaskSpec, args: readonly unknown[], key: string | undefined): Task {
     const task = new Task(spec, args, this.#nextSequence(), this.#owner);
     task.isPart = true;
+    if (key !== undefined) task.key = key;
     task.isForgotten = true; // it is not to be found by its id
     if (this.#bulk.carried !== undefined) task.carried = this.#bulk.carried;
     return task;

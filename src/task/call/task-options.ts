@@ -67,6 +67,12 @@ export interface TaskOptions<F extends TaskFunction = TaskFunction> {
    * again.
    */
   readonly transfer?: (args: Parameters<F>) => readonly Transferable[];
+  /**
+   * Whose task it is, such as a tenant, a URL or a user: a string, or a function that makes it of the arguments. Modules limit
+   * by it, `unique` compares it, and events, `TaskInfo` and filters show it. If the function throws or gives no string, the
+   * task fails with `KEY_FAILED`. Default: none.
+   */
+  readonly key?: string | ((...args: Parameters<F>) => string);
   /** The module against whose cap the task counts. The task runs on the supervisor of that module. */
   readonly module?: TaskCap;
   /** The id of the task. A second live task with the same id fails with `DUPLICATE_TASK_ID`. Default: a UUID. */
@@ -154,6 +160,7 @@ export const taskRules: Readonly<Record<keyof TaskOptions, Rule>> = {
     arrayOf('a function or an array of functions', (value) => typeof value === 'function'),
   ),
   transfer: rules.function,
+  key: either(rules.string, rules.function),
   module: is('a TaskModule', (value) => typeof (value as TaskCap | null)?.bulkhead?.mayEnter === 'function'),
   taskId: rules.string,
   idempotencyKey: rules.string,

@@ -4,10 +4,11 @@
  */
 import { callSafely } from '../../base/call-safely.ts';
 import { isCloneable } from '../../base/cloneable.ts';
-import { TaskwardenError } from '../../base/errors.ts';
+import { hasCode, TaskwardenError } from '../../base/errors.ts';
 import { isArray, messageOf } from '../../base/foreign-value.ts';
 import { type BulkHandle, BulkTaskHandle } from '../call/bulk-handle.ts';
 import { TaskHandle } from '../call/handle.ts';
+import { keyOf } from '../call/task-key.ts';
 import type { TaskOptions, TaskSpec } from '../call/task-options.ts';
 import { wireDefinition } from '../definition/definition.ts';
 import type { AllOptions } from '../inputs/bulk-options.ts';
@@ -40,6 +41,11 @@ export function submitAllFrom<T>(
   { signal, ...options }: AllOptions,
 ): BulkHandle<T> {
   checkSendable(spec);
+  if (typeof spec.options.key === 'function') {
+    throw new TypeError(
+      `${call} can't send the function "key" from inside a task: give the key as a string, or use map()`,
+    );
+  }
   const { source, isAsync } = sourceOf(items, call);
   if (isAsync) throw new TypeError(`${call} takes no async iterable inside a thread or child: read it first`);
   const args: unknown[] = [];
@@ -129,7 +135,9 @@ function postSubmit(
     const { id, args } = task;
     const definition = wireDefinition(task.definition);
     carried = run.captureContext?.();
-    const options = plainOptions(task.options);
+    const key = keyOf(task.spec, args);
+    if (key !== undefined) task.key = key;
+    const options = { ...plainOptions(task.options), ...(key !== undefined && { key }) };
     const { name, maxWorkers } = task.options.module ?? {};
     const module = name !== undefined && maxWorkers !== undefined && { name, maxWorkers };
     run.post({
@@ -145,6 +153,7 @@ function postSubmit(
     });
     return undefined;
   } catch (cause) {
+    if (hasCode(cause, 'KEY_FAILED')) return cause;
     return uncloneable(task, cause, carried);
   }
 }
@@ -228,7 +237,7 @@ function logProblem({ name, id }: Task, what: string, problem: unknown): void {
 
 /** Functions stay here, and so does the signal: callbacks and cancellation work from this side. */
 function plainOptions(options: TaskOptions): TaskOptions {
-  const { signal, callback, transfer, supervisor, module, retryIf, taskId, ...plain } = options;
+  const { signal, callback, transfer, supervisor, module, retryIf, taskId, key, ...plain } = options;
   return plain;
 }
 

@@ -16,6 +16,8 @@ export interface TaskInfo {
   readonly parentId: string | undefined;
   readonly type: TaskType;
   readonly priority: Priority;
+  /** Whose task it is, by its option `key`. */
+  readonly key: string | undefined;
   /** The name of its module, if it has one. */
   readonly module: string | undefined;
   /** The name of the background worker whose run it is, if it is one. */
@@ -49,6 +51,7 @@ export function infoOf(task: TaskInfo): TaskInfo {
     parentId: task.parentId,
     type: task.type,
     priority: task.priority,
+    key: task.key,
     module: task.module,
     worker: task.worker,
     status: task.status,
@@ -72,6 +75,7 @@ export interface TaskFilter {
   readonly type?: TaskType;
   readonly priority?: Priority;
   readonly name?: string;
+  readonly key?: string;
 }
 
 const filterRules: Readonly<Record<keyof TaskFilter, Rule>> = {
@@ -79,9 +83,13 @@ const filterRules: Readonly<Record<keyof TaskFilter, Rule>> = {
   type: oneOf(taskTypes),
   priority: oneOf(priorities),
   name: rules.string,
+  key: rules.string,
 };
 
-export function matching<T extends Required<TaskFilter>>(tasks: readonly T[], filter: TaskFilter): T[] {
+export function matching<T extends { readonly [K in keyof TaskFilter]-?: TaskFilter[K] | undefined }>(
+  tasks: readonly T[],
+  filter: TaskFilter,
+): T[] {
   checkOptions(filter, filterRules, 'getTasks()');
   const wanted = Object.entries(filter).filter(([, value]) => value !== undefined);
   return tasks.filter((task) => wanted.every(([key, value]) => task[key as keyof TaskFilter] === value));

@@ -40,6 +40,7 @@ interface Extras {
   scope?: AsyncResource;
   channels?: TaskChannels;
   parentId?: string;
+  key?: string;
   depth?: number;
   carried?: CarriedContext;
 }
@@ -74,6 +75,15 @@ export abstract class TaskRecord extends Call {
   /** The id of the task that called it. */
   get parentId(): string | undefined {
     return this.extras?.parentId;
+  }
+
+  /** Whose task it is, if its options say so. */
+  get key(): string | undefined {
+    return this.extras?.key;
+  }
+
+  set key(key: string) {
+    this.ensuredExtras.key = key;
   }
 
   /** How many tasks are above it in the tree of calls. */
