@@ -71,6 +71,7 @@ type RuleName =
   | 'countOrInfinity'
   | 'positiveCountOrInfinity'
   | 'fraction'
+  | 'factor'
   | 'nice'
   | 'tasksPerHost'
   | 'text'
@@ -90,6 +91,7 @@ export const rules: Readonly<Record<RuleName, Rule>> = {
   countOrInfinity: number({ what: 'a whole number, 0 or more, or Infinity', min: 0, wholeOrInfinity: true }),
   positiveCountOrInfinity: number({ what: 'a whole number, 1 or more, or Infinity', min: 1, wholeOrInfinity: true }),
   fraction: number({ what: 'a number from 0 to 1', min: 0, max: 1 }),
+  factor: number({ what: 'a number, 1 or more', min: 1, finite: true }),
   nice: number({ what: 'a whole number from 0 to 19', min: 0, max: 19, whole: true }),
   tasksPerHost: number({ what: 'a whole number from 1 to 1,000', min: 1, max: 1_000, whole: true }),
   text: is('a string', (value) => typeof value === 'string'),

@@ -2,6 +2,7 @@
  * The front of all couriers: it checks the arguments of each call before it passes the call on, and calls nothing while a
  * module loads in a thread. The couriers behind it carry the tasks.
  */
+import { backoffRule } from '../base/backoff.ts';
 import { arrayOf, checkOptions, is, oneOf, type Rule, rules } from '../base/options.ts';
 import { Promise } from '../platform/globals.ts';
 import { priorities } from '../queue/priority.ts';
@@ -28,7 +29,7 @@ const bulkAddRules: Readonly<Record<keyof BulkAddOptions, Rule>> = {
   priority: oneOf(priorities),
   delayMs: rules.durationMs,
   retries: rules.countOrInfinity,
-  retryDelayMs: rules.durationMs,
+  retryDelayMs: backoffRule,
   wait: rules.boolean,
   signal: rules.signal,
 };

@@ -2,10 +2,10 @@
  * The parts for writing a courier: argument checks, error texts, and how errors of tasks are encoded. The couriers of this
  * package use them, too. They can change with any minor version.
  */
+export { backoffMs, backoffRule } from '../base/backoff.ts';
 export { callSafely } from '../base/call-safely.ts';
 export { fieldOf, messageOf, textOf } from '../base/foreign-value.ts';
 export { checkOptions, is, type Rule, rules } from '../base/options.ts';
-export { backoffMs } from '../dispatch/retries/backoff.ts';
 export { decodeThrown, encodeThrown, type WireThrown } from '../lanes/wire/error-codec.ts';
 export { Timer } from '../platform/clock.ts';
 export { onAbort } from '../platform/on-abort.ts';

@@ -9,6 +9,7 @@
  * A worker holds a task by a lease: as long as it extends the lease, no other worker gets the task. A worker that dies or
  * stalls loses the lease, and its late result is refused. So a task is settled once, but may be started more than once.
  */
+import type { Backoff } from '../base/backoff.ts';
 import type { Priority } from '../queue/priority.ts';
 import type { Progress } from '../task/record/progress.ts';
 
@@ -37,8 +38,8 @@ export interface AddOptions {
   readonly delayMs?: number;
   /** How often the task is delivered again after a worker returned an error. Default: 0. */
   readonly retries?: number;
-  /** The pause before a retry, in milliseconds, as the task option of that name. Default: 100. */
-  readonly retryDelayMs?: number;
+  /** The pause before a retry, as the task option of that name, which can also be a function. Default: from 1,000. */
+  readonly retryDelayMs?: number | Backoff;
   /**
    * Waits while the queue is full or the server can't be reached, instead of failing with `QUEUE_FULL` or
    * `COURIER_UNREACHABLE`. The task is added once, however often that was tried. Default: false.

@@ -2,9 +2,10 @@
  * A time in which a courier's server can't be reached, or can't do what it is asked. An outage is reported once. Calls are
  * retried, with growing pauses, until the server answers or the caller gives up.
  */
+
+import { backoffMs } from '../base/backoff.ts';
 import { hasCode, TaskwardenError } from '../base/errors.ts';
 import { isInstance } from '../base/foreign-value.ts';
-import { backoffMs } from '../dispatch/retries/backoff.ts';
 import { pause } from '../platform/pause.ts';
 
 /** In milliseconds, like the next. */
@@ -45,7 +46,7 @@ export function unanswered(queue: string, tasks: number): TaskwardenError {
 
 /** The pause after so many failures in a row, in milliseconds. */
 export function outagePauseMs(failures: number): number {
-  return Math.min(backoffMs(firstPauseMs, failures), longestPauseMs);
+  return backoffMs({ minMs: firstPauseMs, maxMs: longestPauseMs, jitter: 1 }, failures);
 }
 
 type IsFinal = (error: unknown) => boolean;

@@ -63,9 +63,11 @@ class RelayPlan implements TaskPlan {
 
   specOf(options: ResolvedTaskOptions): BackgroundTask<TaskFunction>['spec'] {
     const { delayMs = 0, retries, retryDelayMs, retryIf, timeoutMs, queueTimeoutMs, transfer, ...own } = options;
-    if (retryIf !== undefined) {
+    const isFunction = typeof retryDelayMs === 'function';
+    if (retryIf !== undefined || isFunction) {
+      const option = isFunction ? 'retryDelayMs' : 'retryIf';
       throw new TypeError(
-        `option "retryIf" of task "${this.name}" is a function, and can't go by a courier: ` +
+        `option "${option}" of task "${this.name}" is a function, and can't go by a courier: ` +
           'set it to undefined for viaCourier(), or retry in your own code',
       );
     }

@@ -3,12 +3,12 @@
  * again when the courier fails. Runs that have not started when it leaves, or that the supervisor does not finish because it
  * stops, go back to the courier, and another machine runs them.
  */
+import { backoffMs } from '../base/backoff.ts';
 import { hasCode } from '../base/errors.ts';
 import type { ClientWorkerTaskCourier, CourierTask } from '../couriers/courier.ts';
 import { BaseWorker } from '../couriers/workers/base-worker.ts';
 import { runSupervised } from '../couriers/workers/supervised-run.ts';
 import { type CourierTaskContext, isLeaseLost } from '../couriers/workers/tasks-in-flight.ts';
-import { backoffMs } from '../dispatch/retries/backoff.ts';
 import { pause } from '../platform/pause.ts';
 import type { TaskHandle } from '../task/call/handle.ts';
 import type { Delivery, ResolvedTaskOptions, TaskSubmitter } from '../task/call/task-options.ts';
@@ -27,8 +27,10 @@ export interface SharedRunWorkerSettings {
   readonly log: (what: string, problem: unknown) => void;
 }
 
-/** The first pause before a failed courier is asked again, at most; it doubles each time. In milliseconds. */
+/** The first pause before a failed courier is asked again, it doubles each time. In milliseconds. */
 const retryDelayMs = 500;
+/** The longest, in milliseconds. */
+const longestPauseMs = 30_000;
 
 export class SharedRunWorker extends BaseWorker {
   readonly #parts: SharedRunWorkerSettings;
@@ -59,7 +61,7 @@ export class SharedRunWorker extends BaseWorker {
         if (hasCode(problem, 'COURIER_CLOSED')) return;
         this.#failures += 1;
         if (this.#failures === 1) this.#parts.log('its courier fails, and is asked again', problem);
-        await pause(backoffMs(retryDelayMs, this.#failures), signal);
+        await pause(backoffMs({ minMs: retryDelayMs, maxMs: longestPauseMs }, this.#failures), signal);
       }
     }
   }

@@ -140,6 +140,17 @@ const goodAndBad: [keyof typeof rules, string, unknown[], [unknown, string][], [
       [Number.NaN, 'NaN'],
     ],
   ],
+  [
+    'factor',
+    'a number, 1 or more',
+    [1, 1.5, 100],
+    [['2', `'2'`]],
+    [
+      [0.99, '0.99'],
+      [Infinity, 'Infinity'],
+      [Number.NaN, 'NaN'],
+    ],
+  ],
   ['text', 'a string', ['', 'a'], [[5, '5']], []],
   [
     'string',

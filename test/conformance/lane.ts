@@ -3,6 +3,7 @@ import { getEventListeners } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
   currentTask,
+  DoNotRetry,
   type PoolOptions,
   type Priority,
   type Progress,
@@ -542,6 +543,56 @@ export function testLane({ type, pool }: LaneUnderTest): void {
       expect(await failure(handle)).toEqual(new Error('attempt 1 failed'));
     });
 
+    it.each([
+      ['hopeless', 'no such page'],
+      ['marked', 'not this way'],
+    ])('ends where the function throws what is not to be tried again: %s', async (kind, message) => {
+      await using supervisor = supervise();
+      const retryIf = () => true;
+      const handle = throws.with({ type, supervisor, retries: 5, retryDelayMs: 0, retryIf })(kind);
+      const error = await failure(handle);
+      expect(error).toMatchObject({ message, retry: false });
+      expect(error instanceof DoNotRetry).toBe(kind === 'hopeless');
+      if (kind === 'hopeless') expect(error).toMatchObject({ cause: new RangeError('no such page') });
+      expect(handle.info).toMatchObject({ status: 'failed', attempt: 1 });
+    });
+
+    it('asks a function for the pause before a retry', async () => {
+      await using supervisor = supervise();
+      const asked: [number, unknown][] = [];
+      const pauses: number[] = [];
+      supervisor.on('task:retried', ({ delayMs }) => pauses.push(delayMs));
+      const retryDelayMs = (attempt: number, error: unknown) => {
+        asked.push([attempt, error]);
+        return attempt / 2;
+      };
+      expect(await failsBefore.with({ type, supervisor, retries: 5, retryDelayMs })(3)).toBe(3);
+      expect(asked).toEqual([
+        [1, new Error('attempt 1 failed')],
+        [2, new Error('attempt 2 failed')],
+      ]);
+      expect(pauses).toEqual([0.5, 1]);
+    });
+
+    it.each<[string, () => unknown, RegExp]>([
+      ['throws', () => throwHopeless(), /no idea/],
+      ['gives no number', () => Number.NaN, /what the function "retryDelayMs" gives must be .* 0 or more; got NaN/],
+      ['gives a promise', () => Promise.reject(new Error('late')), /got an object/],
+    ])('makes the usual pause where that function %s, and logs why', async (_how, retryDelayMs, message) => {
+      const lines: string[] = [];
+      const error = (line: string) => lines.push(line);
+      await using supervisor = supervise({}, { logger: { error, warn: () => {} } });
+      const retried = heard(supervisor, 'task:retried');
+      const options = { type, supervisor, retries: 1, retryDelayMs: retryDelayMs as () => number };
+      const handle = failsBefore.with(options)(9);
+      const { delayMs } = await retried;
+      handle.cancel();
+      expect(await failure(handle)).toMatchObject({ code: 'TASK_CANCELED' });
+      expect(delayMs).toBeGreaterThanOrEqual(1_000);
+      expect(lines).toEqual([expect.stringMatching(/retryDelayMs failed/)]);
+      expect(lines[0]).toMatch(message);
+    });
+
     it.each(['cancel', 'stop'])('can be told to %s while its retryIf takes its time', async (how) => {
       await using supervisor = supervise();
       let answer = (_wants: boolean) => {};
@@ -829,4 +880,8 @@ export function testLane({ type, pool }: LaneUnderTest): void {
       expect(await canceled).toMatchObject({ task: { id: second.id, status: 'canceled' }, error: second.exception });
     });
   });
+}
+
+function throwHopeless(): never {
+  throw new Error('no idea');
 }

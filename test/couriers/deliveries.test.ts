@@ -5,6 +5,7 @@ import {
   ClassicWorker,
   type ClientWorkerTaskCourier,
   currentTask,
+  DoNotRetry,
   MemoryTaskCourier,
   TaskSupervisor,
   viaCourier,
@@ -140,6 +141,45 @@ describe.each(Object.entries(couriers))('through a courier %s', (_name, create) 
     expect(await failure(courier.waitForTaskResult(queue, id))).toMatchObject({ message: 'attempt 2' });
     expect(attempts).toEqual([1, 2]);
     expect(await courier.getDeadLetters(queue)).toMatchObject([{ id, attempts: 2 }]);
+  });
+
+  it('DoNotRetry ends the retries of the courier, of a worker of any kind', async () => {
+    const attempts: number[] = [];
+    const run = () => {
+      attempts.push(currentTask().attempt);
+      throw new DoNotRetry('no such address');
+    };
+    const hopeless = backgroundTask(run, { name: 'hopeless', type: 'loop' });
+    const { courier, queue, add, supervisor } = serve({ hopeless });
+    const id = await add('hopeless', { retries: 5, retryDelayMs: 1 });
+    const error = await failure(courier.waitForTaskResult(queue, id));
+    expect(error).toMatchObject({ name: 'DoNotRetry', message: 'no such address', retry: false });
+    expect(error).toBeInstanceOf(DoNotRetry);
+    expect(await courier.getDeadLetters(queue)).toMatchObject([{ id, attempts: 1 }]);
+
+    const worker = new BackgroundQueueWorker(run, {
+      type: 'loop',
+      supervisor,
+      queue: { courier, name: `${queue}own` },
+      onError: () => {},
+    });
+    worker.start();
+    const item = await worker.put(1, { retries: 5, retryDelayMs: 1 });
+    await failure(courier.waitForTaskResult(`${queue}own`, item));
+    await worker.stop();
+    expect(attempts).toEqual([1, 1]);
+  });
+
+  it.each([5, { minMs: 1, maxMs: 2, factor: 1.5, jitter: 0 }])('pauses before each retry: %j', async (retryDelayMs) => {
+    const flaky = backgroundTask(
+      () => {
+        if (currentTask().attempt < 3) throw new Error('not yet');
+        return currentTask().attempt;
+      },
+      { name: 'flaky', type: 'loop' },
+    );
+    const { courier, queue, supervisor } = serve({ flaky });
+    expect(await viaCourier(courier, queue, flaky).with({ supervisor, retries: 5, retryDelayMs })()).toBe(3);
   });
 
   it('retries: 0 of the call counts, whatever the definition says', async () => {

@@ -212,11 +212,11 @@ describe('times', () => {
     expect(await info(courier)).toMatchObject({ delayed: 0, waiting: { normal: 1 } });
   });
 
-  it('pauses before a retry for a random part of twice as long each time', async () => {
+  it('pauses before a retry for twice as long each time, and a random part more', async () => {
     vi.spyOn(Math, 'random').mockReturnValue(0.5);
     const courier = new MemoryTaskCourier();
     await courier.addTaskToQueue('work', 1, { retries: 3, retryDelayMs: 100 });
-    for (const pauseMs of [50, 100, 200]) {
+    for (const pauseMs of [125, 250, 500]) {
       await courier.returnTaskError('work', await got(courier), new Error('no'));
       vi.advanceTimersByTime(pauseMs - 1);
       expect(await info(courier)).toMatchObject({ delayed: 1 });

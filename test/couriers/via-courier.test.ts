@@ -216,6 +216,8 @@ describe('options', () => {
     const picky = add.with({ retryIf: () => true });
     expect(() => viaCourier(courier, queueName, picky)).toThrow(/"retryIf" of task "add" is a function/);
     expect(() => viaCourier(courier, queueName, add).with({ retryIf: () => true })).toThrow(TypeError);
+    const slow = add.with({ retryDelayMs: () => 5 });
+    expect(() => viaCourier(courier, queueName, slow)).toThrow(/"retryDelayMs" of task "add" is a function/);
     expect(() => viaCourier({} as never, queueName, add)).toThrow(/must be a courier/);
     expect(() => viaCourier(courier, '', add)).toThrow(/must be a string that is not empty/);
     expect(() => viaCourier(courier, queueName, (() => {}) as never)).toThrow(/must be a background task/);

@@ -43,7 +43,14 @@ const cases: Record<keyof TaskOptions, { good: unknown[]; bad: [unknown, RegExp]
     good: [0, 3, Infinity],
     bad: [[1.5, /must be a whole number, 0 or more, or Infinity; got 1.5$/]],
   },
-  retryDelayMs: { good: [0, 5], bad: [[Infinity, /must be a number of milliseconds, 0 or more; got Infinity$/]] },
+  retryDelayMs: {
+    good: [0, 5, noop, { minMs: 5, maxMs: 10, factor: 3, jitter: 1 }],
+    bad: [
+      [Infinity, /must be a number of milliseconds, 0 or more; got Infinity$/],
+      [true, /must be a number of milliseconds, or \{ minMs, maxMs, factor, jitter \}; got true$/],
+      [{ minMs: 2, maxMs: 1 }, /has a "minMs" of 2, above its "maxMs" of 1$/],
+    ],
+  },
   retryIf: { good: [noop], bad: [[true, /must be a function; got true$/]] },
   crashRetries: {
     good: [0, 3, Infinity],

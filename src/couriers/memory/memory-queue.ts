@@ -2,7 +2,7 @@
  * One queue of a memory courier: its tasks that wait, are delayed, are leased, and have ended. All methods are synchronous,
  * and O(1) but for bulks. Each change ends in `#dispatch`, which admits tasks that wait for room and serves waiting workers.
  */
-import { backoffMs } from '../../dispatch/retries/backoff.ts';
+import { backoffMs } from '../../base/backoff.ts';
 import { timeOfDay } from '../../platform/globals.ts';
 import { Fifo } from '../../queue/fifo.ts';
 import { type Priority, priorities } from '../../queue/priority.ts';

@@ -6,6 +6,7 @@
  *   leased   ─▶ completed, failed, canceled; waiting (released, lease lost), delayed (retried)
  *   failed   ─▶ waiting (redriven)
  */
+import type { Backoff } from '../../base/backoff.ts';
 import type { Timer } from '../../platform/clock.ts';
 import { timeOfDay } from '../../platform/globals.ts';
 import { Fifo } from '../../queue/fifo.ts';
@@ -26,7 +27,7 @@ export class MemoryTask implements ExpiringItem<MemoryTask> {
   readonly priority: Priority;
   readonly delayMs: number;
   readonly retries: number | undefined;
-  readonly retryDelayMs: number;
+  readonly retryDelayMs: number | Backoff;
   readonly timeQueued: number = timeOfDay();
 
   state: MemoryTaskState = 'waiting';
@@ -56,7 +57,7 @@ export class MemoryTask implements ExpiringItem<MemoryTask> {
   #waits: Fifo<Wait<unknown>> | undefined = undefined;
 
   constructor(id: string, data: unknown, options: AddOptions) {
-    const { priority = 'normal', delayMs = 0, retries, retryDelayMs = 100 } = options;
+    const { priority = 'normal', delayMs = 0, retries, retryDelayMs = {} } = options;
     this.id = id;
     this.data = data;
     this.priority = priority;

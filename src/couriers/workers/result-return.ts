@@ -1,4 +1,5 @@
 /** How a worker returns the results of an iteration to the courier: completed tasks in bulk, failed ones one by one. */
+import { refusesRetry } from '../../base/do-not-retry.ts';
 import { isArray } from '../../base/foreign-value.ts';
 import { Promise } from '../../platform/globals.ts';
 import type { CourierTask, WorkerTaskCourier } from '../courier.ts';
@@ -78,7 +79,7 @@ async function returnOneByOne<D>(
 async function returnError<D>(task: CourierTask<D>, error: unknown, settings: ResultReturnSettings<D>): Promise<void> {
   const { courier, queueName } = settings;
   try {
-    const options = settings.isFinal(task) ? [{ isFinal: true }] : [];
+    const options = settings.isFinal(task) || refusesRetry(error) ? [{ isFinal: true }] : [];
     await settings.retry(() => courier.returnTaskError(queueName, task, error, ...options));
   } catch (problem) {
     if (!isLeaseLost(problem)) throw problem;

@@ -7,8 +7,7 @@ import type { TaskEvents } from '../events/task-events.ts';
 import type { TaskCounters } from '../task-counters.ts';
 import type { TaskQueues } from '../task-queues.ts';
 import type { TaskTree } from '../task-tree.ts';
-import { backoffMs } from './backoff.ts';
-import { mayRetry, mayRetryCrash, wantsRetry } from './retry-policy.ts';
+import { mayRetry, mayRetryCrash, retryPauseMs, wantsRetry } from './retry-policy.ts';
 
 interface RetriesParts {
   readonly backlog: Backlog;
@@ -59,10 +58,13 @@ export class Retries {
   }
 
   #decide(task: Task, request: EndRequest, wants: boolean): void {
-    const { retryDelayMs = 100 } = task.options;
     if (task.isSettled) return; // retryIf has canceled it
     if (!wants || !this.#hasOne(task)) this.#settle(task, request);
-    else this.#runAgain(task, request.error, backoffMs(retryDelayMs, task.attempt - task.crashes));
+    else this.#runAgain(task, request.error, this.#pauseMs(task, request.error));
+  }
+
+  #pauseMs(task: Task, error: unknown): number {
+    return retryPauseMs(task, error, (problem) => this.#parts.events.log(task, 'retryDelayMs failed', problem));
   }
 
   #hasOne(task: Task): boolean {

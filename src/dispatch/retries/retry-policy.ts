@@ -1,6 +1,9 @@
-/** Whether a failed task is tried again: whether it has retries left, and what its `retryIf` says. */
+/** Whether a failed task is tried again, and when: its retries, its error, and what `retryIf` and `retryDelayMs` say. */
+import { backoffMs } from '../../base/backoff.ts';
+import { refusesRetry } from '../../base/do-not-retry.ts';
 import { hasCode } from '../../base/errors.ts';
 import { isThenable } from '../../base/foreign-value.ts';
+import { rules } from '../../base/options.ts';
 import type { FailureKind } from '../../lanes/wire/protocol.ts';
 import { shownAttempt } from '../../task/call/task-options.ts';
 import type { Task } from '../../task/record/task.ts';
@@ -23,6 +26,7 @@ export function wantsRetry(
   onProblem: (problem: unknown) => void,
 ): boolean | Promise<boolean> {
   const { options, attempt } = task;
+  if (refusesRetry(error)) return false;
   try {
     const answer: unknown = task.runInScope(() => options.retryIf?.(error, shownAttempt(options, attempt)));
     return isThenable(answer) ? promised(answer, onProblem) : answer !== false;
@@ -38,6 +42,25 @@ async function promised(answer: PromiseLike<unknown>, onProblem: (problem: unkno
   } catch (problem) {
     onProblem(problem);
     return false;
+  }
+}
+
+/**
+ * The pause before the next attempt, in milliseconds. If the function `retryDelayMs` throws or gives no such number, that
+ * goes to `onProblem`, and the pause is the default one.
+ */
+export function retryPauseMs(task: Task, error: unknown, onProblem: (problem: unknown) => void): number {
+  const { options, attempt, crashes } = task;
+  const { retryDelayMs = {} } = options;
+  if (typeof retryDelayMs !== 'function') return backoffMs(retryDelayMs, attempt - crashes);
+  try {
+    const given: unknown = task.runInScope(() => retryDelayMs(shownAttempt(options, attempt), error));
+    if (isThenable(given)) void promised(given, () => {}); // it may reject
+    rules.durationMs(given, 'what the function "retryDelayMs" gives');
+    return given as number;
+  } catch (problem) {
+    onProblem(problem);
+    return backoffMs({}, attempt - crashes);
   }
 }
 

@@ -152,7 +152,10 @@ export class Client {
       this.#note(problem);
       this.#failures += 1;
       if (isReply(error))
-        await pause(Math.min(backoffMs(firstPauseMs, this.#failures), longestPauseMs), this.#end.signal);
+        await pause(
+          backoffMs({ minMs: firstPauseMs, maxMs: longestPauseMs, jitter: 1 }, this.#failures),
+          this.#end.signal,
+        );
       await nextTurn();
       throw problem;
     } finally {

@@ -1,4 +1,5 @@
 /** The options of a task. Its definition, `.with()` and `putTask()` take the same ones. */
+import { type RetryDelay, retryDelayRule } from '../../base/backoff.ts';
 import { arrayOf, checkOptions, either, is, oneOf, type Rule, rules } from '../../base/options.ts';
 import type { Bulkhead, BulkheadItem } from '../../queue/bulkhead.ts';
 import type { FreeCapacity } from '../../queue/free-capacity.ts';
@@ -48,10 +49,11 @@ export interface TaskOptions<F extends TaskFunction = TaskFunction> {
   /** How often the task is run again after it threw or timed out. Default: 0. */
   readonly retries?: number;
   /**
-   * The pause before a retry: a random time of up to `retryDelayMs`, doubled for each earlier retry, at most 30 s (full
-   * jitter, https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). Default: 100.
+   * The pause before a retry: `{ minMs: 1_000, maxMs: 3_600_000, factor: 2, jitter: 0.5 }` by default, which is a second to
+   * a second and a half, doubled for each earlier retry, at most an hour; a number is `minMs`. Or a function that gives it
+   * in milliseconds; if it throws or gives no such number, that is logged, and the default holds.
    */
-  readonly retryDelayMs?: number;
+  readonly retryDelayMs?: RetryDelay;
   /**
    * Whether to retry after a failure; `attempt` counts from 1. May return a promise. If it throws or rejects, that is
    * logged, and the task is not retried. Default: always.
@@ -152,7 +154,7 @@ export const taskRules: Readonly<Record<keyof TaskOptions, Rule>> = {
   signal: rules.signal,
   stopGraceMs: rules.durationMs,
   retries: rules.countOrInfinity,
-  retryDelayMs: rules.durationMs,
+  retryDelayMs: retryDelayRule,
   retryIf: rules.function,
   crashRetries: rules.countOrInfinity,
   callback: either(
@@ -181,5 +183,7 @@ export function resolveTaskOptions(
       `option "module" of ${owner} is of another supervisor than option "supervisor": leave that out`,
     );
   }
-  return Object.freeze({ ...base, ...given });
+  const { retryDelayMs } = given as TaskOptions;
+  const delay = typeof retryDelayMs === 'object' && { retryDelayMs: Object.freeze({ ...retryDelayMs }) };
+  return Object.freeze({ ...base, ...given, ...delay });
 }

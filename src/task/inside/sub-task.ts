@@ -68,10 +68,12 @@ export function submitAllFrom<T>(
 }
 
 function checkSendable(spec: TaskSpec): void {
-  if (spec.options.retryIf !== undefined) {
+  const { retryIf, retryDelayMs } = spec.options;
+  const option = retryIf !== undefined ? 'retryIf' : typeof retryDelayMs === 'function' ? 'retryDelayMs' : undefined;
+  if (option !== undefined) {
     throw new TypeError(
-      `option "retryIf" of task "${spec.options.name ?? spec.definition.name}" is a function, which can't be sent: ` +
-        'inside a task, call it with { retryIf: undefined }, or retry in your own code',
+      `option "${option}" of task "${spec.options.name ?? spec.definition.name}" is a function, which can't be sent: ` +
+        `inside a task, call it with { ${option}: undefined }, or retry in your own code`,
     );
   }
   if (!hasSource(spec)) {

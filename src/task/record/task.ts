@@ -30,9 +30,15 @@ export class Task extends TaskRecord {
   constructor(spec: TaskSpec, args: readonly unknown[], sequence: number, owner: TaskOwner<Task>) {
     super(spec, args, sequence);
     this.#owner = owner;
-    const { type, callback, retryIf, transfer } = spec.options;
+    const { type, callback, retryIf, retryDelayMs, transfer } = spec.options;
     // Code that is called in this thread sees the AsyncLocalStorage of the submitter, not of the code that freed a slot.
-    if (type === 'loop' || callback !== undefined || retryIf !== undefined || transfer !== undefined) {
+    if (
+      type === 'loop' ||
+      callback !== undefined ||
+      retryIf !== undefined ||
+      transfer !== undefined ||
+      typeof retryDelayMs === 'function'
+    ) {
       this.ensuredExtras.scope = new AsyncResource('taskwarden.Task');
     }
   }

@@ -1,7 +1,8 @@
 /** How tasks are written as jobs of BullMQ, so that its own tools and workers understand them, and read again. */
-import type { Job, JobsOptions } from 'bullmq';
+import type { BackoffOptions, Job, JobsOptions } from 'bullmq';
 import {
   type AddOptions,
+  type Backoff,
   type CourierTask,
   courierKit,
   type DeadLetter,
@@ -33,17 +34,29 @@ const mostAttempts = 2 ** 31 - 1;
 export const nonceOption = 'taskwarden';
 
 export function jobOptions(id: string, options: AddOptions, resultTtlMs: number): JobsOptions {
-  const { priority = 'normal', delayMs = 0, retries, retryDelayMs = 100 } = options;
-  const pause = { type: 'exponential', delay: Math.ceil(retryDelayMs), jitter: 1 };
+  const { priority = 'normal', delayMs = 0, retries, retryDelayMs = {} } = options;
   return {
     jobId: id,
     priority: priorityNumbers[priority],
     ...(delayMs > 0 && { delay: Math.round(delayMs) }),
     ...(retries !== undefined && { attempts: Math.min(retries + 1, mostAttempts) }),
-    ...(retries !== undefined && retries > 0 && retryDelayMs > 0 && { backoff: pause }),
+    ...(retries !== undefined && retries > 0 && { backoff: backoffOf(retryDelayMs) }),
     removeOnComplete: resultTtlMs === Infinity ? false : { age: Math.ceil(resultTtlMs / 1000) },
     removeOnFail: false,
   };
+}
+
+/** By what a worker of this package calculates pauses. Plain workers have no longest pause, and no factor but 2. */
+export const backoffField = 'taskwarden';
+
+/** BullMQ takes a random share off a pause, and not in addition. */
+function backoffOf(given: number | Backoff): number | BackoffOptions {
+  const backoff = typeof given === 'number' ? { minMs: given } : given;
+  const { minMs = 1_000, jitter = 0.5 } = backoff;
+  if (minMs === 0) return 0;
+  const longest = 1 + jitter;
+  const plain = { type: 'exponential', delay: Math.ceil(minMs * longest), jitter: jitter / longest };
+  return { ...plain, [backoffField]: backoff } as BackoffOptions;
 }
 
 export function taskOf(job: Job, queue: string, lease: string): CourierTask {

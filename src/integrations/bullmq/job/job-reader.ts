@@ -3,12 +3,13 @@
  * is no job gives `TASK_MALFORMED`, which says no more of it than where it is, and what only says how a job is to be kept or
  * tried again is put right.
  */
-import type { Job, JobsOptions, Queue } from 'bullmq';
-import { courierKit, TaskwardenError } from '../../../index.ts';
+import type { Job, JobsOptions, MinimalJob, Queue } from 'bullmq';
+import { type Backoff, courierKit, TaskwardenError } from '../../../index.ts';
 import { loadBullMq } from '../peers.ts';
 import { isReserved } from '../server/names.ts';
+import { backoffField } from './job-format.ts';
 
-const { fieldOf, messageOf } = courierKit;
+const { backoffMs, backoffRule, fieldOf, messageOf } = courierKit;
 
 type JobJson = Parameters<typeof Job.fromJSON>[1];
 
@@ -94,12 +95,28 @@ function readOptions(given: JobsOptions): JobsOptions {
 function readBackoff(backoff: unknown): NonNullable<JobsOptions['backoff']> {
   if (backoff === null) return 0;
   if (isCount(backoff)) return backoff;
+  const own = fieldOf(backoff, backoffField);
+  if (isBackoff(own)) return { type: backoffField, [backoffField]: own } as NonNullable<JobsOptions['backoff']>;
   const [type, delay, jitter] = ['type', 'delay', 'jitter'].map((field) => fieldOf(backoff, field));
   return {
     type: type === 'fixed' ? 'fixed' : 'exponential',
     delay: isCount(delay) ? delay : retryDelayMs,
     ...(isCount(jitter) && { jitter: Math.min(jitter, 1) }),
   };
+}
+
+function isBackoff(value: unknown): value is Backoff {
+  try {
+    backoffRule(value, 'backoff');
+    return typeof value === 'object';
+  } catch {
+    return false;
+  }
+}
+
+/** The strategy for the jobs of this package. */
+export function backoffStrategy(failures: number, _type?: string, _error?: Error, job?: MinimalJob): number {
+  return Math.round(backoffMs(fieldOf(job?.opts.backoff, backoffField) as Backoff, failures));
 }
 
 function isKeep(value: unknown): value is boolean | number | { age?: number; count?: number } {

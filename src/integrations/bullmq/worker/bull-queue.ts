@@ -1,9 +1,9 @@
 /** One queue of BullMQ: fetches jobs, each with a lease, and gives stalled ones back. It never waits for jobs. */
-import type { IQueueBackend, Job, Queue } from 'bullmq';
+import type { AdvancedOptions, IQueueBackend, Job, Queue } from 'bullmq';
 import { courierKit, type Priority, type TaskwardenError } from '../../../index.ts';
 import { maxEvents } from '../client/event-reader.ts';
 import { failureOf, priorityNumbers } from '../job/job-format.ts';
-import { isTaskMalformed, readJob, saysMalformed, taskMalformed } from '../job/job-reader.ts';
+import { backoffStrategy, isTaskMalformed, readJob, saysMalformed, taskMalformed } from '../job/job-reader.ts';
 import { loadBullMq } from '../peers.ts';
 import type { Claims, Server } from '../server/server.ts';
 
@@ -50,7 +50,8 @@ export class BullQueue {
     this.backend = server.backend(name);
     this.claims = server.claims(name);
     this.#limits = limits;
-    this.#queue = new Queue(name, { connection: {}, skipMetasUpdate: true }, () => this.backend) as Queue;
+    const settings: AdvancedOptions = { backoffStrategy }; // its jobs read it, though BullMQ's types name only workers
+    this.#queue = new Queue(name, { connection: {}, skipMetasUpdate: true, settings }, () => this.backend) as Queue;
     this.#queue.on('error', () => {});
   }
 
