@@ -62,6 +62,7 @@ export type {
 export type { HostPoolInfo, PoolInfo } from './dispatch/pool-info.ts';
 export type { SupervisorState } from './dispatch/supervisor-state.ts';
 export type { RecycleOptions } from './lanes/host-pool/recycling.ts';
+export type { RateOptions } from './queue/keys/rate.ts';
 export type { Priority } from './queue/priority.ts';
 export type { Schedule } from './schedules/schedule.ts';
 export type { ScheduleRules, ScheduleState } from './schedules/schedule-spec.ts';
@@ -74,6 +75,7 @@ export type { SupervisorInfo } from './supervisor/supervisor-info.ts';
 export type { PoolOptions, ProcessOptions, SupervisorOptions, ThreadOptions } from './supervisor/supervisor-options.ts';
 export {
   type ModuleOptions,
+  type ModuleRegistration,
   type ModuleSupervisor,
   type NewModuleOptions,
   TaskModule,

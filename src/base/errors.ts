@@ -43,6 +43,7 @@ export const errorCodes = {
   TASK_MALFORMED:
     'A task from a courier can not be read, or its data is not what a `ClassicWorker` takes: `{ function: name, args }`.',
   FUNCTION_NOT_ALLOWED: 'A task from a courier asks for a function that is not in the allow-list of the worker.',
+  MODULE_CLOSED: 'The module of the task was closed.',
   DUPLICATE_MODULE_NAME: 'The supervisor has a module of that name already.',
   OBJECT_NOT_FOUND:
     'A thread or child uses a courier that the program has not made, or can not tell from others: name it.',

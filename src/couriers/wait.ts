@@ -5,7 +5,7 @@
 import { Timer } from '../platform/clock.ts';
 import { Promise } from '../platform/globals.ts';
 import { onAbort } from '../platform/on-abort.ts';
-import { Fifo, type FifoItem } from '../queue/fifo.ts';
+import { Fifo, type FifoItem } from '../queue/order/fifo.ts';
 import { type Priority, priorities } from '../queue/priority.ts';
 import type { WaitOptions } from './courier.ts';
 

@@ -35,7 +35,7 @@ interface AdmissionOptions {
 interface AdmissionParts {
   readonly supervisor: Startable;
   readonly options: AdmissionOptions;
-  readonly modules: { find(name: string, maxWorkers: number): TaskCap };
+  readonly modules: { find(name: string, limits: object): TaskCap };
   readonly lanes: LaneRegistry;
   readonly backlog: Backlog;
   readonly table: TaskTable;
@@ -66,7 +66,7 @@ export class Admission implements SubmissionListener {
         slots.lendTo(task, parent);
         if (task.isBulk) bulks.onAwaited(task, parent);
       },
-      lenderOf: (task) => tree.lenderOf(task),
+      lenderOf: (task, ofKey) => tree.lenderOf(task, ofKey),
       submitter: supervisor,
     };
     bulks.setOwner(this.#owner);
@@ -120,7 +120,7 @@ export class Admission implements SubmissionListener {
   submitChild(parent: Task, message: SubmitMessage): void {
     const { id, definition, options, args, module: cap, carried, aborted, bulk: inputs } = message;
     const { dispatcher, lanes, modules } = this.#parts;
-    const module = cap && { module: modules.find(cap.name, cap.maxWorkers) };
+    const module = cap && { module: modules.find(cap.name, cap.limits) };
     const signal = aborted && { signal: AbortSignal.abort(aborted.reason) };
     const resolved = resolveTaskOptions({ ...options, ...module, ...signal, taskId: id }, 'a task');
     const task = this.#newTask({ definition: definitionOf(definition), options: resolved }, inputs ? [] : args);
@@ -158,6 +158,8 @@ export class Admission implements SubmissionListener {
       this.#refuse(task, 'SUPERVISOR_STOPPED', message);
     } else if (taskId !== undefined && table.findLive(taskId) !== undefined) {
       this.#refuse(task, 'DUPLICATE_TASK_ID', `a live task has the id '${taskId}' already`);
+    } else if (task.options.module?.isClosed) {
+      this.#refuse(task, 'MODULE_CLOSED', `task "${task.name}" comes too late: module "${task.module}" was closed`);
     } else if (!this.#setKey(task)) {
       return;
     } else if (this.#isTooDeep(task)) {
@@ -206,7 +208,7 @@ export class Admission implements SubmissionListener {
   hasRoom({ type, priority, module, delayMs = 0 }: ResolvedTaskOptions): boolean {
     const { backlog, lanes } = this.#parts;
     if (backlog.room > 0) return true;
-    return delayMs === 0 && !module?.bulkhead.isFull && lanes.of(type).pool.hasRoom(priority);
+    return delayMs === 0 && !module?.bulkhead.mayBeFull && lanes.of(type).pool.hasRoom(priority);
   }
 }
 

@@ -34,7 +34,8 @@ export class Prefetching {
     const tasks = this.#tasksOf(place);
     if (this.#overtaken?.status === 'queued' && !this.#overtaken.hasSlot) return;
     this.#overtaken = undefined;
-    for (let task = tasks.length > 0 ? tasks.at(-1)?.next : pool.head; task !== undefined; task = task.next) {
+    const last = tasks.at(-1);
+    for (let task = last === undefined ? pool.head : pool.after(last); task !== undefined; task = pool.after(task)) {
       if (!pool.mayFollow(task) || !this.#isEligible(task)) return;
       if (!lane.prefetch(task, (running, forMs) => this.#endsSoon(running, forMs))) return;
       task.isPrefetched = true;

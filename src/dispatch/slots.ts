@@ -7,6 +7,7 @@ import { queueMicrotask } from '../platform/globals.ts';
 import type { Bulkhead } from '../queue/bulkhead.ts';
 import type { Capacity } from '../queue/capacity.ts';
 import type { FreeCapacity } from '../queue/free-capacity.ts';
+import type { Gate, StartLimits } from '../queue/gate.ts';
 import { priorities } from '../queue/priority.ts';
 import type { Task } from '../task/record/task.ts';
 import type { TaskType } from '../task/record/task-type.ts';
@@ -42,6 +43,8 @@ export class Slots {
   readonly #taken = new Set<Task>();
   /** Tasks that have their place in a module back, and may lend it again. */
   readonly #lenders = new Set<Task>();
+  /** Gates of keys that may be open for another task. */
+  readonly #left = new Set<Gate<Task>>();
   #isHandOverDue = false;
 
   constructor({ lanes, tree, batcher, capacity, freeCapacity }: SlotsParts) {
@@ -142,6 +145,8 @@ export class Slots {
       if (task.isPrefetched && !this.#prefetching.takeBack(place, task)) return false;
       const lender = task.bulkhead && task.lender;
       if (lender !== undefined) this.#lenders.add(lender); // the place was to be lent to this one, perhaps
+      const keyLender = task.bulkhead?.limits && task.keyLender;
+      if (keyLender !== undefined) this.#lenders.add(keyLender);
       pool.remove(task);
       return true;
     }
@@ -155,18 +160,25 @@ export class Slots {
   free(task: Task): void {
     if (!task.hasSlot) return;
     task.hasSlot = false;
-    const lender = task.bulkhead?.leave(task);
+    const { bulkhead } = task;
+    if (bulkhead === undefined) return;
+    const lender = bulkhead.leave(task);
     if (lender !== undefined) this.#lenders.add(lender);
+    if (bulkhead.limits !== undefined) this.#freeKey(task, bulkhead.limits);
+  }
+
+  #freeKey(task: Task, limits: StartLimits<Task>): void {
+    const gate = limits.leave(task);
+    if (gate !== undefined) this.#left.add(gate);
+    for (const lender of limits.takeLenders()) this.#lenders.add(lender);
   }
 
   // Places in modules.
 
   /** Admits tasks that are held back, as far as their module has places: the most urgent first, then the oldest. */
   reopen(bulkhead: Bulkhead<Task> | undefined): void {
-    if (bulkhead !== undefined && bulkhead.waiting > 0) {
-      const next = this.#nextOf(bulkhead).filter((task) => this.#admit(task)); // all, before anything is taken
-      for (const place of new Set(next.map(({ type }) => this.#lanes.of(type)))) this.take(place);
-    }
+    if (bulkhead !== undefined && bulkhead.waiting > 0) this.reopenGates([bulkhead, ...this.#left]);
+    this.#left.clear();
     if (bulkhead !== undefined) this.#changed();
     for (const lender of this.#lenders) {
       this.#lenders.delete(lender);
@@ -174,8 +186,15 @@ export class Slots {
     }
   }
 
-  #nextOf(bulkhead: Bulkhead<Task>): Task[] {
-    const all = [...this.#lanes].flatMap(({ pool }) => pool.nextOf(bulkhead));
+  /** The same, for gates that may be open now. */
+  reopenGates(gates: readonly Gate<Task>[]): void {
+    // All, before anything is taken.
+    const next = gates.flatMap((gate) => this.#nextOf(gate).filter((task) => this.#admit(task)));
+    for (const place of new Set(next.map(({ type }) => this.#lanes.of(type)))) this.take(place);
+  }
+
+  #nextOf(gate: Gate<Task>): Task[] {
+    const all = [...this.#lanes].flatMap(({ pool }) => pool.nextOf(gate));
     const rank = ({ priority }: Task) => priorities.indexOf(priority);
     return all.sort((a, b) => rank(a) - rank(b) || (a.isBefore(b) ? -1 : 1));
   }
@@ -193,9 +212,7 @@ export class Slots {
   }
 
   #admit(task: Task): boolean {
-    if (!task.isHeld || !task.bulkhead?.mayEnter(task)) return false;
-    this.#lanes.of(task.type).pool.admit(task);
-    return true;
+    return task.isHeld && this.#lanes.of(task.type).pool.admit(task);
   }
 
   // Tasks that wait for tasks which they have called.

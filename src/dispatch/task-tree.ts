@@ -124,13 +124,13 @@ export class TaskTree {
     }
   }
 
-  /** The nearest of a task's callers that is in the same module and waits for it. */
-  lenderOf(task: Task): Task | undefined {
+  /** The nearest of a task's callers that is in the same module and waits for it; with `ofKey`, one of the same key. */
+  lenderOf(task: Task, ofKey = false): Task | undefined {
     let child = task;
     for (;;) {
       const parent = this.#children.get(child)?.parent;
       if (parent === undefined || !this.#childrenOf.get(parent)?.awaited.has(child)) return undefined;
-      if (parent.bulkhead === task.bulkhead) return parent;
+      if (parent.bulkhead === task.bulkhead && (!ofKey || parent.key === task.key)) return parent;
       child = parent;
     }
   }

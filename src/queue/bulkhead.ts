@@ -4,17 +4,21 @@
  * deadlock. The pattern is Nygard's bulkhead, https://learn.microsoft.com/azure/architecture/patterns/bulkhead.
  */
 
+import type { Gate, StartLimits } from './gate.ts';
+
 export interface BulkheadItem<T> {
   /** The nearest of its callers that is in the same module and waits for it. */
   readonly lender: T | undefined;
 }
 
-export class Bulkhead<T extends BulkheadItem<T>> {
+export class Bulkhead<T extends BulkheadItem<T>> implements Gate<T> {
   /** How many items may run at a time. */
   cap: number;
   #running = 0;
   /** How many items wait for a slot, for a place here, or for both. */
   waiting = 0;
+  /** What limits its tasks beside the cap; few modules have that. */
+  limits: StartLimits<T> | undefined = undefined;
   readonly #borrowers = new Map<T, T>();
   readonly #lenders = new Map<T, T>();
 
@@ -31,16 +35,36 @@ export class Bulkhead<T extends BulkheadItem<T>> {
     return this.#running >= this.cap;
   }
 
+  /** Whether a task may have to wait for it, though it has a slot. */
+  get mayBeFull(): boolean {
+    return this.isFull || this.limits !== undefined;
+  }
+
   mayEnter(item: T): boolean {
     return !this.isFull || this.#freeLoan(item) !== undefined;
   }
 
-  #freeLoan({ lender }: T): T | undefined {
+  isOpenFor(item: T): boolean {
+    return this.mayEnter(item);
+  }
+
+  /** The gate that holds the item back now, this one or one of its limits. Undefined: it may start. */
+  blocking(item: T): Gate<T> | undefined {
+    return this.limits?.blocking(item) ?? (this.mayEnter(item) ? undefined : this);
+  }
+
+  protected lenderOf(item: T): T | undefined {
+    return item.lender;
+  }
+
+  #freeLoan(item: T): T | undefined {
+    const lender = this.lenderOf(item);
     return lender === undefined || this.#borrowers.has(lender) ? undefined : lender;
   }
 
   /** Takes a place, or borrows one. Call it only if `mayEnter()` is true. */
   enter(item: T): void {
+    this.limits?.enter(item);
     if (!this.isFull) {
       this.#running += 1;
       return;

@@ -16,12 +16,13 @@
  * gets its old place in the queue again as soon as its module has a place for it. The rule is atasker's,
  * https://github.com/alttch/atasker.
  */
-import type { Bulkhead } from './bulkhead.ts';
-import { ByDepth } from './by-depth.ts';
-import { Fifo } from './fifo.ts';
-import { HeldBack, type HeldItem } from './held-back.ts';
+
+import type { Gate } from './gate.ts';
+import type { HeldItem } from './held-back.ts';
 import { HostCeiling, type HostSupply } from './host-ceiling.ts';
+import type { Fifo } from './order/fifo.ts';
 import { type Priority, priorities } from './priority.ts';
+import { WaitingTasks } from './waiting-tasks.ts';
 
 export interface PoolLimits {
   /** Slots for tasks of any priority. 0: no limit. */
@@ -39,24 +40,18 @@ export interface PoolLimits {
 export class PriorityPool<T extends HeldItem<T>> {
   readonly #hosts: HostSupply | undefined;
   readonly #ceiling: HostCeiling;
-  readonly #byDepth = new ByDepth<T>();
-  readonly #queues: Readonly<Record<Priority, Fifo<T>>>;
-  readonly #held: HeldBack<T>;
+  readonly #waiting: WaitingTasks<T>;
   #limits: Readonly<Record<Priority, number>>;
   #running = 0;
   /** How many tasks have lent their slot, and hold their host all the same. */
   #lent = 0;
-  #waiting = 0;
   readonly #starts: Record<Priority, number> = { critical: 0, high: 0, normal: 0, low: 0 };
 
   /** @param hosts The hosts in which the tasks run; absent for the event loop. */
   constructor(limits: PoolLimits, bookmarks = 0, hosts?: HostSupply) {
     this.#hosts = hosts;
     this.#ceiling = new HostCeiling(limits.maxSize ?? Infinity, limits.maxDepth ?? 0);
-    const queue = () => new Fifo<T>(bookmarks);
-    const queues = () => ({ critical: queue(), high: queue(), normal: queue(), low: queue() });
-    this.#queues = queues();
-    this.#held = new HeldBack(queues);
+    this.#waiting = new WaitingTasks(bookmarks);
     this.#limits = limitsOf(limits);
   }
 
@@ -77,7 +72,7 @@ export class PriorityPool<T extends HeldItem<T>> {
 
   /** How many tasks wait, those that are held back included. */
   get waiting(): number {
-    return this.#waiting;
+    return this.#waiting.size;
   }
 
   waitingOf(priority: Priority): number {
@@ -93,27 +88,20 @@ export class PriorityPool<T extends HeldItem<T>> {
     return this.#limits[priority];
   }
 
+  // The tasks that wait.
+
   /** All queues in which tasks of this priority wait. */
   queues(priority: Priority): readonly [Fifo<T>, ...Fifo<T>[]] {
-    return [this.#queues[priority], ...this.#held.queues(priority)];
+    return this.#waiting.queues(priority);
   }
 
   put(item: T): void {
-    this.#queues[item.priority].push(item);
-    this.#byDepth.add(item);
-    this.#count(item, 1);
-  }
-
-  #count({ bulkhead }: T, by: 1 | -1): void {
-    this.#waiting += by;
-    if (bulkhead !== undefined) bulkhead.waiting += by;
+    this.#waiting.put(item);
   }
 
   /** Queues a task behind its older sibling, if that is in the queue; else before all others of its priority. */
   enqueueFirst(item: T, olderSibling?: T): void {
-    this.#queues[item.priority].insert(item, olderSibling?.isHeld ? undefined : olderSibling);
-    this.#byDepth.add(item);
-    this.#count(item, 1);
+    this.#waiting.enqueueFirst(item, olderSibling);
   }
 
   /**
@@ -121,43 +109,35 @@ export class PriorityPool<T extends HeldItem<T>> {
    * taken.
    */
   putBack(item: T): void {
-    this.#queues[item.priority].putBack(item);
-    this.#byDepth.add(item);
-    this.#count(item, 1);
+    this.#waiting.putBack(item);
   }
 
   /** Removes a waiting task. */
   remove(item: T): void {
-    this.#count(item, -1);
-    if (item.isHeld) this.#held.remove(item);
-    else this.#leaveQueue(item);
+    this.#waiting.remove(item);
   }
 
-  /** The next held-back task of its module takes its place in the queue, if the module has a place. */
-  #leaveQueue(item: T): void {
-    const { bulkhead, priority } = item;
-    this.#queues[priority].remove(item);
-    this.#byDepth.delete(item);
-    const next = bulkhead && this.#held.first(bulkhead, priority);
-    if (next !== undefined && bulkhead?.mayEnter(next)) this.admit(next);
+  /** The next task that a gate holds back, for each priority. */
+  nextOf(gate: Gate<T>): T[] {
+    return this.#waiting.nextOf(gate);
   }
 
-  /** The next held-back task of a module, for each priority. */
-  nextOf(bulkhead: Bulkhead<T>): T[] {
-    return priorities.flatMap((priority) => this.#held.first(bulkhead, priority) ?? []);
+  /** Puts a held-back task back where it was in its queue, if its gate is open for it. Returns whether it is. */
+  admit(item: T): boolean {
+    return this.#waiting.admit(item);
   }
 
-  /** Puts a held-back task back where it was in its queue. */
-  admit(item: T): void {
-    this.#held.remove(item);
-    this.#queues[item.priority].putBack(item);
-    this.#byDepth.add(item);
+  /** The task that starts after this one, if both are in the queue. Undefined also where that is not known. */
+  after(item: T): T | undefined {
+    return this.#waiting.after(item);
   }
+
+  // Who may start.
 
   /** Whether a task of this priority would start at once if the program called it now. */
   hasRoom(priority: Priority): boolean {
     for (const other of priorities) {
-      if (this.#queues[other].size > 0) return false;
+      if (this.#waiting.ready(other) > 0) return false;
       if (other === priority) break;
     }
     return this.room(priority) > 0;
@@ -167,7 +147,7 @@ export class PriorityPool<T extends HeldItem<T>> {
   room(priority: Priority): number {
     let room = Math.min(this.#limits[priority] - this.#running, this.#ceiling.room(this.held));
     for (const other of priorities) {
-      room -= this.#queues[other].size;
+      room -= this.#waiting.ready(other);
       if (other === priority) break;
     }
     return Math.max(room, 0);
@@ -175,52 +155,26 @@ export class PriorityPool<T extends HeldItem<T>> {
 
   /** The task that waits first of all. */
   get head(): T | undefined {
-    for (const priority of priorities) if (this.#queues[priority].size > 0) return this.#queues[priority].first;
+    for (const priority of priorities) if (this.#waiting.ready(priority) > 0) return this.#waiting.first(priority);
     return undefined;
   }
 
   /** The next task that may start. */
   next(): T | undefined {
-    if (this.#waiting === 0) return undefined;
+    if (this.#waiting.size === 0) return undefined;
     const isBelow = this.#ceiling.room(this.held) > 0;
     for (const priority of priorities) {
-      const item = isBelow ? this.#next(priority) : this.#nextDeep(priority);
+      const item = isBelow ? this.#waiting.next(priority) : this.#nextDeep(priority);
       if (item === undefined) continue;
       return this.#running < this.#limits[priority] && this.#hasHostFor(item) ? item : undefined;
     }
     return undefined;
   }
 
-  /** The first task whose module has a place. Those before it are held back. */
-  #next(priority: Priority): T | undefined {
-    const queue = this.#queues[priority];
-    let item = queue.first;
-    while (item?.bulkhead && !item.bulkhead.mayEnter(item)) {
-      this.#hold(item);
-      item = queue.first;
-    }
-    return item;
-  }
-
-  /** The first of the deepest tasks whose module has a place, if it is deep enough to start beyond maxSize. */
+  /** The first of the deepest tasks that nothing but slots may hold back, if it is deep enough to start beyond maxSize. */
   #nextDeep(priority: Priority): T | undefined {
-    const item = this.#deepest(priority);
+    const item = this.#waiting.deepest(priority);
     return item !== undefined && this.held < this.#ceiling.limit(item.depth) ? item : undefined;
-  }
-
-  #deepest(priority: Priority): T | undefined {
-    let item = this.#byDepth.deepest(priority);
-    while (item?.bulkhead && !item.bulkhead.mayEnter(item)) {
-      this.#hold(item);
-      item = this.#byDepth.deepest(priority);
-    }
-    return item;
-  }
-
-  #hold(item: T): void {
-    this.#queues[item.priority].remove(item);
-    this.#byDepth.delete(item);
-    this.#held.hold(item);
   }
 
   #hasHostFor({ depth }: T): boolean {
@@ -232,9 +186,10 @@ export class PriorityPool<T extends HeldItem<T>> {
    * same; if it can never start, it is returned as `hopeless`, and stays in its queue.
    */
   stuck(): { readonly started: T } | { readonly hopeless: T } | undefined {
-    if (this.#waiting === 0 || this.#ceiling.room(this.held) > 0 || (this.#hosts?.leaving ?? 0) > 0) return undefined;
+    if (this.#waiting.size === 0 || this.#ceiling.room(this.held) > 0 || (this.#hosts?.leaving ?? 0) > 0)
+      return undefined;
     for (const priority of priorities) {
-      const item = this.#deepest(priority);
+      const item = this.#waiting.deepest(priority);
       if (item === undefined) continue;
       return this.held < this.#ceiling.limit(Infinity) ? { started: this.start(item) } : { hopeless: item };
     }
@@ -257,13 +212,13 @@ export class PriorityPool<T extends HeldItem<T>> {
   takeOver(item: T): void {
     this.#starts[item.priority] += 1;
     item.bulkhead?.enter(item);
-    this.remove(item);
+    this.#waiting.remove(item, true);
   }
 
   /** How many waiting tasks could share a slot with one of this priority: none while a higher one waits. */
   batchCandidates(priority: Priority): number {
     for (const other of priorities) {
-      const { size } = this.#queues[other];
+      const size = this.#waiting.ready(other);
       if (other === priority) return size;
       if (size > 0) return 0;
     }
@@ -272,9 +227,9 @@ export class PriorityPool<T extends HeldItem<T>> {
 
   /** Takes the next task of this priority, to share the slot of another, if it fits. */
   dequeueBatch(priority: Priority, fits: (item: T) => boolean): T | undefined {
-    const next = this.#queues[priority].first;
+    const next = this.#waiting.first(priority);
     if (next === undefined || !fits(next)) return undefined;
-    if (next.bulkhead && !next.bulkhead.mayEnter(next)) return undefined;
+    if (next.bulkhead?.blocking(next) !== undefined) return undefined;
     this.takeOver(next);
     return next;
   }

@@ -34,6 +34,7 @@ interface LifeCycleParts {
   readonly lanes: LaneRegistry;
   readonly late: LateTasks;
   readonly capacity: Capacity;
+  readonly modules: { close(): void };
   readonly schedules: Schedules;
   readonly shutdown: Shutdown;
 }
@@ -115,7 +116,7 @@ export class LifeCycle {
   }
 
   async #stop({ stopWorkers = true }: StopOptions): Promise<void> {
-    const { supervisor, keepAlive, late, capacity, schedules, shutdown } = this.#parts;
+    const { supervisor, keepAlive, late, capacity, modules, schedules, shutdown } = this.#parts;
     const wasIdle = this.#state === 'idle';
     this.#state = 'stopping';
     schedules.close();
@@ -125,6 +126,7 @@ export class LifeCycle {
     const report = await shutdown.run(stopWorkers);
     late.stop();
     capacity.close();
+    modules.close();
     this.#state = 'stopped';
     this.#report = report;
     keepAlive.close();

@@ -2,7 +2,14 @@
 import { TaskwardenError } from '../base/errors.ts';
 import { checkOptions } from '../base/options.ts';
 import type { Slots } from '../dispatch/slots.ts';
-import { type ModuleOptions, moduleRules, type NewModuleOptions, TaskModule } from './task-module.ts';
+import { GateAlarms } from './gate-alarms.ts';
+import {
+  type ModuleOptions,
+  type ModuleRegistration,
+  moduleRules,
+  type NewModuleOptions,
+  TaskModule,
+} from './task-module.ts';
 
 export interface ModuleInfo {
   readonly maxWorkers: number;
@@ -16,35 +23,51 @@ export class ModuleRegistry {
   readonly #byName = new Map<string, TaskModule>();
   readonly #supervisor: NonNullable<NewModuleOptions['supervisor']>;
   readonly #slots: Slots;
+  readonly #alarms: GateAlarms;
 
   constructor(supervisor: NonNullable<NewModuleOptions['supervisor']>, slots: Slots) {
     this.#supervisor = supervisor;
     this.#slots = slots;
+    this.#alarms = new GateAlarms((gates) => slots.reopenGates(gates));
   }
 
-  /** The module of that name, with that cap from now on. It is created if there is none. */
+  /** The module of that name, with these limits from now on. It is created if there is none. */
   get(name: string, options: ModuleOptions): TaskModule {
     checkOptions(options, moduleRules, 'module()');
     const module = this.#byName.get(name);
     if (module === undefined) return new TaskModule(name, { ...options, supervisor: this.#supervisor });
-    if (options.maxWorkers !== undefined) module.maxWorkers = options.maxWorkers;
+    module.change(options);
     return module;
   }
 
-  /** The module of that name. If there is none, it is created with that cap. */
-  find(name: string, maxWorkers: number): TaskModule {
-    return this.#byName.get(name) ?? this.get(name, { maxWorkers });
+  /** The module of that name. If there is none, it is created with these limits. */
+  find(name: string, options: ModuleOptions): TaskModule {
+    return this.#byName.get(name) ?? this.get(name, options);
   }
 
-  /** Adds a new module. Returns the function to call when its cap has changed. */
-  register(module: TaskModule): () => void {
+  /** Adds a new module. */
+  register(module: TaskModule): ModuleRegistration {
     const { name, bulkhead } = module;
     if (this.#byName.has(name)) {
       const message = `${this.#supervisor.name} has a module "${name}" already: take it from module(), or give it another name`;
       throw new TaskwardenError('DUPLICATE_MODULE_NAME', message);
     }
     this.#byName.set(name, module);
-    return () => this.#slots.reopen(bulkhead);
+    return {
+      alarms: this.#alarms,
+      onChanged: (gates) => {
+        this.#slots.reopenGates(gates);
+        this.#slots.reopen(bulkhead);
+      },
+      unregister: () => {
+        this.#byName.delete(name);
+      },
+    };
+  }
+
+  /** The supervisor has stopped. */
+  close(): void {
+    this.#alarms.close();
   }
 
   get info(): Record<string, ModuleInfo> {

@@ -38,7 +38,7 @@ import { Shutdown, type StopOptions, stopRules } from './shutdown.ts';
 import { catchableSignals } from './stop-signals.ts';
 import type { SupervisorInfo } from './supervisor-info.ts';
 import type { SupervisorOptions } from './supervisor-options.ts';
-import type { ModuleOptions, TaskModule } from './task-module.ts';
+import type { ModuleOptions, ModuleRegistration, TaskModule } from './task-module.ts';
 
 /** Runs tasks by priority, in threads, in child processes and on the event loop. */
 export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, AsyncDisposable {
@@ -90,6 +90,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
       lanes,
       late,
       capacity,
+      modules,
       schedules,
       shutdown,
     });
@@ -246,13 +247,13 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     };
   }
 
-  /** The module of that name, with that cap from now on. It is created if there is none. */
+  /** The module of that name, with these limits from now on. It is created if there is none. */
   module(name: string, options: ModuleOptions = {}): TaskModule {
     return this.#modules.get(name, options);
   }
 
-  /** @internal Returns the function to call when its cap has changed. */
-  registerModule(module: TaskModule): () => void {
+  /** @internal */
+  registerModule(module: TaskModule): ModuleRegistration {
     return this.#modules.register(module);
   }
 

@@ -1,7 +1,7 @@
 /** The queue does what an array would do, and its bookmarks stay at the first item that was not passed. */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { Fifo, type FifoItem } from '../../src/queue/fifo.ts';
+import { Fifo, type FifoItem } from '../../src/queue/order/fifo.ts';
 
 class Item implements FifoItem<Item> {
   next: Item | undefined;

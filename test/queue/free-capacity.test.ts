@@ -12,6 +12,9 @@ class Item {
   readonly priority: Priority;
   readonly bulkhead: Bulkhead<Item> | undefined;
   readonly lender = undefined;
+  readonly queuedAt = 0;
+  readonly sequence = 0;
+  place = undefined;
   readonly depth = 0;
   isHeld = false;
 

@@ -20,6 +20,9 @@ class Item {
 
   readonly bulkhead = undefined;
   readonly lender = undefined;
+  readonly queuedAt = 0;
+  readonly sequence = 0;
+  place = undefined;
   isHeld = false;
 
   isBefore(): boolean {

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { now } from '../../src/platform/clock.ts';
 import { type Priority, priorities } from '../../src/queue/priority.ts';
-import { StallWatch } from '../../src/queue/stall-watch.ts';
+import { StallWatch } from '../../src/queue/watch/stall-watch.ts';
 
 interface Item {
   readonly name: string;

@@ -1,8 +1,8 @@
 /** Who has waited for too long is noticed once a level, at its time, by one timer that is there only while needed. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { now } from '../../src/platform/clock.ts';
-import { Fifo } from '../../src/queue/fifo.ts';
-import { type WaitItem, WaitWatch } from '../../src/queue/wait-watch.ts';
+import { Fifo } from '../../src/queue/order/fifo.ts';
+import { type WaitItem, WaitWatch } from '../../src/queue/watch/wait-watch.ts';
 
 class Item implements WaitItem<Item> {
   next: Item | undefined;

@@ -5,7 +5,7 @@
  */
 import { now, Timer } from '../../platform/clock.ts';
 import { clearImmediate, setImmediate } from '../../platform/globals.ts';
-import { Fifo, type FifoItem } from '../../queue/fifo.ts';
+import { Fifo, type FifoItem } from '../../queue/order/fifo.ts';
 
 export interface ExpiringItem<T> extends FifoItem<T> {
   /** On the clock of `now()`; set by the queue. */

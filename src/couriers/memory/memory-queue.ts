@@ -4,7 +4,7 @@
  */
 import { backoffMs } from '../../base/backoff.ts';
 import { timeOfDay } from '../../platform/globals.ts';
-import { Fifo } from '../../queue/fifo.ts';
+import { Fifo } from '../../queue/order/fifo.ts';
 import { type Priority, priorities } from '../../queue/priority.ts';
 import type { CourierQueueInfo, CourierTask, DeadLetter, TaskCommand, TaskUpdate, WaitOptions } from '../courier.ts';
 import * as courierError from '../courier-error.ts';

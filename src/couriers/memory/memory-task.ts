@@ -9,7 +9,7 @@
 import type { Backoff } from '../../base/backoff.ts';
 import type { Timer } from '../../platform/clock.ts';
 import { timeOfDay } from '../../platform/globals.ts';
-import { Fifo } from '../../queue/fifo.ts';
+import { Fifo } from '../../queue/order/fifo.ts';
 import type { Priority } from '../../queue/priority.ts';
 import type { AddOptions, TaskCommand } from '../courier.ts';
 import type { Listeners } from '../listeners.ts';

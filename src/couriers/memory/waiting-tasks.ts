@@ -1,5 +1,5 @@
 /** The tasks that workers can get: a FIFO for each priority. A task that is put back gets its old position. */
-import { Fifo, type FifoItem } from '../../queue/fifo.ts';
+import { Fifo, type FifoItem } from '../../queue/order/fifo.ts';
 import { type Priority, priorities } from '../../queue/priority.ts';
 
 interface WaitingTask<T> extends FifoItem<T> {

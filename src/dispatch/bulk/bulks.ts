@@ -159,7 +159,7 @@ export class Bulks implements BulkHost {
   waitForRoom({ type, priority, options: { module } }: Task): Promise<void> | undefined {
     const { backlog, lanes, capacity } = this.#parts;
     if (backlog.room > 0) return undefined;
-    if (!module?.bulkhead.isFull && lanes.of(type).pool.hasRoom(priority)) return undefined;
+    if (!module?.bulkhead.mayBeFull && lanes.of(type).pool.hasRoom(priority)) return undefined;
     return capacity.wait(priority);
   }
 

@@ -56,13 +56,12 @@ export class Part {
 }
 
 export class PartMaker {
-  /** Whether each part has one input. */
-  readonly areSingle: boolean;
   readonly #bulk: Task;
   readonly #owner: TaskOwner<Task>;
   readonly #nextSequence: () => number;
   readonly #options: ResolvedTaskOptions;
   readonly #chunkSpec: TaskSpec;
+  readonly #areSingle: boolean;
   readonly #freeBlocks: ResultBlock[] = [];
 
   /** @param owner Of tasks of this supervisor. */
@@ -74,9 +73,14 @@ export class PartMaker {
     this.#options = Object.freeze(options);
     const { timeoutMs, queueTimeoutMs, retries, crashRetries, transfer, idempotencyKey, key } = options;
     const isOwn = [timeoutMs, queueTimeoutMs, transfer, idempotencyKey].some((option) => option !== undefined);
-    this.areSingle = isOwn || typeof key === 'function' || Boolean(retries) || Boolean(crashRetries);
+    this.#areSingle = isOwn || typeof key === 'function' || Boolean(retries) || Boolean(crashRetries);
     const definition = takingChunk(bulk.definition);
     this.#chunkSpec = Object.freeze({ definition, options: this.#options, isSubmittedAhead: true });
+  }
+
+  /** Whether each part has one input: those are tried again, timed out or limited for themselves. */
+  get areSingle(): boolean {
+    return this.#areSingle || this.#options.module?.bulkhead.limits !== undefined;
   }
 
   /** Throws what an input throws as it is read, or as its key is made. */

@@ -3,8 +3,8 @@
  */
 import { priorities } from '../../queue/priority.ts';
 import type { PriorityPool } from '../../queue/priority-pool.ts';
-import { StallWatch } from '../../queue/stall-watch.ts';
-import { WaitWatch } from '../../queue/wait-watch.ts';
+import { StallWatch } from '../../queue/watch/stall-watch.ts';
+import { WaitWatch } from '../../queue/watch/wait-watch.ts';
 import type { Task } from '../../task/record/task.ts';
 import type { LaneRegistry } from '../lane-registry.ts';
 import type { TaskEvents } from './task-events.ts';

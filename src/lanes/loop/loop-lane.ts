@@ -7,7 +7,7 @@ import { TaskwardenError } from '../../base/errors.ts';
 import { type Moment, now, thisMoment } from '../../platform/clock.ts';
 import { Promise, queueMicrotask } from '../../platform/globals.ts';
 import { callInTurn, isSpent } from '../../platform/loop-turn.ts';
-import { Fifo, type FifoItem } from '../../queue/fifo.ts';
+import { Fifo, type FifoItem } from '../../queue/order/fifo.ts';
 import { type Priority, priorities } from '../../queue/priority.ts';
 import { shownAttempt, type TaskSubmitter } from '../../task/call/task-options.ts';
 import { loadFunctionInTime } from '../../task/definition/load-function.ts';

@@ -115,6 +115,10 @@ export interface TaskCap {
   /** How many may run at a time. */
   readonly maxWorkers: number;
   readonly supervisor: TaskSubmitter;
+  /** It takes no more tasks. */
+  readonly isClosed?: boolean;
+  /** @internal Its limits as plain data. */
+  readonly limits?: object;
   /** @internal */
   readonly bulkhead: Bulkhead<CappedTask>;
 }

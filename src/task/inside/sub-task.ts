@@ -140,8 +140,8 @@ function postSubmit(
     const key = keyOf(task.spec, args);
     if (key !== undefined) task.key = key;
     const options = { ...plainOptions(task.options), ...(key !== undefined && { key }) };
-    const { name, maxWorkers } = task.options.module ?? {};
-    const module = name !== undefined && maxWorkers !== undefined && { name, maxWorkers };
+    const { name, limits } = task.options.module ?? {};
+    const module = name !== undefined && limits !== undefined && { name, limits };
     run.post({
       topic: 'submit',
       id,

@@ -39,8 +39,8 @@ export interface SubmitMessage {
   /** Those options that are plain data. */
   readonly options: TaskOptions;
   readonly args: readonly unknown[];
-  /** Its module; the cap is used if the supervisor has no module of that name. */
-  readonly module?: { readonly name: string; readonly maxWorkers: number };
+  /** Its module; the limits are used if the supervisor has no module of that name. */
+  readonly module?: { readonly name: string; readonly limits: object };
   readonly carried?: CarriedContext;
   /** It is an `all()` of these inputs, whose arguments are in a row. */
   readonly bulk?: { readonly arity: Arity; readonly count: number; readonly options: BulkOptions };

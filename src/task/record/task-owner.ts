@@ -12,8 +12,8 @@ export interface TaskOwner<T> {
   send(task: T, data: DataMessage): void;
   /** Somebody waits for its end. */
   onAwaited(task: T): void;
-  /** The nearest of its callers that is in its module and waits for it. */
-  lenderOf(task: T): T | undefined;
+  /** The nearest of its callers that is in its module and waits for it; with `ofKey`, one that has its key, too. */
+  lenderOf(task: T, ofKey?: boolean): T | undefined;
   /** Takes the tasks that it calls, if it runs on the event loop. */
   readonly submitter?: TaskSubmitter;
 }

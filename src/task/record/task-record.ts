@@ -4,6 +4,7 @@
  */
 import type { AsyncResource } from 'node:async_hooks';
 import { type Moment, now, type Timer, thisMoment } from '../../platform/clock.ts';
+import { comesBefore, type Place } from '../../queue/order/place.ts';
 import { Call } from '../call/call.ts';
 import type { TaskSpec } from '../call/task-options.ts';
 import type { CarriedContext } from '../inside/task-message.ts';
@@ -41,6 +42,7 @@ interface Extras {
   channels?: TaskChannels;
   parentId?: string;
   key?: string;
+  place?: Place | undefined;
   depth?: number;
   carried?: CarriedContext;
 }
@@ -186,10 +188,19 @@ export abstract class TaskRecord extends Call {
     this.ensuredExtras.crashes = crashes;
   }
 
+  /** Its place in the order of its queue, if it is not its own. */
+  get place(): Place | undefined {
+    return this.extras?.place;
+  }
+
+  set place(place: Place | undefined) {
+    this.ensuredExtras.place = place;
+  }
+
   /** The order in a queue: deeper tasks first, because their callers wait for them. */
   isBefore(other: TaskRecord): boolean {
     if (this.depth !== other.depth) return this.depth > other.depth;
-    return this.queuedAt < other.queuedAt || (this.queuedAt === other.queuedAt && this.sequence < other.sequence);
+    return comesBefore(this.place ?? this, other.place ?? other);
   }
 
   /** The only place where `status` changes. */

@@ -67,6 +67,11 @@ export class Task extends TaskRecord {
     return this.isSubTask ? this.#owner.lenderOf(this) : undefined;
   }
 
+  /** As `lender`, but it has the same key, too. */
+  get keyLender(): Task | undefined {
+    return this.isSubTask ? this.#owner.lenderOf(this, true) : undefined;
+  }
+
   setParent(parent: Task): void {
     this.isSubTask = true;
     this.ensuredExtras.parentId = parent.id;

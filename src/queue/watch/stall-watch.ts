@@ -2,8 +2,8 @@
  * Detects stalls: tasks of one pool and priority wait, and none of them has started for as long as a level says. Many
  * waiting tasks are no stall while some start. One timer serves all pools, and runs only while tasks wait.
  */
-import { now, Timer } from '../platform/clock.ts';
-import { type Priority, priorities } from './priority.ts';
+import { now, Timer } from '../../platform/clock.ts';
+import { type Priority, priorities } from '../priority.ts';
 
 interface WatchedPool<T> {
   /** How many tasks of that priority have started. */

@@ -2,8 +2,8 @@
  * Detects tasks that wait for too long, at two levels, with one timer for all: queues are in the order of waiting, so
  * that only tasks behind the bookmark of a level can be newly late.
  */
-import { now, Timer } from '../platform/clock.ts';
-import type { Fifo, FifoItem } from './fifo.ts';
+import { now, Timer } from '../../platform/clock.ts';
+import type { Fifo, FifoItem } from '../order/fifo.ts';
 
 export interface WaitItem<T> extends FifoItem<T> {
   /** On the clock of `now()`. */
