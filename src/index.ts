@@ -69,6 +69,7 @@ export type { ScheduleRules, ScheduleState } from './schedules/schedule-spec.ts'
 export type { ScheduleOptions, ScheduleSharing, ScheduleTimes, TaskSchedule } from './schedules/schedules.ts';
 export type { BlockOptions } from './supervisor/life-cycle.ts';
 export type { ModuleInfo } from './supervisor/module-registry.ts';
+export type { PauseOptions } from './supervisor/pause-options.ts';
 export type { StopOptions } from './supervisor/shutdown.ts';
 export { TaskSupervisor, taskSupervisor } from './supervisor/supervisor.ts';
 export type { SupervisorInfo } from './supervisor/supervisor-info.ts';

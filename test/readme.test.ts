@@ -259,7 +259,11 @@ describe('the tables of docs', () => {
     expectSame(names(timed), members('IntervalOptions'));
     expectSame(names(queue), members('QueueOptions'));
     const [worker, some] = tables('Members', page);
-    expectSame(names(worker), [...members('HookedWorker'), ...members('BackgroundWorker')]);
+    expectSame(names(worker), [
+      ...members('HookedWorker'),
+      ...members('PausableWorker'),
+      ...members('BackgroundWorker'),
+    ]);
     const kinds = ['BackgroundEventWorker', 'BackgroundIntervalWorker', 'BackgroundQueueWorker'];
     expectSame(names(some), kinds.flatMap(members));
   });

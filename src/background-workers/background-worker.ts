@@ -4,7 +4,6 @@
  *
  *   stopped ── start() ──▶ starting ── beforeStart, afterStart ──▶ started ── stop(), or a run returns false ──▶ stopping ──▶ stopped
  */
-import { TaskwardenError } from '../base/errors.ts';
 import { isThenable } from '../base/foreign-value.ts';
 import { checkOptions } from '../base/options.ts';
 import { Timer } from '../platform/clock.ts';
@@ -18,7 +17,8 @@ import type { TaskSubmitter } from '../task/call/task-options.ts';
 import { foreverPendingPromise, isHost, isLoadingModule } from '../task/definition/load-phase.ts';
 import { outsideTask } from '../task/inside/context.ts';
 import { callInScope, callOutsideScopes, workerEnd } from './hook-scope.ts';
-import { type AnyArgs, HookedWorker } from './hooked-worker.ts';
+import type { AnyArgs } from './hooked-worker.ts';
+import { PausableWorker } from './pausable-worker.ts';
 import { type FailedRun, stopRules, type WorkerOptions, type WorkerStopOptions } from './worker-options.ts';
 import { type RunOutcome, type RunRequest, runSpec, wasRefusedWith } from './worker-run.ts';
 
@@ -30,6 +30,7 @@ export interface WorkerRegistration {
   unregister(): void;
   /** Logs what was reported nowhere else. */
   log(what: string, problem: unknown): void;
+  onPauseChanged(isPaused: boolean): unknown;
 }
 
 /** What supervises workers: a `TaskSupervisor`. */
@@ -42,7 +43,7 @@ export interface WorkerSupervisor extends TaskSubmitter {
 /** The longest pause after runs that fail one after the other, in milliseconds. */
 const longestPauseMs = 1_000;
 
-export class BackgroundWorker<A extends unknown[] = AnyArgs> extends HookedWorker {
+export class BackgroundWorker<A extends unknown[] = AnyArgs> extends PausableWorker {
   #state: WorkerState = 'stopped';
   #args: unknown[] = [];
   #lastExecuted: number | undefined;
@@ -79,7 +80,7 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> extends HookedWorke
    */
   start(...args: A): boolean {
     if (isLoadingModule() || this.isActive) return false;
-    this.#refuseInHost();
+    this.refuseInHost('started');
     this.#registration = this.supervisor.registerWorker(this as unknown as BackgroundWorker);
     this.#state = 'starting';
     this.#args = args;
@@ -123,7 +124,7 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> extends HookedWorke
   }
 
   async #restart(options: WorkerStopOptions): Promise<boolean> {
-    this.#refuseInHost();
+    this.refuseInHost('started');
     checkOptions(options, stopRules, `restart() of worker "${this.name}"`);
     const stopped = this.#end(options);
     const stops = this.#stops;
@@ -134,12 +135,6 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> extends HookedWorke
   /** Resolves when the worker has ended, by itself or because it was stopped; at once if it is not active. */
   get ended(): Promise<void> {
     return this.isActive ? this.#ended.promise : Promise.resolve();
-  }
-
-  #refuseInHost(): void {
-    if (!isHost()) return;
-    const message = `worker "${this.name}" is started by the program, and not by a task in a thread or child`;
-    throw new TaskwardenError('NOT_IN_PROGRAM', message);
   }
 
   get state(): WorkerState {
@@ -182,6 +177,10 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> extends HookedWorke
     }
   }
 
+  protected override onPauseChanged(isPaused: boolean): void {
+    this.#registration?.onPauseChanged(isPaused);
+  }
+
   /** Cancels the runs, and waits for nothing but `afterStop()`. */
   protected stopNow(): void {
     this.#halt.abort();
@@ -209,8 +208,9 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> extends HookedWorke
     const spec = taskId === undefined && priority === undefined ? this.spec : runSpec(this.spec, request);
     const later = nextTurnIfSpent();
     if (later !== undefined) await later; // hooks and refused runs do not go through a lane, which would let the event loop turn
-    while (!signal.aborted && !supervisor.hasRoom(spec.options)) {
-      await untilAborted(supervisor.capacity(spec.options.priority), signal);
+    while (!signal.aborted && (this.isPaused || !supervisor.hasRoom(spec.options))) {
+      if (this.isPaused) await this.untilResumed(signal);
+      else await untilAborted(supervisor.capacity(spec.options.priority), signal);
     }
     if (signal.aborted) return { error: signal.reason, wasEnded: true };
     this.#lastExecuted = timeOfDay();
@@ -240,8 +240,8 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> extends HookedWorke
   /** Whether the run has not failed, but was ended because the worker or its supervisor stops. */
   #wasEnded(handle: TaskHandle<unknown>, error: unknown): boolean {
     const { endReason } = handle.info;
-    if (endReason === 'shutdown') return true;
-    if (wasRefusedWith('SUPERVISOR_STOPPED', handle, error)) {
+    // Another run would end in the same way: what is paused has no time to wait when its supervisor stops.
+    if (endReason === 'shutdown' || wasRefusedWith('SUPERVISOR_STOPPED', handle, error)) {
       void this.stop({ wait: false });
       return true;
     }

@@ -30,6 +30,12 @@ export class BackgroundIntervalWorker<A extends unknown[] = AnyArgs> extends Bac
     return this.isStarted ? this.#schedule?.nextRun : undefined;
   }
 
+  protected override onPauseChanged(isPaused: boolean): void {
+    super.onPauseChanged(isPaused);
+    if (isPaused) this.#schedule?.pause();
+    else this.#schedule?.resume();
+  }
+
   protected override async work(signal: AbortSignal): Promise<void> {
     const { delayBeforeMs = 0 } = this.given as IntervalOptions;
     const due = async () => {
@@ -38,6 +44,7 @@ export class BackgroundIntervalWorker<A extends unknown[] = AnyArgs> extends Bac
     };
     const schedule = new Schedule({ name: this.name, timetable: this.#timetable, run: due });
     this.#schedule = schedule.start();
+    if (this.isPaused) schedule.pause();
     try {
       await super.work(signal);
     } finally {

@@ -79,9 +79,25 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
   }
 
   protected override async work(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.untilResumed(signal);
+      this.#fetchLoop = this.#newFetchLoop(signal);
+      await this.#fetchLoop.perform({ signal });
+    }
+  }
+
+  /** A pause ends its fetching. */
+  protected override onPauseChanged(isPaused: boolean): void {
+    super.onPauseChanged(isPaused);
+    if (!isPaused) return;
+    this.#fetchLoop?.stop();
+    this.#fetching.resolve();
+  }
+
+  #newFetchLoop(signal: AbortSignal): FetchLoop {
     const { batchSize = 1, concurrency = 1 } = this.#queue;
     const demand = this.#demand();
-    const feed = new FetchLoop({
+    return new FetchLoop({
       courier: this.courier,
       queueName: this.queueName,
       maxTasksPerIteration: batchSize,
@@ -95,8 +111,6 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
       perform: (tasks, contextOf) => this.#perform(tasks, contextOf, signal),
       ...(demand && { demand }),
     });
-    this.#fetchLoop = feed;
-    await feed.perform({ signal });
   }
 
   /** Gives the items in flight back. Does not wait long for a courier that does not answer. */
@@ -181,10 +195,10 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
 
   /**
    * Items in an own queue would be lost with the program, so they are run first, also those that are put meanwhile and those
-   * that will be retried. Delayed items that were never started stay.
+   * that will be retried. Delayed items that were never started stay, and so do all of a paused worker.
    */
   protected override async drain(signal: AbortSignal): Promise<void> {
-    while (this.#isOwnQueue && !signal.aborted) {
+    while (this.#isOwnQueue && !this.isPaused && !signal.aborted) {
       const fetching = this.#fetching.promise; // taken before the queue is looked at
       const { waiting, leased } = await this.courier.getQueueInfo(this.queueName);
       const [failed] = this.#toRetry;

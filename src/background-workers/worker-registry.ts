@@ -6,6 +6,7 @@ import type { BackgroundWorker, WorkerState } from './background-worker.ts';
 export interface WorkerInfo {
   readonly name: string;
   readonly state: WorkerState;
+  readonly isPaused: boolean;
   /** When its last run was submitted, in epoch milliseconds. */
   readonly lastExecuted: number | undefined;
   /** For a queue worker: when its courier last answered a fetch, even without an item, in epoch milliseconds. */
@@ -41,8 +42,8 @@ export class WorkerRegistry {
 
   get info(): readonly WorkerInfo[] {
     return [...this.#workers].map((worker: WorkerInfo) => {
-      const { name, state, lastExecuted, timeFetched, inFlight } = worker;
-      return { name, state, lastExecuted, ...(inFlight !== undefined && { timeFetched, inFlight }) };
+      const { name, state, isPaused, lastExecuted, timeFetched, inFlight } = worker;
+      return { name, state, isPaused, lastExecuted, ...(inFlight !== undefined && { timeFetched, inFlight }) };
     });
   }
 

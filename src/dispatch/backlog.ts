@@ -34,6 +34,9 @@ export class Backlog {
     return this.#isClosed;
   }
 
+  /** The supervisor stops, and may still let what waits begin; but nobody is to wait for what is paused. */
+  isStopping = false;
+
   close(): void {
     this.#isClosed = true;
   }

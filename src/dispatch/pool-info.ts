@@ -1,6 +1,8 @@
 /** Pools and their hosts in numbers, for `getInfo()`. */
+
+import type { PoolLimits } from '../queue/priority.ts';
 import { type Priority, priorities } from '../queue/priority.ts';
-import type { PoolLimits, PriorityPool } from '../queue/priority-pool.ts';
+import type { PriorityPool } from '../queue/priority-pool.ts';
 import type { Task } from '../task/record/task.ts';
 
 export interface PoolInfo {

@@ -156,6 +156,30 @@ export class Slots {
     return true;
   }
 
+  /**
+   * Takes back from lanes and hosts what has not begun, as far as that is possible: it waits where it was. Call it when
+   * something was paused.
+   */
+  recall(): void {
+    const recalled = [...this.#taken].toReversed();
+    this.#taken.clear();
+    for (const task of recalled) {
+      const { pool } = this.#lanes.of(task.type);
+      pool.release();
+      this.free(task);
+      pool.putBack(task);
+    }
+    for (const { bulkhead } of recalled) this.reopen(bulkhead);
+    for (const { lane } of this.#lanes) lane.recall();
+    this.takeAll();
+  }
+
+  /** As `take()`, for all. Call it when others may start first now. */
+  takeAll(): void {
+    for (const place of this.#lanes) this.take(place);
+    this.wake();
+  }
+
   /** The task has no slot any more. Its lane releases the slot of the pool, for a whole batch. */
   free(task: Task): void {
     if (!task.hasSlot) return;

@@ -2,6 +2,8 @@
 import type { Task } from '../task/record/task.ts';
 import type { Backlog } from './backlog.ts';
 import type { Deadlines } from './ending/deadlines.ts';
+import { shutDown } from './ending/end-reasons.ts';
+import type { Settlement } from './ending/settlement.ts';
 import type { LateTasks } from './events/late-tasks.ts';
 import type { TaskEvents } from './events/task-events.ts';
 import type { LaneRegistry } from './lane-registry.ts';
@@ -13,6 +15,7 @@ interface TaskQueuesParts {
   readonly backlog: Backlog;
   readonly tree: TaskTree;
   readonly slots: Slots;
+  readonly settlement: Settlement;
   readonly deadlines: Deadlines;
   readonly events: TaskEvents;
   readonly late: LateTasks;
@@ -23,15 +26,17 @@ export class TaskQueues {
   readonly #backlog: Backlog;
   readonly #tree: TaskTree;
   readonly #slots: Slots;
+  readonly #settlement: Settlement;
   readonly #deadlines: Deadlines;
   readonly #events: TaskEvents;
   readonly #late: LateTasks;
 
-  constructor({ lanes, backlog, tree, slots, deadlines, events, late }: TaskQueuesParts) {
+  constructor({ lanes, backlog, tree, slots, settlement, deadlines, events, late }: TaskQueuesParts) {
     this.#lanes = lanes;
     this.#backlog = backlog;
     this.#tree = tree;
     this.#slots = slots;
+    this.#settlement = settlement;
     this.#deadlines = deadlines;
     this.#events = events;
     this.#late = late;
@@ -55,7 +60,15 @@ export class TaskQueues {
     this.#deadlines.startQueueTimeout(task);
     this.#events.emit('task:queued', task);
     this.#slots.take(place);
-    if (!task.hasSlot) this.#late.watch(task);
+    if (task.hasSlot) return;
+    this.#late.watch(task);
+    this.#endIfPaused(task);
+  }
+
+  /** While the supervisor stops, nobody is to wait for what is paused. */
+  #endIfPaused(task: Task): void {
+    if (!this.#backlog.isStopping || !this.#lanes.of(task.type).pool.isPaused(task)) return;
+    this.#settlement.end(task, shutDown(task));
   }
 
   /** Puts back a task that was handed to its lane and did not begin. */
@@ -63,5 +76,6 @@ export class TaskQueues {
     task.putBack();
     this.#lanes.of(task.type).pool.putBack(task);
     this.#deadlines.startQueueTimeout(task);
+    this.#endIfPaused(task);
   }
 }

@@ -113,6 +113,11 @@ export interface Lane<T extends LaneTask> {
   reachOf(task: T): TaskReach;
   /** Takes a task back before it begins. `ended` follows when its slot is free. */
   withdraw(task: T): Withdrawal;
+  /**
+   * Takes back all that was handed over and has not begun: `returned` follows for it, at once or later. What is being
+   * loaded for a task has begun.
+   */
+  recall(): void;
   /** Asks a running task to stop. `isFinal`: it need not begin any more; otherwise its result is still wanted. */
   stop(task: T, reason: unknown, isFinal: boolean): void;
   /** Sends a message to a task whose start was reported. Throws `MESSAGE_NOT_CLONEABLE`; then nothing was sent. */

@@ -12,6 +12,7 @@
  * and all tasks that hold a host have a common limit: see host-ceiling.ts.
  *
  * While a task of a higher priority waits, no lower one starts, except deep sub-tasks when shallower tasks can't. Tasks
+ * of a paused priority block no others, and of them only sub-tasks start, because tasks that run wait for these. Tasks
  * of one priority start first in, first out. A task whose module is full is held back: it blocks no other task, and
  * gets its old place in the queue again as soon as its module has a place for it. The rule is atasker's,
  * https://github.com/alttch/atasker.
@@ -21,21 +22,8 @@ import type { Gate } from './gate.ts';
 import type { HeldItem } from './held-back.ts';
 import { HostCeiling, type HostSupply } from './host-ceiling.ts';
 import type { Fifo } from './order/fifo.ts';
-import { type Priority, priorities } from './priority.ts';
+import { limitsOf, type PoolLimits, type Priority, priorities } from './priority.ts';
 import { WaitingTasks } from './waiting-tasks.ts';
-
-export interface PoolLimits {
-  /** Slots for tasks of any priority. 0: no limit. */
-  readonly poolSize: number;
-  /** More slots, for normal tasks and above. */
-  readonly reserveNormal: number;
-  /** More slots, for high and critical tasks. */
-  readonly reserveHigh: number;
-  /** How many hosts tasks of the program may hold at most, whatever the sum above. Default: Infinity. */
-  readonly maxSize?: number;
-  /** How many more hosts sub-tasks may hold. Default: 0. */
-  readonly maxDepth?: number;
-}
 
 export class PriorityPool<T extends HeldItem<T>> {
   readonly #hosts: HostSupply | undefined;
@@ -45,6 +33,8 @@ export class PriorityPool<T extends HeldItem<T>> {
   #running = 0;
   /** How many tasks have lent their slot, and hold their host all the same. */
   #lent = 0;
+  /** The priorities that are paused; undefined if none is. */
+  #paused: ReadonlySet<Priority> | undefined;
   readonly #starts: Record<Priority, number> = { critical: 0, high: 0, normal: 0, low: 0 };
 
   /** @param hosts The hosts in which the tasks run; absent for the event loop. */
@@ -59,6 +49,22 @@ export class PriorityPool<T extends HeldItem<T>> {
   configure(limits: PoolLimits): void {
     this.#limits = limitsOf(limits);
     this.#ceiling.configure(limits.maxSize ?? Infinity, limits.maxDepth ?? 0, this.held);
+  }
+
+  /** Tasks of these priorities don't start, except sub-tasks, and block no others. */
+  pause(paused: readonly Priority[]): void {
+    this.#paused = paused.length > 0 ? new Set(paused) : undefined;
+  }
+
+  /** Whether a waiting task is paused: with its priority, or by its module, if no caller in that waits for it. */
+  isPaused(item: T): boolean {
+    if (item.bulkhead?.cap === 0 && item.lender === undefined) return true;
+    return item.depth === 0 && this.#paused?.has(item.priority) === true;
+  }
+
+  /** How many tasks of this priority wait in the queue, without those that are paused. */
+  #startable(priority: Priority): number {
+    return this.#paused?.has(priority) ? 0 : this.#waiting.ready(priority);
   }
 
   /** How many tasks hold a host. */
@@ -137,7 +143,7 @@ export class PriorityPool<T extends HeldItem<T>> {
   /** Whether a task of this priority would start at once if the program called it now. */
   hasRoom(priority: Priority): boolean {
     for (const other of priorities) {
-      if (this.#waiting.ready(other) > 0) return false;
+      if (this.#startable(other) > 0) return false;
       if (other === priority) break;
     }
     return this.room(priority) > 0;
@@ -145,17 +151,21 @@ export class PriorityPool<T extends HeldItem<T>> {
 
   /** How many tasks of this priority would start at once if the program called them now. */
   room(priority: Priority): number {
+    if (this.#paused?.has(priority)) return 0;
     let room = Math.min(this.#limits[priority] - this.#running, this.#ceiling.room(this.held));
     for (const other of priorities) {
-      room -= this.#waiting.ready(other);
+      room -= this.#startable(other);
       if (other === priority) break;
     }
     return Math.max(room, 0);
   }
 
-  /** The task that waits first of all. */
+  /** The task that waits first of all that are not paused. */
   get head(): T | undefined {
-    for (const priority of priorities) if (this.#waiting.ready(priority) > 0) return this.#waiting.first(priority);
+    for (const priority of priorities) {
+      const item = this.#paused?.has(priority) ? this.#waiting.firstDeep(priority) : this.#waiting.first(priority);
+      if (item !== undefined) return item;
+    }
     return undefined;
   }
 
@@ -164,7 +174,7 @@ export class PriorityPool<T extends HeldItem<T>> {
     if (this.#waiting.size === 0) return undefined;
     const isBelow = this.#ceiling.room(this.held) > 0;
     for (const priority of priorities) {
-      const item = isBelow ? this.#waiting.next(priority) : this.#nextDeep(priority);
+      const item = isBelow && !this.#paused?.has(priority) ? this.#waiting.next(priority) : this.#nextDeep(priority);
       if (item === undefined) continue;
       return this.#running < this.#limits[priority] && this.#hasHostFor(item) ? item : undefined;
     }
@@ -204,8 +214,10 @@ export class PriorityPool<T extends HeldItem<T>> {
   }
 
   /** Whether a task may have the slot and the host of one that runs, when that has ended. */
-  mayFollow({ priority, depth }: T): boolean {
-    return this.#running <= this.#limits[priority] && this.held <= this.#ceiling.limit(depth);
+  mayFollow(item: T): boolean {
+    const { priority, depth } = item;
+    if (this.#running > this.#limits[priority] || this.held > this.#ceiling.limit(depth)) return false;
+    return this.#paused === undefined || !this.isPaused(item);
   }
 
   /** The task has the slot of another, or shares it. */
@@ -230,6 +242,7 @@ export class PriorityPool<T extends HeldItem<T>> {
     const next = this.#waiting.first(priority);
     if (next === undefined || !fits(next)) return undefined;
     if (next.bulkhead?.blocking(next) !== undefined) return undefined;
+    if (this.#paused !== undefined && this.isPaused(next)) return undefined;
     this.takeOver(next);
     return next;
   }
@@ -256,14 +269,4 @@ export class PriorityPool<T extends HeldItem<T>> {
   *[Symbol.iterator](): Generator<T> {
     for (const priority of priorities) for (const queue of this.queues(priority)) yield* queue;
   }
-}
-
-function limitsOf({ poolSize, reserveNormal, reserveHigh, maxSize = Infinity }: PoolLimits): Record<Priority, number> {
-  const low = poolSize === 0 ? Infinity : poolSize;
-  return {
-    critical: maxSize,
-    high: Math.min(low + reserveNormal + reserveHigh, maxSize),
-    normal: Math.min(low + reserveNormal, maxSize),
-    low: Math.min(low, maxSize),
-  };
 }

@@ -40,6 +40,11 @@ export class WaitingTasks<T extends HeldItem<T>> {
     return this.#queues[priority].first;
   }
 
+  /** The first of the deepest sub-tasks. It may have to be held back. */
+  firstDeep(priority: Priority): T | undefined {
+    return this.#byDepth.deepest(priority);
+  }
+
   /** All queues in which tasks of this priority wait. */
   queues(priority: Priority): readonly [Fifo<T>, ...Fifo<T>[]] {
     return [...this.#queues[priority].queues, ...this.#held.queues(priority)];

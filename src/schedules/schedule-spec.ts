@@ -45,3 +45,8 @@ export interface ScheduleSpec<R> extends ScheduleRules {
   /** Gets the schedule. */
   readonly onEnd?: (schedule: object) => void;
 }
+
+/** Calls back when the promise of a run has settled. */
+export function onSettled(run: unknown, ended: () => void): void {
+  (run as PromiseLike<unknown>).then(ended, ended);
+}

@@ -7,7 +7,7 @@
 import { now, Timer } from '../platform/clock.ts';
 import { queueMicrotask, randomUUID, timeOfDay } from '../platform/globals.ts';
 import { callInTurn } from '../platform/loop-turn.ts';
-import type { ScheduleSpec, ScheduleState } from './schedule-spec.ts';
+import { onSettled, type ScheduleSpec, type ScheduleState } from './schedule-spec.ts';
 import type { Timetable } from './timetable.ts';
 
 /** A run that is noticed later than this is missed. In milliseconds. */
@@ -62,6 +62,11 @@ export class Schedule<R = unknown> {
   /** `'ended'` after the last run has started, or after `cancel()`. That run may still be going on. */
   get state(): ScheduleState {
     return this.#state;
+  }
+
+  /** Whether it was paused. */
+  get isPaused(): boolean {
+    return this.#state === 'paused';
   }
 
   /**
@@ -311,8 +316,4 @@ export class Schedule<R = unknown> {
     }
     this.#check();
   }
-}
-
-function onSettled(run: unknown, ended: () => void): void {
-  (run as PromiseLike<unknown>).then(ended, ended);
 }

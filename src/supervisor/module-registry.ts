@@ -1,6 +1,8 @@
 /** The modules of a supervisor, by name. */
 import { TaskwardenError } from '../base/errors.ts';
 import { checkOptions } from '../base/options.ts';
+import type { Pauses } from '../dispatch/changes/pauses.ts';
+import type { SupervisorEmitter } from '../dispatch/events/supervisor-events.ts';
 import type { Slots } from '../dispatch/slots.ts';
 import { GateAlarms } from './gate-alarms.ts';
 import {
@@ -13,6 +15,7 @@ import {
 
 export interface ModuleInfo {
   readonly maxWorkers: number;
+  readonly isPaused: boolean;
   /** Tasks that have a slot. */
   readonly running: number;
   /** Tasks that are queued, whatever they wait for. */
@@ -21,14 +24,20 @@ export interface ModuleInfo {
 
 export class ModuleRegistry {
   readonly #byName = new Map<string, TaskModule>();
-  readonly #supervisor: NonNullable<NewModuleOptions['supervisor']>;
+  readonly #supervisor: NonNullable<NewModuleOptions['supervisor']> & SupervisorEmitter;
   readonly #slots: Slots;
   readonly #alarms: GateAlarms;
+  readonly #pauses: Pauses;
 
-  constructor(supervisor: NonNullable<NewModuleOptions['supervisor']>, slots: Slots) {
+  constructor(
+    supervisor: NonNullable<NewModuleOptions['supervisor']> & SupervisorEmitter,
+    slots: Slots,
+    pauses: Pauses,
+  ) {
     this.#supervisor = supervisor;
     this.#slots = slots;
     this.#alarms = new GateAlarms((gates) => slots.reopenGates(gates));
+    this.#pauses = pauses;
   }
 
   /** The module of that name, with these limits from now on. It is created if there is none. */
@@ -56,8 +65,13 @@ export class ModuleRegistry {
     return {
       alarms: this.#alarms,
       onChanged: (gates) => {
+        if (bulkhead.cap === 0) this.#pauses.onPaused();
         this.#slots.reopenGates(gates);
         this.#slots.reopen(bulkhead);
+        this.#pauses.onResumed();
+      },
+      onPauseChanged: (isPaused) => {
+        this.#supervisor.emit(isPaused ? 'module:paused' : 'module:resumed', { name });
       },
       unregister: () => {
         this.#byName.delete(name);
@@ -71,9 +85,9 @@ export class ModuleRegistry {
   }
 
   get info(): Record<string, ModuleInfo> {
-    const entries = [...this.#byName.values()].map(({ name, maxWorkers, running, waiting }) => [
+    const entries = [...this.#byName.values()].map(({ name, maxWorkers, isPaused, running, waiting }) => [
       name,
-      { maxWorkers, running, waiting },
+      { maxWorkers, isPaused, running, waiting },
     ]);
     return Object.fromEntries(entries);
   }

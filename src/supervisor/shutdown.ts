@@ -6,6 +6,7 @@ import { avoidSelfWait, workersInScope } from '../background-workers/hook-scope.
 import type { WorkerRegistry } from '../background-workers/worker-registry.ts';
 import { either, type Rule, rules } from '../base/options.ts';
 import type { Admission } from '../dispatch/admission.ts';
+import type { Backlog } from '../dispatch/backlog.ts';
 import type { PendingTasks } from '../dispatch/ending/pending-tasks.ts';
 import type { StopReport } from '../dispatch/events/supervisor-events.ts';
 import type { LaneRegistry } from '../dispatch/lane-registry.ts';
@@ -20,7 +21,7 @@ import type { Task } from '../task/record/task.ts';
 
 export interface StopOptions {
   /**
-   * `true`: waits until all submitted tasks have ended. Delayed tasks that have never begun are canceled. A number: the
+   * `true`: waits until all submitted tasks have ended. Delayed tasks that have never begun are canceled, and so is what is paused. A number: the
    * same for at most so many milliseconds, then all that is left is canceled. It resolves within that time. `false`:
    * cancels all tasks at once, and ends the threads and children of running ones. It resolves within some seconds, even
    * if one of them can't be ended. Default: `true`.
@@ -60,6 +61,7 @@ interface EndCounts {
 
 interface ShutdownParts {
   readonly admission: Admission;
+  readonly backlog: Backlog;
   readonly pending: PendingTasks;
   readonly counters: TaskCounters;
   readonly lanes: LaneRegistry;
@@ -69,6 +71,7 @@ interface ShutdownParts {
 
 export class Shutdown {
   readonly #admission: Admission;
+  readonly #backlog: Backlog;
   readonly #pending: PendingTasks;
   readonly #counters: TaskCounters;
   readonly #lanes: LaneRegistry;
@@ -82,8 +85,9 @@ export class Shutdown {
   #search: Timer | undefined;
   #before: EndCounts = { settled: 0, shutdown: 0 };
 
-  constructor({ admission, pending, counters, lanes, workers, schedules }: ShutdownParts) {
+  constructor({ admission, backlog, pending, counters, lanes, workers, schedules }: ShutdownParts) {
     this.#admission = admission;
+    this.#backlog = backlog;
     this.#pending = pending;
     this.#counters = counters;
     this.#lanes = lanes;
@@ -98,7 +102,9 @@ export class Shutdown {
 
   /** Resolves when all tasks are settled and all lanes closed. */
   async run(stopWorkers: boolean): Promise<StopReport> {
+    this.#backlog.isStopping = true;
     this.#pending.dropDelayed();
+    this.#pending.dropPaused();
     if (stopWorkers) {
       this.#admission.takesRuns = true;
       this.#workers.stop(true);

@@ -2,6 +2,7 @@
 import type { WorkerInfo } from '../background-workers/worker-registry.ts';
 import type { HostPoolInfo, PoolInfo } from '../dispatch/pool-info.ts';
 import type { SupervisorState } from '../dispatch/supervisor-state.ts';
+import type { Priority } from '../queue/priority.ts';
 import type { EndReason } from '../task/record/task-info.ts';
 import type { ModuleInfo } from './module-registry.ts';
 
@@ -9,6 +10,10 @@ export interface SupervisorInfo {
   readonly id: string;
   readonly name: string;
   readonly state: SupervisorState;
+  /** Whether `pause()` keeps all tasks from starting. */
+  readonly isPaused: boolean;
+  /** The priorities that were paused by themselves. */
+  readonly pausedPriorities: readonly Priority[];
   /** How many tasks were submitted. */
   readonly submitted: number;
   /** How many attempts were followed by another. */

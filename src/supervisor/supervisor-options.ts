@@ -8,7 +8,7 @@ import type { HostPoolOptions } from '../dispatch/lane-registry.ts';
 import type { RecycleOptions } from '../lanes/host-pool/recycling.ts';
 import type { Preload } from '../lanes/loading/loaded-definitions.ts';
 import { randomUUID } from '../platform/globals.ts';
-import type { PoolLimits } from '../queue/priority-pool.ts';
+import type { PoolLimits } from '../queue/priority.ts';
 import { isBackgroundTask } from '../task/call/background-task.ts';
 import type { Definition, TaskFunction } from '../task/definition/definition.ts';
 import { toModuleUrl } from '../task/definition/module-url.ts';

@@ -15,8 +15,10 @@ import type { TaskHandle } from '../task/call/handle.ts';
 import type { PutOptions } from '../task/call/target.ts';
 import type { TaskCap, TaskResult, TaskYield } from '../task/call/task-options.ts';
 import type { TaskFunction } from '../task/definition/definition.ts';
+import { isLoadingModule } from '../task/definition/load-phase.ts';
 import type { Task } from '../task/record/task.ts';
 import type { GateAlarms } from './gate-alarms.ts';
+import { refuseInHost } from './pause-options.ts';
 
 /** The supervisor of a module: a `TaskSupervisor`. */
 export interface ModuleSupervisor extends Startable {
@@ -37,11 +39,12 @@ export interface ModuleRegistration {
   readonly alarms: GateAlarms;
   /** Its limits have changed. */
   onChanged(gates: readonly Gate<Task>[]): void;
+  onPauseChanged(isPaused: boolean): void;
   unregister(): void;
 }
 
 export interface ModuleOptions {
-  /** How many of its tasks may run at a time. Default: Infinity. */
+  /** How many of its tasks may run at a time. 0 starts none. Default: Infinity. */
   readonly maxWorkers?: number;
   /** How many tasks of one key may run at a time. Tasks without a key count in none. Default: Infinity. */
   readonly maxPerKey?: number;
@@ -72,7 +75,7 @@ const rateRules: Readonly<Record<keyof RateOptions, Rule>> = {
 };
 
 export const moduleRules: Readonly<Record<keyof ModuleOptions, Rule>> = {
-  maxWorkers: rules.positiveCountOrInfinity,
+  maxWorkers: rules.countOrInfinity,
   maxPerKey: rules.positiveCountOrInfinity,
   fair: rules.boolean,
   rate: rate,
@@ -97,6 +100,8 @@ export class TaskModule implements TaskCap {
   readonly #bulkhead: Bulkhead<Task>;
   readonly #registration: ModuleRegistration;
   #limits: KeyLimits<Task> | undefined;
+  #maxWorkers: number;
+  #isPaused = false;
   #isClosed = false;
   /** Whether fields of a subclass were looked for. */
   #hasTakenFields = true;
@@ -110,7 +115,8 @@ export class TaskModule implements TaskCap {
     checkOptions(options, { ...moduleRules, name: rules.string, supervisor: rules.object }, owner);
     this.name = options.name ?? owner;
     this.supervisor = options.supervisor ?? (defaultSubmitter() as ModuleSupervisor);
-    this.#bulkhead = new Bulkhead(options.maxWorkers ?? Infinity);
+    this.#maxWorkers = options.maxWorkers ?? Infinity;
+    this.#bulkhead = new Bulkhead(this.#maxWorkers);
     this.#registration = this.supervisor.registerModule(this);
     const { name: _name, supervisor: _supervisor, maxWorkers: _maxWorkers, ...limits } = options;
     this.change(limits);
@@ -160,13 +166,43 @@ export class TaskModule implements TaskCap {
 
   /** How many of its tasks may run at a time. Tasks that run above a lower cap are left to finish. */
   get maxWorkers(): number {
-    return this.#bulkhead.cap;
+    return this.#maxWorkers;
   }
 
   set maxWorkers(maxWorkers: number) {
     moduleRules.maxWorkers(maxWorkers, `maxWorkers of module "${this.name}"`);
-    this.#bulkhead.cap = maxWorkers;
+    this.#maxWorkers = maxWorkers;
+    this.#changeCap();
+  }
+
+  #changeCap(): void {
+    this.#bulkhead.cap = this.#isPaused ? 0 : this.#maxWorkers;
     this.#registration.onChanged([]);
+  }
+
+  /**
+   * Starts no more of its tasks until `resume()`, as with `maxWorkers: 0`, which is kept. What has begun goes on, with the
+   * tasks of the module that it calls. What waits keeps its order, and blocks no other tasks.
+   * @throws TaskwardenError `NOT_IN_PROGRAM` in a task in a thread or child.
+   */
+  pause(): void {
+    this.#changePause(true);
+  }
+
+  resume(): void {
+    this.#changePause(false);
+  }
+
+  #changePause(isPaused: boolean): void {
+    if (isLoadingModule() || this.#isPaused === isPaused) return;
+    refuseInHost(`${isPaused ? 'pause' : 'resume'}() of module "${this.name}"`);
+    this.#isPaused = isPaused;
+    this.#changeCap();
+    this.#registration.onPauseChanged(isPaused);
+  }
+
+  get isPaused(): boolean {
+    return this.#isPaused;
   }
 
   /** How many tasks of one key may run at a time. Holds for tasks that are queued from now on. */

@@ -26,6 +26,7 @@ function laneFor(room: number): Lane<Task> {
     takeBack: () => false,
     reachOf: () => 'waits',
     withdraw: () => false,
+    recall: none,
     stop: none,
     send: none,
     lend: () => false,

@@ -473,6 +473,8 @@ describe('the health of workers', () => {
     await using supervisor = new TaskSupervisor({ logger: false });
     const worker = new BackgroundEventWorker(() => {}, { name: 'bell', type: 'loop', supervisor });
     worker.start();
-    expect(supervisor.getInfo().workers).toEqual([{ name: 'bell', state: 'started', lastExecuted: undefined }]);
+    expect(supervisor.getInfo().workers).toEqual([
+      { name: 'bell', state: 'started', isPaused: false, lastExecuted: undefined },
+    ]);
   });
 });

@@ -11,8 +11,9 @@ import { TaskTree } from '../../src/dispatch/task-tree.ts';
 import { Bulkhead } from '../../src/queue/bulkhead.ts';
 import { Capacity } from '../../src/queue/capacity.ts';
 import { FreeCapacity } from '../../src/queue/free-capacity.ts';
+import type { PoolLimits } from '../../src/queue/priority.ts';
 import { priorities } from '../../src/queue/priority.ts';
-import { type PoolLimits, PriorityPool } from '../../src/queue/priority-pool.ts';
+import { PriorityPool } from '../../src/queue/priority-pool.ts';
 import type { TaskCap } from '../../src/task/call/task-options.ts';
 import { Task } from '../../src/task/record/task.ts';
 import type { TaskType } from '../../src/task/record/task-type.ts';
@@ -39,7 +40,7 @@ const action = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant('cap' as const),
       module: fc.nat({ max: 1 }),
-      cap: fc.integer({ min: 1, max: 4 }),
+      cap: fc.integer({ min: 0, max: 4 }),
     }),
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('turn' as const) }) },
@@ -93,7 +94,7 @@ function harness(limits: PoolLimits, caps: readonly number[]) {
           running.add(task);
         }
       };
-      return [type, { pool: new WatchedPool(limits), lane: { run, roomFor: () => 1 } }];
+      return [type, { pool: new WatchedPool(limits), lane: { run, roomFor: () => 1, recall: () => {} } }];
     }),
   );
   const all = Object.values(byType);
@@ -167,6 +168,7 @@ it('holds every cap, keeps order, and lets nobody wait who could start', async (
         else if (each.kind === 'cap') {
           const { bulkhead } = modules[each.module] as (typeof modules)[0];
           bulkhead.cap = each.cap;
+          if (each.cap === 0) slots.recall();
           slots.reopen(bulkhead);
         } else if (each.kind === 'turn') await Promise.resolve();
         else {
@@ -184,6 +186,10 @@ it('holds every cap, keeps order, and lets nobody wait who could start', async (
         });
         if (each.kind !== 'turn') continue;
         for (const pool of pools) expect(pool.idler).toBeUndefined();
+      }
+      for (const { bulkhead } of modules) {
+        bulkhead.cap = Math.max(bulkhead.cap, 1);
+        slots.reopen(bulkhead);
       }
       for (let turns = 0; running.size + waiting.size > 0; turns += 1) {
         expect(turns).toBeLessThan(1_000); // everybody has their turn

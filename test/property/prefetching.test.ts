@@ -16,8 +16,9 @@ import type { HostMessage, HostReply, RunMessage } from '../../src/lanes/wire/pr
 import { Capacity } from '../../src/queue/capacity.ts';
 import { FreeCapacity } from '../../src/queue/free-capacity.ts';
 import type { HostSupply } from '../../src/queue/host-ceiling.ts';
+import type { PoolLimits } from '../../src/queue/priority.ts';
 import { type Priority, priorities } from '../../src/queue/priority.ts';
-import { type PoolLimits, PriorityPool } from '../../src/queue/priority-pool.ts';
+import { PriorityPool } from '../../src/queue/priority-pool.ts';
 import { defineBySource } from '../../src/task/definition/definition-registry.ts';
 import { Task } from '../../src/task/record/task.ts';
 import type { TaskType } from '../../src/task/record/task-type.ts';
@@ -116,6 +117,14 @@ const action = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('die' as const), host: fc.nat() }) },
   {
     weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('pause' as const),
+      priority: fc.constantFrom(...priorities, 'low' as const),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('resume' as const) }) },
+  {
+    weight: 1,
     arbitrary: fc.record({ kind: fc.constant('resize' as const), poolSize: fc.integer({ min: 1, max: 3 }) }),
   },
 );
@@ -130,15 +139,22 @@ const load = fc.record({
 /** Tells of each task that is given a slot. */
 class WatchedPool extends PriorityPool<Task> {
   readonly #onStart: (task: Task) => void;
+  readonly #onPutBack: (task: Task) => void;
 
-  constructor(limits: PoolLimits, hosts: HostSupply, onStart: (task: Task) => void) {
+  constructor(limits: PoolLimits, hosts: HostSupply, onStart: (task: Task) => void, onPutBack: (task: Task) => void) {
     super(limits, 0, hosts);
     this.#onStart = onStart;
+    this.#onPutBack = onPutBack;
   }
 
   override start(task: Task): Task {
     this.#onStart(task);
     return super.start(task);
+  }
+
+  override putBack(task: Task): void {
+    super.putBack(task);
+    this.#onPutBack(task);
   }
 }
 
@@ -156,6 +172,7 @@ class Scene implements LaneListener<Task> {
   readonly #queued = new Set<Task>();
   readonly #ended = new Set<Task>();
   readonly #killed = new Set<Task>();
+  readonly #paused = new Set<Priority>();
   readonly #begun = new Map<Task, number>();
   /** For each task that waits, how many younger ones of its priority have started. */
   readonly #overtaken = new Map<Task, number>();
@@ -191,7 +208,18 @@ class Scene implements LaneListener<Task> {
         return [host];
       },
     });
-    this.#place = { pool: new WatchedPool(limits, lane, (task) => this.#take(task)), lane };
+    this.#place = {
+      pool: new WatchedPool(
+        limits,
+        lane,
+        (task) => this.#take(task),
+        (task) => {
+          this.#waiting.add(task);
+          this.#queued.add(task);
+        },
+      ),
+      lane,
+    };
     lane.subscribe(this);
     const lanes = { of: () => this.#place, [Symbol.iterator]: () => [this.#place].values() };
     this.slots = new Slots({
@@ -236,6 +264,18 @@ class Scene implements LaneListener<Task> {
     this.#place.lane.kill(task);
   }
 
+  pause(priority: Priority): void {
+    this.#paused.add(priority);
+    this.#place.pool.pause([...this.#paused]);
+    this.slots.recall();
+  }
+
+  resume(): void {
+    this.#paused.clear();
+    this.#place.pool.pause([]);
+    this.slots.takeAll();
+  }
+
   resize(poolSize: number): void {
     this.#limits = { ...this.#limits, poolSize };
     this.#place.pool.configure(this.#limits);
@@ -255,8 +295,10 @@ class Scene implements LaneListener<Task> {
     if (!this.#waiting.delete(task)) return;
     this.mostOvertaken = Math.max(this.mostOvertaken, this.#overtaken.get(task) ?? 0);
     this.#overtaken.delete(task);
+    if (this.#paused.has(task.priority)) this.problems.push(`${task.sequence} starts while it is paused`);
     const rank = ({ priority }: Task) => priorities.indexOf(priority);
     for (const other of this.#waiting) {
+      if (this.#paused.has(other.priority)) continue;
       if (rank(other) < rank(task)) this.problems.push(`${task.sequence} starts while ${other.sequence} waits`);
       if (rank(other) !== rank(task) || !other.isBefore(task)) continue;
       this.#overtaken.set(other, (this.#overtaken.get(other) ?? 0) + 1);
@@ -301,8 +343,6 @@ class Scene implements LaneListener<Task> {
     for (const task of tasks.toReversed()) {
       this.slots.free(task);
       task.putBack();
-      this.#waiting.add(task);
-      this.#queued.add(task);
       this.#place.pool.putBack(task);
     }
     this.slots.wake();
@@ -335,7 +375,7 @@ class Scene implements LaneListener<Task> {
   }
 }
 
-it('a task starts once, after no younger one but one for each other host, and never while a more urgent one waits', async () => {
+it('a task starts once, after no younger one but one for each other host, never while a more urgent one waits, nor while it is paused', async () => {
   let prefetched = 0;
   await fc.assert(
     fc.asyncProperty(load, async ({ actions, ...limits }) => {
@@ -347,6 +387,8 @@ it('a task starts once, after no younger one but one for each other host, and ne
         else if (each.kind === 'work') pick(living, each.host)?.work();
         else if (each.kind === 'deliver') pick(living, each.host)?.deliver();
         else if (each.kind === 'die') pick(living, each.host)?.die();
+        else if (each.kind === 'pause') scene.pause(each.priority);
+        else if (each.kind === 'resume') scene.resume();
         else if (each.kind === 'resize') scene.resize(each.poolSize);
         else {
           const task = pick([...scene.tasks.values()], each.which);
@@ -356,6 +398,8 @@ it('a task starts once, after no younger one but one for each other host, and ne
         }
         await turn();
       }
+      scene.resume();
+      await turn();
       for (let rounds = 0; rounds < 1_000 && !(scene.isOver && scene.slotsInUse === 0); rounds += 1) {
         for (const host of scene.hosts) {
           if (host.isDead) continue;

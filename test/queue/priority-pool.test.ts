@@ -1,8 +1,9 @@
 /** Who may start: limits and reserves, order of priorities, and the same as a naive model under any operations. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { PoolLimits } from '../../src/queue/priority.ts';
 import { type Priority, priorities } from '../../src/queue/priority.ts';
-import { type PoolLimits, PriorityPool } from '../../src/queue/priority-pool.ts';
+import { PriorityPool } from '../../src/queue/priority-pool.ts';
 import { startNext } from '../fixtures/start-next.ts';
 
 class Item {

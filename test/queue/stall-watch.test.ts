@@ -8,6 +8,7 @@ interface Item {
   readonly name: string;
   readonly queuedAt: number;
   readonly isSubmittedAhead: boolean;
+  readonly isPaused?: boolean;
 }
 
 class Pool {
@@ -20,6 +21,10 @@ class Pool {
 
   queues(priority: Priority): readonly Item[][] {
     return [this.waiting[priority]];
+  }
+
+  isPaused({ isPaused = false }: Item): boolean {
+    return isPaused;
   }
 }
 

@@ -162,7 +162,9 @@ describe('the cap of a module', () => {
     const handles = ['a', 'b', 'c'].map((label) => module.addTask(holds, { args: [gate.port, label] }));
     await gate.arrived(1);
     expect(handles.map(({ info }) => info.module)).toEqual(['images', 'images', 'images']);
-    expect(supervisor.getInfo().modules).toEqual({ images: { maxWorkers: 1, running: 1, waiting: 2 } });
+    expect(supervisor.getInfo().modules).toEqual({
+      images: { maxWorkers: 1, isPaused: false, running: 1, waiting: 2 },
+    });
     expect(supervisor.getInfo().threads).toMatchObject({ running: 1, waiting: { normal: 2 } });
     expect(supervisor.getTasks({ status: 'queued' }).map(({ id }) => id)).toEqual([handles[1]?.id, handles[2]?.id]);
     expect(echo.with({ supervisor })(1).info.module).toBeUndefined();
@@ -289,7 +291,7 @@ describe('a module', () => {
   });
 
   it.each([
-    [{ maxWorkers: 0 }, /maxWorkers.*1 or more, or Infinity; got 0/],
+    [{ maxWorkers: -1 }, /maxWorkers.*0 or more, or Infinity; got -1/],
     [{ maxWorkers: '5' }, /maxWorkers.*got '5'/],
     [{ maxworkers: 5 }, /no option "maxworkers"/],
   ])('refuses %j', async (options, message) => {

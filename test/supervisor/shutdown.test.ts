@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { WorkerRegistry } from '../../src/background-workers/worker-registry.ts';
 import type { Admission } from '../../src/dispatch/admission.ts';
+import type { Backlog } from '../../src/dispatch/backlog.ts';
 import type { PendingTasks } from '../../src/dispatch/ending/pending-tasks.ts';
 import type { LaneRegistry } from '../../src/dispatch/lane-registry.ts';
 import { TaskCounters } from '../../src/dispatch/task-counters.ts';
@@ -25,6 +26,7 @@ async function stop(options: StopOptions, lost: number, found = 0, close: () => 
   let deaf = found;
   const pending = {
     dropDelayed() {},
+    dropPaused() {},
     dropWaiting() {},
     stopStarted() {},
     killStarted() {},
@@ -38,6 +40,7 @@ async function stop(options: StopOptions, lost: number, found = 0, close: () => 
   const schedules = { whenEnded: async () => {}, giveUp() {} } as unknown as Schedules;
   const shutdown = new Shutdown({
     admission: { takesRuns: false } as Admission,
+    backlog: { isStopping: false } as Backlog,
     pending,
     counters,
     lanes: { close } as unknown as LaneRegistry,

@@ -63,6 +63,11 @@ export class PendingTasks {
     for (const task of [...delayed, ...this.#backlog.delayed]) if (task.attempt === 0) this.#end(task);
   }
 
+  /** Ends what is paused: nobody is to wait until it is resumed. */
+  dropPaused(): void {
+    for (const { pool } of this.#lanes) for (const task of [...pool]) if (pool.isPaused(task)) this.#end(task);
+  }
+
   /** Ends all that have not begun; from now on, nothing is tried again. */
   dropWaiting(): void {
     this.#backlog.close();

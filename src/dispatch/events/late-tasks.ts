@@ -40,9 +40,10 @@ export class LateTasks {
     if (!task.isSubmittedAhead) this.#stalls.watch();
   }
 
-  /** Tasks that waited before wait again. */
+  /** Tasks that waited before wait again, or are not paused any more. */
   rearm(): void {
     this.#waits.rearm();
+    this.#stalls.watch();
   }
 
   stop(): void {

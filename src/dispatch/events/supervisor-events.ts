@@ -3,6 +3,7 @@ import type { EventEmitter } from 'eventemitter3';
 import { callSafely } from '../../base/call-safely.ts';
 import { rules } from '../../base/options.ts';
 import { requireLate } from '../../platform/package-files.ts';
+import type { Priority } from '../../queue/priority.ts';
 import type { Progress } from '../../task/record/progress.ts';
 import type { TaskInfo } from '../../task/record/task-info.ts';
 
@@ -50,6 +51,13 @@ export interface SupervisorEvents {
     readonly cause: unknown;
   };
   'supervisor:started': { readonly id: string };
+  /** Of all tasks, or of one `priority`. */
+  'supervisor:paused': { readonly id: string; readonly priority: Priority | undefined };
+  'supervisor:resumed': { readonly id: string; readonly priority: Priority | undefined };
+  'module:paused': { readonly name: string };
+  'module:resumed': { readonly name: string };
+  'worker:paused': { readonly name: string };
+  'worker:resumed': { readonly name: string };
   'supervisor:stopping': { readonly id: string };
   'supervisor:stopped': { readonly id: string; readonly report: StopReport };
 }

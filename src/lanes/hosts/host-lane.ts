@@ -199,6 +199,19 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
     return true;
   }
 
+  recall(): void {
+    for (const connection of this.#pool) {
+      const batch = [...connection];
+      if (connection.state !== 'starting') {
+        this.#return(connection.recall());
+      } else if (batch.length > 0) {
+        connection.take([]);
+        this.#listener.slotReleased(this, false);
+        this.#return(batch);
+      }
+    }
+  }
+
   /** First the tasks behind it are recalled, so that they neither begin when it ends nor wait until it does. */
   stop(task: T, reason: unknown, isFinal: boolean): void {
     const connection = this.#connectionOf(task);

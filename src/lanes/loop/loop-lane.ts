@@ -110,6 +110,16 @@ export class LoopLane<T extends LaneTask> implements Lane<T> {
     return true;
   }
 
+  recall(): void {
+    const waiting = [...this.#runs.values()].filter(({ begun }) => !begun);
+    for (const loopRun of waiting) {
+      this.#runs.delete(loopRun.task);
+      this.#waiting[loopRun.task.options.priority].remove(loopRun);
+      this.#listener.slotReleased(this, false);
+    }
+    if (waiting.length > 0) this.#listener.returned(waiting.map(({ task }) => task));
+  }
+
   stop(task: T, reason: unknown): void {
     task.runInScope(() => this.#runs.get(task)?.stop(reason));
   }

@@ -1,6 +1,6 @@
 /**
  * Detects stalls: tasks of one pool and priority wait, and none of them has started for as long as a level says. Many
- * waiting tasks are no stall while some start. One timer serves all pools, and runs only while tasks wait.
+ * waiting tasks are no stall while some start, and paused tasks are none. One timer serves all pools, and runs only while tasks wait.
  */
 import { now, Timer } from '../../platform/clock.ts';
 import { type Priority, priorities } from '../priority.ts';
@@ -9,6 +9,8 @@ interface WatchedPool<T> {
   /** How many tasks of that priority have started. */
   starts(priority: Priority): number;
   queues(priority: Priority): readonly Iterable<T>[];
+  /** Whether the task is not to start for now. */
+  isPaused(task: T): boolean;
 }
 
 interface WaitingTask {
@@ -105,5 +107,7 @@ export class StallWatch<T extends WaitingTask, P extends WatchedPool<T>> {
 
 /** The tasks that wait, and are not expected to. Few of them are looked at, as there may be a million. */
 function* waiting<T extends WaitingTask>(pool: WatchedPool<T>, priority: Priority): Generator<T, void> {
-  for (const queue of pool.queues(priority)) for (const task of queue) if (!task.isSubmittedAhead) yield task;
+  for (const queue of pool.queues(priority)) {
+    for (const task of queue) if (!task.isSubmittedAhead && !pool.isPaused(task)) yield task;
+  }
 }
