@@ -5,6 +5,7 @@ import { TaskHandle } from '../task/call/handle.ts';
 import { keyOf } from '../task/call/task-key.ts';
 import type { TaskSpec } from '../task/call/task-options.ts';
 import { type ResolvedTaskOptions, resolveTaskOptions, type TaskCap } from '../task/call/task-options.ts';
+import { TaskShare } from '../task/call/task-share.ts';
 import { wireDefinition } from '../task/definition/definition.ts';
 import { definitionOf } from '../task/definition/definition-registry.ts';
 import { isHost, isLoadingModule } from '../task/definition/load-phase.ts';
@@ -55,7 +56,7 @@ export class Admission implements SubmissionListener {
     this.#owner = {
       assignId: (task) => table.assignId(task),
       // While a module loads in a thread, cancel() and stop() do nothing there.
-      cancel: (task, reason) => !isLoadingModule() && settlement.cancel(task, reason),
+      cancel: (task, reason) => !isLoadingModule() && settlement.leave(task, reason),
       stop: (task) => {
         if (!isLoadingModule()) settlement.stop(task);
       },
@@ -79,7 +80,7 @@ export class Admission implements SubmissionListener {
     if (run !== undefined && isHost()) return submitFrom(run, spec, args);
     this.#checkModule(spec);
     const task = this.#newTask(spec, args);
-    const handle = new TaskHandle<T, Y>(task);
+    const handle = new TaskHandle<T, Y>(spec.options.unique === 'join' ? new TaskShare(task) : task);
     if (!isHost()) this.#admitFromProgram(task, run);
     return handle;
   }
@@ -167,10 +168,13 @@ export class Admission implements SubmissionListener {
       this.#refuse(task, 'TASK_TOO_DEEP', `${message} tasks, which maxDepth allows, wait for one another`);
     } else if (bulk !== undefined) {
       dispatcher.bulks.begin(bulk); // its inputs wait until there is room
+    } else if (task.options.unique !== undefined && !dispatcher.unique.admit(task)) {
+      return;
     } else if (!this.hasRoom(task.options)) {
       const message = `task "${task.name}" can't wait: maxQueued is ${options.current.maxQueued}, and as many wait`;
       this.#refuse(task, 'QUEUE_FULL', `${message}; wait for capacity() before you submit`);
     } else {
+      if (task.options.unique !== undefined) dispatcher.unique.register(task);
       dispatcher.submit(task);
     }
   }

@@ -21,6 +21,7 @@ import { PendingTasks } from './ending/pending-tasks.ts';
 import { Settlement } from './ending/settlement.ts';
 import type { LateTasks } from './events/late-tasks.ts';
 import type { TaskEvents } from './events/task-events.ts';
+import { UniqueTasks } from './keys/unique-tasks.ts';
 import type { LaneRegistry } from './lane-registry.ts';
 import { Retries } from './retries/retries.ts';
 import { isPassing } from './retries/retry-policy.ts';
@@ -60,6 +61,7 @@ export class Dispatcher implements LaneListener<Task> {
   readonly pending: PendingTasks;
   readonly bulks: Bulks;
   readonly pauses: Pauses;
+  readonly unique: UniqueTasks;
   readonly #deadlines: Deadlines;
   readonly #queues: TaskQueues;
   readonly #retries: Retries;
@@ -86,6 +88,7 @@ export class Dispatcher implements LaneListener<Task> {
     this.pauses = new Pauses({ ...parts, slots, pending: this.pending });
     this.#deadlines = deadlines;
     this.#queues = queues;
+    this.unique = new UniqueTasks({ ...parts, tree, settlement, queues });
     this.#retries = new Retries({ ...parts, tree, settlement, queues, bulks: this.bulks });
     lanes.subscribe(this);
   }
@@ -100,10 +103,10 @@ export class Dispatcher implements LaneListener<Task> {
     if (task.options.taskId !== undefined) void task.id; // found by it from now on
     const { signal, delayMs = 0 } = task.options;
     if (signal?.aborted) {
-      this.settlement.cancel(task, signal.reason);
+      this.settlement.leave(task, signal.reason);
       return;
     }
-    if (signal !== undefined) task.listenToSignal(signal, () => this.settlement.cancel(task, signal.reason));
+    if (signal !== undefined) task.listenToSignal(signal, () => this.settlement.leave(task, signal.reason));
     if (delayMs > 0) this.#queues.delay(task, delayMs);
     else this.#queues.add(task);
   }
@@ -116,14 +119,15 @@ export class Dispatcher implements LaneListener<Task> {
     if (task.endRequest?.isTentative) task.endRequest = undefined;
     if (task.endRequest === undefined) this.#deadlines.startRunTimeout(task, noticed.at - at);
     if (task.isStopRequested) this.settlement.askToFinish(task);
-    if (task.isSubTask) this.tree.update(task, { kind: 'started', hostId });
+    if (task.isSubTask || task.isShared) this.tree.update(task, { kind: 'started', hostId });
+    if (task.isUnique) this.unique.onStarted(task);
     if (task.isPart) this.bulks.onStarted(task);
     else this.#events.emit('task:started', task);
   }
 
   progress(task: Task, progress: Progress): void {
     if (task.isSettled) return;
-    if (task.isSubTask) this.tree.update(task, { kind: 'progress', progress });
+    if (task.isSubTask || task.isShared) this.tree.update(task, { kind: 'progress', progress });
     this.#events.progress(task, progress);
   }
 
@@ -161,16 +165,17 @@ export class Dispatcher implements LaneListener<Task> {
     }
     switch (command.kind) {
       case 'cancel':
-        this.settlement.cancel(child, command.reason);
+        this.settlement.leave(child, command.reason);
         break;
       case 'stop':
-        this.settlement.stop(child);
+        this.settlement.stop(this.unique.leaderOf(child));
         break;
       case 'await':
         this.slots.lendTo(child, parent);
         if (child.isBulk) this.bulks.onAwaited(child, parent);
         break;
       case 'data':
+        if (child.isFollower) break; // its messages would mix with those of the others
         try {
           this.#lanes.send(child, command.data);
         } catch (problem) {

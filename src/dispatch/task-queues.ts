@@ -55,6 +55,7 @@ export class TaskQueues {
     const place = this.#lanes.of(task.type);
     const { pool } = place;
     if (task.isSubTask) pool.enqueueFirst(task, this.#tree.olderSibling(task));
+    else if (task.isUnique && task.place !== undefined) pool.putInPlace(task);
     else pool.put(task);
     task.enqueue();
     this.#deadlines.startQueueTimeout(task);
@@ -69,6 +70,20 @@ export class TaskQueues {
   #endIfPaused(task: Task): void {
     if (!this.#backlog.isStopping || !this.#lanes.of(task.type).pool.isPaused(task)) return;
     this.#settlement.end(task, shutDown(task));
+  }
+
+  /** A deeper task waits for it: it goes before others, as that would. */
+  deepen(task: Task, depth: number): void {
+    if (task.depth >= depth || task.hasSlot || task.isPrefetched) return;
+    if (task.status !== 'queued') {
+      task.deepen(depth);
+      return;
+    }
+    const place = this.#lanes.of(task.type);
+    place.pool.remove(task);
+    task.deepen(depth);
+    place.pool.enqueueFirst(task);
+    this.#slots.take(place);
   }
 
   /** Puts back a task that was handed to its lane and did not begin. */

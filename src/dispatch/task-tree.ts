@@ -29,6 +29,9 @@ export class TaskTree {
    * Children that ended in this turn of the event loop: the message that their parent waits for them may be on its way.
    */
   readonly #justEnded = new Map<string, Task>();
+  /** Children that have joined another task: it runs for them, and they wait for it. */
+  readonly #leaders = new Map<Task, Task>();
+  readonly #followers = new Map<Task, Set<Task>>();
 
   /**
    * @param send Sends the parent what becomes of the child, where it can't see that itself: in a thread or child
@@ -92,6 +95,9 @@ export class TaskTree {
   update(child: Task, update: ChildUpdate): boolean {
     const send = this.#children.get(child)?.send;
     send?.(update);
+    if (child.isShared && update.kind !== 'data') {
+      for (const follower of this.#followers.get(child) ?? []) this.#children.get(follower)?.send?.(update);
+    }
     return send !== undefined;
   }
 
@@ -114,25 +120,64 @@ export class TaskTree {
    * held back.
    */
   *heldFor(task: Task): Generator<Task> {
-    if (task.isHeld) yield task;
-    const waiting = [task];
+    const first = this.#leaders.get(task) ?? task;
+    if (first.isHeld) yield first;
+    const waiting = [first];
     for (const parent of waiting) {
       for (const child of this.#childrenOf.get(parent)?.awaited ?? []) {
-        if (child.isHeld) yield child;
-        else waiting.push(child);
+        const runs = this.#leaders.get(child) ?? child;
+        if (runs.isHeld) yield runs;
+        else if (!waiting.includes(runs)) waiting.push(runs);
       }
     }
   }
 
   /** The nearest of a task's callers that is in the same module and waits for it; with `ofKey`, one of the same key. */
   lenderOf(task: Task, ofKey = false): Task | undefined {
-    let child = task;
+    for (const each of [task, ...(this.#followers.get(task) ?? [])]) {
+      const lender = this.#lenderAbove(each, task, ofKey);
+      if (lender !== undefined) return lender;
+    }
+    return undefined;
+  }
+
+  #lenderAbove(start: Task, task: Task, ofKey: boolean): Task | undefined {
+    let child = start;
     for (;;) {
       const parent = this.#children.get(child)?.parent;
       if (parent === undefined || !this.#childrenOf.get(parent)?.awaited.has(child)) return undefined;
       if (parent.bulkhead === task.bulkhead && (!ofKey || parent.key === task.key)) return parent;
       child = parent;
     }
+  }
+
+  /** A child has joined another task. */
+  follow(child: Task, leader: Task): void {
+    this.#leaders.set(child, leader);
+    const followers = this.#followers.get(leader) ?? new Set<Task>();
+    followers.add(child);
+    this.#followers.set(leader, followers);
+  }
+
+  unfollow(child: Task): void {
+    const leader = this.#leaders.get(child);
+    if (leader === undefined) return;
+    this.#leaders.delete(child);
+    const followers = this.#followers.get(leader);
+    followers?.delete(child);
+    if (followers?.size === 0) this.#followers.delete(leader);
+  }
+
+  /** Whether a task has called the other one, directly or not, also through tasks that others have joined. */
+  isAbove(task: Task, below: Task): boolean {
+    const all = new Set([below]);
+    for (const each of all) {
+      if (each === task) return true;
+      const parent = this.#children.get(each)?.parent;
+      if (parent !== undefined) all.add(parent);
+      for (const follower of this.#followers.get(each) ?? []) all.add(follower);
+    }
+    return false;
   }
 
   /** A child has ended: its parent gets the last update. */

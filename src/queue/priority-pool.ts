@@ -105,6 +105,11 @@ export class PriorityPool<T extends HeldItem<T>> {
     this.#waiting.put(item);
   }
 
+  /** Queues a task in the place of another one, which has left it. */
+  putInPlace(item: T): void {
+    this.#waiting.putInPlace(item);
+  }
+
   /** Queues a task behind its older sibling, if that is in the queue; else before all others of its priority. */
   enqueueFirst(item: T, olderSibling?: T): void {
     this.#waiting.enqueueFirst(item, olderSibling);

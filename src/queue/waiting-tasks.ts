@@ -64,6 +64,13 @@ export class WaitingTasks<T extends HeldItem<T>> {
     this.#byDepth.add(item);
   }
 
+  /** Queues a task in the place of another one, which has left it. */
+  putInPlace(item: T): void {
+    this.#count(item, 1);
+    this.#queues[item.priority].sortIn(item);
+    this.#byDepth.add(item);
+  }
+
   /** Tasks of one key wait behind that which has its turn. */
   #putInTurn(item: T, turn: Gate<T>): void {
     const { priority } = item;

@@ -35,6 +35,7 @@ interface LifeCycleParts {
   readonly late: LateTasks;
   readonly capacity: Capacity;
   readonly modules: { close(): void };
+  readonly unique: { close(): void };
   readonly schedules: Schedules;
   readonly shutdown: Shutdown;
 }
@@ -116,7 +117,7 @@ export class LifeCycle {
   }
 
   async #stop({ stopWorkers = true }: StopOptions): Promise<void> {
-    const { supervisor, keepAlive, late, capacity, modules, schedules, shutdown } = this.#parts;
+    const { supervisor, keepAlive, late, capacity, modules, unique, schedules, shutdown } = this.#parts;
     const wasIdle = this.#state === 'idle';
     this.#state = 'stopping';
     schedules.close();
@@ -127,6 +128,7 @@ export class LifeCycle {
     late.stop();
     capacity.close();
     modules.close();
+    unique.close();
     this.#state = 'stopped';
     this.#report = report;
     keepAlive.close();

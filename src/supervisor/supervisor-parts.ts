@@ -75,6 +75,7 @@ export function buildParts(
     late,
     capacity,
     modules,
+    unique: dispatcher.unique,
     schedules,
     shutdown,
   });

@@ -71,6 +71,12 @@ const cases: Record<keyof TaskOptions, { good: unknown[]; bad: [unknown, RegExp]
       [7, /must be a string that is not empty; got 7$/],
     ],
   },
+  unique: {
+    good: ['join', 'refuse', 'replace'],
+    bad: [['share', /must be one of 'join', 'refuse', 'replace'; got 'share'$/]],
+  },
+  uniqueWhile: { good: ['waiting', 'pending'], bad: [['ever', /must be one of 'waiting', 'pending'; got 'ever'$/]] },
+  uniqueForMs: { good: [0, 5], bad: [[-1, /must be a number of milliseconds, 0 or more; got -1$/]] },
   module: { good: [module], bad: [['images', /must be a TaskModule; got 'images'$/]] },
   idempotencyKey: { good: ['order 7'], bad: [['', /must be a string that is not empty; got ''$/]] },
   taskId: {
@@ -95,13 +101,24 @@ it('has a case for each option', () => {
 
 it.each(Object.entries(cases))('takes a good %s, and names it in the error for a bad one', (key, { good, bad }) => {
   for (const value of good) {
-    expect(resolveTaskOptions({ [key]: value }, 'resize.with()')).toHaveProperty(key, value);
+    const needed = key.startsWith('unique') && { key: 'all', ...(key !== 'unique' && { unique: 'join' as const }) };
+    expect(resolveTaskOptions({ ...needed, [key]: value }, 'resize.with()')).toHaveProperty(key, value);
   }
   for (const [value, message] of bad) {
     const resolve = () => resolveTaskOptions({ [key]: value }, 'resize.with()');
     expect(resolve).toThrow(message);
     expect(resolve).toThrow(new RegExp(`^option "${key}" of resize\\.with\\(\\) `));
   }
+});
+
+it.each<[TaskOptions, RegExp]>([
+  [{ unique: 'join' }, /^option "unique" of it needs option "key"/],
+  [{ key: 'a', uniqueForMs: 5 }, /^option "uniqueForMs" of it needs option "unique"$/],
+  [{ key: 'a', uniqueWhile: 'waiting' }, /^option "uniqueWhile" of it needs option "unique"$/],
+  [{ key: 'a', unique: 'replace', uniqueForMs: 5 }, /^option "uniqueForMs" of it keeps what has completed/],
+  [{ key: 'a', unique: 'join', uniqueWhile: 'waiting', uniqueForMs: 5 }, /^option "uniqueForMs" of it keeps/],
+])('refuses what does not go together: %j', (options, message) => {
+  expect(() => resolveTaskOptions(options, 'it')).toThrow(message);
 });
 
 it('has the defaults that are documented', () => {

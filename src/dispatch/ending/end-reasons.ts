@@ -16,6 +16,12 @@ export function canceled(task: Task, reason: unknown): EndRequest {
   return { reason: 'canceled', error };
 }
 
+/** Another one of its definition and key takes its place. */
+export function replaced(task: Task, by: Task): EndRequest {
+  const message = `task "${task.name}" of key '${task.key}' was replaced by a later one (${by.id})`;
+  return { reason: 'canceled', error: new TaskwardenError('TASK_REPLACED', message, { taskId: task.id }) };
+}
+
 export function timedOut(task: Task, timeoutMs: number): EndRequest {
   const message = `task "${task.name}" ran longer than its ${timeoutMs} ms`;
   return { reason: 'timeout', error: new TaskwardenError('TASK_TIMEOUT', message, { taskId: task.id, timeoutMs }) };

@@ -35,6 +35,14 @@ export interface BulkEndings {
   end(bulk: Task, request: EndRequest): boolean;
 }
 
+/** Knows which tasks others have joined. */
+export interface SharedEndings {
+  /** A task of which there is one at a time has ended. */
+  onEnded(task: Task, reason: EndReason, outcome: unknown): void;
+  /** A caller of a task that others have joined, or that has joined one, does not want it any more. */
+  leave(task: Task, request: EndRequest): boolean;
+}
+
 export class Settlement {
   readonly #lanes: LaneRegistry;
   readonly #backlog: Backlog;
@@ -44,6 +52,7 @@ export class Settlement {
   readonly #table: TaskTable;
   readonly #events: TaskEvents;
   #bulks!: BulkEndings;
+  #sharers!: SharedEndings;
 
   constructor({ lanes, backlog, tree, slots, counters, table, events }: SettlementParts) {
     this.#lanes = lanes;
@@ -61,12 +70,22 @@ export class Settlement {
     this.#bulks = bulks;
   }
 
+  /** Called once, before a task is submitted. */
+  subscribeSharers(sharers: SharedEndings): void {
+    this.#sharers = sharers;
+  }
+
   settle(task: Task, endReason: EndReason, outcome: unknown, noticed: Moment = thisMoment()): void {
     if (!task.settle(endReason, outcome, noticed)) return;
     if (task.isParent) {
       this.abandonChildren(task, endReason === 'completed' || endReason === 'failed' ? undefined : outcome);
     }
-    if (task.isSubTask) this.#leaveParent(task, endReason, outcome);
+    if (task.isSubTask) this.leaveParent(task, endReason, outcome);
+    if (task.isUnique) this.#sharers.onEnded(task, endReason, outcome);
+    if (task.isFollower) {
+      this.#table.drop(task);
+      return;
+    }
     if (task.isPart) {
       this.#bulks.onPartEnded(task, endReason, outcome);
       return;
@@ -81,15 +100,24 @@ export class Settlement {
   /** Settles a task that is not admitted: it is counted nowhere. */
   refuse(task: Task, error: TaskwardenError): void {
     if (!task.settle('failed', error)) return;
-    if (task.isSubTask) this.#leaveParent(task, 'failed', error);
+    if (task.isSubTask) this.leaveParent(task, 'failed', error);
     this.#events.failed(task, error);
   }
 
-  #leaveParent(task: Task, endReason: EndReason, outcome: unknown): void {
+  /** The task that has called it does not wait for it any more. */
+  leaveParent(task: Task, endReason: EndReason, outcome: unknown): void {
     this.#slots.endLoan(task);
     this.#tree.removeChild(task, { kind: 'ended', endReason, outcome, ...(task.isBulk && { holdsErrors: true }) });
   }
 
+  /** One who has called the task cancels it: others who have joined it keep it. */
+  leave(task: Task, reason: unknown): boolean {
+    if (task.isSettled) return false;
+    if (!task.isShared && !task.isFollower) return this.end(task, canceled(task, reason));
+    return this.#sharers.leave(task, canceled(task, reason));
+  }
+
+  /** Cancels the task, whoever waits for it. */
   cancel(task: Task, reason: unknown): boolean {
     return !task.isSettled && this.end(task, canceled(task, reason));
   }
@@ -159,7 +187,7 @@ export class Settlement {
       for (const child of children.all) this.#leaveAlone(child, parent);
     } else {
       const cause = callerEnded(parent, reason);
-      for (const child of children.all) this.cancel(child, cause);
+      for (const child of children.all) this.leave(child, cause);
     }
   }
 
@@ -168,11 +196,12 @@ export class Settlement {
     if (this.#tree.endUpdates(child)) {
       if (child.definition.callKind !== undefined) child.isAwaited = false;
       child.release();
+      if (child.isFollower) return;
       for (const topic of ['message', 'yield'] as const)
         this.#lanes.send(child, { topic, message: { kind: 'unthrottled' } });
     }
     if (child.definition.callKind === 'wait') {
-      this.cancel(child, `task "${parent.name}", which called it, has ended`);
+      this.leave(child, `task "${parent.name}", which called it, has ended`);
     }
   }
 }

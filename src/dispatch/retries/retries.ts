@@ -80,7 +80,7 @@ export class Retries {
     counters.countRetried();
     if (task.isParent) settlement.abandonChildren(task, error);
     task.retry();
-    if (task.isSubTask) tree.update(task, { kind: 'retried' });
+    if (task.isSubTask || task.isShared) tree.update(task, { kind: 'retried' });
     queues.delay(task, delayMs);
     if (task.isPart) bulks.onRetried(task);
     else events.emit('task:retried', task, { error, delayMs });

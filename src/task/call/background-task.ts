@@ -296,6 +296,9 @@ export function wrapPlan(plan: TaskPlan, options: ResolvedTaskOptions): Backgrou
       value: (items: unknown, allOptions: AllOptions = {}) => {
         const call = `${plan.name}.all()`;
         checkAllOptions(allOptions, call);
+        if (spec.options.unique !== undefined) {
+          throw new TypeError(`${call} takes no option "unique": an input has no handle of its own; use map()`);
+        }
         const { argsOf } = plan;
         const inputs = { items, call, ...(argsOf && { argsOf: (args: Input) => argsOf(args, options) }) };
         return submitter().submitAll(spec, inputs, allOptions);

@@ -33,7 +33,7 @@ function untilTakenOf(options: SendOptions | undefined): boolean {
 }
 
 /** What a handle needs of its task. */
-interface HandledTask {
+export interface HandledTask {
   readonly id: string;
   readonly name: string;
   readonly priority: Priority;

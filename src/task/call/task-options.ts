@@ -75,6 +75,20 @@ export interface TaskOptions<F extends TaskFunction = TaskFunction> {
    * task fails with `KEY_FAILED`. Default: none.
    */
   readonly key?: string | ((...args: Parameters<F>) => string);
+  /**
+   * One task of this definition and key at a time. What becomes of a second call: `'join'` returns a handle of the same task,
+   * with the same result; each caller can cancel for itself, and the last one cancels the task. `'refuse'` rejects with
+   * `TASK_EXISTS`. `'replace'` cancels the task if it waits (`TASK_REPLACED`) and takes its place; one that runs is left to
+   * run. Default: none.
+   */
+  readonly unique?: 'join' | 'refuse' | 'replace';
+  /** Whether the task is unique until it starts, or until it has ended. Default: `'pending'`, until it has ended. */
+  readonly uniqueWhile?: 'waiting' | 'pending';
+  /**
+   * How long the task is unique after it has completed: `'join'` gives its result, `'refuse'` refuses. A failure is not kept:
+   * the next call runs. Default: 0.
+   */
+  readonly uniqueForMs?: number;
   /** The module against whose cap the task counts. The task runs on the supervisor of that module. */
   readonly module?: TaskCap;
   /** The id of the task. A second live task with the same id fails with `DUPLICATE_TASK_ID`. Default: a UUID. */
@@ -166,6 +180,9 @@ export const taskRules: Readonly<Record<keyof TaskOptions, Rule>> = {
     arrayOf('a function or an array of functions', (value) => typeof value === 'function'),
   ),
   transfer: rules.function,
+  unique: oneOf(['join', 'refuse', 'replace']),
+  uniqueWhile: oneOf(['waiting', 'pending']),
+  uniqueForMs: rules.durationMs,
   key: either(rules.string, rules.function),
   module: is('a TaskModule', (value) => typeof (value as TaskCap | null)?.bulkhead?.mayEnter === 'function'),
   taskId: rules.string,
@@ -181,7 +198,9 @@ export function resolveTaskOptions(
 ): ResolvedTaskOptions {
   checkOptions(options, taskRules, owner);
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-  const { module, supervisor } = { ...base, ...given } as TaskOptions;
+  const all = { ...base, ...given } as TaskOptions;
+  const { module, supervisor } = all;
+  checkUnique(all, owner);
   if (module !== undefined && supervisor !== undefined && module.supervisor !== supervisor) {
     throw new TypeError(
       `option "module" of ${owner} is of another supervisor than option "supervisor": leave that out`,
@@ -190,4 +209,22 @@ export function resolveTaskOptions(
   const { retryDelayMs } = given as TaskOptions;
   const delay = typeof retryDelayMs === 'object' && { retryDelayMs: Object.freeze({ ...retryDelayMs }) };
   return Object.freeze({ ...base, ...given, ...delay });
+}
+
+function checkUnique({ key, unique, uniqueWhile, uniqueForMs }: TaskOptions, owner: string): void {
+  if (unique === undefined) {
+    const other = uniqueWhile !== undefined ? 'uniqueWhile' : uniqueForMs !== undefined ? 'uniqueForMs' : undefined;
+    if (other !== undefined) throw new TypeError(`option "${other}" of ${owner} needs option "unique"`);
+    return;
+  }
+  if (key === undefined) {
+    throw new TypeError(
+      `option "unique" of ${owner} needs option "key", which says what is the same task; if all are, give one text: key: 'all'`,
+    );
+  }
+  if (uniqueForMs !== undefined && (unique === 'replace' || uniqueWhile === 'waiting')) {
+    throw new TypeError(
+      `option "uniqueForMs" of ${owner} keeps what has completed: it does not go with unique: 'replace' or uniqueWhile: 'waiting'`,
+    );
+  }
 }

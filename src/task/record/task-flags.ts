@@ -11,7 +11,10 @@ const heldFlag = 128;
 const prefetchedFlag = 256;
 const partFlag = 512;
 const bulkFlag = 1024;
-const warningShift = 11;
+const uniqueFlag = 2048;
+const sharedFlag = 4096;
+const followerFlag = 8192;
+const warningShift = 14;
 
 export abstract class TaskFlags {
   #flags = 0;
@@ -113,6 +116,33 @@ export abstract class TaskFlags {
 
   set isBulk(is: boolean) {
     this.#set(bulkFlag, is);
+  }
+
+  /** It is, or was, the one task of its definition and key. */
+  get isUnique(): boolean {
+    return this.#has(uniqueFlag);
+  }
+
+  set isUnique(is: boolean) {
+    this.#set(uniqueFlag, is);
+  }
+
+  /** Others have joined it. */
+  get isShared(): boolean {
+    return this.#has(sharedFlag);
+  }
+
+  set isShared(is: boolean) {
+    this.#set(sharedFlag, is);
+  }
+
+  /** It has joined another one, which runs for it. */
+  get isFollower(): boolean {
+    return this.#has(followerFlag);
+  }
+
+  set isFollower(is: boolean) {
+    this.#set(followerFlag, is);
   }
 
   /** Which warnings about its waiting were logged, one bit each. */

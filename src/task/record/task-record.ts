@@ -7,6 +7,7 @@ import { type Moment, now, type Timer, thisMoment } from '../../platform/clock.t
 import { comesBefore, type Place } from '../../queue/order/place.ts';
 import { Call } from '../call/call.ts';
 import type { TaskSpec } from '../call/task-options.ts';
+import type { TaskShare } from '../call/task-share.ts';
 import type { CarriedContext } from '../inside/task-message.ts';
 import { AttemptRecord } from './attempt-record.ts';
 import type { Progress } from './progress.ts';
@@ -43,6 +44,7 @@ interface Extras {
   parentId?: string;
   key?: string;
   place?: Place | undefined;
+  share?: TaskShare | undefined;
   depth?: number;
   carried?: CarriedContext;
 }

@@ -68,6 +68,11 @@ export class TaskTable {
     if (task.hasId && this.#byId.get(task.id) === task) this.#byId.delete(task.id);
   }
 
+  /** Can't be found by its id any more. */
+  drop(task: Task): void {
+    if (this.#byId.get(task.id) === task) this.#byId.delete(task.id);
+  }
+
   resize(keepFinished: number): void {
     const kept = this.ended;
     for (const task of kept.splice(0, kept.length - keepFinished)) this.#forget(task);

@@ -9,6 +9,7 @@ import { onAbort } from '../../platform/on-abort.ts';
 import type { Bulkhead } from '../../queue/bulkhead.ts';
 import { settleHandle, type TaskHandle } from '../call/handle.ts';
 import type { TaskSpec, TaskSubmitter } from '../call/task-options.ts';
+import type { TaskShare } from '../call/task-share.ts';
 import { isLoadingModule, noteModuleWait } from '../definition/load-phase.ts';
 import type { Progress } from './progress.ts';
 import { copyMessage, TaskChannels } from './task-channels.ts';
@@ -64,18 +65,42 @@ export class Task extends TaskRecord {
 
   /** The caller, direct or not, that lends it a place in their module. */
   get lender(): Task | undefined {
-    return this.isSubTask ? this.#owner.lenderOf(this) : undefined;
+    return this.isSubTask || this.isShared ? this.#owner.lenderOf(this) : undefined;
   }
 
   /** As `lender`, but it has the same key, too. */
   get keyLender(): Task | undefined {
-    return this.isSubTask ? this.#owner.lenderOf(this, true) : undefined;
+    return this.isSubTask || this.isShared ? this.#owner.lenderOf(this, true) : undefined;
   }
 
   setParent(parent: Task): void {
     this.isSubTask = true;
     this.ensuredExtras.parentId = parent.id;
     this.ensuredExtras.depth = parent.depth + 1;
+  }
+
+  /** A deeper task waits for it. */
+  deepen(depth: number): void {
+    this.ensuredExtras.depth = depth;
+  }
+
+  /** The share of its caller, if others may join it. */
+  get share(): TaskShare | undefined {
+    return this.extras?.share;
+  }
+
+  set share(share: TaskShare | undefined) {
+    this.ensuredExtras.share = share;
+  }
+
+  /** Makes it one that runs in another task: it has the id of that, unless its caller has given it one. */
+  follow(leader: Task): void {
+    this.isFollower = true;
+    if (this.options.taskId === undefined) this.ensuredExtras.id = leader.id;
+    else void this.id; // found by it from now on
+    this.share?.join(leader);
+    this.become('queued', 'delayed');
+    this.become('started');
   }
 
   // From one status to the next.
@@ -130,6 +155,12 @@ export class Task extends TaskRecord {
   }
 
   // What the handle asks for.
+
+  /** Rejects its handle alone: its caller has left it to others. */
+  rejectHandle(error: unknown): void {
+    if (this.#handle !== undefined) settleHandle(this.#handle, false, error);
+    this.#handle = undefined;
+  }
 
   attach(handle: TaskHandle<unknown>): void {
     this.#handle = handle;
