@@ -99,6 +99,12 @@ export const rows: readonly Row[] = [
     work: 'tasks in child processes; strings and objects, in threads and in children',
     load: () => import('./rows/children.ts'),
   },
+  {
+    number: '17',
+    name: 'keys',
+    work: 'tasks of very many keys, on the event loop, limited in several ways',
+    load: () => import('./rows/keys.ts'),
+  },
 ];
 
 /** By its number or its name. */
