@@ -30,7 +30,10 @@ export const errorCodes = {
   SUPERVISOR_STOPPED: 'The supervisor is stopping or stopped.',
   TASK_STOPPED: 'The reason of `currentTask().signal` when `handle.stop()` has asked the task to finish.',
   WOULD_BLOCK: '`recvSync()` was to wait on the event loop, where nothing can come meanwhile.',
-  TASK_NOT_FOUND: 'The queue has no task of that id: it was never added, or its result has expired.',
+  TASK_NOT_FOUND: 'The queue or the supervisor knows no task of that id: it was never added, or was forgotten since.',
+  TASK_NOT_ENDED: 'The task has not ended, and so `retryTask()` can not run it again.',
+  ARGUMENTS_MISSING:
+    'The arguments of the task are not kept, and so `retryTask()` can not run it again; the message says why.',
   RESULT_NOT_READY: 'The task has not ended; `waitForTaskResult()` waits for it.',
   RESULT_TIMEOUT: 'The result did not come within `timeoutMs`; the task goes on.',
   LEASE_LOST: 'The worker held the task for longer than its lease without extending it; what it returns is refused.',

@@ -21,6 +21,7 @@ import type { TaskOwner } from '../task/record/task-owner.ts';
 import type { TaskTable } from '../task/record/task-table.ts';
 import type { Backlog } from './backlog.ts';
 import type { Bulk } from './bulk/bulk.ts';
+import { checkRetryable } from './changes/retryable.ts';
 import type { Dispatcher, SubmissionListener } from './dispatcher.ts';
 import type { LaneRegistry } from './lane-registry.ts';
 import type { Startable } from './supervisor-state.ts';
@@ -60,6 +61,8 @@ export class Admission implements SubmissionListener {
       stop: (task) => {
         if (!isLoadingModule()) settlement.stop(task);
       },
+      setPriority: (task, priority) =>
+        !isLoadingModule() && dispatcher.priorityChanges.change(dispatcher.unique.leaderOf(task), priority),
       send: (task, message) => lanes.send(task, message),
       onAwaited: (task) => {
         const parent = runningTask();
@@ -94,6 +97,25 @@ export class Admission implements SubmissionListener {
     const bulk = this.#parts.dispatcher.bulks.add(task, inputs, options);
     const handle = new BulkTaskHandle<T>(task);
     if (!isHost()) this.#admitFromProgram(task, run, bulk);
+    return handle;
+  }
+
+  /** Runs a task that has ended once more, as a new task. The kept arguments are as they were given. */
+  retry(id: string): TaskHandle<unknown> {
+    const { table, dispatcher } = this.#parts;
+    const ended = table.find(id, dispatcher.pending.begun);
+    checkRetryable(id, ended);
+    const { definition, options } = ended.spec;
+    const { taskId, delayMs, delivery, signal, unique, ...rest } = options;
+    const idempotencyKey = options.idempotencyKey ?? ended.id;
+    const isOpen = signal !== undefined && !signal.aborted;
+    const spec = { definition, options: Object.freeze({ ...rest, idempotencyKey, ...(isOpen && { signal }) }) };
+    this.#checkModule(spec);
+    const task = this.#newTask(spec, ended.args);
+    task.retryOf = ended.id;
+    if (ended.carried !== undefined) task.carried = ended.carried;
+    const handle = new TaskHandle<unknown>(task);
+    this.#admit(task, false);
     return handle;
   }
 

@@ -15,6 +15,7 @@ import type { Backlog } from './backlog.ts';
 import type { Batcher } from './batcher.ts';
 import { Bulks } from './bulk/bulks.ts';
 import { Pauses } from './changes/pauses.ts';
+import { PriorityChanges } from './changes/priority-changes.ts';
 import { Deadlines } from './ending/deadlines.ts';
 import { crashed, isInTime, overtime, shutDown } from './ending/end-reasons.ts';
 import { PendingTasks } from './ending/pending-tasks.ts';
@@ -62,6 +63,7 @@ export class Dispatcher implements LaneListener<Task> {
   readonly bulks: Bulks;
   readonly pauses: Pauses;
   readonly unique: UniqueTasks;
+  readonly priorityChanges: PriorityChanges;
   readonly #deadlines: Deadlines;
   readonly #queues: TaskQueues;
   readonly #retries: Retries;
@@ -85,6 +87,7 @@ export class Dispatcher implements LaneListener<Task> {
     this.settlement = settlement;
     this.bulks = new Bulks({ ...parts, tree, slots, settlement, queues });
     this.pending = new PendingTasks({ lanes, backlog, slots, settlement, bulks: this.bulks });
+    this.priorityChanges = new PriorityChanges({ ...parts, slots, bulks: this.bulks });
     this.pauses = new Pauses({ ...parts, slots, pending: this.pending });
     this.#deadlines = deadlines;
     this.#queues = queues;
@@ -169,6 +172,9 @@ export class Dispatcher implements LaneListener<Task> {
         break;
       case 'stop':
         this.settlement.stop(this.unique.leaderOf(child));
+        break;
+      case 'set-priority':
+        this.priorityChanges.change(this.unique.leaderOf(child), command.priority);
         break;
       case 'await':
         this.slots.lendTo(child, parent);

@@ -123,6 +123,11 @@ export class PriorityPool<T extends HeldItem<T>> {
     this.#waiting.putBack(item);
   }
 
+  /** Queues a task in the order of `isBefore`, as behind all others if its priority was changed. */
+  sortIn(item: T): void {
+    this.#waiting.sortIn(item);
+  }
+
   /** Removes a waiting task. */
   remove(item: T): void {
     this.#waiting.remove(item);

@@ -71,6 +71,18 @@ export class WaitingTasks<T extends HeldItem<T>> {
     this.#byDepth.add(item);
   }
 
+  /** Queues a task in the order of `isBefore`, which may be anywhere. */
+  sortIn(item: T): void {
+    this.#count(item, 1);
+    const turn = item.bulkhead?.limits?.turnOf(item);
+    if (turn !== undefined) {
+      this.#putInTurn(item, turn);
+      return;
+    }
+    this.#queues[item.priority].sortIn(item);
+    this.#byDepth.add(item);
+  }
+
   /** Tasks of one key wait behind that which has its turn. */
   #putInTurn(item: T, turn: Gate<T>): void {
     const { priority } = item;

@@ -253,8 +253,37 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
    * Live tasks, then the last `keepFinished` ended ones, in the order in which they ended. Takes time for each task.
    */
   getTasks(filter: TaskFilter = {}): TaskInfo[] {
-    const pending = [...this.#parts.dispatcher.pending].filter(({ isPart }) => !isPart);
-    return matching([...pending, ...this.#parts.table.ended], filter).map((task) => task.info);
+    const { dispatcher, table } = this.#parts;
+    const pending = dispatcher.pending.matching(filter, 'getTasks()');
+    return [...pending, ...matching(table.ended, filter, 'getTasks()')].map((task) => task.info);
+  }
+
+  /**
+   * Changes the priority of the tasks that match and wait: they go behind those that wait with that priority, in their order.
+   * @returns How many. Tasks that have begun keep their priority; of an `all()`, inputs that have not begun are changed.
+   */
+  setPriority(filter: TaskFilter, priority: Priority): number {
+    oneOf(priorities)(priority, 'the priority of setPriority()');
+    const tasks = this.#parts.dispatcher.pending.matching(filter, 'setPriority()');
+    if (isLoadingModule()) return 0;
+    return tasks.filter((task) => this.#parts.dispatcher.priorityChanges.change(task, priority)).length;
+  }
+
+  /** Cancels the tasks that match and have not ended, as their `cancel()` would. @returns How many. */
+  cancelTasks(filter: TaskFilter, reason?: unknown): number {
+    const tasks = this.#parts.dispatcher.pending.matching(filter, 'cancelTasks()');
+    if (isLoadingModule()) return 0;
+    return tasks.filter((task) => this.#parts.dispatcher.settlement.cancel(task, reason)).length;
+  }
+
+  /**
+   * Runs a task that did not complete once more, with its options and arguments, as a new task: `retryOf` of its TaskInfo is
+   * the id of the old one, and its `idempotencyKey` is that of the old one.
+   * @throws TaskwardenError `TASK_NOT_FOUND`, `TASK_NOT_ENDED`, or `ARGUMENTS_MISSING`.
+   */
+  retryTask(id: string): TaskHandle<unknown> {
+    rules.string(id, 'the id of retryTask()');
+    return this.#parts.admission.retry(id);
   }
 
   /** The state of the supervisor in numbers. */

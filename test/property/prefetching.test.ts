@@ -5,6 +5,8 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { Batcher } from '../../src/dispatch/batcher.ts';
+import type { Bulks } from '../../src/dispatch/bulk/bulks.ts';
+import { PriorityChanges } from '../../src/dispatch/changes/priority-changes.ts';
 import type { LaneRegistry, LaneWithPool } from '../../src/dispatch/lane-registry.ts';
 import { Slots } from '../../src/dispatch/slots.ts';
 import { TaskTree } from '../../src/dispatch/task-tree.ts';
@@ -21,6 +23,7 @@ import { type Priority, priorities } from '../../src/queue/priority.ts';
 import { PriorityPool } from '../../src/queue/priority-pool.ts';
 import { defineBySource } from '../../src/task/definition/definition-registry.ts';
 import { Task } from '../../src/task/record/task.ts';
+import type { TaskTable } from '../../src/task/record/task-table.ts';
 import type { TaskType } from '../../src/task/record/task-type.ts';
 import { randomRuns } from '../fixtures/random-runs.ts';
 import { noOwner } from '../task/no-owner.ts';
@@ -125,6 +128,14 @@ const action = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('resume' as const) }) },
   {
     weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('change' as const),
+      which: fc.nat(),
+      priority: fc.constantFrom(...priorities, 'low' as const),
+    }),
+  },
+  {
+    weight: 1,
     arbitrary: fc.record({ kind: fc.constant('resize' as const), poolSize: fc.integer({ min: 1, max: 3 }) }),
   },
 );
@@ -173,6 +184,8 @@ class Scene implements LaneListener<Task> {
   readonly #ended = new Set<Task>();
   readonly #killed = new Set<Task>();
   readonly #paused = new Set<Priority>();
+  readonly #changes: PriorityChanges;
+  #sequence = 1_000_000;
   readonly #begun = new Map<Task, number>();
   /** For each task that waits, how many younger ones of its priority have started. */
   readonly #overtaken = new Map<Task, number>();
@@ -230,6 +243,12 @@ class Scene implements LaneListener<Task> {
       freeCapacity: new FreeCapacity<TaskType>(() => this.#place.pool),
     });
     this.slots.subscribe({ hopeless: none });
+    this.#changes = new PriorityChanges({
+      lanes: lanes as unknown as LaneRegistry,
+      table: { nextSequence: () => ++this.#sequence } as TaskTable,
+      slots: this.slots,
+      bulks: {} as Bulks,
+    });
   }
 
   put(priority: Priority): Task {
@@ -274,6 +293,12 @@ class Scene implements LaneListener<Task> {
     this.#paused.clear();
     this.#place.pool.pause([]);
     this.slots.takeAll();
+  }
+
+  /** Behind all that have this priority now. */
+  changePriority(task: Task, priority: Priority): void {
+    if (!this.#queued.has(task) || !this.#changes.change(task, priority)) return;
+    this.#overtaken.delete(task);
   }
 
   resize(poolSize: number): void {
@@ -393,6 +418,7 @@ it('a task starts once, after no younger one but one for each other host, never 
         else {
           const task = pick([...scene.tasks.values()], each.which);
           if (task !== undefined && each.kind === 'cancel') scene.cancel(task);
+          if (task !== undefined && each.kind === 'change') scene.changePriority(task, each.priority);
           if (task !== undefined && each.kind === 'stop') scene.stop(task);
           if (task !== undefined && each.kind === 'kill') scene.kill(task);
         }

@@ -6,6 +6,7 @@ export const noOwner: TaskOwner<Task> = {
   assignId: (task) => `id-${task.sequence}`,
   cancel: () => false,
   stop: () => {},
+  setPriority: () => false,
   send: () => {},
   onAwaited: () => {},
   lenderOf: () => undefined,

@@ -39,7 +39,7 @@ export class Bulk {
   readonly #options: AllOptions;
   readonly #queue: InputQueue;
   readonly #size: ChunkSize;
-  readonly #maker: PartMaker;
+  readonly maker: PartMaker;
   readonly #parts = new Map<Task, Part>();
   /** Parts that wait for their next attempt. */
   readonly #resting = new Set<Task>();
@@ -65,7 +65,7 @@ export class Bulk {
     const ask = (part: Task) => host.recall(part);
     const giveBack = (range: InputRange, begun: number, runMs: number) => this.#takeBack(range, begun, runMs);
     this.#recall = new ChunkRecall({ parts: this.#parts, chunkMs, ask, giveBack });
-    this.#maker = host.makeParts(task);
+    this.maker = host.makeParts(task);
     const onResult = task.options.callback && ((result: unknown) => host.completed(task, result));
     this.#results = new BulkResults({ areOutcomes: options.settle === true, onResult });
     this.#reports = new ProgressReports(() => host.progress(task, this.#results.progress(this.#queue.total)));
@@ -144,7 +144,7 @@ export class Bulk {
         void this.#waitFor(room);
         return;
       }
-      const most = this.#maker.areSingle ? 1 : this.#size.next(this.#queue.left, slots);
+      const most = this.maker.areSingle ? 1 : this.#size.next(this.#queue.left, slots);
       const range = this.#scope.runInAsyncScope(() => this.#queue.take(most));
       this.#countKnown();
       if (range === undefined) return;
@@ -156,7 +156,7 @@ export class Bulk {
   #submit(range: InputRange): void {
     let part: Part;
     try {
-      part = this.#scope.runInAsyncScope(() => this.#maker.make(range, this.#options));
+      part = this.#scope.runInAsyncScope(() => this.maker.make(range, this.#options));
     } catch (error) {
       if (range.inputs.length === 1) this.#fail(range, 0, 'failed', error);
       else this.#queue.giveBack({ ...range, areSingle: true }); // one of them can't be read
@@ -241,7 +241,7 @@ export class Bulk {
     let rest = ended;
     if (reason === 'completed') {
       this.#size.record(ended, part.task.runMs ?? 0);
-      this.#maker.release(part);
+      this.maker.release(part);
     } else if (isForeign(reason)) {
       this.#endWith(reason, outcome);
     } else if (begun > ended) {

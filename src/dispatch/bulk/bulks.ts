@@ -93,6 +93,13 @@ export class Bulks implements BulkHost {
     return Object.fromEntries(entries) as Record<Priority, number>;
   }
 
+  /** The priority of the bulk was changed, and is that of its next parts. Gives those that it has. */
+  changePriority(task: Task): readonly Task[] {
+    const bulk = this.#byTask.get(task);
+    bulk?.maker.changePriority(task.priority);
+    return [...(bulk?.parts ?? [])];
+  }
+
   /** The parent of the bulk waits for it from now on, and so for its parts. */
   onAwaited(task: Task, parent: Task): void {
     for (const part of this.#byTask.get(task)?.parts ?? []) this.#parts.slots.lendTo(part, parent);

@@ -1,6 +1,7 @@
 /** The parts of a bulk: tasks that each run one input, or a chunk of them. */
+import type { Priority } from '../../queue/priority.ts';
 import { keyOf } from '../../task/call/task-key.ts';
-import type { ResolvedTaskOptions, TaskSpec } from '../../task/call/task-options.ts';
+import { type ResolvedTaskOptions, type TaskSpec, withPriority } from '../../task/call/task-options.ts';
 import { takingChunk } from '../../task/definition/definition-registry.ts';
 import type { AllOptions } from '../../task/inputs/bulk-options.ts';
 import { type ChunkHeader, inputId, joinInputs, separate } from '../../task/inputs/chunk.ts';
@@ -59,8 +60,8 @@ export class PartMaker {
   readonly #bulk: Task;
   readonly #owner: TaskOwner<Task>;
   readonly #nextSequence: () => number;
-  readonly #options: ResolvedTaskOptions;
-  readonly #chunkSpec: TaskSpec;
+  #options: ResolvedTaskOptions;
+  #chunkSpec: TaskSpec;
   readonly #areSingle: boolean;
   readonly #freeBlocks: ResultBlock[] = [];
 
@@ -81,6 +82,12 @@ export class PartMaker {
   /** Whether each part has one input: those are tried again, timed out or limited for themselves. */
   get areSingle(): boolean {
     return this.#areSingle || this.#options.module?.bulkhead.limits !== undefined;
+  }
+
+  /** Of the next parts. */
+  changePriority(priority: Priority): void {
+    this.#chunkSpec = withPriority(this.#chunkSpec, priority);
+    this.#options = this.#chunkSpec.options;
   }
 
   /** Throws what an input throws as it is read, or as its key is made. */

@@ -1,5 +1,6 @@
 /** The tasks of a supervisor that have not ended, wherever they are, and what its stop does to them. */
 import type { Task } from '../../task/record/task.ts';
+import { matching, type TaskFilter } from '../../task/record/task-info.ts';
 import type { Backlog } from '../backlog.ts';
 import type { LaneRegistry } from '../lane-registry.ts';
 import type { Slots } from '../slots.ts';
@@ -41,6 +42,12 @@ export class PendingTasks {
 
   *#handedOver(): Generator<Task> {
     for (const { lane } of this.#lanes) yield* lane;
+  }
+
+  /** Those that match, as `getTasks()` shows them: a bulk, and not its parts. */
+  matching(filter: TaskFilter, call: string): Task[] {
+    const tasks = [...this].filter(({ isPart }) => !isPart);
+    return matching(tasks, filter, call);
   }
 
   /** Tasks whose function may have run, and so may know their id. */

@@ -17,7 +17,17 @@ export interface BulkHandle<T>
   extends Promise<T>,
     Pick<
       TaskHandle<T>,
-      'id' | 'name' | 'priority' | 'type' | 'status' | 'info' | 'done' | 'result' | 'exception' | 'cancel'
+      | 'id'
+      | 'name'
+      | 'priority'
+      | 'type'
+      | 'status'
+      | 'info'
+      | 'done'
+      | 'result'
+      | 'exception'
+      | 'cancel'
+      | 'setPriority'
     > {
   readonly progress: BulkProgress;
   /**

@@ -1,4 +1,4 @@
-/** One call of a background task: its definition and options, which never change. */
+/** One call of a background task: its definition and options, of which only the priority can change. */
 import type { Priority } from '../../queue/priority.ts';
 import type { Definition } from '../definition/definition.ts';
 import { TaskFlags } from '../record/task-flags.ts';
@@ -6,7 +6,7 @@ import type { TaskType } from '../record/task-type.ts';
 import type { ResolvedTaskOptions, TaskSpec } from './task-options.ts';
 
 export abstract class Call extends TaskFlags {
-  readonly spec: TaskSpec;
+  spec: TaskSpec;
   /** The number of the task among those of its supervisor. */
   readonly sequence: number;
 

@@ -1,7 +1,7 @@
 /** TaskHandle: what a call of a background task returns, a native promise with the state of the task. */
-import { checkOptions, rules } from '../../base/options.ts';
+import { checkOptions, oneOf, rules } from '../../base/options.ts';
 import { Promise } from '../../platform/globals.ts';
-import type { Priority } from '../../queue/priority.ts';
+import { type Priority, priorities } from '../../queue/priority.ts';
 import type { Progress } from '../record/progress.ts';
 import type { TaskInfo } from '../record/task-info.ts';
 import type { TaskStatus } from '../record/task-status.ts';
@@ -48,6 +48,7 @@ export interface HandledTask {
   /** A generator need not wait for a reader of its results. */
   release(): void;
   cancel(reason: unknown): boolean;
+  setPriority(priority: Priority): boolean;
   stop(): void;
   send(data: unknown, untilTaken: boolean): Promise<boolean>;
   channelsForReader(): { readonly messages: AsyncIterable<unknown>; readonly results: AsyncIterable<unknown> };
@@ -171,6 +172,15 @@ export class TaskHandle<T, Y = unknown> extends Promise<T> implements AsyncItera
    */
   cancel(reason?: unknown): boolean {
     return this.#task.cancel(reason);
+  }
+
+  /**
+   * Changes the priority of a task that waits: it goes behind those that wait with the new priority now.
+   * @returns false if it has begun, or ended. In a thread or child, where that may not be known yet, possibly true.
+   */
+  setPriority(priority: Priority): boolean {
+    oneOf(priorities)(priority, 'the priority of setPriority()');
+    return this.#task.setPriority(priority);
   }
 
   /**

@@ -190,6 +190,18 @@ export const taskRules: Readonly<Record<keyof TaskOptions, Rule>> = {
   supervisor: is('a TaskSupervisor', (value) => typeof (value as TaskSubmitter | null)?.submit === 'function'),
 };
 
+/** The same specs for the same ones, so that tasks whose priority was changed together can share a batch. */
+const changed = new WeakMap<TaskSpec, Map<Priority, TaskSpec>>();
+
+export function withPriority(spec: TaskSpec, priority: Priority): TaskSpec {
+  const known = changed.get(spec) ?? new Map<Priority, TaskSpec>();
+  changed.set(spec, known);
+  const found =
+    known.get(priority) ?? Object.freeze({ ...spec, options: Object.freeze({ ...spec.options, priority }) });
+  known.set(priority, found);
+  return found;
+}
+
 /** Checks options, completes them from `base`, and freezes the result. Does not change its arguments. */
 export function resolveTaskOptions(
   options: TaskOptions<never>,

@@ -106,6 +106,11 @@ export class TaskShare implements HandledTask {
     if (!this.isSettled) this.#shown.stop();
   }
 
+  /** Of the task that runs, for all who have joined it. */
+  setPriority(priority: Priority): boolean {
+    return !this.isSettled && this.#own.setPriority(priority);
+  }
+
   send(data: unknown, untilTaken: boolean): Promise<boolean> {
     return this.#shown.send(data, untilTaken);
   }

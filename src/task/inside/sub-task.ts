@@ -6,6 +6,7 @@ import { callSafely } from '../../base/call-safely.ts';
 import { isCloneable } from '../../base/cloneable.ts';
 import { hasCode, TaskwardenError } from '../../base/errors.ts';
 import { isArray, messageOf } from '../../base/foreign-value.ts';
+import type { Priority } from '../../queue/priority.ts';
 import { type BulkHandle, BulkTaskHandle } from '../call/bulk-handle.ts';
 import { TaskHandle } from '../call/handle.ts';
 import { keyOf } from '../call/task-key.ts';
@@ -180,6 +181,15 @@ class SubTaskOwner implements TaskOwner<Task> {
 
   stop(task: Task): void {
     if (!task.isSettled) this.#command(task, { kind: 'stop' });
+  }
+
+  /** Whether the program could do so is not known here. */
+  setPriority(task: Task, priority: Priority): boolean {
+    if (task.status !== 'delayed' && task.status !== 'queued') return false;
+    sequence += 1;
+    task.changePriority(priority, sequence);
+    this.#command(task, { kind: 'set-priority', priority });
+    return true;
   }
 
   send(task: Task, data: Parameters<TaskOwner<Task>['send']>[1]): void {

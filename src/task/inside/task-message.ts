@@ -1,4 +1,5 @@
 /** The messages between a running task and its supervisor. */
+import type { Priority } from '../../queue/priority.ts';
 import type { TaskOptions } from '../call/task-options.ts';
 import type { WireDefinition } from '../definition/definition.ts';
 import type { BulkOptions } from '../inputs/bulk-options.ts';
@@ -55,6 +56,7 @@ export interface ChildCommandMessage {
   readonly command:
     | { readonly kind: 'cancel'; readonly reason: unknown }
     | { readonly kind: 'stop' }
+    | { readonly kind: 'set-priority'; readonly priority: Priority }
     /** The caller waits for its end. */
     | { readonly kind: 'await' }
     | { readonly kind: 'data'; readonly data: DataMessage };

@@ -14,6 +14,8 @@ export interface TaskInfo {
   readonly name: string;
   /** The id of the task that called it, if one did. */
   readonly parentId: string | undefined;
+  /** The id of the ended task that it runs again, if `retryTask()` has made it. */
+  readonly retryOf: string | undefined;
   readonly type: TaskType;
   readonly priority: Priority;
   /** Whose task it is, by its option `key`. */
@@ -49,6 +51,7 @@ export function infoOf(task: TaskInfo): TaskInfo {
     id: task.id,
     name: task.name,
     parentId: task.parentId,
+    retryOf: task.retryOf,
     type: task.type,
     priority: task.priority,
     key: task.key,
@@ -69,12 +72,16 @@ export function infoOf(task: TaskInfo): TaskInfo {
   });
 }
 
-/** Selects the tasks that `getTasks` lists: those that match all given fields. */
+/** Selects tasks, as for `getTasks()`, `cancelTasks()` and `setPriority()`: those that match all given fields. */
 export interface TaskFilter {
   readonly status?: TaskStatus;
   readonly type?: TaskType;
   readonly priority?: Priority;
   readonly name?: string;
+  /** The name of their module. */
+  readonly module?: string;
+  /** The name of the background worker whose runs they are. */
+  readonly worker?: string;
   readonly key?: string;
 }
 
@@ -83,14 +90,17 @@ const filterRules: Readonly<Record<keyof TaskFilter, Rule>> = {
   type: oneOf(taskTypes),
   priority: oneOf(priorities),
   name: rules.string,
+  module: rules.string,
+  worker: rules.string,
   key: rules.string,
 };
 
 export function matching<T extends { readonly [K in keyof TaskFilter]-?: TaskFilter[K] | undefined }>(
   tasks: readonly T[],
   filter: TaskFilter,
+  call: string,
 ): T[] {
-  checkOptions(filter, filterRules, 'getTasks()');
+  checkOptions(filter, filterRules, call);
   const wanted = Object.entries(filter).filter(([, value]) => value !== undefined);
   return tasks.filter((task) => wanted.every(([key, value]) => task[key as keyof TaskFilter] === value));
 }

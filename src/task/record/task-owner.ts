@@ -1,4 +1,5 @@
 /** What a task asks of the part that holds it: the supervisor, or in a thread or child the task that called it. */
+import type { Priority } from '../../queue/priority.ts';
 import type { TaskSubmitter } from '../call/task-options.ts';
 import type { DataMessage } from '../inside/task-message.ts';
 
@@ -8,6 +9,8 @@ export interface TaskOwner<T> {
   cancel(task: T, reason: unknown): boolean;
   /** Asks it to finish, now or as soon as it has begun. */
   stop(task: T): void;
+  /** Changes the priority of a task that waits. False: it has begun, or ended. */
+  setPriority(task: T, priority: Priority): boolean;
   /** Sends a message to a task that has started. */
   send(task: T, data: DataMessage): void;
   /** Somebody waits for its end. */

@@ -5,8 +5,9 @@
 import type { AsyncResource } from 'node:async_hooks';
 import { type Moment, now, type Timer, thisMoment } from '../../platform/clock.ts';
 import { comesBefore, type Place } from '../../queue/order/place.ts';
+import type { Priority } from '../../queue/priority.ts';
 import { Call } from '../call/call.ts';
-import type { TaskSpec } from '../call/task-options.ts';
+import { type TaskSpec, withPriority } from '../call/task-options.ts';
 import type { TaskShare } from '../call/task-share.ts';
 import type { CarriedContext } from '../inside/task-message.ts';
 import { AttemptRecord } from './attempt-record.ts';
@@ -30,6 +31,10 @@ interface Extras {
   id?: string;
   /** When it entered the queue, if not when it was submitted. */
   queued?: Moment;
+  /** Its place in the order, if not by when it entered the queue: its priority was changed since. */
+  order?: Place | undefined;
+  /** The id of the ended task that it runs again. */
+  retryOf?: string;
   /** How long it waited, if it ended while waiting. */
   waitMs?: number;
   error?: unknown;
@@ -192,7 +197,7 @@ export abstract class TaskRecord extends Call {
 
   /** Its place in the order of its queue, if it is not its own. */
   get place(): Place | undefined {
-    return this.extras?.place;
+    return this.extras?.place ?? this.extras?.order;
   }
 
   set place(place: Place | undefined) {
@@ -203,6 +208,22 @@ export abstract class TaskRecord extends Call {
   isBefore(other: TaskRecord): boolean {
     if (this.depth !== other.depth) return this.depth > other.depth;
     return comesBefore(this.place ?? this, other.place ?? other);
+  }
+
+  /** It waits behind all that have this priority now. @param sequence The next number of its supervisor. */
+  changePriority(priority: Priority, sequence: number): void {
+    this.spec = withPriority(this.spec, priority);
+    this.ensuredExtras.order = { queuedAt: thisMoment().at, sequence };
+    if (this.place !== undefined) this.place = undefined;
+  }
+
+  /** The id of the ended task that it runs again. */
+  get retryOf(): string | undefined {
+    return this.extras?.retryOf;
+  }
+
+  set retryOf(id: string) {
+    this.ensuredExtras.retryOf = id;
   }
 
   /** The only place where `status` changes. */
@@ -216,6 +237,7 @@ export abstract class TaskRecord extends Call {
   protected recordQueued(): void {
     if (this.#attempts === undefined && !this.options.delayMs) return; // it was submitted just now
     this.ensuredExtras.queued = thisMoment();
+    if (this.ensuredExtras.order !== undefined) this.ensuredExtras.order = undefined;
     this.warnings = 0;
   }
 

@@ -65,6 +65,7 @@ export class TaskTable {
 
   #forget(task: Task): void {
     task.isForgotten = true;
+    task.dropArgs();
     if (task.hasId && this.#byId.get(task.id) === task) this.#byId.delete(task.id);
   }
 

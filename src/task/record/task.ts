@@ -7,6 +7,7 @@ import { callSafely } from '../../base/call-safely.ts';
 import { type Moment, Timer, thisMoment } from '../../platform/clock.ts';
 import { onAbort } from '../../platform/on-abort.ts';
 import type { Bulkhead } from '../../queue/bulkhead.ts';
+import type { Priority } from '../../queue/priority.ts';
 import { settleHandle, type TaskHandle } from '../call/handle.ts';
 import type { TaskSpec, TaskSubmitter } from '../call/task-options.ts';
 import type { TaskShare } from '../call/task-share.ts';
@@ -141,7 +142,7 @@ export class Task extends TaskRecord {
   settle(endReason: EndReason, outcome: unknown, noticed: Moment = thisMoment()): boolean {
     if (this.isSettled) return false;
     this.recordEnd(endReason, outcome, noticed);
-    this.args = noArgs;
+    if (!this.#keepsArgs(endReason)) this.dropArgs();
     if (this.extras !== undefined) {
       this.stopTimer();
       this.extras.unlisten?.();
@@ -152,6 +153,22 @@ export class Task extends TaskRecord {
     if (this.#handle !== undefined) settleHandle(this.#handle, endReason === 'completed', outcome);
     this.#handle = undefined;
     return true;
+  }
+
+  /** Its arguments are not kept for `retryTask()`. */
+  dropArgs(): void {
+    this.args = noArgs;
+  }
+
+  get hasArgs(): boolean {
+    return this.args !== noArgs;
+  }
+
+  /** A task that did not complete can be retried as long as its supervisor keeps it, if its arguments are still whole. */
+  #keepsArgs(endReason: EndReason): boolean {
+    if (endReason === 'completed' || endReason === 'shutdown' || this.isForgotten) return false;
+    if (this.isPart || this.isBulk || this.options.transfer !== undefined) return false;
+    return this.#owner.submitter !== undefined;
   }
 
   // What the handle asks for.
@@ -172,6 +189,10 @@ export class Task extends TaskRecord {
 
   stop(): void {
     this.#owner.stop(this);
+  }
+
+  setPriority(priority: Priority): boolean {
+    return this.#owner.setPriority(this, priority);
   }
 
   /** Somebody waits for its end from now on. */
