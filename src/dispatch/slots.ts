@@ -202,7 +202,7 @@ export class Slots {
   /** Admits tasks that are held back, as far as their module has places: the most urgent first, then the oldest. */
   reopen(bulkhead: Bulkhead<Task> | undefined): void {
     if (bulkhead !== undefined && bulkhead.waiting > 0) this.reopenGates([bulkhead, ...this.#left]);
-    this.#left.clear();
+    if (this.#left.size > 0) this.#left.clear(); // which makes a new table each time
     if (bulkhead !== undefined) this.#changed();
     for (const lender of this.#lenders) {
       this.#lenders.delete(lender);
