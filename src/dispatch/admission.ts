@@ -159,7 +159,7 @@ export class Admission implements SubmissionListener {
         const message = `what task "${task.name}" gives can't be copied to the task that called it`;
         const outcome = new TaskwardenError('RESULT_NOT_CLONEABLE', message, { cause, taskId: id });
         send({ kind: 'ended', endReason: 'failed', outcome });
-        dispatcher.settlement.cancel(task, outcome); // its parent, which has its end, can't any more
+        dispatcher.settlement.leave(task, outcome); // its parent, which has its end, can't any more
       }
     });
     this.#admit(task, true, bulk);
