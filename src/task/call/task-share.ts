@@ -77,14 +77,6 @@ export class TaskShare implements HandledTask {
     return this.#left !== undefined || this.#own.isSettled;
   }
 
-  get isAwaited(): boolean {
-    return this.#shown.isAwaited;
-  }
-
-  set isAwaited(is: boolean) {
-    this.#shown.isAwaited = is;
-  }
-
   attach(handle: TaskHandle<unknown>): void {
     this.#own.attach(handle);
   }
