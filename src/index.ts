@@ -46,7 +46,13 @@ export type {
 export type { CourierCall } from './couriers/courier-call.ts';
 export * as courierKit from './couriers/courier-kit.ts';
 export { type MemoryCourierOptions, MemoryTaskCourier } from './couriers/memory/memory-courier.ts';
-export { viaCourier } from './couriers/via-courier.ts';
+export { type TypedQueue, typedQueue } from './couriers/typed-queue.ts';
+export {
+  type AddAllOptions,
+  type CourierFunction,
+  type CourierTaskOptions,
+  viaCourier,
+} from './couriers/via-courier.ts';
 export { BaseWorker } from './couriers/workers/base-worker.ts';
 export type { BaseWorkerOptions, BulkResults, PerformOptions } from './couriers/workers/base-worker-options.ts';
 export { ClassicWorker, type ClassicWorkerOptions } from './couriers/workers/classic-worker.ts';

@@ -230,7 +230,7 @@ export class BackgroundWorker<A extends unknown[] = AnyArgs> extends PausableWor
       }
       const wasEnded = unwanted?.aborted || this.#wasEnded(handle, error);
       if (!wasEnded) await this.#reportError(error, { task: handle.info, args: all });
-      return { error, wasEnded };
+      return { error, wasEnded, endReason: handle.info.endReason };
     } finally {
       unlisten?.();
       this.#runs.delete(handle);

@@ -6,6 +6,7 @@ import type { Rule } from '../base/options.ts';
 import type { AddOptions, ClientWorkerTaskCourier, CourierTask } from '../couriers/courier.ts';
 import { MemoryTaskCourier } from '../couriers/memory/memory-courier.ts';
 import { BaseWorker } from '../couriers/workers/base-worker.ts';
+import { failureOptions } from '../couriers/workers/definition-rules.ts';
 import { demandOf, Prefetch, type SupervisorDemand } from '../couriers/workers/prefetch.ts';
 import { errorIn, type TaskAndResult } from '../couriers/workers/task-results.ts';
 import type { CourierTaskContext } from '../couriers/workers/tasks-in-flight.ts';
@@ -15,6 +16,7 @@ import { Promise } from '../platform/globals.ts';
 import { untilAborted } from '../platform/on-abort.ts';
 import { foreverPendingPromise, isHost, isLoadingModule } from '../task/definition/load-phase.ts';
 import { currentTask } from '../task/inside/context.ts';
+import type { EndReason } from '../task/record/task-info.ts';
 import { BackgroundWorker } from './background-worker.ts';
 import type { AnyArgs } from './hooked-worker.ts';
 import { type QueueOptions, type QueueWorkerOptions, queueRule } from './worker-options.ts';
@@ -149,10 +151,26 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
       await Promise.all(tasks.map((task) => contextOf(task).release()));
       return [];
     }
-    if ('error' in outcome) throw outcome.error;
+    if ('error' in outcome) {
+      await this.#onFailure(tasks, contextOf, outcome);
+      throw outcome.error;
+    }
     const { value } = outcome;
     const hasOneEach = this.#queue.batchSize !== undefined && Array.isArray(value) && value.length === tasks.length;
     return hasOneEach ? value : tasks.map(() => value);
+  }
+
+  /** The courier tries items again, also as often as the worker says. */
+  async #onFailure(
+    tasks: readonly CourierTask[],
+    contextOf: (task: CourierTask) => CourierTaskContext,
+    failure: { readonly error: unknown; readonly endReason?: EndReason | undefined },
+  ): Promise<void> {
+    const { options } = this.spec;
+    const ended = { error: failure.error, endReason: failure.endReason };
+    for (const task of tasks) {
+      contextOf(task).onFailure(await failureOptions(task, options, ended, (problem) => this.reportError(problem)));
+    }
   }
 
   /** A run for a single item has its id, and is canceled with it. The progress of a batch belongs to no item. */
@@ -165,13 +183,16 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
     const [task] = tasks as readonly [CourierTask];
     const { priority } = task; // the highest of them
     const begin = () => this.#fetchLoop?.submitted(task);
-    if (this.#queue.batchSize !== undefined) return this.tryRun(signal, { args: [args], priority, onSubmitted: begin });
+    if (this.#queue.batchSize !== undefined) {
+      return this.tryRun(signal, { args: [args], priority, retries: 0, onSubmitted: begin });
+    }
     const context = contextOf(task);
     return this.tryRun(signal, {
       args,
       taskId: task.attempt === 1 ? task.id : `${task.id}.${task.attempt}`,
       delivery: task,
       priority,
+      retries: 0,
       unwanted: context.signal,
       onSubmitted: (run) => {
         begin();

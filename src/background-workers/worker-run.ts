@@ -3,9 +3,16 @@ import { type ErrorCode, hasCode } from '../base/errors.ts';
 import type { Priority } from '../queue/priority.ts';
 import type { TaskHandle } from '../task/call/handle.ts';
 import type { Delivery, TaskSpec } from '../task/call/task-options.ts';
+import type { EndReason } from '../task/record/task-info.ts';
 
 /** The result or the error of a run. `wasEnded`: it was ended because the worker or its supervisor stops. */
-export type RunOutcome = { readonly value: unknown } | { readonly error: unknown; readonly wasEnded: boolean };
+export type RunOutcome = { readonly value: unknown } | FailedOutcome;
+
+interface FailedOutcome {
+  readonly error: unknown;
+  readonly wasEnded: boolean;
+  readonly endReason?: EndReason | undefined;
+}
 
 export interface RunRequest {
   /** Arguments before those of the worker. */
@@ -16,6 +23,8 @@ export interface RunRequest {
   readonly taskId?: string | undefined;
   /** The courier task that it performs. */
   readonly delivery?: Delivery | undefined;
+  /** How often the run is tried again here. Default: as often as the worker says. */
+  readonly retries?: number;
   /** Cancels the run when it aborts. */
   readonly unwanted?: AbortSignal;
   /** Gets the handle when the run was submitted. */
@@ -24,9 +33,10 @@ export interface RunRequest {
 
 /** The task to submit for a run. */
 export function runSpec({ definition, options }: TaskSpec, request: RunRequest): TaskSpec {
-  const { taskId, delivery, priority = options.priority } = request;
+  const { taskId, delivery, retries, priority = options.priority } = request;
   const own = {
     ...(taskId !== undefined && { taskId }),
+    ...(retries !== undefined && { retries }),
     ...(delivery !== undefined && { delivery, idempotencyKey: delivery.id }),
   };
   return { definition, options: { ...options, priority, ...own } };

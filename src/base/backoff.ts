@@ -2,6 +2,7 @@
  * The pause before a retry: it grows exponentially from `minMs` to `maxMs`, and a random share is added, so that what
  * failed together is not tried again together.
  */
+import { isThenable } from './foreign-value.ts';
 import { optionsBy, type Rule, rules, show } from './options.ts';
 
 export interface Backoff {
@@ -37,6 +38,22 @@ export function backoffMs(backoff: number | Backoff, failures: number, random: (
   const grownMs = minMs * factor ** Math.min(failures - 1, 1_000);
   const pauseMs = Math.max(Math.min(grownMs, maxMs / (1 + jitter)), minMs);
   return Math.min(pauseMs * (1 + jitter * random()), maxMs);
+}
+
+/**
+ * The pause that a function of the user gives; undefined if it throws or gives no number of milliseconds, which goes to
+ * `onProblem`.
+ */
+export function askForPauseMs(ask: () => unknown, onProblem: (problem: unknown) => void): number | undefined {
+  try {
+    const given = ask();
+    if (isThenable(given)) given.then(undefined, () => {}); // it may reject
+    rules.durationMs(given, 'what the function "retryDelayMs" gives');
+    return given as number;
+  } catch (problem) {
+    onProblem(problem);
+    return undefined;
+  }
 }
 
 const backoffRules: Readonly<Record<keyof Backoff, Rule>> = {

@@ -42,7 +42,11 @@ const waitRules: Readonly<Record<keyof WaitOptions, Rule>> = {
   signal: rules.signal,
 };
 const fetchRules: Readonly<Record<keyof FetchOptions, Rule>> = { minPriority: oneOf(priorities) };
-const returnErrorRules: Readonly<Record<keyof ReturnErrorOptions, Rule>> = { isFinal: rules.boolean };
+const returnErrorRules: Readonly<Record<keyof ReturnErrorOptions, Rule>> = {
+  isFinal: rules.boolean,
+  retries: rules.countOrInfinity,
+  retryDelayMs: backoffRule,
+};
 const returnRules: Readonly<Record<keyof ReturnOptions, Rule>> = { next: rules.count };
 const letterRules: Readonly<Record<string, Rule>> = { offset: rules.count, max: rules.positiveCountOrInfinity };
 const isData = arrayOf('an array with the data of each task', () => true);

@@ -9,12 +9,15 @@ export interface CourierCall {
   readonly args?: readonly unknown[];
   /** The time-out of the run, in milliseconds; at most that of the function's own definition. */
   readonly timeoutMs?: number;
+  /** A worker that gets it later, in epoch milliseconds, does not begin it: it fails with `TASK_EXPIRED`. */
+  readonly expiresAt?: number;
 }
 
 const callRules = {
   function: rules.string,
   args: is('an array of arguments', Array.isArray),
   timeoutMs: rules.positiveMs,
+  expiresAt: is('a time in epoch milliseconds', Number.isFinite),
 };
 
 /** Reads data from elsewhere as a call. @throws TaskwardenError `TASK_MALFORMED` if it is not one. */

@@ -23,7 +23,9 @@ export interface CourierTask<D = unknown> {
   readonly attempt: number;
   /** The option `retries` it was added with; undefined if that was not given. */
   readonly retries?: number | undefined;
-  /** When it was added, in epoch milliseconds. */
+  /** The option `delayMs` it was added with; undefined if that was not given. */
+  readonly delayMs?: number | undefined;
+  /** When it was added, or redriven, in epoch milliseconds. */
   readonly timeQueued: number;
   /** Unique for each delivery. Returning, extending or releasing the task with any other lease fails with `LEASE_LOST`. */
   readonly lease: string;
@@ -36,7 +38,10 @@ export interface AddOptions {
   readonly priority?: Priority;
   /** How long the task is delayed, in milliseconds. Default: 0. */
   readonly delayMs?: number;
-  /** How often the task is delivered again after a worker returned an error. Default: 0. */
+  /**
+   * How often the task is delivered again after a worker returned an error. If it is given, it holds with `retryDelayMs`,
+   * whatever the worker's definition of the task says. Default: what the worker says, or 0.
+   */
   readonly retries?: number;
   /** The pause before a retry, as the task option of that name, which can also be a function. Default: from 1,000. */
   readonly retryDelayMs?: number | Backoff;
@@ -67,6 +72,10 @@ export interface FetchOptions {
 export interface ReturnErrorOptions {
   /** Whether the task has failed for good, even if it has retries left. Default: false. */
   readonly isFinal?: boolean;
+  /** How often a task is tried again that was added without `retries`. Default: 0. */
+  readonly retries?: number | undefined;
+  /** The pause before that, if the task was added without `retryDelayMs`, too. */
+  readonly retryDelayMs?: number | Backoff | undefined;
 }
 
 export interface ReturnOptions {

@@ -1,13 +1,15 @@
 /**
  * viaCourier: calls of a background task that run on whichever machine serves a queue. For each call a relay runs on the
- * event loop: it adds a task to the courier, forwards messages both ways, and returns the result.
+ * event loop: it adds a task to the courier, forwards messages both ways, and returns the result. `add()` only adds the task.
  */
+
+import type { Backoff } from '../base/backoff.ts';
 import { hasCode, TaskwardenError } from '../base/errors.ts';
-import { is, rules } from '../base/options.ts';
+import { checkOptions, is, type Rule, rules } from '../base/options.ts';
 import { Timer } from '../platform/clock.ts';
-import { randomUUID } from '../platform/globals.ts';
+import { randomUUID, timeOfDay } from '../platform/globals.ts';
 import { type BackgroundTask, type TaskPlan, wrapPlan } from '../task/call/background-task.ts';
-import type { ResolvedTaskOptions } from '../task/call/task-options.ts';
+import type { ResolvedTaskOptions, TaskOptions } from '../task/call/task-options.ts';
 import type { TaskFunction } from '../task/definition/definition.ts';
 import { defineBySource } from '../task/definition/definition-registry.ts';
 import { isHost, isLoadingModule } from '../task/definition/load-phase.ts';
@@ -16,6 +18,31 @@ import type { Task } from '../task/record/task.ts';
 import type { AddOptions, ClientCommand, ClientTaskCourier, TaskUpdate } from './courier.ts';
 import type { CourierCall } from './courier-call.ts';
 import { courierRule } from './workers/base-worker-options.ts';
+
+/** The options of a call that goes by a courier. Functions that decide on retries can't go there. */
+export type CourierTaskOptions<F extends TaskFunction = TaskFunction> = Omit<
+  TaskOptions<F>,
+  'type' | 'transfer' | 'crashRetries' | 'retryIf' | 'retryDelayMs'
+> & { readonly retryIf?: never; readonly retryDelayMs?: number | Backoff };
+
+export interface AddAllOptions {
+  /** As that of `addTaskToQueue()`. Default: false. */
+  readonly wait?: boolean;
+  /** Ends that wait. */
+  readonly signal?: AbortSignal;
+}
+
+/** A background task whose calls go by a courier. */
+export interface CourierFunction<F extends TaskFunction> extends BackgroundTask<F> {
+  /**
+   * Adds a call to the queue and forgets it: resolves with the id of the task when the courier has it. Its result is kept as
+   * long as any: see `waitForTaskResult()`. Can be called in threads and children, too. Rejects as `addTaskToQueue()` does.
+   */
+  add(...args: Parameters<F>): Promise<string>;
+  /** The same for many calls, all or none. Resolves with their ids, in order. */
+  addAll(inputs: Iterable<Parameters<F>>, options?: AddAllOptions): Promise<string[]>;
+  with(options: CourierTaskOptions<F>): CourierFunction<F>;
+}
 
 /**
  * The task as one that a worker of the queue runs: a `ClassicWorker` with that name in its `functions`. Its options mean the
@@ -27,12 +54,12 @@ export function viaCourier<F extends TaskFunction>(
   courier: ClientTaskCourier,
   queue: string,
   task: BackgroundTask<F>,
-): BackgroundTask<F> {
+): CourierFunction<F> {
   courierRule(courier, 'the courier of viaCourier()');
   rules.string(queue, 'the queue of viaCourier()');
   backgroundTaskRule(task, 'the task of viaCourier()');
   const plan = new RelayPlan(courier, queue, task.spec.definition.name, task.spec.options);
-  return wrapPlan(plan, task.spec.options) as unknown as BackgroundTask<F>;
+  return wrapPlan(plan, task.spec.options) as unknown as CourierFunction<F>;
 }
 
 /** The same for a task that the workers of the queue know by this name, without arguments and with their own options. */
@@ -44,6 +71,8 @@ export function nameViaCourier(
 ): BackgroundTask<TaskFunction> {
   return wrapPlan(new RelayPlan(courier, queue, name, options), options);
 }
+
+const addAllRules: Readonly<Record<keyof AddAllOptions, Rule>> = { wait: rules.boolean, signal: rules.signal };
 
 const backgroundTaskRule = is('a background task', (value) => typeof value === 'function' && 'spec' in value);
 
@@ -63,27 +92,13 @@ class RelayPlan implements TaskPlan {
 
   specOf(options: ResolvedTaskOptions): BackgroundTask<TaskFunction>['spec'] {
     const { delayMs = 0, retries, retryDelayMs, retryIf, timeoutMs, queueTimeoutMs, transfer, ...own } = options;
-    const isFunction = typeof retryDelayMs === 'function';
-    if (retryIf !== undefined || isFunction) {
-      const option = isFunction ? 'retryDelayMs' : 'retryIf';
-      throw new TypeError(
-        `option "${option}" of task "${this.name}" is a function, and can't go by a courier: ` +
-          'set it to undefined for viaCourier(), or retry in your own code',
-      );
-    }
     const courier = this.#courier;
     const queue = this.#queue;
-    const limit = timeoutMs !== undefined && timeoutMs !== this.#defined.timeoutMs && { timeoutMs };
-    const addOptions: AddOptions = {
-      priority: own.priority,
-      delayMs,
-      ...(retries !== undefined && { retries }),
-      ...(retryDelayMs !== undefined && { retryDelayMs }),
-    };
+    const addOptions = this.#addOptions(options);
     const fn = (...args: unknown[]) => {
       const run = currentRun() as RunningTask;
       return new Relay(courier, queue, run).run(
-        { function: this.name, args, ...limit },
+        this.#callOf(args, options),
         { ...addOptions, id: own.taskId === undefined ? (run.task as Task).id : randomUUID() },
         queueTimeoutMs === undefined ? Infinity : delayMs + queueTimeoutMs,
       );
@@ -91,6 +106,54 @@ class RelayPlan implements TaskPlan {
     return {
       definition: defineBySource(this.name, fn),
       options: Object.freeze({ ...own, type: 'loop', crashRetries: 0 }),
+    };
+  }
+
+  #addOptions({ priority, delayMs = 0, retries, retryDelayMs, retryIf }: ResolvedTaskOptions): AddOptions {
+    if (retryIf !== undefined || typeof retryDelayMs === 'function') {
+      const option = retryIf === undefined ? 'retryDelayMs' : 'retryIf';
+      throw new TypeError(
+        `option "${option}" of task "${this.name}" is a function, and can't go by a courier: ` +
+          'set it to undefined for viaCourier(), or retry in your own code',
+      );
+    }
+    return {
+      priority,
+      delayMs,
+      ...(retries !== undefined && { retries }),
+      ...(retryDelayMs !== undefined && { retryDelayMs }),
+    };
+  }
+
+  #callOf(args: readonly unknown[], { timeoutMs }: ResolvedTaskOptions): CourierCall {
+    const limit = timeoutMs !== undefined && timeoutMs !== this.#defined.timeoutMs && { timeoutMs };
+    return { function: this.name, args, ...limit };
+  }
+
+  membersFor(options: ResolvedTaskOptions): object {
+    const { taskId, signal, delayMs = 0, queueTimeoutMs } = options;
+    const addOptions = this.#addOptions(options);
+    /** Nobody here could end its wait. */
+    const callOf = (args: readonly unknown[]) => ({
+      ...this.#callOf(args, options),
+      ...(queueTimeoutMs !== undefined && { expiresAt: timeOfDay() + delayMs + queueTimeoutMs }),
+    });
+    const refuseCallback = (call: string) => {
+      if (options.callback === undefined) return;
+      throw new TypeError(`${this.name}.${call} takes no option "callback": it does not wait for results`);
+    };
+    return {
+      add: async (...args: unknown[]) => {
+        refuseCallback('add()');
+        const own = { ...(taskId !== undefined && { id: taskId }), ...(signal !== undefined && { signal }) };
+        return this.#courier.addTaskToQueue(this.#queue, callOf(args), { ...addOptions, ...own });
+      },
+      addAll: async (inputs: Iterable<readonly unknown[]>, own: AddAllOptions = {}) => {
+        refuseCallback('addAll()');
+        checkOptions(own, addAllRules, `${this.name}.addAll()`);
+        if (taskId !== undefined) throw new TypeError(`${this.name}.addAll() takes no option "taskId": use add()`);
+        return this.#courier.bulkAddTasksToQueue(this.#queue, Array.from(inputs, callOf), { ...addOptions, ...own });
+      },
     };
   }
 

@@ -587,6 +587,30 @@ export function courierConformance({
       expect(await courier.getDeadLetters('work')).toEqual([]);
     });
 
+    it('counts the time of one that is put back from then on', async () => {
+      const id = await bury('late', { delayMs: 1 });
+      const before = Date.now();
+      await until(async () => Date.now() > before);
+      expect(await courier.redriveTasks('work')).toBe(1);
+      const task = await next();
+      expect(task).toMatchObject({ id, attempt: 1, delayMs: 1 });
+      expect(task.timeQueued).toBeGreaterThanOrEqual(before);
+    });
+
+    it('tries a task that was added without retries again as often as its worker says', async () => {
+      const id = await add('said', { retryDelayMs: 0 });
+      const said = { retries: 1, retryDelayMs: longMs };
+      await courier.returnTaskError('work', await next(), new Error('first'), said);
+      await courier.returnTaskError('work', await next(), new Error('second'), said);
+      expect(await courier.getDeadLetters('work')).toMatchObject([{ id, attempts: 2 }]);
+      const own = await add('own', { retries: 0 });
+      await courier.returnTaskError('work', await next(), new Error('first'), said);
+      expect(await failure(courier.getTaskResult('work', own))).toMatchObject({ message: 'first' });
+      await add('later');
+      await courier.returnTaskError('work', await next(), new Error('first'), said);
+      expect(await courier.getQueueInfo('work')).toMatchObject({ delayed: 1 });
+    });
+
     it('puts back all, or forgets some, or all', async () => {
       for (const data of ['a', 'b']) await bury(data);
       expect(await courier.redriveTasks('work')).toBe(2);

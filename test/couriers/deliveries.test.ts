@@ -195,4 +195,86 @@ describe.each(Object.entries(couriers))('through a courier %s', (_name, create) 
     await failure(viaCourier(courier, queue, fails).with({ supervisor, retries: 0 })());
     expect(runs).toBe(1);
   });
+
+  it('retries of the definition are made by the courier, and counted there', async () => {
+    const asked: number[] = [];
+    const fails = backgroundTask(
+      () => {
+        throw new Error('no');
+      },
+      {
+        name: 'fails',
+        type: 'loop',
+        retries: 2,
+        retryDelayMs: (attempt) => {
+          asked.push(attempt);
+          return 1;
+        },
+      },
+    );
+    const { courier, queue, add } = serve({ fails });
+    const id = await add('fails');
+    await failure(courier.waitForTaskResult(queue, id));
+    expect(await courier.getDeadLetters(queue)).toMatchObject([{ id, attempts: 3 }]);
+    expect(asked).toEqual([1, 2, 3]);
+    const once = await add('fails', { retries: 0 });
+    await failure(courier.waitForTaskResult(queue, once));
+    expect(await courier.getDeadLetters(queue)).toMatchObject([{ id }, { id: once, attempts: 1 }]);
+  });
+
+  it('retries of a queue worker are made by the courier, unless the item brings its own', async () => {
+    const { courier, queue, supervisor } = serve({});
+    const runs: string[] = [];
+    const worker = new BackgroundQueueWorker(
+      (item: string) => {
+        runs.push(`${item} ${currentTask().attempt}`);
+        throw new Error('no');
+      },
+      {
+        type: 'loop',
+        supervisor,
+        retries: 2,
+        retryDelayMs: 1,
+        queue: { courier, name: `${queue}own` },
+        onError: () => {},
+      },
+    );
+    worker.start();
+    for (const [item, options] of [['its own', { retries: 1, retryDelayMs: 1 }], ['none']] as const) {
+      await failure(courier.waitForTaskResult(`${queue}own`, await worker.put(item, options)));
+    }
+    await worker.stop();
+    expect(runs).toEqual(['its own 1', 'its own 2', 'none 1', 'none 2', 'none 3']);
+  });
+
+  it('what has waited for longer than its definition or its call allows is never begun, nor tried again', async () => {
+    let runs = 0;
+    const run = () => {
+      runs += 1;
+    };
+    const options = { type: 'loop', retries: 5, retryDelayMs: 1 } as const;
+    const brief = backgroundTask(run, { ...options, name: 'brief', queueTimeoutMs: 10 });
+    const patient = backgroundTask(run, { ...options, name: 'patient', queueTimeoutMs: 3_600_000 });
+    queues += 1;
+    const queue = `late${queues}`;
+    const courier = create();
+    const addAs = (name: string, more: object = {}, add: { delayMs?: number } = {}) =>
+      courier.addTaskToQueue(queue, { function: name, ...more }, add);
+    const late = await addAs('brief', {}, { delayMs: 20 });
+    const refused = await addAs('patient', { expiresAt: Date.now() });
+    const inTime = await addAs('patient');
+    await new Promise((resolve) => setTimeout(resolve, 50)); // until it is too late
+    await using supervisor = new TaskSupervisor({ logger: false });
+    const worker = new ClassicWorker({ courier, queueName: queue, supervisor, functions: { brief, patient } });
+    const performed = worker.perform();
+    for (const id of [late, refused]) {
+      const error = await failure(courier.waitForTaskResult(queue, id));
+      expect(error).toMatchObject({ code: 'TASK_EXPIRED', taskId: id });
+    }
+    await courier.waitForTaskResult(queue, inTime);
+    expect(runs).toBe(1);
+    worker.stop();
+    await performed;
+    await courier.close();
+  });
 });

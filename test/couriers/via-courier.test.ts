@@ -39,7 +39,7 @@ class World implements AsyncDisposable {
   }
 
   far<T extends BackgroundTask<never>>(task: T): T {
-    return viaCourier(this.courier, queueName, task).with({ supervisor: this.here }) as T;
+    return viaCourier(this.courier, queueName, task).with({ supervisor: this.here }) as unknown as T;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -215,7 +215,8 @@ describe('options', () => {
     const courier = new MemoryTaskCourier();
     const picky = add.with({ retryIf: () => true });
     expect(() => viaCourier(courier, queueName, picky)).toThrow(/"retryIf" of task "add" is a function/);
-    expect(() => viaCourier(courier, queueName, add).with({ retryIf: () => true })).toThrow(TypeError);
+    const more = { retryIf: () => true } as never;
+    expect(() => viaCourier(courier, queueName, add).with(more)).toThrow(TypeError);
     const slow = add.with({ retryDelayMs: () => 5 });
     expect(() => viaCourier(courier, queueName, slow)).toThrow(/"retryDelayMs" of task "add" is a function/);
     expect(() => viaCourier({} as never, queueName, add)).toThrow(/must be a courier/);

@@ -4,10 +4,12 @@ import {
   BaseWorker,
   backgroundTask,
   ClassicWorker,
+  type CourierFunction,
   type CourierTask,
   type CourierTaskContext,
   MemoryTaskCourier,
   type TaskAndResult,
+  typedQueue,
   viaCourier,
 } from 'taskwarden';
 import { describe, expectTypeOf, it } from 'vitest';
@@ -83,12 +85,52 @@ describe('viaCourier()', () => {
     const resize = backgroundTask(async (path: string, width: number) => ({ path, bytes: width }));
     const far = viaCourier(courier, queueName, resize);
     expectTypeOf(far).toEqualTypeOf<
+      CourierFunction<(path: string, width: number) => Promise<{ path: string; bytes: number }>>
+    >();
+    expectTypeOf(far).toExtend<
       BackgroundTask<(path: string, width: number) => Promise<{ path: string; bytes: number }>>
     >();
+    expectTypeOf(far.with({ priority: 'high' }).add('a.png', 1)).resolves.toEqualTypeOf<string>();
+    expectTypeOf(far.addAll([['a.png', 1]])).resolves.toEqualTypeOf<string[]>();
+    // @ts-expect-error the width is a number
+    void far.add('a.png', '1');
+    // @ts-expect-error a function can't go there
+    far.with({ retryIf: () => true });
+    // @ts-expect-error nor can one that gives pauses
+    far.with({ retryDelayMs: () => 1 });
     expectTypeOf(far.with({ priority: 'high' })('a.png', 1)).resolves.toEqualTypeOf<{ path: string; bytes: number }>();
     // @ts-expect-error the width is a number
     void far('a.png', '1');
     // @ts-expect-error a function alone has no name there
     viaCourier(courier, queueName, (n: number) => n);
+  });
+});
+
+describe('typedQueue()', () => {
+  const functions = {
+    far: backgroundTask(async (path: string, width?: number) => ({ path, width })),
+    near: (text: string) => text.length,
+    limit: 5,
+  };
+  const queue = typedQueue<typeof functions>(courier, queueName);
+
+  it('has the functions, with their arguments and results, and nothing else', () => {
+    expectTypeOf(queue.far('a.png')).resolves.toEqualTypeOf<{ path: string; width: number | undefined }>();
+    expectTypeOf(queue.near('a')).resolves.toEqualTypeOf<number>();
+    expectTypeOf(queue.near.add).parameters.toEqualTypeOf<[text: string]>();
+    expectTypeOf<keyof typeof queue>().toEqualTypeOf<'far' | 'near'>();
+    // @ts-expect-error it takes a text
+    void queue.near.add(1);
+    // @ts-expect-error there is none of that name
+    queue.nearer;
+  });
+
+  it('takes options by their types', () => {
+    queue.far.with({ priority: 'high', delayMs: 5, retries: 3, queueTimeoutMs: 9, key: (path) => path });
+    typedQueue<typeof functions>(courier, queueName, { retries: 3 });
+    // @ts-expect-error there is no such priority
+    queue.far.with({ priority: 'highest' });
+    // @ts-expect-error the worker says where it runs
+    queue.far.with({ type: 'loop' });
   });
 });

@@ -2,11 +2,18 @@
  * One queue of a memory courier: its tasks that wait, are delayed, are leased, and have ended. All methods are synchronous,
  * and O(1) but for bulks. Each change ends in `#dispatch`, which admits tasks that wait for room and serves waiting workers.
  */
-import { backoffMs } from '../../base/backoff.ts';
 import { timeOfDay } from '../../platform/globals.ts';
 import { Fifo } from '../../queue/order/fifo.ts';
 import { type Priority, priorities } from '../../queue/priority.ts';
-import type { CourierQueueInfo, CourierTask, DeadLetter, TaskCommand, TaskUpdate, WaitOptions } from '../courier.ts';
+import type {
+  CourierQueueInfo,
+  CourierTask,
+  DeadLetter,
+  ReturnErrorOptions,
+  TaskCommand,
+  TaskUpdate,
+  WaitOptions,
+} from '../courier.ts';
 import * as courierError from '../courier-error.ts';
 import type { Listener } from '../listeners.ts';
 import { AddWait, rejectAll, Wait, WorkerWait, WorkerWaits } from '../wait.ts';
@@ -59,9 +66,8 @@ export class MemoryQueue {
   }
 
   get info(): CourierQueueInfo {
-    const count = (priority: Priority) => this.#queued.count(priority);
     return {
-      waiting: { critical: count('critical'), high: count('high'), normal: count('normal'), low: count('low') },
+      waiting: this.#queued.waiting,
       delayed: this.#queued.delayed,
       leased: this.#leased.size,
       deadLetters: this.#dead.size,
@@ -172,14 +178,11 @@ export class MemoryQueue {
   }
 
   /** Ends the attempt: the task is tried again later, or has failed. */
-  fail(task: MemoryTask, error: unknown, isFinal: boolean): void {
+  fail(task: MemoryTask, error: unknown, options: ReturnErrorOptions): void {
     this.#leased.remove(task);
-    if (isFinal || task.failures >= (task.retries ?? 0)) {
-      this.#end(task, 'failed', error);
-      return;
-    }
-    task.failures += 1;
-    this.#queued.delay(task, backoffMs(task.retryDelayMs, task.failures));
+    const pauseMs = task.pauseAfterFailure(options);
+    if (pauseMs === undefined) return this.#end(task, 'failed', error);
+    this.#queued.delay(task, pauseMs);
     this.#keepAlive.update();
     task.endDelivery();
   }
@@ -232,11 +235,7 @@ export class MemoryQueue {
     this.#ended.push(task);
     this.#keepAlive.update();
     task.endDelivery(last);
-    while (task.isAwaited) {
-      const wait = task.waits.first as Wait<unknown>;
-      if (state === 'completed') wait.resolve(outcome);
-      else wait.reject(outcome);
-    }
+    task.settleWaits();
   }
 
   /** Forgets the outcome; a dead letter stays. */

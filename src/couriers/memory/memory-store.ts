@@ -120,9 +120,9 @@ export class MemoryStore implements ClientWorkerTaskCourier {
   }
 
   #deliver(queue: string, task: MemoryTask): CourierTask {
-    const { id, priority, attempts: attempt, retries, timeQueued, lease } = task;
+    const { id, priority, attempts: attempt, retries, delayMs, timeQueued, lease } = task;
     const data = this.#copyAgain(task.data);
-    return Object.freeze({ id, queue, data, priority, attempt, retries, timeQueued, lease: lease as string });
+    return Object.freeze({ id, queue, data, priority, attempt, retries, delayMs, timeQueued, lease: lease as string });
   }
 
   async addTaskToQueue(queue: string, data: unknown, options: AddOptions = {}): Promise<string> {
@@ -243,9 +243,9 @@ export class MemoryStore implements ClientWorkerTaskCourier {
     queue: string,
     task: CourierTask,
     error: unknown,
-    { isFinal = false }: ReturnErrorOptions = {},
+    options: ReturnErrorOptions = {},
   ): Promise<void> {
-    this.#held(queue, task, (held, found) => found.fail(held, error, isFinal));
+    this.#held(queue, task, (held, found) => found.fail(held, error, options));
   }
 
   async bulkReturnTaskResults(

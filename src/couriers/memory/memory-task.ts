@@ -6,12 +6,12 @@
  *   leased   ─▶ completed, failed, canceled; waiting (released, lease lost), delayed (retried)
  *   failed   ─▶ waiting (redriven)
  */
-import type { Backoff } from '../../base/backoff.ts';
+import { type Backoff, backoffMs } from '../../base/backoff.ts';
 import type { Timer } from '../../platform/clock.ts';
 import { timeOfDay } from '../../platform/globals.ts';
 import { Fifo } from '../../queue/order/fifo.ts';
 import type { Priority } from '../../queue/priority.ts';
-import type { AddOptions, TaskCommand } from '../courier.ts';
+import type { AddOptions, ReturnErrorOptions, TaskCommand } from '../courier.ts';
 import type { Listeners } from '../listeners.ts';
 import type { Wait } from '../wait.ts';
 import type { ExpiringItem } from './expiry-queue.ts';
@@ -27,8 +27,8 @@ export class MemoryTask implements ExpiringItem<MemoryTask> {
   readonly priority: Priority;
   readonly delayMs: number;
   readonly retries: number | undefined;
-  readonly retryDelayMs: number | Backoff;
-  readonly timeQueued: number = timeOfDay();
+  readonly retryDelayMs: number | Backoff | undefined;
+  timeQueued: number = timeOfDay();
 
   state: MemoryTaskState = 'waiting';
   /** Its position among those that wait; kept while a worker holds it. */
@@ -57,7 +57,7 @@ export class MemoryTask implements ExpiringItem<MemoryTask> {
   #waits: Fifo<Wait<unknown>> | undefined = undefined;
 
   constructor(id: string, data: unknown, options: AddOptions) {
-    const { priority = 'normal', delayMs = 0, retries, retryDelayMs = {} } = options;
+    const { priority = 'normal', delayMs = 0, retries, retryDelayMs } = options;
     this.id = id;
     this.data = data;
     this.priority = priority;
@@ -76,6 +76,14 @@ export class MemoryTask implements ExpiringItem<MemoryTask> {
     return this.#waits !== undefined && this.#waits.size > 0;
   }
 
+  /** Gives its outcome to who waits for it. */
+  settleWaits(): void {
+    for (let wait = this.#waits?.first; wait !== undefined; wait = this.#waits?.first) {
+      if (this.state === 'completed') wait.resolve(this.outcome);
+      else wait.reject(this.outcome);
+    }
+  }
+
   get hasEnded(): boolean {
     return this.state === 'completed' || this.state === 'failed' || this.state === 'canceled';
   }
@@ -86,6 +94,15 @@ export class MemoryTask implements ExpiringItem<MemoryTask> {
     this.attempts = 0;
     this.failures = 0;
     this.stalls = 0;
+    this.timeQueued = timeOfDay();
+  }
+
+  /** The pause before its next attempt, in milliseconds; undefined if there is none. Counts a failure. */
+  pauseAfterFailure({ isFinal = false, retries = 0, retryDelayMs }: ReturnErrorOptions): number | undefined {
+    if (isFinal || this.failures >= (this.retries ?? retries)) return undefined;
+    this.failures += 1;
+    const own = this.retries === undefined ? (this.retryDelayMs ?? retryDelayMs) : this.retryDelayMs;
+    return backoffMs(own ?? {}, this.failures);
   }
 
   /** No worker holds it any more. @param last Delivered to the listeners of the worker. */

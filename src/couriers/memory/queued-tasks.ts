@@ -25,6 +25,12 @@ export class QueuedTasks {
     return this.#delayed;
   }
 
+  /** How many tasks wait. */
+  get waiting(): Readonly<Record<Priority, number>> {
+    const count = (priority: Priority) => this.#waiting.count(priority);
+    return { critical: count('critical'), high: count('high'), normal: count('normal'), low: count('low') };
+  }
+
   /** How many tasks of this priority wait. */
   count(priority: Priority): number {
     return this.#waiting.count(priority);

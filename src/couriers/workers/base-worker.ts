@@ -284,7 +284,7 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
       courier,
       queueName,
       needsResultReturning,
-      isFinal: (task) => this.#inFlight?.find(task)?.isFinal === true,
+      failureOf: (task) => this.#inFlight?.find(task)?.failure,
       retry: (call) => this.#outage.retry(call, this.#giveUp.signal),
       onLeaseLost: (error, task) => this.#report(error, task),
     });

@@ -7,13 +7,15 @@ import { TaskwardenError } from '../../base/errors.ts';
 import { checkOptions, is, type Rule, show } from '../../base/options.ts';
 import type { Demand, FreeCapacity } from '../../queue/free-capacity.ts';
 import { type BackgroundTask, backgroundTask, submitterOf } from '../../task/call/background-task.ts';
-import { type ResolvedTaskOptions, type TaskSubmitter, taskRules } from '../../task/call/task-options.ts';
+import type { TaskHandle } from '../../task/call/handle.ts';
+import { type TaskSubmitter, taskRules } from '../../task/call/task-options.ts';
 import type { TaskFunction } from '../../task/definition/definition.ts';
 import type { TaskType } from '../../task/record/task-type.ts';
 import type { CourierTask } from '../courier.ts';
-import { readCall } from '../courier-call.ts';
+import { type CourierCall, readCall } from '../courier-call.ts';
 import { BaseWorker } from './base-worker.ts';
 import { type BaseWorkerOptions, baseWorkerRules } from './base-worker-options.ts';
+import { failureOptions, waitLeftMs } from './definition-rules.ts';
 import { demandOf, Prefetch } from './prefetch.ts';
 import { runSupervised } from './supervised-run.ts';
 import type { CourierTaskContext } from './tasks-in-flight.ts';
@@ -21,9 +23,9 @@ import type { CourierTaskContext } from './tasks-in-flight.ts';
 export interface ClassicWorkerOptions extends BaseWorkerOptions {
   /**
    * The functions that tasks may call, by name: background tasks, or plain functions, whose source is sent to a thread. Only
-   * own properties count, as they are when the worker is made. The options of the functions apply, except `delayMs`, which the
-   * courier handles. The courier also handles `retries` and `retryDelayMs` of tasks that were added with `retries`; `retryIf`
-   * is then asked here whether to try again.
+   * own properties count, as they are when the worker is made. The options of the functions apply, except `delayMs`, which is
+   * that of the add. The courier makes the `retries`, with the pauses of `retryDelayMs`: those of the add, or else those of the
+   * function; `retryIf` is asked here whether to try again. `queueTimeoutMs` counts from when the task could be delivered.
    */
   readonly functions: Readonly<Record<string, TaskFunction>>;
   /** Default: the supervisor of each background task. */
@@ -78,55 +80,48 @@ export class ClassicWorker extends BaseWorker {
   }
 
   override async performSingleTask(task: CourierTask, context: CourierTaskContext): Promise<unknown> {
-    const { target, args } = this.#prepare(task);
-    const { options } = target.spec;
-    const submit = () => {
-      const handle = target.deliver({ id: task.id, attempt: task.attempt }, args);
-      this.#prefetch?.submitted(task);
-      return handle;
-    };
-    // A supervisor that gave a task back can't run another one.
-    const run = { options, submitter: submitterOf(options), submit, onGivenBack: () => this.stop() };
+    const call = readCall(task.data, task.id);
+    const { options: defined } = this.#find(task, call).spec;
+    let handle: TaskHandle<unknown> | undefined;
     try {
+      const target = this.#prepare(task, call);
+      const { options } = target.spec;
+      const submit = () => {
+        handle = target.deliver({ id: task.id, attempt: task.attempt }, call.args ?? []);
+        this.#prefetch?.submitted(task);
+        return handle;
+      };
+      // A supervisor that gave a task back can't run another one.
+      const run = { options, submitter: submitterOf(options), submit, onGivenBack: () => this.stop() };
       return await runSupervised(run, context);
     } catch (error) {
-      if (task.retries !== undefined && !(await this.#wantsRetry(task, options, error))) context.giveUp();
+      const failure = { error, endReason: handle?.info.endReason };
+      context.onFailure(await failureOptions(task, defined, failure, (problem) => this.onError(problem, task)));
       throw error;
     }
   }
 
-  /** The answer of the function's `retryIf`, which may be a promise. If it throws, there is no retry. */
-  async #wantsRetry(task: CourierTask, { retryIf }: ResolvedTaskOptions, error: unknown): Promise<boolean> {
-    try {
-      const answer: unknown = await retryIf?.(error, task.attempt);
-      return answer !== false;
-    } catch (problem) {
-      this.onError(problem, task);
-      return false;
-    }
+  #find({ id }: CourierTask, { function: name }: CourierCall): BackgroundTask<TaskFunction> {
+    const target = this.#functions.get(name);
+    if (target !== undefined) return target;
+    const message = `task ${id} asks for the function ${show(name)}, which is not in the allow-list of its worker`;
+    throw new TaskwardenError('FUNCTION_NOT_ALLOWED', message, { taskId: id });
   }
 
-  /** If the courier has no retries for the task, the supervisor makes those of the function's definition. */
-  #prepare({ id, data, priority, retries }: CourierTask): {
-    target: BackgroundTask<TaskFunction>;
-    args: readonly unknown[];
-  } {
-    const { function: name, args = [], timeoutMs = Infinity } = readCall(data, id);
-    const target = this.#functions.get(name);
-    if (target === undefined) {
-      const message = `task ${id} asks for the function ${show(name)}, which is not in the allow-list of its worker`;
-      throw new TaskwardenError('FUNCTION_NOT_ALLOWED', message, { taskId: id });
-    }
-    const limitMs = Math.min(timeoutMs, target.spec.options.timeoutMs ?? Infinity);
-    const options = {
-      priority,
+  /** The function with the options of its definition that hold here, and those of the task. */
+  #prepare(task: CourierTask, call: CourierCall): BackgroundTask<TaskFunction> {
+    const target = this.#find(task, call);
+    const limitMs = Math.min(call.timeoutMs ?? Infinity, target.spec.options.timeoutMs ?? Infinity);
+    const leftMs = waitLeftMs(task, target.spec.options, call.expiresAt);
+    return target.with({
+      priority: task.priority,
       delayMs: 0,
-      ...(retries !== undefined && { retries: 0 }),
-      idempotencyKey: id,
+      retries: 0, // the courier makes them
+      idempotencyKey: task.id,
+      ...(leftMs !== undefined && { queueTimeoutMs: leftMs }),
       ...(limitMs < Infinity && { timeoutMs: limitMs }),
       ...(this.#supervisor && { supervisor: this.#supervisor }),
-    };
-    return { target: target.with(options), args };
+    });
   }
 }
 

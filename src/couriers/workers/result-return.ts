@@ -2,7 +2,7 @@
 import { refusesRetry } from '../../base/do-not-retry.ts';
 import { isArray } from '../../base/foreign-value.ts';
 import { Promise } from '../../platform/globals.ts';
-import type { CourierTask, WorkerTaskCourier } from '../courier.ts';
+import type { CourierTask, ReturnErrorOptions, WorkerTaskCourier } from '../courier.ts';
 import { isNotCloneable } from '../outage.ts';
 import { errorIn, type TaskAndResult } from './task-results.ts';
 import { isLeaseLost } from './tasks-in-flight.ts';
@@ -12,8 +12,8 @@ interface ResultReturnSettings<D> {
   readonly queueName: string;
   /** If false, all results are undefined. */
   readonly needsResultReturning: boolean;
-  /** Whether the failure of this task is final. */
-  readonly isFinal: (task: CourierTask<D>) => boolean;
+  /** What the failure of this task means for the courier; undefined if nothing was said. */
+  readonly failureOf: (task: CourierTask<D>) => ReturnErrorOptions | undefined;
   /** Repeats a call of the courier while that can't be reached. */
   readonly retry: <T>(call: () => Promise<T>) => Promise<T>;
   /** Gets `LEASE_LOST` errors; with the task, if the error is of one task. */
@@ -79,7 +79,8 @@ async function returnOneByOne<D>(
 async function returnError<D>(task: CourierTask<D>, error: unknown, settings: ResultReturnSettings<D>): Promise<void> {
   const { courier, queueName } = settings;
   try {
-    const options = settings.isFinal(task) || refusesRetry(error) ? [{ isFinal: true }] : [];
+    const failure = refusesRetry(error) ? { isFinal: true } : settings.failureOf(task);
+    const options = failure === undefined ? [] : [failure];
     await settings.retry(() => courier.returnTaskError(queueName, task, error, ...options));
   } catch (problem) {
     if (!isLeaseLost(problem)) throw problem;

@@ -9,7 +9,14 @@ import { callSafely } from '../../base/call-safely.ts';
 import { hasCode, TaskwardenError } from '../../base/errors.ts';
 import { rules } from '../../base/options.ts';
 import { now, Timer } from '../../platform/clock.ts';
-import type { ClientCommand, CourierTask, TaskCommand, TaskUpdate, WorkerTaskCourier } from '../courier.ts';
+import type {
+  ClientCommand,
+  CourierTask,
+  ReturnErrorOptions,
+  TaskCommand,
+  TaskUpdate,
+  WorkerTaskCourier,
+} from '../courier.ts';
 import { isAnswer, isUnreachable, type Outage, outagePauseMs } from '../outage.ts';
 
 /** The context of a task in flight: messages to and from its client, and its end. */
@@ -22,6 +29,8 @@ export interface CourierTaskContext {
   onCommand(listener: (command: ClientCommand) => unknown): void;
   /** Makes a failure of this attempt final: the courier does not retry the task, even if it has retries left. */
   giveUp(): void;
+  /** Says what a failure of this attempt means for the courier, as the options of `returnTaskError()`. */
+  onFailure(options: ReturnErrorOptions): void;
   /** Gives the task back to the queue, before those that wait; this does not count as an attempt. Its result is dropped. */
   release(): Promise<void>;
 }
@@ -137,8 +146,8 @@ class TaskInFlight<D> implements CourierTaskContext {
   #state: 'held' | 'finished' | 'lost' | 'canceled' | 'released' | 'left' = 'held';
   /** When it was performed or given back, on the clock of `now()`; Infinity before. */
   endedAt: number = Infinity;
-  /** Whether a failure is final. */
-  isFinal = false;
+  /** What a failure means for the courier; undefined if nothing was said. */
+  failure: ReturnErrorOptions | undefined;
   #hasBegun = false;
   #abort: AbortController | undefined;
   #reason: TaskwardenError | undefined;
@@ -177,7 +186,11 @@ class TaskInFlight<D> implements CourierTaskContext {
   }
 
   giveUp(): void {
-    this.isFinal = true;
+    this.failure = { isFinal: true };
+  }
+
+  onFailure(options: ReturnErrorOptions): void {
+    this.failure = options;
   }
 
   get isHeld(): boolean {

@@ -1,9 +1,8 @@
 /** Whether a failed task is tried again, and when: its retries, its error, and what `retryIf` and `retryDelayMs` say. */
-import { backoffMs } from '../../base/backoff.ts';
+import { askForPauseMs, backoffMs } from '../../base/backoff.ts';
 import { refusesRetry } from '../../base/do-not-retry.ts';
 import { hasCode } from '../../base/errors.ts';
 import { isThenable } from '../../base/foreign-value.ts';
-import { rules } from '../../base/options.ts';
 import type { FailureKind } from '../../lanes/wire/protocol.ts';
 import { shownAttempt } from '../../task/call/task-options.ts';
 import type { Task } from '../../task/record/task.ts';
@@ -53,15 +52,8 @@ export function retryPauseMs(task: Task, error: unknown, onProblem: (problem: un
   const { options, attempt, crashes } = task;
   const { retryDelayMs = {} } = options;
   if (typeof retryDelayMs !== 'function') return backoffMs(retryDelayMs, attempt - crashes);
-  try {
-    const given: unknown = task.runInScope(() => retryDelayMs(shownAttempt(options, attempt), error));
-    if (isThenable(given)) void promised(given, () => {}); // it may reject
-    rules.durationMs(given, 'what the function "retryDelayMs" gives');
-    return given as number;
-  } catch (problem) {
-    onProblem(problem);
-    return backoffMs({}, attempt - crashes);
-  }
+  const ask = () => task.runInScope(() => retryDelayMs(shownAttempt(options, attempt), error));
+  return askForPauseMs(ask, onProblem) ?? backoffMs({}, attempt - crashes);
 }
 
 /** Whether another attempt may succeed: the function threw, or its module could not be loaded or set up. */

@@ -25,6 +25,7 @@ import {
   type TaskSubmitter,
   type TaskYield,
 } from './task-options.ts';
+import { tasksByName } from './tasks-by-name.ts';
 
 /** A function whose calls are tasks. */
 export interface BackgroundTask<F extends TaskFunction> {
@@ -163,20 +164,7 @@ export function tasksFrom<M>(module: string | URL, options: TaskOptions<never> =
   const moduleUrl = resolveModule(module);
   const resolved = resolveTaskOptions(options as TaskOptions, 'tasksFrom()');
   if (resolved.name !== undefined) throw new TypeError('tasksFrom() takes no option "name": it has many tasks');
-  const tasks = new Map<string, BackgroundTask<TaskFunction>>();
-  const shown = Object.freeze({ [Symbol.toPrimitive]: () => `tasks of ${moduleUrl}` });
-  return new Proxy(shown, {
-    get: (target, key) => {
-      // These never name a task: the object must not look like a promise, and must be printable.
-      if (typeof key !== 'string' || key === 'then' || key === 'toJSON') return Reflect.get(target, key);
-      let task = tasks.get(key);
-      if (task === undefined) {
-        task = wrap(defineExport(moduleUrl, key), resolved);
-        tasks.set(key, task);
-      }
-      return task;
-    },
-  }) as TasksFrom<M>;
+  return tasksByName(`tasks of ${moduleUrl}`, (name) => wrap(defineExport(moduleUrl, name), resolved)) as TasksFrom<M>;
 }
 
 function resolveModule(module: unknown): string {
@@ -254,6 +242,8 @@ export interface TaskPlan {
   /** Replaces the arguments of the call. */
   argsOf?(args: readonly unknown[], options: ResolvedTaskOptions): readonly unknown[];
   withDefinition(change: (definition: Definition) => Definition): TaskPlan;
+  /** What the task has beside the members of all background tasks. */
+  membersFor?(options: ResolvedTaskOptions): object;
 }
 
 function planOf(definition: Definition): TaskPlan {
@@ -304,6 +294,7 @@ export function wrapPlan(plan: TaskPlan, options: ResolvedTaskOptions): Backgrou
         return submitter().submitAll(spec, inputs, allOptions);
       },
     },
+    ...Object.getOwnPropertyDescriptors(plan.membersFor?.(options) ?? {}),
   }) as BackgroundTask<TaskFunction>;
 }
 

@@ -43,7 +43,7 @@ export class DeadLetters {
     return this.#forEach(queue, ids, 'dead letters may not have been redriven', async ({ queue: bull }, id) => {
       const job = await bull.find(id).catch(nothingIfMalformed);
       if (job === undefined) return false;
-      await bull.claims.forgetStalls(id);
+      await bull.claims.renew(id);
       await bull.backend.clearLogs(id);
       await bull.backend.retryFinishedJob(job, 'failed', { resetAttemptsMade: true, resetAttemptsStarted: true });
       return true;

@@ -8,6 +8,7 @@ import {
   type DeadLetter,
   type Priority,
   type Progress,
+  type ReturnErrorOptions,
 } from '../../../index.ts';
 import { fromJson, isJson, parseJson } from './json.ts';
 import { PlainCopy } from './plain-copy.ts';
@@ -34,13 +35,13 @@ const mostAttempts = 2 ** 31 - 1;
 export const nonceOption = 'taskwarden';
 
 export function jobOptions(id: string, options: AddOptions, resultTtlMs: number): JobsOptions {
-  const { priority = 'normal', delayMs = 0, retries, retryDelayMs = {} } = options;
+  const { priority = 'normal', delayMs = 0, retries, retryDelayMs } = options;
   return {
     jobId: id,
     priority: priorityNumbers[priority],
     ...(delayMs > 0 && { delay: Math.round(delayMs) }),
     ...(retries !== undefined && { attempts: Math.min(retries + 1, mostAttempts) }),
-    ...(retries !== undefined && retries > 0 && { backoff: backoffOf(retryDelayMs) }),
+    ...((retries ?? (retryDelayMs === undefined ? 0 : 1)) > 0 && { backoff: backoffOf(retryDelayMs ?? {}) }),
     removeOnComplete: resultTtlMs === Infinity ? false : { age: Math.ceil(resultTtlMs / 1000) },
     removeOnFail: false,
   };
@@ -59,6 +60,14 @@ function backoffOf(given: number | Backoff): number | BackoffOptions {
   return { ...plain, [backoffField]: backoff } as BackoffOptions;
 }
 
+/** Lets a job that was added without retries be tried again as the worker says. Of its options here, not of those that are kept. */
+export function setRetries({ opts }: Job, { retries = 0, retryDelayMs = {} }: ReturnErrorOptions): void {
+  if (opts.attempts || retries === 0) return;
+  opts.attempts = Math.min(retries + 1, mostAttempts);
+  const backoff = typeof retryDelayMs === 'number' ? { minMs: retryDelayMs } : retryDelayMs;
+  opts.backoff ??= { type: backoffField, [backoffField]: backoff } as BackoffOptions;
+}
+
 export function taskOf(job: Job, queue: string, lease: string): CourierTask {
   return {
     id: job.id as string,
@@ -67,6 +76,7 @@ export function taskOf(job: Job, queue: string, lease: string): CourierTask {
     priority: priorityOf(job.priority),
     attempt: job.attemptsMade + job.stalledCounter + 1,
     retries: job.opts.attempts ? job.opts.attempts - 1 : undefined, // BullMQ's own 0 is none that was given
+    delayMs: job.opts.delay,
     timeQueued: job.timestamp,
     lease,
   };

@@ -92,8 +92,9 @@ export class PostgresClaims implements Claims {
     return rows.map(({ job_id }) => job_id as string);
   }
 
-  async forgetStalls(id: string): Promise<void> {
-    await this.#pool.query('UPDATE job SET stalled_count = 0 WHERE queue = $1 AND id = $2', [this.#queue, id]);
+  async renew(id: string): Promise<void> {
+    const text = 'UPDATE job SET stalled_count = 0, added_at_ms = $3 WHERE queue = $1 AND id = $2';
+    await this.#pool.query(text, [this.#queue, id, Date.now()]);
   }
 
   /** It keeps its place: BullMQ would give it a new one. */

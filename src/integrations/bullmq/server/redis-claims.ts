@@ -162,8 +162,9 @@ export class RedisClaims implements Claims {
     return ids.filter((_, n) => found[n] === 1);
   }
 
-  async forgetStalls(id: string): Promise<void> {
+  async renew(id: string): Promise<void> {
     await this.#redis.hdel(this.#key(id), 'stc');
+    await this.#redis.hset(this.#key(id), 'timestamp', Date.now());
   }
 
   /** Several that are given back stand in the order of their ids. */

@@ -25,8 +25,8 @@ export interface Claims {
   inOrder(ids: readonly string[]): Promise<readonly string[]>;
   /** Which of these jobs have log lines. */
   withLogs(ids: readonly string[]): Promise<string[]>;
-  /** Lets a job that has failed be as if it had lost no lease. */
-  forgetStalls(id: string): Promise<void>;
+  /** Lets a job that has failed be as if it had lost no lease, and had been added now. */
+  renew(id: string): Promise<void>;
   /** Gives a job back, before those that wait. False if it was not held with that token. */
   giveBack(id: string, token: string): Promise<boolean>;
   /** The job that is held with that token, if it is. */

@@ -15,7 +15,7 @@ import { isUnreachable } from '../client/client-side.ts';
 import { maxEvents } from '../client/event-reader.ts';
 import { updateEvent } from '../client/result-waits.ts';
 import type { TaskCommands } from '../client/task-commands.ts';
-import { failureOf, progressValue, taskOf } from '../job/job-format.ts';
+import { failureOf, progressValue, setRetries, taskOf } from '../job/job-format.ts';
 import { isUnstorable, notCloneable, plainJson, resultJson } from '../job/json.ts';
 import type { Asked, Link } from '../server/link.ts';
 import { OutageListeners } from '../server/outage-listeners.ts';
@@ -129,15 +129,13 @@ export class WorkerSide implements WorkerTaskCourier {
     }
   }
 
-  async returnTaskError(
-    queue: string,
-    task: CourierTask,
-    error: unknown,
-    { isFinal = false }: ReturnErrorOptions,
-  ): Promise<void> {
+  async returnTaskError(queue: string, task: CourierTask, error: unknown, options: ReturnErrorOptions): Promise<void> {
     this.#link.refuseIfClosed();
-    const failure = isFinal ? finalOf(failureOf(error)) : failureOf(error);
-    await this.#settle(queue, task, (_, job, token) => job.moveToFailed(failure, token, false));
+    const failure = options.isFinal ? finalOf(failureOf(error)) : failureOf(error);
+    await this.#settle(queue, task, (_, job, token) => {
+      setRetries(job, options);
+      return job.moveToFailed(failure, token, false);
+    });
   }
 
   async bulkReturnTaskResults(
