@@ -17,6 +17,8 @@ import type {
   CourierTask,
   DeadLetter,
   FetchOptions,
+  ListedTask,
+  ListOptions,
   ReturnErrorOptions,
   ReturnOptions,
   TaskCommand,
@@ -48,6 +50,15 @@ const returnErrorRules: Readonly<Record<keyof ReturnErrorOptions, Rule>> = {
   retryDelayMs: backoffRule,
 };
 const returnRules: Readonly<Record<keyof ReturnOptions, Rule>> = { next: rules.count };
+const states = ['waiting', 'delayed', 'leased', 'completed', 'failed', 'canceled'] as const;
+const listRules: Readonly<Record<keyof ListOptions, Rule>> = {
+  state: oneOf(states),
+  offset: rules.count,
+  max: is(
+    'a whole number from 1 to 1,000',
+    (max) => Number.isInteger(max) && (max as number) >= 1 && (max as number) <= 1_000,
+  ),
+};
 const letterRules: Readonly<Record<string, Rule>> = { offset: rules.count, max: rules.positiveCountOrInfinity };
 const isData = arrayOf('an array with the data of each task', () => true);
 const isId = arrayOf('an array of ids', (id) => typeof id === 'string');
@@ -150,6 +161,14 @@ export abstract class CheckedCourier implements ClientWorkerTaskCourier {
     return this.#asClient((client) => {
       if (ids !== undefined) isId(ids, 'the ids for removeDeadLetters()');
       return client.removeDeadLetters(queue, ids);
+    });
+  }
+
+  listTasks(queue: string, options: ListOptions): Promise<ListedTask[]> {
+    return this.#asClient((client) => {
+      checkOptions(options, listRules, 'listTasks()');
+      listRules.state(options.state, 'option "state" of listTasks()');
+      return client.listTasks(queue, options);
     });
   }
 

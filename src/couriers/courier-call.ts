@@ -1,5 +1,6 @@
 /** The data of a courier task that calls a function: `viaCourier` writes it, and a `ClassicWorker` reads and checks it. */
 import { TaskwardenError } from '../base/errors.ts';
+import { fieldOf } from '../base/foreign-value.ts';
 import { checkOptions, is, rules } from '../base/options.ts';
 
 export interface CourierCall {
@@ -11,6 +12,12 @@ export interface CourierCall {
   readonly timeoutMs?: number;
   /** A worker that gets it later, in epoch milliseconds, does not begin it: it fails with `TASK_EXPIRED`. */
   readonly expiresAt?: number;
+}
+
+/** The name of the function that a task calls, by its data; undefined if that is no call. */
+export function calledName(data: unknown): string | undefined {
+  const name = fieldOf(data, 'function');
+  return typeof name === 'string' && name !== '' ? name : undefined;
 }
 
 const callRules = {

@@ -11,6 +11,7 @@ export { Timer } from '../platform/clock.ts';
 export { onAbort } from '../platform/on-abort.ts';
 export { pause } from '../platform/pause.ts';
 export { CheckedCourier } from './checked-courier.ts';
+export { calledName } from './courier-call.ts';
 export {
   courierClosed,
   courierUnreachable,

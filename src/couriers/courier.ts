@@ -114,6 +114,37 @@ export interface DeadLetter<D = unknown> {
   readonly timeFailed: number;
 }
 
+/** Where a task of a queue is. */
+export type CourierTaskState = 'waiting' | 'delayed' | 'leased' | 'completed' | 'failed' | 'canceled';
+
+export interface ListOptions {
+  /** Which tasks. `'completed'` and `'canceled'`: as long as their outcome is kept. `'failed'`: the dead letters. */
+  readonly state: CourierTaskState;
+  /** How many to leave out. Default: 0. */
+  readonly offset?: number;
+  /** How many to give, at most 1,000. Default: 100. */
+  readonly max?: number;
+}
+
+/** A task of a queue, without its data. */
+export interface ListedTask {
+  readonly id: string;
+  /** The function that its data calls; of a job of BullMQ its name. Undefined if it calls none. */
+  readonly name: string | undefined;
+  readonly state: CourierTaskState;
+  readonly priority: Priority;
+  /** How often it was delivered, the present time included; not those that were given back. */
+  readonly attempts: number;
+  /** When it was added, or redriven; in epoch milliseconds, as all times. */
+  readonly timeQueued: number;
+  /** When it was last delivered; undefined if it was not. */
+  readonly timeStarted: number | undefined;
+  /** When it ended; undefined before. */
+  readonly timeEnded: number | undefined;
+  /** Only of a failed task. */
+  readonly error?: unknown;
+}
+
 export interface CourierQueueInfo {
   /** Tasks that a worker could get now. */
   readonly waiting: Readonly<Record<Priority, number>>;
@@ -169,6 +200,11 @@ export interface ClientTaskCourier {
   redriveTasks(queue: string, ids?: readonly string[]): Promise<number>;
   /** Removes dead letters and their errors; without ids, all of the queue. Resolves with how many. */
   removeDeadLetters(queue: string, ids?: readonly string[]): Promise<number>;
+  /**
+   * The tasks of a queue in a state. Those that wait are in the order in which they are delivered, delayed ones in that in
+   * which their delay ends, those that workers hold by their start, and those that have ended by their end; the first first.
+   */
+  listTasks(queue: string, options: ListOptions): Promise<ListedTask[]>;
   getQueueInfo(queue: string): Promise<CourierQueueInfo>;
   /** Rejects all waits with `COURIER_CLOSED`, and all later calls, too. */
   close(): Promise<void>;

@@ -3,6 +3,7 @@ import {
   type AddOptions,
   type ClientWorkerTaskCourier,
   type CourierTask,
+  type ListedTask,
   type Priority,
   type TaskCommand,
   type TaskUpdate,
@@ -846,6 +847,83 @@ export function courierConformance({
       await courier.returnTaskResult('work', await next(), 1);
       await courier.sendToTask('work', id, { kind: 'message', data: 1 });
       await (await courier.subscribeToTask('work', id, () => {}))();
+    });
+  });
+
+  describe(`${name}: its tasks by state`, () => {
+    async function idsOf(state: ListedTask['state'], more: { offset?: number; max?: number } = {}): Promise<string[]> {
+      return (await courier.listTasks('work', { state, ...more })).map(({ id }) => id);
+    }
+
+    it('lists those that wait as they will be delivered, page by page', async () => {
+      await add(1, { id: 'a' });
+      await add(2, { id: 'b', priority: 'low' });
+      await add(3, { id: 'c', priority: 'critical' });
+      await add(4, { id: 'd' });
+      expect(await idsOf('waiting')).toEqual(['c', 'a', 'd', 'b']);
+      expect(await idsOf('waiting', { offset: 1, max: 2 })).toEqual(['a', 'd']);
+      expect(await idsOf('waiting', { offset: 4 })).toEqual([]);
+      expect(await courier.listTasks('other', { state: 'waiting' })).toEqual([]);
+    });
+
+    it('says of each what is known', async () => {
+      const before = Date.now();
+      const id = await add({ function: 'sum', args: [1] }, { priority: 'high', retries: 1, retryDelayMs: 0 });
+      const known = { id, name: 'sum', priority: 'high' };
+      const none = { timeStarted: undefined, timeEnded: undefined };
+      const [waiting] = await courier.listTasks('work', { state: 'waiting' });
+      expect(waiting).toMatchObject({ ...known, ...none, state: 'waiting', attempts: 0 });
+      expect(waiting?.timeQueued).toBeGreaterThanOrEqual(before - 1_000);
+      await courier.returnTaskError('work', await next(), new Error('first'));
+      await next().then((task) => courier.releaseTask('work', task));
+      const task = await next();
+      const [leased] = await courier.listTasks('work', { state: 'leased' });
+      expect(leased).toMatchObject({ ...known, state: 'leased', attempts: 2, timeEnded: undefined });
+      expect(leased?.timeStarted).toBeGreaterThanOrEqual(before - 1_000);
+      await courier.returnTaskResult('work', task, 1);
+      const [completed] = await courier.listTasks('work', { state: 'completed' });
+      expect(completed).toMatchObject({ ...known, state: 'completed', attempts: 2 });
+      expect(completed?.timeEnded).toBeGreaterThanOrEqual(leased?.timeStarted as number);
+      expect(completed).not.toHaveProperty('error');
+    });
+
+    it('lists delayed ones by the end of their delay, and held ones by their start', async () => {
+      await add(1, { id: 'late', delayMs: 2 * longMs });
+      await add(2, { id: 'soon', delayMs: longMs });
+      await add(3, { id: 'first' });
+      await add(4, { id: 'second' });
+      await next();
+      await next();
+      expect(await idsOf('delayed')).toEqual(['soon', 'late']);
+      expect(await idsOf('leased')).toEqual(['first', 'second']);
+      expect(await idsOf('leased', { offset: 1 })).toEqual(['second']);
+    });
+
+    it('lists those that have ended, the oldest first, each where it belongs', async () => {
+      const [one = '', two = '', three = '', four = ''] = await courier.bulkAddTasksToQueue('work', [1, 2, 3, 4]);
+      await courier.cancelTask('work', two);
+      for (const id of [one, three, four]) {
+        const task = await next();
+        expect(task.id).toBe(id);
+        if (id === three) await courier.returnTaskError('work', task, new Error('bad'));
+        else await courier.returnTaskResult('work', task, { odd: id });
+      }
+      expect(await idsOf('completed')).toEqual([one, four]);
+      expect(await idsOf('completed', { offset: 1, max: 1 })).toEqual([four]);
+      expect(await courier.listTasks('work', { state: 'canceled' })).toMatchObject([
+        { id: two, attempts: 0, name: undefined },
+      ]);
+      const [failed] = await courier.listTasks('work', { state: 'failed' });
+      expect(failed).toMatchObject({ id: three, attempts: 1, error: { message: 'bad' } });
+      expect(await idsOf('waiting')).toEqual([]);
+    });
+
+    it('refuses what is no state, and more than a thousand at a time', async () => {
+      expect(await failure(courier.listTasks('work', {} as never))).toBeInstanceOf(TypeError);
+      expect(await failure(courier.listTasks('work', { state: 'dead' as never }))).toBeInstanceOf(TypeError);
+      for (const max of [0, 1_001, Infinity]) {
+        expect(await failure(courier.listTasks('work', { state: 'waiting', max }))).toBeInstanceOf(TypeError);
+      }
     });
   });
 

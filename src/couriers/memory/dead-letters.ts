@@ -40,10 +40,10 @@ export class DeadLetters {
   list(offset: number, max: number): DeadLetter[] {
     const letters: DeadLetter[] = [];
     let skipped = 0;
-    for (const { id, data, priority, attempts, outcome: error, timeFailed } of this.#tasks.values()) {
+    for (const { id, data, priority, attempts, outcome: error, timeEnded } of this.#tasks.values()) {
       if (letters.length >= max) break;
       if (skipped < offset) skipped += 1;
-      else letters.push({ id, data, priority, attempts, error, timeFailed });
+      else letters.push({ id, data, priority, attempts, error, timeFailed: timeEnded as number });
     }
     return letters;
   }

@@ -28,7 +28,8 @@ import { WaitKeepAlive } from './wait-keep-alive.ts';
 export class MemoryQueue {
   readonly name: string;
   readonly #parts: MemoryQueueParts;
-  readonly #tasks = new Map<string, MemoryTask>();
+  /** By id; changed only here. */
+  readonly tasks: Map<string, MemoryTask> = new Map();
   readonly #queued: QueuedTasks;
   readonly #leased: ExpiryQueue<MemoryTask>;
   readonly #ended: ExpiryQueue<MemoryTask>;
@@ -81,7 +82,7 @@ export class MemoryQueue {
 
   /** Adds all, or throws and adds none. */
   add(tasks: readonly MemoryTask[]): void {
-    for (const { id } of tasks) if (this.#tasks.has(id)) throw courierError.duplicateId(this.name, id);
+    for (const { id } of tasks) if (this.tasks.has(id)) throw courierError.duplicateId(this.name, id);
     if (tasks.length > this.#queued.room) {
       this.#removeIfEmpty();
       throw courierError.queueFull(this.name, this.#parts.maxQueued);
@@ -92,14 +93,14 @@ export class MemoryQueue {
 
   /** Adds the task when there is room, in the order of these calls. */
   addWhenRoom(task: MemoryTask, options: WaitOptions): Promise<void> {
-    if (this.#tasks.has(task.id)) throw courierError.duplicateId(this.name, task.id);
+    if (this.tasks.has(task.id)) throw courierError.duplicateId(this.name, task.id);
     const { promise } = new AddWait(this.#addWaits, task, options, () => this.#removeIfEmpty());
     this.#dispatch();
     return promise;
   }
 
   #insert(task: MemoryTask): void {
-    this.#tasks.set(task.id, task);
+    this.tasks.set(task.id, task);
     this.#queued.add(task);
   }
 
@@ -114,9 +115,7 @@ export class MemoryQueue {
     while (taken.length < max) {
       const task = this.#queued.shift(minPriority);
       if (task === undefined) break;
-      task.state = 'leased';
-      task.attempts += 1;
-      task.lease = this.#parts.nextLease();
+      task.lend(this.#parts.nextLease());
       this.#leased.push(task);
       taken.push(this.#parts.deliver(task));
     }
@@ -139,7 +138,7 @@ export class MemoryQueue {
   #admit(): void {
     for (let wait = this.#addWaits.first; wait !== undefined && this.#queued.room > 0; wait = this.#addWaits.first) {
       const { task } = wait as AddWait<MemoryTask>;
-      if (this.#tasks.has(task.id)) {
+      if (this.tasks.has(task.id)) {
         wait.reject(courierError.duplicateId(this.name, task.id));
       } else {
         this.#insert(task);
@@ -164,12 +163,8 @@ export class MemoryQueue {
 
   /** The task, if this is its present lease. */
   findLeased(id: string, lease: string): MemoryTask | undefined {
-    const task = this.#tasks.get(id);
+    const task = this.tasks.get(id);
     return task?.state === 'leased' && task.lease === lease ? task : undefined;
-  }
-
-  find(id: string): MemoryTask | undefined {
-    return this.#tasks.get(id);
   }
 
   complete(task: MemoryTask, result: unknown): void {
@@ -181,7 +176,10 @@ export class MemoryQueue {
   fail(task: MemoryTask, error: unknown, options: ReturnErrorOptions): void {
     this.#leased.remove(task);
     const pauseMs = task.pauseAfterFailure(options);
-    if (pauseMs === undefined) return this.#end(task, 'failed', error);
+    if (pauseMs === undefined) {
+      this.#end(task, 'failed', error);
+      return;
+    }
     this.#queued.delay(task, pauseMs);
     this.#keepAlive.update();
     task.endDelivery();
@@ -223,11 +221,11 @@ export class MemoryQueue {
     task.state = state;
     task.outcome = outcome;
     task.isKept = true;
+    task.timeEnded = timeOfDay();
     task.commands.length = 0;
     if (state === 'failed') {
-      task.timeFailed = timeOfDay();
       const dropped = this.#dead.add(task);
-      if (dropped?.isKept === false) this.#tasks.delete(dropped.id);
+      if (dropped?.isKept === false) this.tasks.delete(dropped.id);
     } else {
       task.data = undefined;
     }
@@ -241,7 +239,7 @@ export class MemoryQueue {
   /** Forgets the outcome; a dead letter stays. */
   #expire(task: MemoryTask): void {
     task.isKept = false;
-    if (!this.#dead.has(task)) this.#tasks.delete(task.id);
+    if (!this.#dead.has(task)) this.tasks.delete(task.id);
   }
 
   waitForResult(task: MemoryTask, options: WaitOptions): Promise<unknown> {
@@ -253,13 +251,13 @@ export class MemoryQueue {
   }
 
   subscribeToClient(id: string, lease: string, listener: Listener<TaskCommand>): () => void {
-    const unsubscribe = this.messages.subscribeToClient(this.#tasks.get(id), lease, listener);
+    const unsubscribe = this.messages.subscribeToClient(this.tasks.get(id), lease, listener);
     this.#removeIfEmpty();
     return unsubscribe;
   }
 
   subscribeToTask(id: string, listener: Listener<TaskUpdate>): () => void {
-    if (!this.#tasks.get(id)?.hasEnded) return this.messages.subscribeToTask(id, listener);
+    if (!this.tasks.get(id)?.hasEnded) return this.messages.subscribeToTask(id, listener);
     listener.end?.();
     return () => {};
   }
@@ -282,7 +280,7 @@ export class MemoryQueue {
   /** Without ids: all. */
   removeDead(ids?: readonly string[]): number {
     const tasks = this.#takeDead(ids);
-    for (const { id } of tasks) this.#tasks.delete(id);
+    for (const { id } of tasks) this.tasks.delete(id);
     this.#removeIfEmpty();
     return tasks.length;
   }
@@ -298,7 +296,7 @@ export class MemoryQueue {
 
   #removeIfEmpty(): void {
     this.#keepAlive.update();
-    const isEmpty = this.#tasks.size === 0 && !this.messages.hasClients && this.#addWaits.size === 0;
+    const isEmpty = this.tasks.size === 0 && !this.messages.hasClients && this.#addWaits.size === 0;
     if (isEmpty && this.#workerWaits.isEmpty) this.#parts.onEmpty();
   }
 
@@ -306,7 +304,7 @@ export class MemoryQueue {
   close(error: unknown): void {
     this.#leased.clear();
     this.#ended.clear();
-    for (const task of this.#tasks.values()) {
+    for (const task of this.tasks.values()) {
       task.timer?.cancel();
       if (task.isAwaited) rejectAll(task.waits, error);
       task.endDelivery();
@@ -314,6 +312,6 @@ export class MemoryQueue {
     this.#workerWaits.rejectAll(error);
     rejectAll(this.#addWaits, error);
     this.messages.close();
-    this.#tasks.clear();
+    this.tasks.clear();
   }
 }

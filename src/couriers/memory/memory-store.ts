@@ -2,9 +2,11 @@
  * The queues of a memory courier, in the program that made it. It copies what it is given, and again what it returns, so that
  * no caller sees the changes of another; errors are not copied. It expects checked arguments.
  */
+
+import { copyOf, isPlain } from '../../base/copy.ts';
 import { type ErrorCode, TaskwardenError } from '../../base/errors.ts';
-import { isInstance, messageOf } from '../../base/foreign-value.ts';
-import { Buffer, Promise, randomUUID, structuredClone } from '../../platform/globals.ts';
+import { messageOf } from '../../base/foreign-value.ts';
+import { Promise, randomUUID } from '../../platform/globals.ts';
 import { KeepAlive } from '../../platform/keep-alive.ts';
 import { newIdPrefix, taskId } from '../../task/record/task-id.ts';
 import type {
@@ -16,6 +18,8 @@ import type {
   CourierTask,
   DeadLetter,
   FetchOptions,
+  ListedTask,
+  ListOptions,
   ReturnErrorOptions,
   ReturnOptions,
   TaskCommand,
@@ -26,6 +30,7 @@ import * as courierError from '../courier-error.ts';
 import { MemoryQueue } from './memory-queue.ts';
 import type { MemoryQueueSettings } from './memory-queue-parts.ts';
 import { MemoryTask } from './memory-task.ts';
+import { listOf } from './task-list.ts';
 
 interface MemoryStoreSettings extends MemoryQueueSettings {
   readonly copies: boolean;
@@ -75,7 +80,7 @@ export class MemoryStore implements ClientWorkerTaskCourier {
 
   #task(name: string, id: string): { readonly task: MemoryTask; readonly queue: MemoryQueue } {
     const queue = this.#find(name);
-    const task = queue?.find(id);
+    const task = queue?.tasks.get(id);
     if (queue === undefined || task === undefined || (task.hasEnded && !task.isKept)) {
       throw courierError.taskNotFound(name, id);
     }
@@ -168,7 +173,7 @@ export class MemoryStore implements ClientWorkerTaskCourier {
 
   async cancelTask(queue: string, id: string, reason?: unknown): Promise<boolean> {
     const found = this.#find(queue);
-    const task = found?.find(id);
+    const task = found?.tasks.get(id);
     return found !== undefined && task !== undefined && found.cancel(task, reason);
   }
 
@@ -193,6 +198,10 @@ export class MemoryStore implements ClientWorkerTaskCourier {
   ): Promise<DeadLetter[]> {
     const letters = this.#find(queue)?.deadLetters(offset, max) ?? [];
     return letters.map((letter) => ({ ...letter, data: this.#copyAgain(letter.data) }));
+  }
+
+  async listTasks(queue: string, options: ListOptions): Promise<ListedTask[]> {
+    return listOf(this.#find(queue)?.tasks.values() ?? [], options);
   }
 
   async redriveTasks(queue: string, ids?: readonly string[]): Promise<number> {
@@ -305,14 +314,4 @@ export class MemoryStore implements ClientWorkerTaskCourier {
     this.#queues.clear();
     this.#keepAlive.close();
   }
-}
-
-/** `structuredClone()` would make a Uint8Array of a Buffer. */
-function copyOf<T>(value: T): T {
-  return isInstance(value, Buffer) ? (Buffer.from(value) as T) : structuredClone(value);
-}
-
-/** Whether a copy would be the same value. */
-function isPlain(value: unknown): boolean {
-  return value === null || (typeof value !== 'object' && typeof value !== 'function' && typeof value !== 'symbol');
 }

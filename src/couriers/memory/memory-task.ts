@@ -12,6 +12,7 @@ import { timeOfDay } from '../../platform/globals.ts';
 import { Fifo } from '../../queue/order/fifo.ts';
 import type { Priority } from '../../queue/priority.ts';
 import type { AddOptions, ReturnErrorOptions, TaskCommand } from '../courier.ts';
+import { calledName } from '../courier-call.ts';
 import type { Listeners } from '../listeners.ts';
 import type { Wait } from '../wait.ts';
 import type { ExpiringItem } from './expiry-queue.ts';
@@ -23,6 +24,7 @@ export class MemoryTask implements ExpiringItem<MemoryTask> {
   next: MemoryTask | undefined = undefined;
   previous: MemoryTask | undefined = undefined;
   readonly id: string;
+  readonly name: string | undefined;
   data: unknown;
   readonly priority: Priority;
   readonly delayMs: number;
@@ -47,7 +49,10 @@ export class MemoryTask implements ExpiringItem<MemoryTask> {
   outcome: unknown = undefined;
   /** Whether the outcome can be asked for. A dead letter stays longer than its outcome. */
   isKept = false;
-  timeFailed = 0;
+  timeStarted: number | undefined;
+  timeEnded: number | undefined;
+  /** When its delay ends, on the clock of `timeOfDay()`. */
+  timeDue = 0;
   /** Ends its delay. */
   timer: Timer | undefined = undefined;
   /** All commands of clients. */
@@ -60,6 +65,7 @@ export class MemoryTask implements ExpiringItem<MemoryTask> {
     const { priority = 'normal', delayMs = 0, retries, retryDelayMs } = options;
     this.id = id;
     this.data = data;
+    this.name = calledName(data);
     this.priority = priority;
     this.delayMs = delayMs;
     this.retries = retries;
@@ -95,6 +101,16 @@ export class MemoryTask implements ExpiringItem<MemoryTask> {
     this.failures = 0;
     this.stalls = 0;
     this.timeQueued = timeOfDay();
+    this.timeStarted = undefined;
+    this.timeEnded = undefined;
+  }
+
+  /** A worker gets it. */
+  lend(lease: string): void {
+    this.state = 'leased';
+    this.attempts += 1;
+    this.lease = lease;
+    this.timeStarted = timeOfDay();
   }
 
   /** The pause before its next attempt, in milliseconds; undefined if there is none. Counts a failure. */

@@ -1,5 +1,6 @@
 /** The tasks of a memory queue that no worker has: those that wait, and those that are delayed. Together they fill the queue. */
 import { Timer } from '../../platform/clock.ts';
+import { timeOfDay } from '../../platform/globals.ts';
 import type { Priority } from '../../queue/priority.ts';
 import type { MemoryTask } from './memory-task.ts';
 import { WaitingTasks } from './waiting-tasks.ts';
@@ -50,6 +51,7 @@ export class QueuedTasks {
 
   delay(task: MemoryTask, delayMs: number): void {
     task.state = 'delayed';
+    task.timeDue = timeOfDay() + delayMs;
     this.#delayed += 1;
     task.timer = new Timer(delayMs, () => {
       this.remove(task);

@@ -6,6 +6,7 @@ import type {
   ClientWorkerTaskCourier,
   CourierTask,
   DeadLetter,
+  ListedTask,
   ReturnErrorOptions,
   TaskCommand,
   TaskUpdate,
@@ -43,6 +44,10 @@ export function courierProxy(name: ObjectName, leaseMs: number): ClientWorkerTas
     getDeadLetters: async (...args: unknown[]) => {
       const letters = (await call('getDeadLetters', args)) as readonly DeadLetter[];
       return letters.map((letter) => ({ ...letter, error: decodeThrown(letter.error as WireThrown) }));
+    },
+    listTasks: async (...args: unknown[]) => {
+      const tasks = (await call('listTasks', args)) as readonly ListedTask[];
+      return tasks.map((task) => ('error' in task ? { ...task, error: decodeThrown(task.error as WireThrown) } : task));
     },
     cancelTask: (queue: string, id: string, reason: unknown) => call('cancelTask', [queue, id, encodeThrown(reason)]),
     subscribeToTask: (queue: string, id: string, listener: (update: TaskUpdate) => void) =>

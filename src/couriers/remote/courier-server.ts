@@ -10,6 +10,7 @@ import type {
   BulkAddOptions,
   CourierTask,
   FetchOptions,
+  ListOptions,
   ReturnErrorOptions,
   TaskCommand,
   TaskUpdate,
@@ -93,6 +94,11 @@ export class CourierServer {
   async getDeadLetters(queue: string, options: { readonly offset?: number; readonly max?: number }): Promise<unknown> {
     const letters = await this.#store.getDeadLetters(queue, options);
     return letters.map((letter) => ({ ...letter, error: encodeThrown(letter.error) }));
+  }
+
+  async listTasks(queue: string, options: ListOptions): Promise<unknown> {
+    const tasks = await this.#store.listTasks(queue, options);
+    return tasks.map((task) => ('error' in task ? { ...task, error: encodeThrown(task.error) } : task));
   }
 
   async *subscribeToTask(queue: string, id: string): AsyncGenerator<readonly TaskUpdate[], void, undefined> {

@@ -8,10 +8,12 @@ import {
   type CourierQueueInfo,
   courierKit,
   type DeadLetter,
+  type ListedTask,
+  type ListOptions,
   type TaskUpdate,
   type WaitOptions,
 } from '../../../index.ts';
-import { canceledValue, errorOf, jobName, jobOptions, makeId, nonceOption, resultOf } from '../job/job-format.ts';
+import { canceledValue, errorOf, jobNameOf, jobOptions, makeId, nonceOption, resultOf } from '../job/job-format.ts';
 import { isTaskMalformed } from '../job/job-reader.ts';
 import { isUnstorable, notCloneable, parseJson, plainJson, toJson } from '../job/json.ts';
 import type { Asked, Link } from '../server/link.ts';
@@ -23,6 +25,7 @@ import { EventReader } from './event-reader.ts';
 import type { QueueLimit } from './queue-limit.ts';
 import { ResultWaits, type TaskEnd } from './result-waits.ts';
 import type { TaskCommands } from './task-commands.ts';
+import { listTasks } from './task-list.ts';
 
 const { duplicateId, resultNotReady, taskNotFound } = courierKit;
 
@@ -95,7 +98,7 @@ export class ClientSide implements ClientTaskCourier {
         ...jobOptions(id, options, this.#resultTtlMs),
         ...(nonce !== undefined && { [nonceOption]: nonce }),
       };
-      return { name: jobName, data, opts };
+      return { name: jobNameOf(data), data, opts };
     });
     try {
       if (nonce === undefined) return await this.#addNew(queue, jobs);
@@ -275,6 +278,10 @@ export class ClientSide implements ClientTaskCourier {
 
   removeDeadLetters(queue: string, ids?: readonly string[]): Promise<number> {
     return this.#dead.remove(queue, ids);
+  }
+
+  listTasks(queue: string, options: ListOptions): Promise<ListedTask[]> {
+    return listTasks(this.#link, queue, options, Date.now() - this.#resultTtlMs);
   }
 
   getQueueInfo(queue: string): Promise<CourierQueueInfo> {

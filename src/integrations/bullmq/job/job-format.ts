@@ -6,6 +6,7 @@ import {
   type CourierTask,
   courierKit,
   type DeadLetter,
+  type ListedTask,
   type Priority,
   type Progress,
   type ReturnErrorOptions,
@@ -13,7 +14,7 @@ import {
 import { fromJson, isJson, parseJson } from './json.ts';
 import { PlainCopy } from './plain-copy.ts';
 
-const { decodeThrown, encodeThrown, fieldOf, messageOf, taskCanceled, taskStalled } = courierKit;
+const { calledName, decodeThrown, encodeThrown, fieldOf, messageOf, taskCanceled, taskStalled } = courierKit;
 type WireThrown = courierKit.WireThrown;
 
 /** In BullMQ small numbers are urgent, and 0, which means none, is before all. */
@@ -25,8 +26,12 @@ export function priorityOf(number: number | undefined): Priority {
   return number === 1 ? 'critical' : number === 2 ? 'high' : number === 3 ? 'normal' : 'low';
 }
 
-/** The name of jobs: they are told apart by their data. */
-export const jobName = 'task';
+/** The name of jobs that call no function. */
+const namelessJob = 'task';
+
+export function jobNameOf(data: unknown): string {
+  return calledName(data) ?? namelessJob;
+}
 
 /** PostgreSQL counts attempts in 32 bits. */
 const mostAttempts = 2 ** 31 - 1;
@@ -100,6 +105,21 @@ export function deadLetterOf(job: Job, queue: string): DeadLetter {
   };
 }
 
+export function listedOf(job: Job, queue: string, state: ListedTask['state']): ListedTask {
+  const delivered = job.attemptsMade + job.stalledCounter + (state === 'leased' ? 1 : 0);
+  return {
+    id: job.id as string,
+    name: job.name === namelessJob ? undefined : job.name,
+    state,
+    priority: priorityOf(job.priority),
+    attempts: Math.min(job.attemptsStarted, delivered), // the end of a canceled one counts as an attempt in BullMQ
+    timeQueued: job.timestamp,
+    timeStarted: job.attemptsStarted === 0 ? undefined : job.processedOn,
+    timeEnded: job.finishedOn,
+    ...(state === 'failed' && { error: errorOf(job, queue) }),
+  };
+}
+
 // Errors: what people read is the message and the stack, as BullMQ has them; what else there is follows in a line of its own.
 
 const envelopeMark = '\n# taskwarden ';
@@ -159,7 +179,7 @@ function isStalled(reason: string | undefined): boolean {
 
 // A canceled task has ended as well as one that gave a result has, so its job is a completed one.
 
-const canceledKey = 'taskwarden:canceled';
+export const canceledKey = 'taskwarden:canceled';
 
 export function canceledValue(reason: unknown): object {
   const thrown = JSON.stringify(thrownJson(reason));

@@ -1,6 +1,7 @@
 /** Claims on PostgreSQL: statements over BullMQ's tables. Each is atomic, and leaves a queue as BullMQ's own would. */
 import type { Pool, PoolClient } from 'pg';
-import type { Claims, TakenFrom } from './server.ts';
+import { canceledKey } from '../job/job-format.ts';
+import type { Claims, ListedRange, TakenFrom } from './server.ts';
 
 const seize = `
 WITH before AS (
@@ -49,6 +50,17 @@ WITH buried AS (
    WHERE queue = $1 AND id = $2 AND state IN ('waiting', 'delayed', 'active') RETURNING id
 )
 SELECT publish_event($1, 'failed', jsonb_build_object('jobId', id, 'failedReason', $3::text, 'prev', 'active')) FROM buried`;
+
+const isCanceled = `coalesce(jsonb_typeof(return_value) = 'object' AND return_value ? '${canceledKey}', false)`;
+
+const listed: Readonly<Record<ListedRange['state'], { readonly where: string; readonly order: string }>> = {
+  waiting: { where: `state = 'waiting'`, order: 'priority' },
+  delayed: { where: `state = 'delayed'`, order: 'process_at_ms' },
+  leased: { where: `state = 'active'`, order: 'processed_at_ms' },
+  completed: { where: `state = 'completed' AND NOT ${isCanceled}`, order: 'finished_at_ms' },
+  failed: { where: `state = 'failed'`, order: 'finished_at_ms' },
+  canceled: { where: `state = 'completed' AND ${isCanceled}`, order: 'finished_at_ms' },
+};
 
 const keepPlace = 'UPDATE job SET seq = $3 WHERE queue = $1 AND id = $2';
 
@@ -122,6 +134,15 @@ export class PostgresClaims implements Claims {
   /** Its columns have their types. */
   async unsound(): Promise<string[]> {
     return [];
+  }
+
+  async list({ state, offset, max }: ListedRange, since: number): Promise<string[]> {
+    const { where, order } = listed[state];
+    const text = `SELECT id FROM job WHERE queue = $1 AND ${where} AND coalesce(finished_at_ms, $4::bigint) >= $4::bigint
+      ORDER BY ${order}, seq OFFSET $2 LIMIT $3`;
+    const from = state === 'failed' ? 0 : since;
+    const { rows } = await this.#pool.query(text, [this.#queue, offset, max, from]);
+    return rows.map(({ id }) => id as string);
   }
 
   async timeFailed(id: string): Promise<number | undefined> {

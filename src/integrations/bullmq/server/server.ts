@@ -1,10 +1,13 @@
 /** What couriers need of a server beside BullMQ's own calls; Redis and PostgreSQL each have theirs. */
 import type { IQueueBackend } from 'bullmq';
-import { courierKit } from '../../../index.ts';
+import { courierKit, type ListOptions } from '../../../index.ts';
 import { isRefusalOfRedis } from '../../redis-connection.ts';
 import { isUnstorable } from '../job/json.ts';
 
 const { fieldOf, messageOf, textOf } = courierKit;
+
+/** Which jobs. */
+export type ListedRange = Required<ListOptions>;
 
 /** Where a job was taken from. */
 export type TakenFrom = 'waiting' | 'active';
@@ -35,6 +38,8 @@ export interface Claims {
   bury(id: string, reason: string): Promise<void>;
   /** Jobs whose lock has run out that are none: they are to be buried before others can be given back. */
   unsound(): Promise<string[]>;
+  /** The ids of jobs in a state, in the order of `listTasks()`. Those that completed before `since` (epoch milliseconds) are gone. */
+  list(options: ListedRange, since: number): Promise<readonly string[]>;
   /** When a job has failed, in epoch milliseconds. */
   timeFailed(id: string): Promise<number | undefined>;
   /** Gives back the jobs whose lock has run out, before those that wait. Gives their ids. */
