@@ -39,6 +39,7 @@ export type {
   FetchOptions,
   ListedTask,
   ListOptions,
+  QueueLimits,
   ReturnErrorOptions,
   ReturnOptions,
   TaskCommand,

@@ -14,6 +14,7 @@ import { Timer } from '../platform/clock.ts';
 import { type Deferred, defer } from '../platform/deferred.ts';
 import { Promise } from '../platform/globals.ts';
 import { untilAborted } from '../platform/on-abort.ts';
+import type { RateOptions } from '../queue/keys/rate.ts';
 import { foreverPendingPromise, isHost, isLoadingModule } from '../task/definition/load-phase.ts';
 import { currentTask } from '../task/inside/context.ts';
 import type { EndReason } from '../task/record/task-info.ts';
@@ -97,13 +98,15 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
   }
 
   #newFetchLoop(signal: AbortSignal): FetchLoop {
-    const { batchSize = 1, concurrency = 1 } = this.#queue;
+    const { batchSize = 1, concurrency = 1, maxPerKey, rate } = this.#queue;
     const demand = this.#demand();
     return new FetchLoop({
       courier: this.courier,
       queueName: this.queueName,
       maxTasksPerIteration: batchSize,
       maxSimultaneousTasks: batchSize * concurrency,
+      maxPerKey,
+      rate,
       onError: (error) => this.reportError(error),
       onFetch: () => {
         this.#fetching.resolve();
@@ -242,6 +245,8 @@ interface FetchLoopOptions {
   readonly queueName: string;
   readonly maxTasksPerIteration: number;
   readonly maxSimultaneousTasks: number;
+  readonly maxPerKey: number | undefined;
+  readonly rate: RateOptions | undefined;
   readonly onError: (error: unknown) => void;
   /** Called before each fetch of an iteration, which has no items then; other iterations may have some. */
   readonly onFetch: () => void;

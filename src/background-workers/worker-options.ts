@@ -1,6 +1,8 @@
 /** The options of background workers, and how they are checked. */
+import { rateRule } from '../base/key-options.ts';
 import { either, is, optionsBy, type Rule, rules } from '../base/options.ts';
 import type { ClientWorkerTaskCourier } from '../couriers/courier.ts';
+import type { RateOptions } from '../queue/keys/rate.ts';
 import { type TaskOptions, taskRules } from '../task/call/task-options.ts';
 import type { TaskFunction } from '../task/definition/definition.ts';
 import type { TaskInfo } from '../task/record/task-info.ts';
@@ -63,6 +65,10 @@ export interface QueueOptions {
   readonly concurrency?: number;
   /** For an own queue: how many items may wait; `put()` waits for room. Default: Infinity. */
   readonly maxQueued?: number;
+  /** How many items of one key may run at a time, on all machines that serve the queue. Default: what the queue has. */
+  readonly maxPerKey?: number;
+  /** How many items may be fetched in a time, on all machines that serve the queue. Default: what the queue has. */
+  readonly rate?: RateOptions;
 }
 
 export interface IntervalWorkerOptions extends WorkerOptions, IntervalOptions {}
@@ -129,6 +135,8 @@ const queueOptionRules: Readonly<Record<keyof QueueOptions, Rule>> = {
   batchSize: rules.positiveCount,
   concurrency: rules.positiveCount,
   maxQueued: rules.positiveCountOrInfinity,
+  maxPerKey: rules.positiveCountOrInfinity,
+  rate: rateRule,
 };
 
 const isTrue = is('true', (value) => value === true);

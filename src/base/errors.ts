@@ -21,6 +21,8 @@ export const errorCodes = {
   MESSAGE_NOT_CLONEABLE: 'What was sent to a task, or by it, cannot be copied, or not be read there.',
   TASK_TOO_DEEP: 'More than `maxDepth` tasks have called one another, down to this one; it never ran.',
   DUPLICATE_TASK_ID: 'A live task has this `taskId` already.',
+  LIMITS_REPLACED:
+    'A worker has set limits of its queue, which had others; those of the worker that was started last hold.',
   TASK_EXISTS: 'A task of this definition and `key` exists already, and `unique` allows one; `taskId` is its id.',
   TASK_REPLACED: 'The task waited, and another one of its definition and `key` has replaced it, as `unique` says.',
   DUPLICATE_TASK_NAME: 'Two tasks are registered under one module and name.',

@@ -3,6 +3,7 @@
  * module loads in a thread. The couriers behind it carry the tasks.
  */
 import { backoffRule } from '../base/backoff.ts';
+import { checkUnique, rateRule } from '../base/key-options.ts';
 import { arrayOf, checkOptions, is, oneOf, type Rule, rules } from '../base/options.ts';
 import { Promise } from '../platform/globals.ts';
 import { priorities } from '../queue/priority.ts';
@@ -19,6 +20,7 @@ import type {
   FetchOptions,
   ListedTask,
   ListOptions,
+  QueueLimits,
   ReturnErrorOptions,
   ReturnOptions,
   TaskCommand,
@@ -32,11 +34,14 @@ const bulkAddRules: Readonly<Record<keyof BulkAddOptions, Rule>> = {
   delayMs: rules.durationMs,
   retries: rules.countOrInfinity,
   retryDelayMs: backoffRule,
+  key: rules.string,
   wait: rules.boolean,
   signal: rules.signal,
 };
 const addRules: Readonly<Record<keyof AddOptions, Rule>> = {
   ...bulkAddRules,
+  unique: oneOf(['join', 'refuse', 'replace']),
+  uniqueForMs: rules.durationMs,
   id: is('a string that is not empty, without ":"', (id) => typeof id === 'string' && id !== '' && !id.includes(':')),
 };
 const waitRules: Readonly<Record<keyof WaitOptions, Rule>> = {
@@ -44,6 +49,10 @@ const waitRules: Readonly<Record<keyof WaitOptions, Rule>> = {
   signal: rules.signal,
 };
 const fetchRules: Readonly<Record<keyof FetchOptions, Rule>> = { minPriority: oneOf(priorities) };
+const limitRules: Readonly<Record<keyof QueueLimits, Rule>> = {
+  maxPerKey: rules.positiveCountOrInfinity,
+  rate: rateRule,
+};
 const returnErrorRules: Readonly<Record<keyof ReturnErrorOptions, Rule>> = {
   isFinal: rules.boolean,
   retries: rules.countOrInfinity,
@@ -97,6 +106,7 @@ export abstract class CheckedCourier implements ClientWorkerTaskCourier {
     return this.#asClient((client) => {
       checkQueue(queue);
       checkOptions(options, addRules, 'addTaskToQueue()');
+      checkUnique(options, 'addTaskToQueue()');
       return client.addTaskToQueue(queue, data, options);
     });
   }
@@ -174,6 +184,32 @@ export abstract class CheckedCourier implements ClientWorkerTaskCourier {
 
   getQueueInfo(queue: string): Promise<CourierQueueInfo> {
     return this.#asClient((client) => client.getQueueInfo(queue));
+  }
+
+  pauseQueue(queue: string): Promise<void> {
+    return this.#asClient((client) => {
+      checkQueue(queue);
+      return client.pauseQueue(queue);
+    });
+  }
+
+  resumeQueue(queue: string): Promise<void> {
+    return this.#asClient((client) => {
+      checkQueue(queue);
+      return client.resumeQueue(queue);
+    });
+  }
+
+  setLimits(queue: string, limits: QueueLimits): Promise<QueueLimits | undefined> {
+    return this.#asWorker((worker) => {
+      checkQueue(queue);
+      checkOptions(limits, limitRules, 'setLimits()');
+      const { maxPerKey = Infinity, rate } = limits;
+      return worker.setLimits(queue, {
+        ...(maxPerKey < Infinity && { maxPerKey }),
+        ...(rate !== undefined && { rate: { ...rate } }),
+      });
+    });
   }
 
   getTask(queue: string, options: FetchOptions = {}): Promise<CourierTask | undefined> {

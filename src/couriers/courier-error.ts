@@ -36,6 +36,17 @@ export function duplicateId(queue: string, taskId: string): TaskwardenError {
   return new TaskwardenError('DUPLICATE_TASK_ID', `queue "${queue}" already has a task '${taskId}'`, { taskId });
 }
 
+/** @param taskId That of the one that is there. */
+export function taskExists(queue: string, key: string, taskId: string): TaskwardenError {
+  const message = `queue "${queue}" has a task of key '${key}' already: '${taskId}'`;
+  return new TaskwardenError('TASK_EXISTS', message, { taskId });
+}
+
+export function taskReplaced(queue: string, taskId: string, by: string): TaskwardenError {
+  const message = `task '${taskId}' of queue "${queue}" was replaced by a later one of its key ('${by}')`;
+  return new TaskwardenError('TASK_REPLACED', message, { taskId });
+}
+
 export function taskNotFound(queue: string, taskId: string): TaskwardenError {
   const message = `queue "${queue}" has no task '${taskId}': it was never added, or its result has expired`;
   return new TaskwardenError('TASK_NOT_FOUND', message, { taskId });

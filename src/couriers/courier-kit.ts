@@ -22,7 +22,9 @@ export {
   resultTimeout,
   serverRefused,
   taskCanceled,
+  taskExists,
   taskNotFound,
+  taskReplaced,
   taskStalled,
 } from './courier-error.ts';
 export { serverError } from './server-error.ts';

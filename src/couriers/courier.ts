@@ -10,6 +10,7 @@
  * stalls loses the lease, and its late result is refused. So a task is settled once, but may be started more than once.
  */
 import type { Backoff } from '../base/backoff.ts';
+import type { RateOptions } from '../queue/keys/rate.ts';
 import type { Priority } from '../queue/priority.ts';
 import type { Progress } from '../task/record/progress.ts';
 
@@ -25,6 +26,8 @@ export interface CourierTask<D = unknown> {
   readonly retries?: number | undefined;
   /** The option `delayMs` it was added with; undefined if that was not given. */
   readonly delayMs?: number | undefined;
+  /** The option `key` it was added with. */
+  readonly key?: string | undefined;
   /** When it was added, or redriven, in epoch milliseconds. */
   readonly timeQueued: number;
   /** Unique for each delivery. Returning, extending or releasing the task with any other lease fails with `LEASE_LOST`. */
@@ -45,6 +48,19 @@ export interface AddOptions {
   readonly retries?: number;
   /** The pause before a retry, as the task option of that name, which can also be a function. Default: from 1,000. */
   readonly retryDelayMs?: number | Backoff;
+  /** Whose task it is, such as a tenant, a URL or a user: `unique` and the limits of the queue go by it. Default: none. */
+  readonly key?: string;
+  /**
+   * One task of this queue and key at a time, until it has ended, on all machines. What becomes of a second one: `'join'` adds
+   * nothing, and resolves with the id of the first; `'refuse'` rejects with `TASK_EXISTS`; `'replace'` cancels the first if it
+   * waits (`TASK_REPLACED`), and takes its place; one that a worker holds is left to run. Default: none.
+   */
+  readonly unique?: 'join' | 'refuse' | 'replace';
+  /**
+   * How long the task is unique after it has completed, in milliseconds; at most as long as its result is kept. A failure is not
+   * kept: the next one is added. Default: 0.
+   */
+  readonly uniqueForMs?: number;
   /**
    * Waits while the queue is full or the server can't be reached, instead of failing with `QUEUE_FULL` or
    * `COURIER_UNREACHABLE`. The task is added once, however often that was tried. Default: false.
@@ -55,7 +71,7 @@ export interface AddOptions {
 }
 
 /** The same for all tasks of a bulk. */
-export type BulkAddOptions = Omit<AddOptions, 'id'>;
+export type BulkAddOptions = Omit<AddOptions, 'id' | 'unique' | 'uniqueForMs'>;
 
 export interface WaitOptions {
   /** In milliseconds. Default: Infinity. */
@@ -145,21 +161,35 @@ export interface ListedTask {
   readonly error?: unknown;
 }
 
+/** What limits the workers of a queue, on all machines together. A start is a delivery to a worker. */
+export interface QueueLimits {
+  /** How many tasks of one key workers may hold at a time. Tasks without a key count in none. Default: Infinity. */
+  readonly maxPerKey?: number;
+  /**
+   * How many tasks workers may get in a time, by the clock of the server: never more than `max` in any `perMs`, or
+   * `max + burst - 1` with a `burst`. One that is given back has used its start. Default: none.
+   */
+  readonly rate?: RateOptions | undefined;
+}
+
 export interface CourierQueueInfo {
-  /** Tasks that a worker could get now. */
+  /** Tasks that wait for a worker, also those that a limit of the queue holds back, or that wait while it is paused. */
   readonly waiting: Readonly<Record<Priority, number>>;
   /** Tasks that wait for the end of their delay, or for a retry. */
   readonly delayed: number;
   /** Tasks that workers hold. */
   readonly leased: number;
   readonly deadLetters: number;
+  readonly isPaused: boolean;
+  /** Undefined if it has none. */
+  readonly limits: QueueLimits | undefined;
 }
 
 /** The side of the clients, which add tasks. */
 export interface ClientTaskCourier {
   /**
-   * Adds a task and resolves with its id. Rejects with `QUEUE_FULL`, `DUPLICATE_TASK_ID`, `ARGUMENT_NOT_CLONEABLE` or
-   * `COURIER_CLOSED`; then nothing was added. Like all methods, rejects with `COURIER_UNREACHABLE` when the server can't be
+   * Adds a task and resolves with its id, or with that of the task that it has joined. Rejects with `QUEUE_FULL`,
+   * `DUPLICATE_TASK_ID`, `TASK_EXISTS`, `ARGUMENT_NOT_CLONEABLE` or `COURIER_CLOSED`; then nothing was added. Like all methods, rejects with `COURIER_UNREACHABLE` when the server can't be
    * reached; then it is not known whether the task was added.
    */
   addTaskToQueue(queue: string, data: unknown, options?: AddOptions): Promise<string>;
@@ -206,6 +236,9 @@ export interface ClientTaskCourier {
    */
   listTasks(queue: string, options: ListOptions): Promise<ListedTask[]>;
   getQueueInfo(queue: string): Promise<CourierQueueInfo>;
+  /** From now on no worker, on any machine, gets a task of the queue. What workers hold goes on. */
+  pauseQueue(queue: string): Promise<void>;
+  resumeQueue(queue: string): Promise<void>;
   /** Rejects all waits with `COURIER_CLOSED`, and all later calls, too. */
   close(): Promise<void>;
 }
@@ -240,6 +273,11 @@ export interface WorkerTaskCourier {
   bulkExtendLeases(queue: string, tasks: readonly CourierTask[]): Promise<CourierTask[]>;
   /** Puts the task back where it was, before those that wait. This does not count as an attempt. Rejects with `LEASE_LOST`. */
   releaseTask(queue: string, task: CourierTask): Promise<void>;
+  /**
+   * Sets the limits of the queue, which hold from now on for all its workers on all machines; the last call counts, and `{}`
+   * removes them. What workers hold at that moment counts in none. Resolves with the limits that the queue had before.
+   */
+  setLimits(queue: string, limits: QueueLimits): Promise<QueueLimits | undefined>;
   /** Sends an update to the clients that subscribed to the task. Rejects with `LEASE_LOST`. */
   sendToClient(queue: string, task: CourierTask, update: TaskUpdate): Promise<void>;
   /**

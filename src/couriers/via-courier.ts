@@ -99,7 +99,7 @@ class RelayPlan implements TaskPlan {
       const run = currentRun() as RunningTask;
       return new Relay(courier, queue, run).run(
         this.#callOf(args, options),
-        { ...addOptions, id: own.taskId === undefined ? (run.task as Task).id : randomUUID() },
+        { ...addOptions, ...keyOfRun(run), id: own.taskId === undefined ? (run.task as Task).id : randomUUID() },
         queueTimeoutMs === undefined ? Infinity : delayMs + queueTimeoutMs,
       );
     };
@@ -166,6 +166,12 @@ class RelayPlan implements TaskPlan {
   withDefinition(): TaskPlan {
     throw new TypeError(`task "${this.name}" goes by a courier, and can't get its TaskContext as first argument`);
   }
+}
+
+/** The key of the call, by which the limits of the queue go. */
+function keyOfRun({ task }: RunningTask): Pick<AddOptions, 'key'> {
+  const { key } = task as Task;
+  return key === undefined ? {} : { key };
 }
 
 /** Performs one call. */

@@ -80,11 +80,11 @@ export function rejectAll<T>(waits: Fifo<Wait<T>>, error: unknown): void {
   for (let wait = waits.first; wait !== undefined; wait = waits.first) wait.reject(error);
 }
 
-/** The wait of a task for room in its queue. */
-export class AddWait<T> extends Wait<void> {
+/** The wait of a task for room in its queue; gives the id of what was added. */
+export class AddWait<T> extends Wait<string> {
   readonly task: T;
 
-  constructor(waits: Fifo<Wait<void>>, task: T, options: WaitOptions, onGiveUp: () => void) {
+  constructor(waits: Fifo<Wait<string>>, task: T, options: WaitOptions, onGiveUp: () => void) {
     super(waits, options, onGiveUp);
     this.task = task;
   }

@@ -3,7 +3,8 @@
  * key, and in a time. Tasks that may not start are held back: they block no other tasks, and start in their order. The idea
  * is PythonTaskManager's.
  */
-import { checkOptions, optionsBy, type Rule, rules } from '../base/options.ts';
+import { rateRule } from '../base/key-options.ts';
+import { checkOptions, type Rule, rules } from '../base/options.ts';
 import type { Startable } from '../dispatch/supervisor-state.ts';
 import { Bulkhead } from '../queue/bulkhead.ts';
 import type { Gate } from '../queue/gate.ts';
@@ -67,25 +68,12 @@ export interface NewModuleOptions extends ModuleOptions {
   readonly supervisor?: ModuleSupervisor;
 }
 
-const rateRules: Readonly<Record<keyof RateOptions, Rule>> = {
-  max: rules.positiveCount,
-  perMs: rules.positiveMs,
-  perKey: rules.boolean,
-  burst: rules.positiveCount,
-};
-
 export const moduleRules: Readonly<Record<keyof ModuleOptions, Rule>> = {
   maxWorkers: rules.countOrInfinity,
   maxPerKey: rules.positiveCountOrInfinity,
   fair: rules.boolean,
-  rate: rate,
+  rate: rateRule,
 };
-
-function rate(value: unknown, option: string): void {
-  optionsBy(rateRules, 'rate')(value, option);
-  const { max, perMs } = value as Partial<RateOptions>;
-  if (max === undefined || perMs === undefined) throw new TypeError(`${option} needs both "max" and "perMs"`);
-}
 
 const unlimited: KeyLimitOptions = { maxPerKey: Infinity, fair: false, rate: undefined };
 

@@ -3,7 +3,8 @@ import { Client } from 'pg';
 import { BullMQTaskCourier } from 'taskwarden/bullmq';
 import { afterAll, afterEach, beforeAll } from 'vitest';
 import { type PostgresServer, startPostgres } from '../servers/postgres.ts';
-import { courierConformance } from './courier.ts';
+import { type CourierUnderTest, courierConformance } from './courier.ts';
+import { courierKeys } from './courier-keys.ts';
 import { courierValues } from './courier-values.ts';
 
 let postgres: PostgresServer;
@@ -35,14 +36,17 @@ afterEach(async () => {
   }
 });
 
-courierConformance({
+const tested: CourierUnderTest = {
   name: 'BullMQTaskCourier on PostgreSQL',
   create: async (options) => {
     const schema = emptied.pop() ?? `test${++schemas}`;
     used.push(schema);
     return new BullMQTaskCourier(postgres.url, { prefix: schema, ...options });
   },
-});
+};
+
+courierConformance(tested);
+courierKeys(tested);
 
 courierValues({
   name: 'BullMQTaskCourier on PostgreSQL',

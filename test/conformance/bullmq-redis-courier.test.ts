@@ -2,7 +2,8 @@
 import { BullMQTaskCourier } from 'taskwarden/bullmq';
 import { afterAll, beforeAll } from 'vitest';
 import { type RedisServer, startRedis } from '../servers/redis.ts';
-import { courierConformance } from './courier.ts';
+import { type CourierUnderTest, courierConformance } from './courier.ts';
+import { courierKeys } from './courier-keys.ts';
 import { courierValues } from './courier-values.ts';
 
 let redis: RedisServer;
@@ -14,13 +15,16 @@ beforeAll(async () => {
 
 afterAll(() => redis.stop());
 
-courierConformance({
+const tested: CourierUnderTest = {
   name: 'BullMQTaskCourier on Redis',
   create: async (options) => {
     couriers += 1;
     return new BullMQTaskCourier(redis.url, { prefix: `test${couriers}`, ...options });
   },
-});
+};
+
+courierConformance(tested);
+courierKeys(tested);
 
 courierValues({
   name: 'BullMQTaskCourier on Redis',

@@ -935,6 +935,8 @@ export function courierConformance({
         delayed: 0,
         leased: 0,
         deadLetters: 0,
+        isPaused: false,
+        limits: undefined,
       });
       await bury('dead');
       await courier.bulkAddTasksToQueue('work', [1, 2], { priority: 'high' });
@@ -946,6 +948,8 @@ export function courierConformance({
         delayed: 1,
         leased: 1,
         deadLetters: 1,
+        isPaused: false,
+        limits: undefined,
       });
     });
 
@@ -985,6 +989,9 @@ export function courierConformance({
         courier.redriveTasks('work'),
         courier.removeDeadLetters('work'),
         courier.getQueueInfo('work'),
+        courier.pauseQueue('work'),
+        courier.resumeQueue('work'),
+        courier.setLimits('work', {}),
       ];
       for (const each of refused) expect(await failure(each)).toMatchObject({ code: 'COURIER_CLOSED' });
     });

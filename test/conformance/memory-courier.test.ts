@@ -1,12 +1,13 @@
 /** The memory courier keeps the contract of couriers. */
 import { MemoryTaskCourier } from 'taskwarden';
 import { courierConformance } from './courier.ts';
+import { courierKeys } from './courier-keys.ts';
 import { courierValues } from './courier-values.ts';
 
-courierConformance({
-  name: 'MemoryTaskCourier',
-  create: async (options) => new MemoryTaskCourier(options),
-});
+const tested = { name: 'MemoryTaskCourier', create: async (options: object) => new MemoryTaskCourier(options) };
+
+courierConformance(tested);
+courierKeys(tested);
 
 courierValues({
   name: 'MemoryTaskCourier',

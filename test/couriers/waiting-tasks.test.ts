@@ -32,7 +32,10 @@ function fill(count: number): { readonly tasks: WaitingTasks<Item>; readonly ite
 
 function drain(tasks: WaitingTasks<Item>, minPriority: Priority = 'low'): number[] {
   const order: number[] = [];
-  for (let item = tasks.shift(minPriority); item !== undefined; item = tasks.shift(minPriority)) order.push(item.n);
+  for (let item = tasks.first(minPriority); item !== undefined; item = tasks.first(minPriority)) {
+    tasks.remove(item);
+    order.push(item.n);
+  }
   return order;
 }
 
@@ -54,7 +57,7 @@ describe('tasks that wait', () => {
     ['mixed', [1, 0, 2]],
   ])('go back to their places %s', (_, order) => {
     const { tasks, items } = fill(5);
-    for (let n = 0; n < 3; n += 1) tasks.shift('low');
+    for (let n = 0; n < 3; n += 1) tasks.remove(tasks.first('low') as Item);
     for (const n of order) tasks.putBack(items[n] as Item);
     expect(drain(tasks)).toEqual([0, 1, 2, 3, 4]);
   });

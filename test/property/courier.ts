@@ -59,6 +59,8 @@ interface ModelTask {
 
 const queue = 'tried';
 
+const open = { isPaused: false, limits: undefined };
+
 class CourierTrial {
   readonly #courier: ClientWorkerTaskCourier;
   readonly #tried: CourierToTry;
@@ -262,7 +264,7 @@ class CourierTrial {
     const waiting = { critical: 0, high: 0, normal: 0, low: 0 };
     for (const task of this.#in('waiting')) waiting[task.priority] += 1;
     const [leased, deadLetters] = [this.#in('leased').length, this.#in('dead').length];
-    expect(await this.#courier.getQueueInfo(queue)).toEqual({ waiting, delayed: 0, leased, deadLetters });
+    expect(await this.#courier.getQueueInfo(queue)).toEqual({ waiting, delayed: 0, leased, deadLetters, ...open });
   }
 
   /** Does what is left, and compares how each task has ended first. */

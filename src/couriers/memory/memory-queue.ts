@@ -3,12 +3,13 @@
  * and O(1) but for bulks. Each change ends in `#dispatch`, which admits tasks that wait for room and serves waiting workers.
  */
 import { timeOfDay } from '../../platform/globals.ts';
-import { Fifo } from '../../queue/order/fifo.ts';
-import { type Priority, priorities } from '../../queue/priority.ts';
+import type { Priority } from '../../queue/priority.ts';
 import type {
+  AddOptions,
   CourierQueueInfo,
   CourierTask,
   DeadLetter,
+  QueueLimits,
   ReturnErrorOptions,
   TaskCommand,
   TaskUpdate,
@@ -16,12 +17,15 @@ import type {
 } from '../courier.ts';
 import * as courierError from '../courier-error.ts';
 import type { Listener } from '../listeners.ts';
-import { AddWait, rejectAll, Wait, WorkerWait, WorkerWaits } from '../wait.ts';
+import { rejectAll, Wait } from '../wait.ts';
 import { DeadLetters } from './dead-letters.ts';
 import { ExpiryQueue } from './expiry-queue.ts';
 import type { MemoryQueueParts } from './memory-queue-parts.ts';
 import type { MemoryTask, MemoryTaskEnd } from './memory-task.ts';
-import { QueuedTasks } from './queued-tasks.ts';
+import { Additions } from './queued/additions.ts';
+import { Deliveries } from './queued/deliveries.ts';
+import { QueuedTasks } from './queued/queued-tasks.ts';
+import { UniqueTasks } from './queued/unique-tasks.ts';
 import { TaskMessages } from './task-messages.ts';
 import { WaitKeepAlive } from './wait-keep-alive.ts';
 
@@ -34,8 +38,9 @@ export class MemoryQueue {
   readonly #leased: ExpiryQueue<MemoryTask>;
   readonly #ended: ExpiryQueue<MemoryTask>;
   readonly #dead: DeadLetters;
-  readonly #workerWaits = new WorkerWaits<CourierTask>();
-  readonly #addWaits = new Fifo<Wait<void>>();
+  readonly #deliveries: Deliveries;
+  readonly #unique = new UniqueTasks();
+  readonly #additions: Additions;
   /** For sending; subscribe by the methods of this class. */
   readonly messages: TaskMessages = new TaskMessages(() => this.#removeIfEmpty());
   readonly #keepAlive: WaitKeepAlive;
@@ -45,7 +50,16 @@ export class MemoryQueue {
     this.#parts = parts;
     this.#queued = new QueuedTasks(parts.maxQueued, () => this.#dispatch());
     this.#dead = new DeadLetters(parts.maxDeadLetters);
-    this.#keepAlive = new WaitKeepAlive(parts.keepAlive, () => this.#queued.delayed + this.#leased.size);
+    this.#additions = new Additions({
+      queue: name,
+      maxQueued: parts.maxQueued,
+      unique: this.#unique,
+      queued: this.#queued,
+      tasks: this.tasks,
+      cancel: (task, error) => this.#cancel(task, error),
+    });
+    this.#deliveries = new Deliveries(this.#queued.limited, (task) => this.#lease(task));
+    this.#keepAlive = new WaitKeepAlive(parts.keepAlive, () => this.#queued.timed + this.#leased.size);
     this.#leased = new ExpiryQueue(
       parts.leaseMs,
       (task) => this.#handleLostLease(task),
@@ -72,93 +86,55 @@ export class MemoryQueue {
       delayed: this.#queued.delayed,
       leased: this.#leased.size,
       deadLetters: this.#dead.size,
+      isPaused: this.#deliveries.isPaused,
+      limits: this.#queued.limited.limits,
     };
   }
 
-  /** False also while earlier tasks wait for room. */
-  hasRoomFor(tasks: number): boolean {
-    return this.#queued.room >= tasks && this.#addWaits.size === 0;
-  }
-
-  /** Adds all, or throws and adds none. */
-  add(tasks: readonly MemoryTask[]): void {
-    for (const { id } of tasks) if (this.tasks.has(id)) throw courierError.duplicateId(this.name, id);
-    if (tasks.length > this.#queued.room) {
-      this.#removeIfEmpty();
-      throw courierError.queueFull(this.name, this.#parts.maxQueued);
-    }
-    for (const task of tasks) this.#insert(task);
+  pause(isPaused: boolean): void {
+    this.#deliveries.isPaused = isPaused;
     this.#dispatch();
   }
 
-  /** Adds the task when there is room, in the order of these calls. */
-  addWhenRoom(task: MemoryTask, options: WaitOptions): Promise<void> {
-    if (this.tasks.has(task.id)) throw courierError.duplicateId(this.name, task.id);
-    const { promise } = new AddWait(this.#addWaits, task, options, () => this.#removeIfEmpty());
+  /** Returns those that it had before. */
+  setLimits(limits: QueueLimits): QueueLimits | undefined {
+    const { limited } = this.#queued;
+    const before = limited.limits;
+    limited.setLimits(limits);
     this.#dispatch();
-    return promise;
+    return before;
   }
 
-  #insert(task: MemoryTask): void {
-    this.tasks.set(task.id, task);
-    this.#queued.add(task);
+  /** Adds all, or rejects and adds none; with `wait`, each when there is room. Resolves with their ids. */
+  add(tasks: readonly MemoryTask[], options: AddOptions): Promise<string[]> {
+    const ids = this.#additions.add(tasks, options, () => this.#removeIfEmpty());
+    this.#dispatch();
+    return ids;
   }
 
   take(max: number, minPriority: Priority): CourierTask[] {
-    const taken = this.#take(max, minPriority);
+    const taken = this.#deliveries.take(max, minPriority);
     if (taken.length > 0) this.#dispatch();
     return taken;
   }
 
-  #take(max: number, minPriority: Priority): CourierTask[] {
-    const taken: CourierTask[] = [];
-    while (taken.length < max) {
-      const task = this.#queued.shift(minPriority);
-      if (task === undefined) break;
-      task.lend(this.#parts.nextLease());
-      this.#leased.push(task);
-      taken.push(this.#parts.deliver(task));
-    }
-    return taken;
+  #lease(task: MemoryTask): CourierTask {
+    task.lend(this.#parts.nextLease());
+    this.#leased.push(task);
+    return this.#parts.deliver(task);
   }
 
   waitForTasks(max: number, minPriority: Priority, options: WaitOptions): Promise<CourierTask[]> {
     const parts = { onGiveUp: () => this.#removeIfEmpty(), onEnd: this.#keepAlive.add(options) };
-    const { promise } = new WorkerWait(this.#workerWaits, max, minPriority, options, parts);
+    const tasks = this.#deliveries.wait(max, minPriority, options, parts);
     this.#dispatch();
-    return promise;
+    return tasks;
   }
 
   #dispatch(): void {
-    do this.#admit();
-    while (this.#serveWorkers());
+    do this.#additions.admit();
+    while (this.#deliveries.serve());
     this.#removeIfEmpty();
-  }
-
-  #admit(): void {
-    for (let wait = this.#addWaits.first; wait !== undefined && this.#queued.room > 0; wait = this.#addWaits.first) {
-      const { task } = wait as AddWait<MemoryTask>;
-      if (this.tasks.has(task.id)) {
-        wait.reject(courierError.duplicateId(this.name, task.id));
-      } else {
-        this.#insert(task);
-        wait.resolve();
-      }
-    }
-  }
-
-  /** Returns whether a worker got tasks. */
-  #serveWorkers(): boolean {
-    let served = false;
-    for (const priority of priorities) {
-      while (this.#queued.count(priority) > 0) {
-        const worker = this.#workerWaits.first(priority);
-        if (worker === undefined) break;
-        worker.resolve(this.#take(worker.max, worker.minPriority));
-        served = true;
-      }
-    }
-    return served;
   }
 
   /** The task, if this is its present lease. */
@@ -168,21 +144,28 @@ export class MemoryQueue {
   }
 
   complete(task: MemoryTask, result: unknown): void {
-    this.#leased.remove(task);
+    this.#leave(task);
     this.#end(task, 'completed', result);
+    this.#dispatch();
+  }
+
+  /** No worker holds it any more. */
+  #leave(task: MemoryTask): void {
+    this.#leased.remove(task);
+    this.#queued.limited.onLeft(task);
   }
 
   /** Ends the attempt: the task is tried again later, or has failed. */
   fail(task: MemoryTask, error: unknown, options: ReturnErrorOptions): void {
-    this.#leased.remove(task);
+    this.#leave(task);
     const pauseMs = task.pauseAfterFailure(options);
     if (pauseMs === undefined) {
       this.#end(task, 'failed', error);
-      return;
+    } else {
+      this.#queued.delay(task, pauseMs);
+      task.endDelivery();
     }
-    this.#queued.delay(task, pauseMs);
-    this.#keepAlive.update();
-    task.endDelivery();
+    this.#dispatch();
   }
 
   extend(task: MemoryTask): void {
@@ -190,7 +173,7 @@ export class MemoryQueue {
   }
 
   release(task: MemoryTask): void {
-    this.#leased.remove(task);
+    this.#leave(task);
     task.attempts -= 1;
     this.#queued.putBack(task);
     task.endDelivery();
@@ -198,6 +181,7 @@ export class MemoryQueue {
   }
 
   #handleLostLease(task: MemoryTask): void {
+    this.#queued.limited.onLeft(task);
     task.stalls += 1;
     if (task.stalls < this.#parts.maxStalls) {
       this.#queued.putBack(task);
@@ -209,11 +193,15 @@ export class MemoryQueue {
 
   cancel(task: MemoryTask, reason: unknown): boolean {
     if (task.hasEnded) return false;
-    if (task.state === 'leased') this.#leased.remove(task);
-    else this.#queued.remove(task);
-    this.#end(task, 'canceled', courierError.taskCanceled(this.name, task.id, reason), { kind: 'cancel', reason });
+    this.#cancel(task, courierError.taskCanceled(this.name, task.id, reason), { kind: 'cancel', reason });
     this.#dispatch();
     return true;
+  }
+
+  #cancel(task: MemoryTask, error: unknown, last?: TaskCommand): void {
+    if (task.state === 'leased') this.#leave(task);
+    else this.#queued.remove(task);
+    this.#end(task, 'canceled', error, last);
   }
 
   /** @param last Is sent to its worker. */
@@ -231,6 +219,7 @@ export class MemoryQueue {
     }
     this.messages.end(task);
     this.#ended.push(task);
+    this.#unique.onEnded(task);
     this.#keepAlive.update();
     task.endDelivery(last);
     task.settleWaits();
@@ -239,6 +228,7 @@ export class MemoryQueue {
   /** Forgets the outcome; a dead letter stays. */
   #expire(task: MemoryTask): void {
     task.isKept = false;
+    this.#unique.forget(task);
     if (!this.#dead.has(task)) this.tasks.delete(task.id);
   }
 
@@ -296,21 +286,24 @@ export class MemoryQueue {
 
   #removeIfEmpty(): void {
     this.#keepAlive.update();
-    const isEmpty = this.tasks.size === 0 && !this.messages.hasClients && this.#addWaits.size === 0;
-    if (isEmpty && this.#workerWaits.isEmpty) this.#parts.onEmpty();
+    if (this.tasks.size > 0 || this.messages.hasClients || this.#additions.areWaiting) return;
+    const { isPaused, areWaitedFor } = this.#deliveries;
+    if (!isPaused && !areWaitedFor && this.#queued.limited.limits === undefined) this.#parts.onEmpty();
   }
 
   /** Rejects all waits and cancels all timers. */
   close(error: unknown): void {
     this.#leased.clear();
     this.#ended.clear();
+    this.#unique.close();
+    this.#queued.limited.close();
     for (const task of this.tasks.values()) {
       task.timer?.cancel();
       if (task.isAwaited) rejectAll(task.waits, error);
       task.endDelivery();
     }
-    this.#workerWaits.rejectAll(error);
-    rejectAll(this.#addWaits, error);
+    this.#deliveries.rejectAll(error);
+    this.#additions.rejectAll(error);
     this.messages.close();
     this.tasks.clear();
   }

@@ -2,11 +2,7 @@
  * The queues of a memory courier, in the program that made it. It copies what it is given, and again what it returns, so that
  * no caller sees the changes of another; errors are not copied. It expects checked arguments.
  */
-
-import { copyOf, isPlain } from '../../base/copy.ts';
-import { type ErrorCode, TaskwardenError } from '../../base/errors.ts';
-import { messageOf } from '../../base/foreign-value.ts';
-import { Promise, randomUUID } from '../../platform/globals.ts';
+import { randomUUID } from '../../platform/globals.ts';
 import { KeepAlive } from '../../platform/keep-alive.ts';
 import { newIdPrefix, taskId } from '../../task/record/task-id.ts';
 import type {
@@ -20,6 +16,7 @@ import type {
   FetchOptions,
   ListedTask,
   ListOptions,
+  QueueLimits,
   ReturnErrorOptions,
   ReturnOptions,
   TaskCommand,
@@ -27,6 +24,7 @@ import type {
   WaitOptions,
 } from '../courier.ts';
 import * as courierError from '../courier-error.ts';
+import { Copies } from './copies.ts';
 import { MemoryQueue } from './memory-queue.ts';
 import type { MemoryQueueSettings } from './memory-queue-parts.ts';
 import { MemoryTask } from './memory-task.ts';
@@ -38,6 +36,7 @@ interface MemoryStoreSettings extends MemoryQueueSettings {
 
 export class MemoryStore implements ClientWorkerTaskCourier {
   readonly #settings: MemoryStoreSettings;
+  readonly #copies: Copies;
   readonly #queues = new Map<string, MemoryQueue>();
   readonly #prefix = newIdPrefix();
   readonly #keepAlive = new KeepAlive();
@@ -46,6 +45,7 @@ export class MemoryStore implements ClientWorkerTaskCourier {
 
   constructor(settings: MemoryStoreSettings) {
     this.#settings = settings;
+    this.#copies = new Copies(settings.copies);
   }
 
   get leaseMs(): number {
@@ -95,58 +95,34 @@ export class MemoryStore implements ClientWorkerTaskCourier {
     return use(task, found);
   }
 
-  #copy<T>(value: T, code: ErrorCode, what: string): T {
-    if (!this.#settings.copies || isPlain(value)) return value;
-    try {
-      return copyOf(value);
-    } catch (cause) {
-      throw new TaskwardenError(code, `${what} can't be copied: ${messageOf(cause)}`, { cause });
-    }
-  }
-
-  /** Copies a value that was copied before. If it is nested too deeply for the stack that is left here, it is not copied. */
-  #copyAgain<T>(value: T): T {
-    if (!this.#settings.copies || isPlain(value)) return value;
-    try {
-      return copyOf(value);
-    } catch {
-      return value;
-    }
-  }
-
   /** Gives each listener its own copy of a message. */
   #copied<T extends TaskUpdate | TaskCommand>(listener: (what: T) => void): (what: T) => void {
-    return (what) => listener(what.kind === 'message' ? { ...what, data: this.#copyAgain(what.data) } : what);
+    return (what) => listener(what.kind === 'message' ? { ...what, data: this.#copies.again(what.data) } : what);
   }
 
   #newTask(queue: string, data: unknown, options: AddOptions): MemoryTask {
-    const copy = this.#copy(data, 'ARGUMENT_NOT_CLONEABLE', `the data of a task for queue "${queue}"`);
+    const copy = this.#copies.first(data, 'ARGUMENT_NOT_CLONEABLE', `the data of a task for queue "${queue}"`);
     return new MemoryTask(options.id ?? randomUUID(), copy, options);
   }
 
   #deliver(queue: string, task: MemoryTask): CourierTask {
-    const { id, priority, attempts: attempt, retries, delayMs, timeQueued, lease } = task;
-    const data = this.#copyAgain(task.data);
-    return Object.freeze({ id, queue, data, priority, attempt, retries, delayMs, timeQueued, lease: lease as string });
+    const { id, priority, attempts: attempt, retries, delayMs, key, timeQueued, lease: held } = task;
+    const data = this.#copies.again(task.data);
+    const lease = held as string;
+    return Object.freeze({ id, queue, data, priority, attempt, retries, delayMs, key, timeQueued, lease });
   }
 
   async addTaskToQueue(queue: string, data: unknown, options: AddOptions = {}): Promise<string> {
     const task = this.#newTask(queue, data, options);
-    await this.#add(queue, [task], options);
-    return task.id;
+    options.signal?.throwIfAborted();
+    const [id] = await this.#queue(queue).add([task], options);
+    return id as string;
   }
 
   async bulkAddTasksToQueue(queue: string, data: readonly unknown[], options: BulkAddOptions = {}): Promise<string[]> {
     const tasks = data.map((each) => this.#newTask(queue, each, options));
-    await this.#add(queue, tasks, options);
-    return tasks.map(({ id }) => id);
-  }
-
-  async #add(name: string, tasks: readonly MemoryTask[], { wait, signal }: AddOptions): Promise<void> {
-    signal?.throwIfAborted();
-    const queue = this.#queue(name);
-    if (!wait || queue.hasRoomFor(tasks.length)) return queue.add(tasks);
-    await Promise.all(tasks.map((task) => queue.addWhenRoom(task, signal === undefined ? {} : { signal })));
+    options.signal?.throwIfAborted();
+    return this.#queue(queue).add(tasks, options);
   }
 
   async getTaskResult<R = unknown>(queue: string, id: string): Promise<R> {
@@ -157,14 +133,14 @@ export class MemoryStore implements ClientWorkerTaskCourier {
 
   #outcome(task: MemoryTask): unknown {
     if (task.state !== 'completed') throw task.outcome;
-    return this.#copyAgain(task.outcome);
+    return this.#copies.again(task.outcome);
   }
 
   async waitForTaskResult<R = unknown>(queue: string, id: string, options: WaitOptions = {}): Promise<R> {
     options.signal?.throwIfAborted();
     const { task, queue: found } = this.#task(queue, id);
     if (task.hasEnded) return this.#outcome(task) as R;
-    return this.#copyAgain(await found.waitForResult(task, options)) as R;
+    return this.#copies.again(await found.waitForResult(task, options)) as R;
   }
 
   async checkForDone(queue: string, id: string): Promise<boolean> {
@@ -179,7 +155,10 @@ export class MemoryStore implements ClientWorkerTaskCourier {
 
   async sendToTask(queue: string, id: string, command: ClientCommand): Promise<void> {
     const { task, queue: found } = this.#task(queue, id);
-    found.messages.sendToTask(task, this.#copy(command, 'MESSAGE_NOT_CLONEABLE', `the command to task '${id}'`));
+    found.messages.sendToTask(
+      task,
+      this.#copies.first(command, 'MESSAGE_NOT_CLONEABLE', `the command to task '${id}'`),
+    );
   }
 
   /** @param end Called after the last update. */
@@ -197,7 +176,7 @@ export class MemoryStore implements ClientWorkerTaskCourier {
     { offset = 0, max = 100 }: { readonly offset?: number; readonly max?: number } = {},
   ): Promise<DeadLetter[]> {
     const letters = this.#find(queue)?.deadLetters(offset, max) ?? [];
-    return letters.map((letter) => ({ ...letter, data: this.#copyAgain(letter.data) }));
+    return letters.map((letter) => ({ ...letter, data: this.#copies.again(letter.data) }));
   }
 
   async listTasks(queue: string, options: ListOptions): Promise<ListedTask[]> {
@@ -213,8 +192,19 @@ export class MemoryStore implements ClientWorkerTaskCourier {
   }
 
   async getQueueInfo(queue: string): Promise<CourierQueueInfo> {
-    const nothing = { waiting: { critical: 0, high: 0, normal: 0, low: 0 }, delayed: 0, leased: 0, deadLetters: 0 };
     return this.#find(queue)?.info ?? nothing;
+  }
+
+  async pauseQueue(queue: string): Promise<void> {
+    this.#queue(queue).pause(true);
+  }
+
+  async resumeQueue(queue: string): Promise<void> {
+    this.#find(queue)?.pause(false);
+  }
+
+  async setLimits(queue: string, limits: QueueLimits): Promise<QueueLimits | undefined> {
+    return this.#queue(queue).setLimits(limits);
   }
 
   async getTask(queue: string, options: FetchOptions = {}): Promise<CourierTask | undefined> {
@@ -245,7 +235,7 @@ export class MemoryStore implements ClientWorkerTaskCourier {
   }
 
   #result({ id, queue }: CourierTask, result: unknown): unknown {
-    return this.#copy(result, 'RESULT_NOT_CLONEABLE', `the result of task '${id}' of queue "${queue}"`);
+    return this.#copies.first(result, 'RESULT_NOT_CLONEABLE', `the result of task '${id}' of queue "${queue}"`);
   }
 
   async returnTaskError(
@@ -293,7 +283,10 @@ export class MemoryStore implements ClientWorkerTaskCourier {
 
   async sendToClient(queue: string, task: CourierTask, update: TaskUpdate): Promise<void> {
     this.#held(queue, task, (held, found) => {
-      found.messages.sendToClient(held, this.#copy(update, 'MESSAGE_NOT_CLONEABLE', `the update of task '${task.id}'`));
+      found.messages.sendToClient(
+        held,
+        this.#copies.first(update, 'MESSAGE_NOT_CLONEABLE', `the update of task '${task.id}'`),
+      );
     });
   }
 
@@ -315,3 +308,12 @@ export class MemoryStore implements ClientWorkerTaskCourier {
     this.#keepAlive.close();
   }
 }
+
+const nothing: CourierQueueInfo = {
+  waiting: { critical: 0, high: 0, normal: 0, low: 0 },
+  delayed: 0,
+  leased: 0,
+  deadLetters: 0,
+  isPaused: false,
+  limits: undefined,
+};

@@ -30,6 +30,9 @@ export class MemoryTask implements ExpiringItem<MemoryTask> {
   readonly delayMs: number;
   readonly retries: number | undefined;
   readonly retryDelayMs: number | Backoff | undefined;
+  readonly key: string | undefined;
+  readonly unique: AddOptions['unique'];
+  readonly uniqueForMs: number;
   timeQueued: number = timeOfDay();
 
   state: MemoryTaskState = 'waiting';
@@ -62,7 +65,7 @@ export class MemoryTask implements ExpiringItem<MemoryTask> {
   #waits: Fifo<Wait<unknown>> | undefined = undefined;
 
   constructor(id: string, data: unknown, options: AddOptions) {
-    const { priority = 'normal', delayMs = 0, retries, retryDelayMs } = options;
+    const { priority = 'normal', delayMs = 0, retries, retryDelayMs, key, unique, uniqueForMs = 0 } = options;
     this.id = id;
     this.data = data;
     this.name = calledName(data);
@@ -70,6 +73,9 @@ export class MemoryTask implements ExpiringItem<MemoryTask> {
     this.delayMs = delayMs;
     this.retries = retries;
     this.retryDelayMs = retryDelayMs;
+    this.key = key;
+    this.unique = unique;
+    this.uniqueForMs = uniqueForMs;
   }
 
   /** The waits for its result. */

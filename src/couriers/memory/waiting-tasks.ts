@@ -54,15 +54,11 @@ export class WaitingTasks<T extends WaitingTask<T>> {
     if (this.#lastPutBack === task) this.#lastPutBack = undefined;
   }
 
-  /** Removes and returns the next task of this priority or above. */
-  shift(minPriority: Priority): T | undefined {
+  /** The next task of this priority or above. */
+  first(minPriority: Priority): T | undefined {
     for (const priority of priorities) {
       const { first } = this.#fifos[priority];
-      if (first !== undefined) {
-        this.remove(first);
-        return first;
-      }
-      if (priority === minPriority) return undefined;
+      if (first !== undefined || priority === minPriority) return first;
     }
     return undefined;
   }

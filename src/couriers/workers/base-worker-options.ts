@@ -1,5 +1,7 @@
 /** The options of courier workers, how they are checked, and what `performTasks()` may return. */
+import { rateRule } from '../../base/key-options.ts';
 import { is, type Rule, rules } from '../../base/options.ts';
+import type { RateOptions } from '../../queue/keys/rate.ts';
 import type { CourierTask, WorkerTaskCourier } from '../courier.ts';
 import type { TaskAndResult } from './task-results.ts';
 
@@ -17,6 +19,14 @@ export interface BaseWorkerOptions<D = unknown> {
   readonly maxSimultaneousTasks?: number;
   /** If false, the result of every task is undefined; failures are still returned. Default: true. */
   readonly needsResultReturning?: boolean;
+  /**
+   * How many tasks of one key the workers of the queue may hold at a time, on all machines together. Default: what the queue
+   * has. Like `rate`, it belongs to the queue: if workers differ, the one that was started last counts, and is told by
+   * `onError()` with `LIMITS_REPLACED`.
+   */
+  readonly maxPerKey?: number | undefined;
+  /** How many tasks the workers of the queue may get in a time, on all machines together. Default: what the queue has. */
+  readonly rate?: RateOptions | undefined;
   /** Replaces the method of that name. */
   readonly onError?: (error: unknown, task?: CourierTask<D>) => void;
 }
@@ -47,8 +57,22 @@ export const baseWorkerRules: Readonly<Record<keyof BaseWorkerOptions, Rule>> = 
   maxTasksPerIteration: rules.positiveCount,
   maxSimultaneousTasks: rules.positiveCount,
   needsResultReturning: rules.boolean,
+  maxPerKey: rules.positiveCountOrInfinity,
+  rate: rateRule,
   onError: rules.function,
 };
+
+/** The fields of a worker that are options. */
+type WorkerFields = Readonly<Record<Exclude<keyof BaseWorkerOptions, 'onError'>, unknown>>;
+
+/** Checks the fields of a worker, which may be those of a subclass. */
+export function checkWorkerFields(worker: WorkerFields): void {
+  const { onError: _onError, ...fieldRules } = baseWorkerRules;
+  for (const [name, rule] of Object.entries(fieldRules) as [keyof WorkerFields, Rule][]) {
+    const isOptional = name === 'maxPerKey' || name === 'rate';
+    if (!isOptional || worker[name] !== undefined) rule(worker[name], `"${name}" of ${worker.constructor.name}`);
+  }
+}
 
 export const performRules: { readonly totalIterations: Rule; readonly signal: Rule } = {
   totalIterations: rules.countOrInfinity,

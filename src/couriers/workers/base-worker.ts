@@ -23,6 +23,7 @@ import {
   type BaseWorkerOptions,
   type BulkResults,
   baseWorkerRules,
+  checkWorkerFields,
   type PerformOptions,
   performRules,
 } from './base-worker-options.ts';
@@ -30,6 +31,7 @@ import { Iterations } from './iterations.ts';
 import { returnResults } from './result-return.ts';
 import { failureOf, pairResults, performEach, settleResults, type TaskAndResult } from './task-results.ts';
 import { type CourierTaskContext, TasksInFlight } from './tasks-in-flight.ts';
+import { setWorkerLimits } from './worker-limits.ts';
 
 /** Performs the tasks of one queue. A subclass overrides `performSingleTask()` or `performTasks()`. */
 export abstract class BaseWorker<D = unknown, R = unknown> {
@@ -38,6 +40,8 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
   maxTasksPerIteration: number;
   maxSimultaneousTasks: number;
   needsResultReturning: boolean;
+  maxPerKey: number | undefined;
+  rate: BaseWorkerOptions['rate'];
   #fetching: AbortController | undefined;
   #inFlight: TasksInFlight<D> | undefined;
   /** Aborts when the courier is not waited for any more. */
@@ -55,6 +59,8 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
     this.maxTasksPerIteration = options.maxTasksPerIteration ?? 1;
     this.maxSimultaneousTasks = options.maxSimultaneousTasks ?? 1;
     this.needsResultReturning = options.needsResultReturning ?? true;
+    this.maxPerKey = options.maxPerKey;
+    this.rate = options.rate;
     if (options.onError !== undefined) this.onError = options.onError;
   }
 
@@ -152,14 +158,8 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
     this.#giveUp.abort();
   }
 
-  // Inside.
-
   #checkFields(): void {
-    const { queueName, courier, maxTasksPerIteration, maxSimultaneousTasks, needsResultReturning } = this;
-    const fields = { queueName, courier, maxTasksPerIteration, maxSimultaneousTasks, needsResultReturning };
-    for (const [name, value] of Object.entries(fields)) {
-      baseWorkerRules[name as keyof typeof fields](value, `"${name}" of ${this.constructor.name}`);
-    }
+    checkWorkerFields(this);
     const { performTasks, performSingleTask } = BaseWorker.prototype;
     if (this.performTasks === performTasks && this.performSingleTask === performSingleTask) {
       performSingleTask.call(this as never, undefined as never, undefined as never); // throws an error that says what is missing
@@ -196,6 +196,7 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
       }
     };
     await attempt(() => this.init());
+    await attempt(() => setWorkerLimits(this, this.#outage, fetching.signal, (error) => this.#report(error)));
     const { maxSimultaneousTasks, maxTasksPerIteration } = this;
     const sideBySide = Math.min(Math.max(Math.floor(maxSimultaneousTasks / maxTasksPerIteration), 1), totalIterations);
     const unhear = this.courier.onOutage?.((error) => this.#outage.report(error));

@@ -118,6 +118,7 @@ export class ClassicWorker extends BaseWorker {
       delayMs: 0,
       retries: 0, // the courier makes them
       idempotencyKey: task.id,
+      ...(task.key !== undefined && { key: task.key }),
       ...(leftMs !== undefined && { queueTimeoutMs: leftMs }),
       ...(limitMs < Infinity && { timeoutMs: limitMs }),
       ...(this.#supervisor && { supervisor: this.#supervisor }),

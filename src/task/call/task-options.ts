@@ -1,5 +1,6 @@
 /** The options of a task. Its definition, `.with()` and `putTask()` take the same ones. */
 import { type RetryDelay, retryDelayRule } from '../../base/backoff.ts';
+import { checkUnique } from '../../base/key-options.ts';
 import { arrayOf, checkOptions, either, is, oneOf, type Rule, rules } from '../../base/options.ts';
 import type { Bulkhead, BulkheadItem } from '../../queue/bulkhead.ts';
 import type { FreeCapacity } from '../../queue/free-capacity.ts';
@@ -221,22 +222,4 @@ export function resolveTaskOptions(
   const { retryDelayMs } = given as TaskOptions;
   const delay = typeof retryDelayMs === 'object' && { retryDelayMs: Object.freeze({ ...retryDelayMs }) };
   return Object.freeze({ ...base, ...given, ...delay });
-}
-
-function checkUnique({ key, unique, uniqueWhile, uniqueForMs }: TaskOptions, owner: string): void {
-  if (unique === undefined) {
-    const other = uniqueWhile !== undefined ? 'uniqueWhile' : uniqueForMs !== undefined ? 'uniqueForMs' : undefined;
-    if (other !== undefined) throw new TypeError(`option "${other}" of ${owner} needs option "unique"`);
-    return;
-  }
-  if (key === undefined) {
-    throw new TypeError(
-      `option "unique" of ${owner} needs option "key", which says what is the same task; if all are, give one text: key: 'all'`,
-    );
-  }
-  if (uniqueForMs !== undefined && (unique === 'replace' || uniqueWhile === 'waiting')) {
-    throw new TypeError(
-      `option "uniqueForMs" of ${owner} keeps what has completed: it does not go with unique: 'replace' or uniqueWhile: 'waiting'`,
-    );
-  }
 }

@@ -13,13 +13,14 @@ import {
   type TaskUpdate,
   type WaitOptions,
 } from '../../../index.ts';
-import { canceledValue, errorOf, jobNameOf, jobOptions, makeId, nonceOption, resultOf } from '../job/job-format.ts';
+import { canceledValue, errorOf, limitsOf, makeId, resultOf } from '../job/job-format.ts';
 import { isTaskMalformed } from '../job/job-reader.ts';
-import { isUnstorable, notCloneable, parseJson, plainJson, toJson } from '../job/json.ts';
-import type { Asked, Link } from '../server/link.ts';
-import { checkId, isReserved } from '../server/names.ts';
+import { parseJson, plainJson, toJson } from '../job/json.ts';
+import type { Link } from '../server/link.ts';
+import { checkId, checkKey, isReserved } from '../server/names.ts';
 import { pauseAfter } from '../server/pause.ts';
 import { endingMs } from '../worker/bull-queue.ts';
+import { Additions, isExpired, isUnreachable } from './additions.ts';
 import { DeadLetters, falseIfGone } from './dead-letters.ts';
 import { EventReader } from './event-reader.ts';
 import type { QueueLimit } from './queue-limit.ts';
@@ -27,12 +28,7 @@ import { ResultWaits, type TaskEnd } from './result-waits.ts';
 import type { TaskCommands } from './task-commands.ts';
 import { listTasks } from './task-list.ts';
 
-const { duplicateId, resultNotReady, taskNotFound } = courierKit;
-
-interface NewTask {
-  readonly id: string;
-  readonly data: unknown;
-}
+const { resultNotReady, taskNotFound } = courierKit;
 
 interface QueueEvents {
   readonly waits: ResultWaits;
@@ -42,7 +38,7 @@ interface QueueEvents {
 export class ClientSide implements ClientTaskCourier {
   readonly #link: Link;
   readonly #commands: TaskCommands;
-  readonly #limit: QueueLimit;
+  readonly #additions: Additions;
   readonly #resultTtlMs: number;
   readonly #dead: DeadLetters;
   readonly #eventSources = new Map<string, QueueEvents>();
@@ -52,7 +48,10 @@ export class ClientSide implements ClientTaskCourier {
   constructor(link: Link, commands: TaskCommands, limit: QueueLimit, resultTtlMs: number) {
     this.#link = link;
     this.#commands = commands;
-    this.#limit = limit;
+    this.#additions = new Additions(link, limit, resultTtlMs, (queue) => {
+      const events = this.#eventSources.get(queue);
+      return events?.reader.isListening ? events.waits : undefined;
+    });
     this.#resultTtlMs = resultTtlMs;
     this.#dead = new DeadLetters(link);
   }
@@ -60,79 +59,18 @@ export class ClientSide implements ClientTaskCourier {
   async addTaskToQueue(queue: string, data: unknown, options: AddOptions): Promise<string> {
     const id = options.id ?? makeId();
     checkId(id);
+    checkKey(options.key);
     const task = { id, data: toJson(data, 'ARGUMENT_NOT_CLONEABLE', 'the data of the task') };
-    await this.#add(queue, [task], options, options.id !== undefined);
-    return id;
+    const [added] = await this.#additions.add(queue, [task], options);
+    return added as string;
   }
 
   async bulkAddTasksToQueue(queue: string, data: readonly unknown[], options: BulkAddOptions): Promise<string[]> {
+    checkKey(options.key);
     const tasks = data.map((each, n) => {
       return { id: makeId(), data: toJson(each, 'ARGUMENT_NOT_CLONEABLE', `the data of task ${n}`) };
     });
-    if (tasks.length > 0) await this.#add(queue, tasks, options, false);
-    return tasks.map(({ id }) => id);
-  }
-
-  /** Can be repeated if it is not known whether the task was added: with the same id it is added once. */
-  async #add(queue: string, tasks: readonly NewTask[], options: AddOptions, isNamed: boolean): Promise<void> {
-    const { wait = false, signal } = options;
-    const nonce = isNamed ? crypto.randomUUID() : undefined;
-    const what =
-      tasks.length === 1 ? `task '${tasks[0]?.id}' may not have been added` : 'tasks may not have been added';
-    const put = (some: readonly NewTask[]) =>
-      this.#link.ask(queue, what, (asked) => this.#put(asked, some, options, nonce), tasks[0]?.id);
-    for (let failures = 1; ; failures += 1) {
-      signal?.throwIfAborted();
-      try {
-        return await this.#limit.add(queue, tasks, { wait, ...(signal !== undefined && { signal }) }, put);
-      } catch (error) {
-        if (!wait || !isUnreachable(error)) throw error;
-        await pauseAfter(failures, this.#link.endOr(signal));
-      }
-    }
-  }
-
-  async #put({ queue }: Asked, tasks: readonly NewTask[], options: AddOptions, nonce?: string): Promise<void> {
-    const jobs = tasks.map(({ id, data }) => {
-      const opts = {
-        ...jobOptions(id, options, this.#resultTtlMs),
-        ...(nonce !== undefined && { [nonceOption]: nonce }),
-      };
-      return { name: jobNameOf(data), data, opts };
-    });
-    try {
-      if (nonce === undefined) return await this.#addNew(queue, jobs);
-      await queue.add(jobs);
-    } catch (error) {
-      if (isUnstorable(error)) throw notCloneable('ARGUMENT_NOT_CLONEABLE', 'the data of the task', error);
-      throw error;
-    }
-    const [{ id }] = tasks as readonly [NewTask];
-    let job = await queue.find(id).catch((error: unknown) => {
-      throw isTaskMalformed(error) ? duplicateId(queue.name, id) : error; // a job of another program has the id
-    });
-    if (job?.finishedOn !== undefined && job.failedReason === undefined && this.#isExpired(job)) {
-      await queue.backend.remove(id, false); // its result has expired
-      await queue.add(jobs);
-      job = await queue.find(id);
-    }
-    // If the job is not there any more, it was added and has ended since.
-    const own = job === undefined ? nonce : (job.opts as { readonly [nonceOption]?: string })[nonceOption];
-    if (own !== nonce) throw duplicateId(queue.name, id);
-  }
-
-  /** Adds jobs with new ids. */
-  async #addNew(queue: Asked['queue'], jobs: Parameters<Asked['queue']['add']>[0]): Promise<void> {
-    const events = this.#eventSources.get(queue.name);
-    if (events === undefined || !events.reader.isListening) return queue.add(jobs);
-    const ids = jobs.map(({ opts }) => opts?.jobId as string);
-    events.waits.expect(ids);
-    try {
-      await queue.add(jobs);
-    } catch (error) {
-      events.waits.expectNoMore(ids);
-      throw error;
-    }
+    return this.#additions.add(queue, tasks, options);
   }
 
   async getTaskResult<R>(queue: string, id: string): Promise<R> {
@@ -171,7 +109,7 @@ export class ClientSide implements ClientTaskCourier {
           if (!isTaskMalformed(error)) throw error;
           return { isKnown: true, value: () => raise(error) };
         }
-        if (job === undefined || (status === 1 && this.#isExpired(job))) {
+        if (job === undefined || (status === 1 && isExpired(job, this.#resultTtlMs))) {
           return { isKnown: false, value: () => raise(taskNotFound(queue, id)) };
         }
         const value = status === 1 ? () => resultOf(job.returnvalue, queue, id) : () => raise(errorOf(job, queue));
@@ -179,13 +117,6 @@ export class ClientSide implements ClientTaskCourier {
       },
       id,
     );
-  }
-
-  /** BullMQ removes old results only now and then, and counts their age in seconds. */
-  #isExpired({ finishedOn = 0, opts }: { finishedOn?: number; opts: { removeOnComplete?: unknown } }): boolean {
-    const { age } = (opts.removeOnComplete ?? {}) as { readonly age?: number };
-    if (age === undefined) return false;
-    return Date.now() - finishedOn > Math.min(age * 1_000, this.#resultTtlMs);
   }
 
   #eventsOf(queue: string): QueueEvents {
@@ -232,6 +163,7 @@ export class ClientSide implements ClientTaskCourier {
         if (job === undefined) return false;
         const { removeOnComplete = false } = job.opts;
         await backend.moveToCompleted(job, canceledValue(reason), removeOnComplete, token, false);
+        if (from === 'active') await asked.queue.leave(job);
         if (from === 'active') await this.#commands.sendCancel(asked.server, queue, id, reason);
         return true;
       },
@@ -285,16 +217,38 @@ export class ClientSide implements ClientTaskCourier {
   }
 
   getQueueInfo(queue: string): Promise<CourierQueueInfo> {
-    return this.#link.ask(queue, 'its state is not known', async ({ queue: { backend } }) => {
-      const [byPriority, states] = await Promise.all([
+    return this.#link.ask(queue, 'its state is not known', async ({ queue: { backend, claims } }) => {
+      const [byPriority, states, { held, isPaused, limits }] = await Promise.all([
         backend.getCountsPerPriority([0, 1, 2, 3]),
         backend.getCounts(['prioritized', 'delayed', 'active', 'failed']),
+        claims.state(),
       ]);
       const [none = 0, critical = 0, high = 0, normal = 0] = byPriority;
       const [prioritized = 0, delayed = 0, leased = 0, deadLetters = 0] = states;
       const low = Math.max(prioritized - critical - high - normal, 0); // the counts are from different moments
-      return { waiting: { critical, high, normal: normal + none, low }, delayed, leased, deadLetters };
+      const [heldCritical = 0, heldHigh = 0, heldNormal = 0, heldLow = 0] = held;
+      return {
+        waiting: {
+          critical: critical + heldCritical,
+          high: high + heldHigh,
+          normal: normal + none + heldNormal,
+          low: low + heldLow,
+        },
+        delayed: Math.max(delayed - heldCritical - heldHigh - heldNormal - heldLow, 0),
+        leased,
+        deadLetters,
+        isPaused,
+        limits: limitsOf(limits),
+      };
     });
+  }
+
+  async pauseQueue(queue: string): Promise<void> {
+    await this.#link.ask(queue, 'it may not be paused', ({ queue: { backend } }) => backend.pause(true));
+  }
+
+  async resumeQueue(queue: string): Promise<void> {
+    await this.#link.ask(queue, 'it may still be paused', ({ queue: { backend } }) => backend.pause(false));
   }
 
   async close(): Promise<void> {
@@ -311,8 +265,4 @@ export class ClientSide implements ClientTaskCourier {
 
 function raise(error: unknown): never {
   throw error;
-}
-
-export function isUnreachable(error: unknown): boolean {
-  return (error as { readonly code?: unknown } | undefined)?.code === 'COURIER_UNREACHABLE';
 }

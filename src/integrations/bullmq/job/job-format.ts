@@ -9,12 +9,14 @@ import {
   type ListedTask,
   type Priority,
   type Progress,
+  type QueueLimits,
   type ReturnErrorOptions,
 } from '../../../index.ts';
 import { fromJson, isJson, parseJson } from './json.ts';
 import { PlainCopy } from './plain-copy.ts';
 
-const { calledName, decodeThrown, encodeThrown, fieldOf, messageOf, taskCanceled, taskStalled } = courierKit;
+const { calledName, decodeThrown, encodeThrown, fieldOf, messageOf, taskCanceled, taskReplaced, taskStalled } =
+  courierKit;
 type WireThrown = courierKit.WireThrown;
 
 /** In BullMQ small numbers are urgent, and 0, which means none, is before all. */
@@ -39,14 +41,33 @@ const mostAttempts = 2 ** 31 - 1;
 /** By what the adder of a job knows that it is its own, and not one that was there. */
 export const nonceOption = 'taskwarden';
 
+/** The scripts of limits know it, too. */
+const keyOption = 'taskwarden:key';
+const uniqueForOption = 'taskwarden:uniqueForMs';
+
+/** The key of a job, and for how long it is unique after it has completed, in milliseconds. */
+export function keyOf({ opts }: Job): { readonly key: string | undefined; readonly uniqueForMs: number } {
+  const [key, ms] = [fieldOf(opts, keyOption), fieldOf(opts, uniqueForOption)];
+  return { key: typeof key === 'string' ? key : undefined, uniqueForMs: typeof ms === 'number' && ms > 0 ? ms : 0 };
+}
+
+/** Limits as a queue keeps them; undefined if there are none. */
+export function limitsOf(text: string | undefined): QueueLimits | undefined {
+  const limits = parseJson(text);
+  return typeof limits === 'object' && limits !== null && Object.keys(limits).length > 0 ? limits : undefined;
+}
+
 export function jobOptions(id: string, options: AddOptions, resultTtlMs: number): JobsOptions {
-  const { priority = 'normal', delayMs = 0, retries, retryDelayMs } = options;
+  const { priority = 'normal', delayMs = 0, retries, retryDelayMs, key, unique, uniqueForMs = 0 } = options;
   return {
     jobId: id,
     priority: priorityNumbers[priority],
     ...(delayMs > 0 && { delay: Math.round(delayMs) }),
     ...(retries !== undefined && { attempts: Math.min(retries + 1, mostAttempts) }),
     ...((retries ?? (retryDelayMs === undefined ? 0 : 1)) > 0 && { backoff: backoffOf(retryDelayMs ?? {}) }),
+    ...(key !== undefined && { [keyOption]: key }),
+    ...(key !== undefined && unique !== undefined && { deduplication: { id: key } }),
+    ...(uniqueForMs > 0 && { [uniqueForOption]: Math.min(uniqueForMs, resultTtlMs) }),
     removeOnComplete: resultTtlMs === Infinity ? false : { age: Math.ceil(resultTtlMs / 1000) },
     removeOnFail: false,
   };
@@ -82,6 +103,7 @@ export function taskOf(job: Job, queue: string, lease: string): CourierTask {
     attempt: job.attemptsMade + job.stalledCounter + 1,
     retries: job.opts.attempts ? job.opts.attempts - 1 : undefined, // BullMQ's own 0 is none that was given
     delayMs: job.opts.delay,
+    key: keyOf(job).key,
     timeQueued: job.timestamp,
     lease,
   };
@@ -180,6 +202,12 @@ function isStalled(reason: string | undefined): boolean {
 // A canceled task has ended as well as one that gave a result has, so its job is a completed one.
 
 export const canceledKey = 'taskwarden:canceled';
+const replacedKey = 'taskwarden:replaced';
+
+/** What stands for the end of a task that another one has replaced: a canceled one, too. @param by The id of the other. */
+export function replacedValue(by: string): object {
+  return { [canceledKey]: null, [replacedKey]: by };
+}
 
 export function canceledValue(reason: unknown): object {
   const thrown = JSON.stringify(thrownJson(reason));
@@ -187,12 +215,12 @@ export function canceledValue(reason: unknown): object {
   return { [canceledKey]: kept };
 }
 
-/** What a completed job gave. @throws TaskwardenError `TASK_CANCELED`. */
+/** What a completed job gave. @throws TaskwardenError `TASK_CANCELED` or `TASK_REPLACED`. */
 export function resultOf(returnvalue: unknown, queue: string, id: string): unknown {
-  if (typeof returnvalue === 'object' && returnvalue !== null && canceledKey in returnvalue) {
-    throw taskCanceled(queue, id, thrownOf(returnvalue[canceledKey])?.thrown);
-  }
-  return fromJson(returnvalue);
+  if (typeof returnvalue !== 'object' || returnvalue === null || !(canceledKey in returnvalue))
+    return fromJson(returnvalue);
+  if (replacedKey in returnvalue) throw taskReplaced(queue, id, String(returnvalue[replacedKey]));
+  throw taskCanceled(queue, id, thrownOf(returnvalue[canceledKey])?.thrown);
 }
 
 // Progress: BullMQ's tools show numbers up to 100.

@@ -22,6 +22,12 @@ export function checkId(id: string): void {
   if (problem !== undefined) throw new TypeError(`the id of a task of BullMQ ${problem}; got ${JSON.stringify(id)}`);
 }
 
+/** @throws TypeError for a key that PostgreSQL can't keep, which is so on all servers alike. */
+export function checkKey(key: string | undefined): void {
+  const problem = key === undefined ? undefined : unstorable(key);
+  if (problem !== undefined) throw new TypeError(`the key of a task of BullMQ ${problem}; got ${JSON.stringify(key)}`);
+}
+
 /** @throws TypeError */
 export function checkQueueName(name: string): void {
   const problem = typeof name !== 'string' || name === '' ? 'must be a string that is not empty' : problemOf(name);
@@ -31,7 +37,10 @@ export function checkQueueName(name: string): void {
 }
 
 function problemOf(name: string): string | undefined {
-  if (name.includes(':')) return 'must not contain ":"';
+  return name.includes(':') ? 'must not contain ":"' : unstorable(name);
+}
+
+function unstorable(name: string): string | undefined {
   if (/\p{Surrogate}/u.test(name)) return 'must not contain half of a surrogate pair';
   return name.includes('\0') ? 'must not contain U+0000' : undefined;
 }

@@ -1,7 +1,8 @@
 /** Claims on PostgreSQL: statements over BullMQ's tables. Each is atomic, and leaves a queue as BullMQ's own would. */
 import type { Pool, PoolClient } from 'pg';
 import { canceledKey } from '../job/job-format.ts';
-import type { Claims, ListedRange, TakenFrom } from './server.ts';
+import * as limitsSql from './postgres-limits.ts';
+import type { Claimed, Claims, ListedRange, QueueState, Replaced, TakenFrom } from './server.ts';
 
 const seize = `
 WITH before AS (
@@ -64,6 +65,31 @@ const listed: Readonly<Record<ListedRange['state'], { readonly where: string; re
 
 const keepPlace = 'UPDATE job SET seq = $3 WHERE queue = $1 AND id = $2';
 
+const lockKey = 'SELECT pg_advisory_xact_lock(hashtext($1))';
+
+/** Takes the job of which there is one with that key, if it waits. One that is held back has its time at the end of all. */
+const replace = `
+WITH one AS (
+  SELECT job.id, state, seq, process_at_ms FROM dedup JOIN job ON job.queue = dedup.queue AND job.id = dedup.job_id
+   WHERE dedup.queue = $1 AND dedup.dedup_id = $2 AND job_id <> $3 AND (expire_at_ms IS NULL OR expire_at_ms > $6::bigint)
+     AND state IN ('waiting', 'delayed') FOR UPDATE OF job
+), given AS (
+  UPDATE dedup SET job_id = $3, expire_at_ms = NULL FROM one WHERE dedup.queue = $1 AND dedup.dedup_id = $2
+), taken AS (
+  UPDATE job SET state = 'active', lock_token = $4, locked_until_ms = $6::bigint + $5::bigint, processed_at_ms = $6::bigint
+    FROM one WHERE job.queue = $1 AND job.id = one.id
+)
+SELECT id, CASE WHEN state = 'waiting' OR process_at_ms >= ${limitsSql.far} THEN seq::text END AS place FROM one`;
+
+const freeKey = 'DELETE FROM dedup WHERE queue = $1 AND dedup_id = $2 AND job_id <> $3';
+
+/** What has a time to live stays when its job ends. */
+const keepUnique = `
+UPDATE dedup SET expire_at_ms = $5::bigint WHERE queue = $1 AND dedup_id = $2 AND job_id = $3 AND ($5::bigint IS NULL
+   OR EXISTS (SELECT 1 FROM job WHERE queue = $1 AND id = $3 AND state = 'active' AND lock_token = $4))`;
+
+const forgetUnique = 'DELETE FROM dedup WHERE queue = $1 AND expire_at_ms <= $2';
+
 /** BullMQ counts them in 32 bits; how many are too many is for the courier to say. */
 const mostStalls = 2 ** 31 - 1;
 
@@ -86,10 +112,64 @@ export class PostgresClaims implements Claims {
     return rows[0]?.taken_from;
   }
 
-  async claim(maxPriority: number, tokens: readonly string[], lockMs: number): Promise<string[]> {
+  async claim(maxPriority: number, tokens: readonly string[], lockMs: number): Promise<Claimed> {
     const values = [this.#queue, maxPriority, this.#normal, tokens, lockMs, Date.now()];
-    const { rows } = await this.#pool.query(claim, values);
-    return rows.map(({ id }) => id as string);
+    const limits = await this.#pool.query(limitsSql.isLimited, [this.#queue]);
+    if (limits.rows.length === 0) {
+      const { rows } = await this.#pool.query(claim, values);
+      return { ids: rows.map(({ id }) => id as string), isLimited: false, waitMs: undefined };
+    }
+    const { rows } = await this.#pool.query(limitsSql.claimLimited, values);
+    const { waitMs, ...claimed } = rows[0].claimed as Claimed & { readonly waitMs: number | null };
+    return { ...claimed, waitMs: waitMs ?? undefined };
+  }
+
+  async setLimits(limits: string): Promise<string | undefined> {
+    const { rows } = await this.#pool.query(limitsSql.areMade);
+    if (!rows[0].are_made) await this.#pool.query(limitsSql.make);
+    return this.#together(async (client) => {
+      const { lock, read, write } = limitsSql.setLimits;
+      await client.query(lock, [this.#queue]);
+      const before = (await client.query(read, [this.#queue])).rows[0]?.value as string | undefined;
+      if (before === undefined && limits === '{}') return undefined;
+      await client.query(write, [this.#queue, limits, Date.now()]);
+      return before;
+    });
+  }
+
+  async leaveKey(_id: string, key: string): Promise<void> {
+    await this.#together(async (client) => {
+      await client.query(limitsSql.setLimits.lock, [this.#queue]); // who claims has seen that the job is held
+      await client.query(limitsSql.leaveKey, [this.#queue, key]);
+    });
+  }
+
+  async state(): Promise<QueueState> {
+    const { rows } = await this.#pool.query(limitsSql.queueState, [this.#queue]);
+    const { is_paused: isPaused, limits, held } = rows[0];
+    return { isPaused, limits: limits ?? '{}', held };
+  }
+
+  replace(key: string, by: string, token: string, lockMs: number): Promise<Replaced | undefined> {
+    return this.#together(async (client) => {
+      await client.query(lockKey, [`bullmq:dedup:${this.#queue}:${key}`]); // as BullMQ does
+      const { rows } = await client.query(replace, [this.#queue, key, by, token, lockMs, Date.now()]);
+      const [replaced] = rows;
+      if (replaced === undefined) {
+        await client.query(freeKey, [this.#queue, key, by]);
+        return undefined;
+      }
+      return { id: replaced.id as string, place: (replaced.place ?? undefined) as string | undefined };
+    });
+  }
+
+  async takePlace(id: string, place: string): Promise<void> {
+    await this.#pool.query(`${keepPlace} AND state = 'waiting'`, [this.#queue, id, place]);
+  }
+
+  async keepUnique(id: string, token: string, key: string, ms: number): Promise<void> {
+    const until = ms === 0 ? null : Date.now() + Math.ceil(ms);
+    await this.#pool.query(keepUnique, [this.#queue, key, id, token, until]);
   }
 
   async inOrder(ids: readonly string[]): Promise<readonly string[]> {
@@ -159,6 +239,7 @@ export class PostgresClaims implements Claims {
       const places = new Map(
         (await client.query(stalled, [this.#queue, Date.now()])).rows.map(({ id, seq }) => [id, seq]),
       );
+      await client.query(forgetUnique, [this.#queue, Date.now()]);
       const moved = 'SELECT id FROM move_stalled_jobs_to_wait($1, $2, $3, $4) AS stalled(id)';
       const { rows } = await client.query(moved, [this.#queue, mostStalls, Date.now(), this.#stalledIntervalMs]);
       for (const { id } of rows) {

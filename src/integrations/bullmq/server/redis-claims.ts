@@ -3,14 +3,16 @@ import type { IQueueBackend } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { canceledKey } from '../job/job-format.ts';
 import { isReserved } from './names.ts';
-import type { Claims, ListedRange, TakenFrom } from './server.ts';
+import { claimLimited, keepUnique, leaveKey, limitsField, queueState, replace, setLimits } from './redis-limits.ts';
+import type { Claimed, Claims, ListedRange, QueueState, Replaced, TakenFrom } from './server.ts';
 
-/** KEYS: job, lock, wait, prioritized, delayed, active, events. ARGV: id, token, lockMs, now. */
+/** KEYS: job, lock, wait, prioritized, delayed, active, events, all that are held back. ARGV: id, token, lockMs, now. */
 const seize = `
 if redis.call('EXISTS', KEYS[1]) == 0 then return nil end
 local from = 'active'
 if redis.call('LREM', KEYS[3], -1, ARGV[1]) + redis.call('ZREM', KEYS[4], ARGV[1]) + redis.call('ZREM', KEYS[5], ARGV[1]) > 0 then
   from = 'waiting'
+  redis.call('ZREM', KEYS[8], ARGV[1])
   redis.call('LPUSH', KEYS[6], ARGV[1])
   redis.pcall('HSET', KEYS[1], 'processedOn', ARGV[4]) -- what is no hash is found out when it is read
   redis.call('XADD', KEYS[7], '*', 'event', 'active', 'jobId', ARGV[1], 'prev', 'waiting')
@@ -21,14 +23,15 @@ redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
 return from`;
 
 /**
- * KEYS: wait, prioritized, delayed, active, events, meta, limiter. ARGV: prefix of jobs, maxPriority, lowest priority that is as
+ * KEYS: wait, prioritized, delayed, active, events, meta, limiter, marker. ARGV: prefix of jobs, maxPriority, lowest priority that is as
  * urgent as none, lockMs, now, tokens...
  * A score of `prioritized` is priority x 2^32 + a counter; one of `delayed` is the time x 2^12 + a counter.
+ * Gives whether the queue has limits, after how long to come again (-1: not known), and ids.
  */
 const claim = `
-local meta = redis.call('HMGET', KEYS[6], 'paused', 'concurrency', 'max', 'duration')
-if meta[1] then return {} end
-local most, limit = #ARGV - 5, tonumber(meta[3])
+local meta = redis.call('HMGET', KEYS[6], 'paused', 'concurrency', 'max', 'duration', '${limitsField}')
+if meta[1] then return {meta[5] and 1 or 0, -1} end
+local most, limit, max = #ARGV - 5, not meta[5] and tonumber(meta[3]), tonumber(ARGV[2])
 if meta[2] then most = math.min(most, tonumber(meta[2]) - redis.call('LLEN', KEYS[4])) end
 if limit then most = math.min(most, limit - tonumber(redis.call('GET', KEYS[7]) or 0)) end
 local found = {}
@@ -43,7 +46,9 @@ local function take(id)
   redis.call('XADD', KEYS[5], '*', 'event', 'active', 'jobId', id, 'prev', 'waiting')
 end
 local function left() return most - #found end
-local max = tonumber(ARGV[2])
+if meta[5] then
+${claimLimited}
+end
 while max >= tonumber(ARGV[3]) and left() > 0 do
   local id = redis.call('RPOP', KEYS[1])
   if not id then break end
@@ -65,7 +70,7 @@ if left() > 0 then
     end
   end
 end
-return found`;
+return {0, -1, unpack(found)}`;
 
 /** Whether BullMQ's scripts can count in a job, or would fail at it and at all that they do with it. */
 const isSound = `
@@ -130,9 +135,11 @@ return {#ids, found}`;
 
 /** At how many jobs one script looks, so that no other call waits for long. */
 const listedAtOnce = 1_000;
-
 /** Where a job can be that has not ended. */
 const places = ['wait', 'active', 'stalled', 'prioritized', 'delayed'];
+
+/** Of a queue, for claims. */
+const queueKeys = ['wait', 'prioritized', 'delayed', 'active', 'events', 'meta', 'limiter', 'marker'];
 
 export class RedisClaims implements Claims {
   readonly #redis: Redis;
@@ -151,18 +158,52 @@ export class RedisClaims implements Claims {
   }
 
   async seize(id: string, token: string, lockMs: number): Promise<TakenFrom | undefined> {
-    const states = ['wait', 'prioritized', 'delayed', 'active', 'events'];
+    const states = ['wait', 'prioritized', 'delayed', 'active', 'events', 'taskwarden:held'];
     const keys = [id, `${id}:lock`, ...states].map((name) => this.#key(name));
     const from = await this.#redis.eval(seize, keys.length, ...keys, id, token, lockMs, Date.now());
     return (from ?? undefined) as TakenFrom | undefined;
   }
 
-  async claim(maxPriority: number, tokens: readonly string[], lockMs: number): Promise<string[]> {
-    const keys = ['wait', 'prioritized', 'delayed', 'active', 'events', 'meta', 'limiter'].map((name) =>
-      this.#key(name),
-    );
+  async claim(maxPriority: number, tokens: readonly string[], lockMs: number): Promise<Claimed> {
+    const keys = queueKeys.map((name) => this.#key(name));
     const args = [this.#key(''), maxPriority, this.#normal, lockMs, Date.now(), ...tokens];
-    return (await this.#redis.eval(claim, keys.length, ...keys, ...args)) as string[];
+    const claimed = await this.#redis.eval(claim, keys.length, ...keys, ...args);
+    const [isLimited, waitMs, ...ids] = claimed as [number, number, ...string[]];
+    return { ids, isLimited: isLimited === 1, waitMs: waitMs < 0 ? undefined : waitMs };
+  }
+
+  async setLimits(limits: string): Promise<string | undefined> {
+    const keys = queueKeys.map((name) => this.#key(name));
+    const before = await this.#redis.eval(setLimits, keys.length, ...keys, this.#key(''), limits);
+    return (before ?? undefined) as string | undefined;
+  }
+
+  async leaveKey(id: string, key: string): Promise<void> {
+    await this.#redis.eval(leaveKey, 1, this.#key('marker'), this.#key(''), key, id);
+  }
+
+  async state(): Promise<QueueState> {
+    const state = await this.#redis.eval(queueState, 2, this.#key('meta'), this.#key('taskwarden:held'));
+    const [isPaused, limits, ...held] = state as [number, string, ...number[]];
+    return { isPaused: isPaused === 1, limits, held };
+  }
+
+  async replace(key: string, by: string, token: string, lockMs: number): Promise<Replaced | undefined> {
+    const names = [`de:${key}`, 'wait', 'prioritized', 'delayed', 'active', 'events', 'taskwarden:held'];
+    const keys = names.map((name) => this.#key(name));
+    const args = [this.#key(''), by, token, lockMs, Date.now()];
+    const replaced = await this.#redis.eval(replace, keys.length, ...keys, ...args);
+    if (replaced === null) return undefined;
+    const [id, place] = replaced as [string, string];
+    return { id, place: place === '' ? undefined : place };
+  }
+
+  async takePlace(id: string, place: string): Promise<void> {
+    await this.#redis.zadd(this.#key('prioritized'), 'XX', place, id);
+  }
+
+  async keepUnique(id: string, token: string, key: string, ms: number): Promise<void> {
+    await this.#redis.eval(keepUnique, 2, this.#key(`de:${key}`), this.#key(`${id}:lock`), id, token, Math.ceil(ms));
   }
 
   /** Redis does one after the other, in the order in which it is asked. */

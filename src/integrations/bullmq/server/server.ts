@@ -8,6 +8,30 @@ const { fieldOf, messageOf, textOf } = courierKit;
 
 /** Which jobs. */
 export type ListedRange = Required<ListOptions>;
+/** What a claim gives. */
+export interface Claimed {
+  readonly ids: readonly string[];
+  /** Whether the queue has limits: then this is the only way to its jobs. */
+  readonly isLimited: boolean;
+  /** If it has: after how long a job may start that may not now, in milliseconds. Undefined if that is not known. */
+  readonly waitMs: number | undefined;
+}
+
+/** What BullMQ does not tell of a queue. */
+export interface QueueState {
+  readonly isPaused: boolean;
+  /** As JSON. */
+  readonly limits: string;
+  /** How many jobs their keys hold back, by priority number, from 1. BullMQ counts them as delayed. */
+  readonly held: readonly number[];
+}
+
+/** A job whose place another one takes. */
+export interface Replaced {
+  readonly id: string;
+  /** Where it stood among those that wait; undefined if it was delayed. */
+  readonly place: string | undefined;
+}
 
 /** Where a job was taken from. */
 export type TakenFrom = 'waiting' | 'active';
@@ -21,9 +45,25 @@ export interface Claims {
   seize(id: string, token: string, lockMs: number): Promise<TakenFrom | undefined>;
   /**
    * Takes those that are first among those of a priority number up to `maxPriority` (small numbers are urgent), one for
-   * each token. Gives their ids.
+   * each token, and may start by the limits of the queue.
    */
-  claim(maxPriority: number, tokens: readonly string[], lockMs: number): Promise<string[]>;
+  claim(maxPriority: number, tokens: readonly string[], lockMs: number): Promise<Claimed>;
+  /** Sets the limits of the queue, as JSON. Gives those that it had. */
+  setLimits(limits: string): Promise<string | undefined>;
+  /** A worker does not hold the job any more: in a queue with limits, another one of its key may start. */
+  leaveKey(id: string, key: string): Promise<void>;
+  state(): Promise<QueueState>;
+  /**
+   * Takes the job of which there is one with that key, if it waits: the key is for another job now. Undefined if none waits.
+   */
+  replace(key: string, by: string, token: string, lockMs: number): Promise<Replaced | undefined>;
+  /** Lets a job that waits have the place of one that was replaced. */
+  takePlace(id: string, place: string): Promise<void>;
+  /**
+   * Lets a job that is held with that token be the one of its key for so long, though it is completed meanwhile.
+   * @param ms If 0, it is so only until it has ended, whoever holds it.
+   */
+  keepUnique(id: string, token: string, key: string, ms: number): Promise<void>;
   /** The order in which jobs stood that were fetched side by side. */
   inOrder(ids: readonly string[]): Promise<readonly string[]>;
   /** Which of these jobs have log lines. */

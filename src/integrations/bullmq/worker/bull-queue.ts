@@ -2,9 +2,10 @@
 import type { AdvancedOptions, IQueueBackend, Job, Queue } from 'bullmq';
 import { courierKit, type Priority, type TaskwardenError } from '../../../index.ts';
 import { maxEvents } from '../client/event-reader.ts';
-import { failureOf, priorityNumbers } from '../job/job-format.ts';
+import { failureOf, keyOf, priorityNumbers } from '../job/job-format.ts';
 import { backoffStrategy, isTaskMalformed, readJob, saysMalformed, taskMalformed } from '../job/job-reader.ts';
 import { loadBullMq } from '../peers.ts';
+import { guardedMs } from '../server/redis-limits.ts';
 import type { Claims, Server } from '../server/server.ts';
 
 const { fieldOf, messageOf, taskStalled } = courierKit;
@@ -41,6 +42,8 @@ export class BullQueue {
   nextDelayed = 0;
   /** For how long BullMQ's global rate limit allows no fetch, by the last fetch, in milliseconds. */
   limitedMs = 0;
+  /** Whether the queue has limits of this package, by the last fetch. BullMQ gives none of its jobs then. */
+  isLimited = false;
   /** Whether the last fetch found as many as were wanted. */
   #wasFull = false;
 
@@ -78,16 +81,35 @@ export class BullQueue {
     return this.find(id).catch((error: unknown) => this.#buryUnread(id, error));
   }
 
-  async add(jobs: Parameters<Queue['addBulk']>[0]): Promise<void> {
+  /** Resolves with the id of the last; in place of one that has the key of another, with the id of that. */
+  async add(jobs: Parameters<Queue['addBulk']>[0]): Promise<string> {
     const [first] = jobs;
     // To make a pipeline for one alone would take as long as to add it.
-    if (first !== undefined && jobs.length === 1) await this.#queue.add(first.name, first.data, first.opts);
-    else await this.#queue.addBulk(jobs);
+    const isOne = first !== undefined && jobs.length === 1;
+    const added = isOne
+      ? await this.#queue.add(first.name, first.data, first.opts)
+      : (await this.#queue.addBulk(jobs)).at(-1);
+    return added?.id as string;
+  }
+
+  /** The id of the job of which there is one with that key. */
+  async findUnique(key: string): Promise<string | undefined> {
+    return (await this.backend.getDeduplicationJobId(key)) ?? undefined;
   }
 
   /** Fetches the next jobs, at most `max`, of a priority or above. */
   async fetch(max: number, minPriority: Priority): Promise<readonly Fetched[]> {
-    if (minPriority !== 'low') return this.#claim(max, priorityNumbers[minPriority]);
+    if (minPriority === 'low' && !this.isLimited) {
+      const found = await this.#fetchAny(max);
+      if (found.length > 0 || !this.isLimited) return found;
+    }
+    const wasLimited = this.isLimited;
+    const found = await this.#claim(max, priorityNumbers[minPriority]);
+    // The limits were removed, and nothing is held back by them any more.
+    return found.length === 0 && wasLimited && !this.isLimited ? this.fetch(max, minPriority) : found;
+  }
+
+  async #fetchAny(max: number): Promise<readonly Fetched[]> {
     // While many wait, all are fetched at once; else one, and then as many as are counted.
     const asked = this.#wasFull ? max : 1;
     const [found, waiting] = await Promise.all([this.#take(asked), asked < max ? this.#countWaiting() : 0]);
@@ -130,7 +152,8 @@ export class BullQueue {
     try {
       const [json, id, limitedMs = 0, delayedUntil = 0] = await given;
       this.nextDelayed = Math.max(delayedUntil, 0);
-      this.limitedMs = Math.max(limitedMs, 0);
+      this.isLimited = limitedMs > guardedMs;
+      this.limitedMs = this.isLimited ? 0 : Math.max(limitedMs, 0);
       if (!json) return undefined;
       const fetched = await this.#begin({ queue: this, job: readJob(this.#queue, json, id), token });
       if (fetched !== undefined) return fetched;
@@ -148,17 +171,48 @@ export class BullQueue {
    * Completes a job that is held with the token. With `fetchesNext` BullMQ fetches the next one in the same step, and locks it
    * with the same token. Once the job is completed, this never rejects: a next one whose fetch fails comes again.
    */
-  async complete(job: Job, result: unknown, token: string, fetchesNext: boolean): Promise<Fetched | undefined> {
+  async complete(job: Job, result: unknown, token: string, wantsNext: boolean): Promise<Fetched | undefined> {
     const keep = job.opts.removeOnComplete ?? false;
+    const fetchesNext = wantsNext && !this.isLimited;
+    const { key, uniqueForMs } = keyOf(job);
+    if (key !== undefined && uniqueForMs > 0) {
+      await this.claims.keepUnique(job.id as string, token, key, uniqueForMs);
+    }
     let given: NextJob | Promise<never>;
     try {
       given = (await this.backend.moveToCompleted(job, result, keep, token, fetchesNext)).result ?? [];
     } catch (error) {
       // Redis's script has done what came before the error: if the job is completed, it is the next one that can't be read.
-      if (!fetchesNext || !saysMalformed(error) || (await this.backend.isFinished(job.id as string)) === 0) throw error;
+      if (!fetchesNext || !saysMalformed(error) || (await this.backend.isFinished(job.id as string)) === 0) {
+        await this.#keepWhilePending(job);
+        throw error;
+      }
       given = Promise.reject(error);
     }
     return fetchesNext ? this.#read(given, token).catch(() => undefined) : undefined;
+  }
+
+  /** Whether a job that goes on is unique does not end with a time. */
+  async #keepWhilePending(job: Job): Promise<void> {
+    const { key, uniqueForMs } = keyOf(job);
+    if (key !== undefined && uniqueForMs > 0)
+      await this.claims.keepUnique(job.id as string, '', key, 0).catch(() => {});
+  }
+
+  /** Gives a job back. False if it is not held with the token any more. */
+  async giveBack(job: Job, token: string): Promise<boolean> {
+    const isGivenBack = await this.claims.giveBack(job.id as string, token);
+    if (isGivenBack) await this.leave(job);
+    return isGivenBack;
+  }
+
+  /**
+   * To be called when the job is not held any more: another one of its key may start. If that fails, it is found out when the
+   * lock of the job would have run out.
+   */
+  async leave(job: Job): Promise<void> {
+    const { key } = keyOf(job);
+    if (this.isLimited && key !== undefined) await this.claims.leaveKey(job.id as string, key).catch(() => {});
   }
 
   #malformed(id: string): TaskwardenError {
@@ -198,7 +252,9 @@ export class BullQueue {
 
   async #claim(max: number, maxPriority: number): Promise<Fetched[]> {
     const tokens = Array.from({ length: Math.min(max, maxClaims) }, () => crypto.randomUUID());
-    const ids = await this.claims.claim(maxPriority, tokens, this.#limits.leaseMs);
+    const { ids, isLimited, waitMs } = await this.claims.claim(maxPriority, tokens, this.#limits.leaseMs);
+    this.isLimited = isLimited;
+    if (isLimited) this.nextDelayed = waitMs === undefined ? 0 : Date.now() + waitMs;
     const begun = await Promise.all(ids.map((id, n) => this.#claimed(id, tokens[n] as string)));
     return begun.filter((each) => each !== undefined);
   }
@@ -220,7 +276,10 @@ export class BullQueue {
 
   async #recoverOne(id: string): Promise<void> {
     const job = await this.findHeld(id);
-    if (job === undefined || job.stalledCounter < this.#limits.maxStalls) return;
+    if (job === undefined) return;
+    await this.leave(job);
+    await this.#keepWhilePending(job);
+    if (job.stalledCounter < this.#limits.maxStalls) return;
     const token = crypto.randomUUID();
     if ((await this.claims.seize(id, token, endingMs)) !== undefined) await this.#bury(job, token);
   }

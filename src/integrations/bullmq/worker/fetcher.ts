@@ -56,6 +56,11 @@ export class Fetcher {
     this.#recoverLater(stalledIntervalMs);
   }
 
+  /** Whether the queue has limits, by the last fetch. */
+  get isLimited(): boolean {
+    return this.#queue.isLimited;
+  }
+
   async fetch(max: number, minPriority: Priority): Promise<readonly Fetched[]> {
     const found = await this.#queue.fetch(max, minPriority);
     this.#listener.answered();
@@ -200,7 +205,7 @@ export class Fetcher {
       left = left.filter((each) => !taken.includes(each));
       wait.resolve(taken);
     }
-    for (const { job, token } of left) void this.#queue.claims.giveBack(job.id as string, token).catch(() => {}); // else its lease runs out
+    for (const { job, token } of left) void this.#queue.giveBack(job, token).catch(() => {}); // else its lease runs out
   }
 
   #recoverLater(everyMs: number): void {

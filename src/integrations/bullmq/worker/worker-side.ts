@@ -4,6 +4,7 @@ import {
   type CourierTask,
   courierKit,
   type FetchOptions,
+  type QueueLimits,
   type ReturnErrorOptions,
   type ReturnOptions,
   type TaskCommand,
@@ -11,11 +12,11 @@ import {
   type WaitOptions,
   type WorkerTaskCourier,
 } from '../../../index.ts';
-import { isUnreachable } from '../client/client-side.ts';
+import { isUnreachable } from '../client/additions.ts';
 import { maxEvents } from '../client/event-reader.ts';
 import { updateEvent } from '../client/result-waits.ts';
 import type { TaskCommands } from '../client/task-commands.ts';
-import { failureOf, progressValue, setRetries, taskOf } from '../job/job-format.ts';
+import { failureOf, limitsOf, progressValue, setRetries, taskOf } from '../job/job-format.ts';
 import { isUnstorable, notCloneable, plainJson, resultJson } from '../job/json.ts';
 import type { Asked, Link } from '../server/link.ts';
 import { OutageListeners } from '../server/outage-listeners.ts';
@@ -160,9 +161,9 @@ export class WorkerSide implements WorkerTaskCourier {
     if (other !== undefined) throw other;
     const lost = results.filter((_, n) => settled[n]?.status === 'rejected').map(([{ id }]) => id);
     if (lost.length > 0) throw leaseLost(queue, lost);
-    const left = next - results.length;
+    const left = next - tasks.length;
     // What fails from here on is tried again by the next fetch.
-    if (left > 0 && tasks.length === results.length)
+    if (left > 0 && (tasks.length === results.length || this.#fetchers.get(queue)?.isLimited))
       tasks.push(...(await this.bulkGetTasks(queue, left, {}).catch(() => [])));
     if (tasks.length < next) onDrained?.();
     if (tasks.length < 2) return tasks;
@@ -191,7 +192,7 @@ export class WorkerSide implements WorkerTaskCourier {
             async (asked) => {
               const job = lease?.job ?? (await asked.queue.find(id));
               if (job === undefined) throw leaseLost(queue, [id]);
-              return end(asked.queue, job, tokenOf(leaseId));
+              return end(asked.queue, job, tokenOf(leaseId)).then((ended) => asked.queue.leave(job).then(() => ended));
             },
             id,
           );
@@ -208,6 +209,11 @@ export class WorkerSide implements WorkerTaskCourier {
         await pauseAfter(failures, this.#link.signal);
       }
     }
+  }
+
+  setLimits(queue: string, limits: QueueLimits): Promise<QueueLimits | undefined> {
+    const set = ({ queue: { claims } }: Asked) => claims.setLimits(JSON.stringify(limits)).then(limitsOf);
+    return this.#link.ask(queue, 'its limits may not have been set', set);
   }
 
   async extendLease(queue: string, task: CourierTask): Promise<void> {
@@ -234,7 +240,7 @@ export class WorkerSide implements WorkerTaskCourier {
     const isReleased = await this.#link.ask(
       queue,
       `task '${task.id}' may not have been given back`,
-      ({ queue: { claims } }) => claims.giveBack(task.id, tokenOf(task.lease)),
+      ({ queue: asked }) => asked.giveBack(lease.job, tokenOf(task.lease)),
       task.id,
     );
     if (isReleased) this.#leases.end(lease);
