@@ -7,7 +7,13 @@ export default defineConfig({
   plugins: [compiledTasks()],
   test: {
     ...config.test,
-    include: ['test/soak/**/*.test.ts', 'test/property/{batches,bullmq-courier,supervisor,task-trees}.test.ts'],
+    include: [
+      'test/soak/**/*.test.ts',
+      // What is shorter among the tests; see lengthOf().
+      'test/property/{batches,bullmq-courier,supervisor,task-trees}.test.ts',
+      'test/conformance/*-calling.test.ts',
+      'test/{cli/map,integrations/bullmq-edges,examples-service,examples-cluster,readme}.test.ts',
+    ],
     env: { TASKWARDEN_SOAK: 'yes' },
     exclude: [],
     testTimeout: 30 * 60_000,

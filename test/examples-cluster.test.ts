@@ -9,10 +9,12 @@ import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { compiledExample } from './compiled-tasks.ts';
+import { lengthOf } from './fixtures/random-runs.ts';
 import { startRedis } from './servers/redis.ts';
 
 const main = compiledExample('cluster/main');
-const jobs = ['--jobs', '600', fileURLToPath(new URL('../src', import.meta.url))];
+const count = lengthOf(200, 600);
+const jobs = ['--jobs', `${count}`, fileURLToPath(new URL('../src', import.meta.url))];
 
 describe('the cluster example', { timeout: 120_000 }, () => {
   let folder: string;
@@ -36,11 +38,11 @@ describe('the cluster example', { timeout: 120_000 }, () => {
     const program = start(jobs);
     expect(await program.ended).toBe(0);
     expect(program.errors).toBe('');
-    expect(program.output).toMatch(/^600 tasks for 3 workers/);
+    expect(program.output.startsWith(`${count} tasks for 3 workers`)).toBe(true);
     expect(program.output).toMatch(/worker 1: \d+ done in \d+\.\d s, \d+ a second, then it was killed/);
     expect(program.output).toMatch(/worker 1 had [0-8] in flight, which were done again by the others/);
     expect(program.output).toContain(
-      'all 600 came back once, with the right size and SHA-256; 12 gzip sizes were compared, too',
+      `all ${count} came back once, with the right size and SHA-256; ${count / 50} gzip sizes were compared, too`,
     );
     expect(await leftFiles()).toEqual([]);
   });
