@@ -1,25 +1,60 @@
-import { defineConfig } from 'vitest/config';
+import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 import { compiledTasks } from './test/compiled-tasks.ts';
 
 // Where it is set, Node 20 reads all certificates as each process starts, which takes as long as all else that it does then.
 // No test needs them.
 delete process.env['NODE_EXTRA_CA_CERTS'];
 
+/**
+ * Calls of plain functions and classes, which take less than the start of a process: these files share one. They start
+ * nothing, replace nothing, no timer either, and none of their promises is left unsettled.
+ */
+const plain = [
+  'test/base/{backoff,errors,options}.test.ts',
+  'test/bench/{arguments,chart,deep-queue,measure}.test.ts',
+  'test/cli/{inputs,output,summary}.test.ts',
+  'test/couriers/outage.test.ts',
+  'test/dispatch/{batcher,bulk-results,finding-children}.test.ts',
+  'test/integrations/{peers,result-waits}.test.ts',
+  'test/lanes/{buffers,columns,control-block,frames,host-connection,run-message}.test.ts',
+  'test/platform/on-abort.test.ts',
+  'test/queue/{capacity,fifo,free-capacity,priority-pool,run-time-estimate}.test.ts',
+  'test/schedules/timetable.test.ts',
+  'test/supervisor/supervisor-options.test.ts',
+  'test/task/{channel,map-tasks,program-object,sub-task,task-*,transferred}.test.ts',
+  'test/workers/write-all.test.ts',
+];
+
+const plugins = [compiledTasks()];
+
+const common: TestProjectInlineConfiguration['test'] = {
+  // What is built is imported as users do.
+  server: { deps: { external: [/\/dist\//] } },
+  pool: 'forks',
+  maxWorkers: 2,
+  testTimeout: 30_000,
+  hookTimeout: 30_000,
+};
+
+/** Of all other files. Threads, children and heaps are counted in tests: each file has a process of its own. */
+export const isolated: TestProjectInlineConfiguration['test'] = { ...common, setupFiles: 'test/follow-globals.ts' };
+
 export default defineConfig({
-  plugins: [compiledTasks()],
   test: {
-    // What is built is imported as users do.
-    server: { deps: { external: [/\/dist\//] } },
-    include: ['test/**/*.test.ts'],
-    exclude: ['test/soak/**'],
+    projects: [
+      { plugins, test: { ...common, name: 'plain', include: plain, isolate: false } },
+      {
+        plugins,
+        test: {
+          ...isolated,
+          name: 'isolated',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/soak/**', ...plain],
+          typecheck: { enabled: true, include: ['test/types/**/*.test-d.ts'], tsconfig: './test/types/tsconfig.json' },
+        },
+      },
+    ],
     globalSetup: 'test/servers/install.ts',
-    setupFiles: 'test/follow-globals.ts',
-    // Threads, children and heaps are counted in tests: each file has a process of its own.
-    pool: 'forks',
-    maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
-    typecheck: { enabled: true, include: ['test/types/**/*.test-d.ts'], tsconfig: './test/types/tsconfig.json' },
     coverage: { include: ['src/**', 'workers/**'], provider: 'v8' },
   },
 });

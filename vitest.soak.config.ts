@@ -1,12 +1,13 @@
 import { defineConfig } from 'vitest/config';
 import { compiledTasks } from './test/compiled-tasks.ts';
-import config from './vitest.config.ts';
+import { isolated } from './vitest.config.ts';
 
 /** What takes minutes: run by itself, with `npm run test:soak`. */
 export default defineConfig({
   plugins: [compiledTasks()],
   test: {
-    ...config.test,
+    ...isolated,
+    globalSetup: 'test/servers/install.ts',
     include: [
       'test/soak/**/*.test.ts',
       // What is shorter among the tests; see lengthOf().
@@ -15,9 +16,7 @@ export default defineConfig({
       'test/{cli/map,integrations/bullmq-edges,examples-service,examples-cluster,readme}.test.ts',
     ],
     env: { TASKWARDEN_SOAK: 'yes' },
-    exclude: [],
     testTimeout: 30 * 60_000,
     maxWorkers: 1,
-    typecheck: { enabled: false },
   },
 });
