@@ -7,8 +7,8 @@ import { fieldOf } from './foreign-value.ts';
 /** Every code with what it says; the table of docs/reference/errors.md is tested against it. */
 export const errorCodes = {
   TASK_CANCELED: 'The task was canceled: by `cancel()`, by its `signal`, or by the stop of its supervisor.',
-  TASK_TIMEOUT: 'The task ran longer than its `timeoutMs`.',
-  TASK_EXPIRED: 'The task waited longer than its `queueTimeoutMs`; it never ran.',
+  TASK_TIMEOUT: 'The task ran longer than its `timeoutMs`, or did not end within its `deadlineMs`.',
+  TASK_EXPIRED: 'The task waited longer than its `queueTimeoutMs` or `deadlineMs`; it never ran.',
   TASK_CRASHED:
     'The thread or child died under the task: exit, signal, uncaught exception, unhandled rejection or out of memory.',
   INPUT_FAILED: 'An input of an `all()` threw what takes no fields, such as a text; `cause` is what it threw.',

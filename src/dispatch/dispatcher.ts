@@ -17,7 +17,7 @@ import { Bulks } from './bulk/bulks.ts';
 import { Pauses } from './changes/pauses.ts';
 import { PriorityChanges } from './changes/priority-changes.ts';
 import { Deadlines } from './ending/deadlines.ts';
-import { crashed, isInTime, overtime, shutDown } from './ending/end-reasons.ts';
+import { afterBegin, crashed, isInTime, overtime, shutDown } from './ending/end-reasons.ts';
 import { PendingTasks } from './ending/pending-tasks.ts';
 import { Settlement } from './ending/settlement.ts';
 import type { LateTasks } from './events/late-tasks.ts';
@@ -85,13 +85,13 @@ export class Dispatcher implements LaneListener<Task> {
     const queues = new TaskQueues({ ...parts, tree, slots, settlement, deadlines });
     this.slots = slots;
     this.settlement = settlement;
-    this.bulks = new Bulks({ ...parts, tree, slots, settlement, queues });
+    this.bulks = new Bulks({ ...parts, tree, slots, settlement, deadlines, queues });
     this.pending = new PendingTasks({ lanes, backlog, slots, settlement, bulks: this.bulks });
     this.priorityChanges = new PriorityChanges({ ...parts, slots, bulks: this.bulks });
     this.pauses = new Pauses({ ...parts, slots, pending: this.pending });
     this.#deadlines = deadlines;
     this.#queues = queues;
-    this.unique = new UniqueTasks({ ...parts, tree, settlement, queues });
+    this.unique = new UniqueTasks({ ...parts, tree, settlement, deadlines, queues });
     this.#retries = new Retries({ ...parts, tree, settlement, queues, bulks: this.bulks });
     lanes.subscribe(this);
   }
@@ -104,12 +104,13 @@ export class Dispatcher implements LaneListener<Task> {
   submit(task: Task): void {
     this.#counters.countSubmitted();
     if (task.options.taskId !== undefined) void task.id; // found by it from now on
-    const { signal, delayMs = 0 } = task.options;
+    const { signal, delayMs = 0, deadlineMs } = task.options;
     if (signal?.aborted) {
       this.settlement.leave(task, signal.reason);
       return;
     }
     if (signal !== undefined) task.listenToSignal(signal, () => this.settlement.leave(task, signal.reason));
+    if (deadlineMs !== undefined) this.#deadlines.startDeadline(task, deadlineMs);
     if (delayMs > 0) this.#queues.delay(task, delayMs);
     else this.#queues.add(task);
   }
@@ -119,7 +120,8 @@ export class Dispatcher implements LaneListener<Task> {
   started(task: Task, hostId: number | undefined, at: number, noticed: Moment): void {
     if (task.isSettled) return;
     task.start(hostId, noticed, at);
-    if (task.endRequest?.isTentative) task.endRequest = undefined;
+    const { endRequest } = task;
+    if (endRequest !== undefined) task.endRequest = afterBegin(task, endRequest);
     if (task.endRequest === undefined) this.#deadlines.startRunTimeout(task, noticed.at - at);
     if (task.isStopRequested) this.settlement.askToFinish(task);
     if (task.isSubTask || task.isShared) this.tree.update(task, { kind: 'started', hostId });
@@ -238,7 +240,7 @@ export class Dispatcher implements LaneListener<Task> {
     const request = task.endRequest ?? overtime(task, outcome);
     if (request !== undefined && !isInTime(task, request, outcome)) {
       if (outcome.kind === 'died' && request.reason === 'shutdown') this.#counters.countTerminated();
-      if (request.reason === 'timeout') this.#retries.after(task, request);
+      if (request.reason === 'timeout' && !request.isFinal) this.#retries.after(task, request);
       else this.settlement.settle(task, request.reason, request.error, noticed);
       return;
     }

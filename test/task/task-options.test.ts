@@ -36,6 +36,7 @@ const cases: Record<keyof TaskOptions, { good: unknown[]; bad: [unknown, RegExp]
       ['1', /got '1'$/],
     ],
   },
+  deadlineMs: { good: [0.5, 5], bad: [[0, /must be a number of milliseconds above 0; got 0$/]] },
   queueTimeoutMs: { good: [0, 5], bad: [[-1, /must be a number of milliseconds, 0 or more; got -1$/]] },
   signal: { good: [signal], bad: [[{}, /must be an AbortSignal; got an object$/]] },
   stopGraceMs: { good: [0, 5], bad: [[Number.NaN, /must be a number of milliseconds, 0 or more; got NaN$/]] },

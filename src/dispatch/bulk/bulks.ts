@@ -15,6 +15,7 @@ import type { EndRequest } from '../../task/record/task-record.ts';
 import type { TaskTable } from '../../task/record/task-table.ts';
 import type { TaskType } from '../../task/record/task-type.ts';
 import type { Backlog } from '../backlog.ts';
+import type { Deadlines } from '../ending/deadlines.ts';
 import type { Settlement } from '../ending/settlement.ts';
 import type { TaskEvents } from '../events/task-events.ts';
 import type { LaneRegistry } from '../lane-registry.ts';
@@ -36,6 +37,7 @@ interface BulksParts {
   readonly tree: TaskTree;
   readonly slots: Slots;
   readonly settlement: Settlement;
+  readonly deadlines: Deadlines;
   readonly queues: TaskQueues;
 }
 
@@ -68,8 +70,10 @@ export class Bulks implements BulkHost {
   }
 
   begin(bulk: Bulk): void {
-    const { counters, events } = this.#parts;
+    const { counters, events, deadlines } = this.#parts;
+    const { deadlineMs } = bulk.task.options;
     this.#byTask.set(bulk.task, bulk);
+    if (deadlineMs !== undefined) deadlines.startDeadline(bulk.task, deadlineMs);
     void bulk.task.id; // it is found by that from now on
     counters.openBulk();
     events.emit('task:queued', bulk.task);

@@ -67,7 +67,7 @@ export class PartMaker {
 
   /** @param owner Of tasks of this supervisor. */
   constructor(bulk: Task, owner: TaskOwner<Task>, nextSequence: () => number) {
-    const { signal, callback, delayMs, taskId, ...options } = bulk.options; // the bulk sees to these
+    const { signal, callback, delayMs, deadlineMs, taskId, ...options } = bulk.options; // the bulk sees to these
     this.#bulk = bulk;
     this.#owner = { ...owner, assignId: (part) => part.options.taskId ?? bulk.id };
     this.#nextSequence = nextSequence;

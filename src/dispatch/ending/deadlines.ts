@@ -1,8 +1,10 @@
-/** Ends tasks that wait for longer than `queueTimeoutMs`, or whose attempt runs for longer than `timeoutMs`. */
+/** Ends tasks that wait for longer than `queueTimeoutMs`, run for longer than `timeoutMs`, or take longer than `deadlineMs`. */
+
+import { Deadline } from '../../platform/deadline.ts';
 import { setImmediate } from '../../platform/globals.ts';
 import type { Task } from '../../task/record/task.ts';
 import type { LaneRegistry } from '../lane-registry.ts';
-import { expired, timedOut } from './end-reasons.ts';
+import { expired, timedOut, tooLate } from './end-reasons.ts';
 import type { Settlement } from './settlement.ts';
 
 export class Deadlines {
@@ -12,6 +14,19 @@ export class Deadlines {
   constructor(lanes: LaneRegistry, settlement: Settlement) {
     this.#lanes = lanes;
     this.#settlement = settlement;
+  }
+
+  /** It has just been submitted, by a caller who waits for so long. */
+  startDeadline(task: Task, deadlineMs: number): void {
+    task.deadline = new Deadline(task.queuedAt, deadlineMs, () => setImmediate(() => this.#pass(task)));
+  }
+
+  /** Others who have joined the task may wait longer. */
+  #pass(task: Task): void {
+    if (task.isSettled) return;
+    const runs = this.#settlement.leaderOf(task);
+    if (runs.hasSlot) this.#lanes.of(runs.type).lane.reachOf(runs); // reports what has begun or ended by now
+    if (!task.isSettled) this.#settlement.leaveBy(task, tooLate(task, runs.attempt > 0));
   }
 
   startQueueTimeout(task: Task): void {

@@ -3,6 +3,8 @@ import { TaskwardenError } from '../../base/errors.ts';
 import { describeExit, type Exit } from '../../base/exit.ts';
 import { isError, messageOf } from '../../base/foreign-value.ts';
 import type { LaneOutcome } from '../../lanes/lane.ts';
+import { now } from '../../platform/clock.ts';
+import type { Deadline } from '../../platform/deadline.ts';
 import { withoutStack } from '../../platform/stack-traces.ts';
 import type { Task } from '../../task/record/task.ts';
 import type { EndRequest } from '../../task/record/task-record.ts';
@@ -30,6 +32,22 @@ export function timedOut(task: Task, timeoutMs: number): EndRequest {
 export function expired(task: Task, timeoutMs: number): EndRequest {
   const message = `task "${task.name}" waited longer than its ${timeoutMs} ms, and never ran`;
   return { reason: 'expired', error: new TaskwardenError('TASK_EXPIRED', message, { taskId: task.id, timeoutMs }) };
+}
+
+/** Its `deadlineMs` is over, or leaves no time for another attempt. */
+export function tooLate(task: Task, hasBegun: boolean): EndRequest {
+  const { ms, at, failure } = task.deadline as Deadline;
+  const facts = { taskId: task.id, timeoutMs: ms, ...(failure && { cause: failure.error }) };
+  const error = hasBegun
+    ? new TaskwardenError('TASK_TIMEOUT', `task "${task.name}" did not end within its deadline of ${ms} ms`, facts)
+    : new TaskwardenError('TASK_EXPIRED', `task "${task.name}" did not begin within its deadline of ${ms} ms`, facts);
+  return { reason: hasBegun ? 'timeout' : 'expired', error, at: Math.min(at, now()), isFinal: true };
+}
+
+/** What becomes of a request to end a task that was not to begin, if it has begun all the same. */
+export function afterBegin(task: Task, request: EndRequest): EndRequest | undefined {
+  if (request.isTentative) return undefined;
+  return request.reason === 'expired' && task.deadline !== undefined ? tooLate(task, true) : request;
 }
 
 export function crashed(task: Task, exit: Exit): EndRequest {
@@ -72,15 +90,17 @@ export function stopRequested(task: Task): TaskwardenError {
   return new TaskwardenError('TASK_STOPPED', `task "${task.name}" was asked to finish`, { taskId: task.id });
 }
 
-/** The result came before the timer fired, but the task ran longer than its `timeoutMs`. */
+/** The result came before the timer fired, but the task ran longer than its `timeoutMs`, or beyond its deadline. */
 export function overtime(task: Task, outcome: LaneOutcome): EndRequest | undefined {
-  const { timeoutMs } = task.options;
-  const isLate = timeoutMs !== undefined && outcome.kind === 'result' && outcome.runMs > timeoutMs;
-  return isLate ? timedOut(task, timeoutMs) : undefined;
+  if (outcome.kind !== 'result') return undefined;
+  const { deadline, options, isShared } = task;
+  if (deadline !== undefined && !isShared && outcome.endedAt > deadline.at) return tooLate(task, true);
+  const { timeoutMs = Infinity } = options;
+  return outcome.runMs > timeoutMs ? timedOut(task, timeoutMs) : undefined;
 }
 
 /** The function returned before it was decided to end the task, though the result arrived later. */
 export function isInTime({ options }: Task, request: EndRequest, outcome: LaneOutcome): boolean {
   if (outcome.kind !== 'result' || request.at === undefined || outcome.endedAt > request.at) return false;
-  return request.reason !== 'timeout' || outcome.runMs <= (options.timeoutMs ?? 0);
+  return request.reason !== 'timeout' || outcome.runMs <= (options.timeoutMs ?? Infinity);
 }

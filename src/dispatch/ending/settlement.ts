@@ -41,6 +41,8 @@ export interface SharedEndings {
   onEnded(task: Task, reason: EndReason, outcome: unknown): void;
   /** A caller of a task that others have joined, or that has joined one, does not want it any more. */
   leave(task: Task, request: EndRequest): boolean;
+  /** The task that runs for it: that which it has joined, or itself. */
+  leaderOf(task: Task): Task;
 }
 
 export class Settlement {
@@ -112,9 +114,17 @@ export class Settlement {
 
   /** One who has called the task cancels it: others who have joined it keep it. */
   leave(task: Task, reason: unknown): boolean {
-    if (task.isSettled) return false;
-    if (!task.isShared && !task.isFollower) return this.end(task, canceled(task, reason));
-    return this.#sharers.leave(task, canceled(task, reason));
+    return !task.isSettled && this.leaveBy(task, canceled(task, reason));
+  }
+
+  /** The same for another reason than a cancel. */
+  leaveBy(task: Task, request: EndRequest): boolean {
+    return task.isShared || task.isFollower ? this.#sharers.leave(task, request) : this.end(task, request);
+  }
+
+  /** The task that runs for it: that which it has joined, or itself. */
+  leaderOf(task: Task): Task {
+    return this.#sharers.leaderOf(task);
   }
 
   /** Cancels the task, whoever waits for it. */
@@ -140,9 +150,15 @@ export class Settlement {
   end(task: Task, request: EndRequest, onlyIfWaiting = false): boolean {
     if (task.isSettled) return false;
     if (task.isBulk) return this.#bulks.end(task, request);
+    if (task.endRequest?.isTentative) {
+      // It is not known yet whether the task is withdrawn: it is not to begin, or to stop if it has begun.
+      if (!onlyIfWaiting) this.#stopFor(task, { at: now(), ...request });
+      return !onlyIfWaiting;
+    }
     if (task.endRequest !== undefined) {
       // A timeout ends an attempt, and with retries not the task: then this is the first cause that does.
-      const isRetried = task.endRequest.reason === 'timeout' && mayRetry(task) && !this.#backlog.isClosed;
+      const { reason, isFinal } = task.endRequest;
+      const isRetried = reason === 'timeout' && !isFinal && mayRetry(task) && !this.#backlog.isClosed;
       if (isRetried) task.endRequest = request;
       return true;
     }
@@ -158,10 +174,10 @@ export class Settlement {
     if (task.isSettled) return false;
     if (reach === 'ended') {
       // The lane has not reported its outcome yet: a result counts, and anything else comes too late for another attempt.
-      if (!onlyIfWaiting) task.endRequest = { ...request, at: now() };
+      if (!onlyIfWaiting) task.endRequest = { at: now(), ...request };
       return !onlyIfWaiting;
     }
-    task.endRequest = { ...request, at: now() };
+    task.endRequest = { at: now(), ...request };
     if (task.isParent) this.abandonChildren(task, request.error);
     const withdrawal = lane.withdraw(task);
     if (withdrawal === true) {
@@ -171,11 +187,23 @@ export class Settlement {
       task.endRequest = withdrawal === 'asked' ? { ...request, isTentative: true } : undefined;
       return false;
     } else {
-      lane.stop(task, request.error, true);
+      this.#stopFor(task, task.endRequest);
+      return true;
     }
-    // A thread that is still loading a module can hang there with its slot, though the task is settled.
-    if (task.hasSlot) task.setTimer(task.options.stopGraceMs, () => lane.kill(task));
+    this.#killLater(task);
     return true;
+  }
+
+  /** It runs, or may be about to. */
+  #stopFor(task: Task, request: EndRequest): void {
+    task.endRequest = request;
+    this.#lanes.of(task.type).lane.stop(task, request.error, true);
+    this.#killLater(task);
+  }
+
+  /** A thread that is still loading a module can hang there with its slot, though the task is settled. */
+  #killLater(task: Task): void {
+    if (task.hasSlot) task.setTimer(task.options.stopGraceMs, () => this.#lanes.of(task.type).lane.kill(task));
   }
 
   /** Nobody waits for the children of a task any more. With a reason, they are canceled. */

@@ -9,6 +9,7 @@ import { placeOf } from '../../queue/order/place.ts';
 import type { Task } from '../../task/record/task.ts';
 import type { EndReason } from '../../task/record/task-info.ts';
 import type { EndRequest } from '../../task/record/task-record.ts';
+import type { Deadlines } from '../ending/deadlines.ts';
 import { replaced } from '../ending/end-reasons.ts';
 import type { Settlement } from '../ending/settlement.ts';
 import type { TaskEvents } from '../events/task-events.ts';
@@ -17,6 +18,7 @@ import type { TaskTree } from '../task-tree.ts';
 
 interface UniqueParts {
   readonly settlement: Settlement;
+  readonly deadlines: Deadlines;
   readonly tree: TaskTree;
   readonly queues: TaskQueues;
   readonly events: TaskEvents;
@@ -104,7 +106,7 @@ export class UniqueTasks {
   // Tasks that have joined another.
 
   #join(task: Task, { task: leader, kept }: Entry): void {
-    const { settlement, tree, queues } = this.#parts;
+    const { settlement, deadlines, tree, queues } = this.#parts;
     if (task.isSubTask && tree.isAbove(leader, task)) {
       this.#refuse(
         task,
@@ -113,7 +115,7 @@ export class UniqueTasks {
       );
       return;
     }
-    const { signal } = task.options;
+    const { signal, deadlineMs } = task.options;
     task.follow(leader);
     if (kept !== undefined) {
       settlement.settle(task, 'completed', kept.result);
@@ -123,6 +125,7 @@ export class UniqueTasks {
     this.#leaders.set(task, leader);
     this.#sharersOf(leader).followers.add(task);
     leader.isShared = true;
+    if (deadlineMs !== undefined) deadlines.startDeadline(task, deadlineMs);
     if (task.isSubTask) {
       tree.follow(task, leader);
       if (leader.status === 'started') tree.update(task, { kind: 'started', hostId: leader.threadId ?? leader.pid });
@@ -154,12 +157,12 @@ export class UniqueTasks {
       if (!sharers.hasFirst) return false;
       sharers.hasFirst = false;
       if (sharers.followers.size > 0) {
-        settlement.leaveParent(task, 'canceled', request.error);
-        task.share?.leave(request.error);
+        settlement.leaveParent(task, request.reason, request.error);
+        task.share?.leave(request);
       }
     } else {
       this.#unfollow(task, leader);
-      settlement.settle(task, 'canceled', request.error);
+      settlement.settle(task, request.reason, request.error);
     }
     if (sharers.followers.size === 0 && !sharers.hasFirst) settlement.end(leader, request);
     return true;

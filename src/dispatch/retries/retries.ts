@@ -2,6 +2,7 @@
 import type { Task } from '../../task/record/task.ts';
 import type { EndRequest } from '../../task/record/task-record.ts';
 import type { Backlog } from '../backlog.ts';
+import { tooLate } from '../ending/end-reasons.ts';
 import type { Settlement } from '../ending/settlement.ts';
 import type { TaskEvents } from '../events/task-events.ts';
 import type { TaskCounters } from '../task-counters.ts';
@@ -77,6 +78,14 @@ export class Retries {
 
   #runAgain(task: Task, error: unknown, delayMs: number): void {
     const { counters, events, tree, settlement, queues, bulks } = this.#parts;
+    const { deadline } = task;
+    if (deadline !== undefined) {
+      deadline.failure = { error };
+      if (deadline.leftMs <= delayMs && !task.isShared) {
+        this.#settle(task, tooLate(task, true)); // no other attempt could begin in time
+        return;
+      }
+    }
     counters.countRetried();
     if (task.isParent) settlement.abandonChildren(task, error);
     task.retry();

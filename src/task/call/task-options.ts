@@ -43,6 +43,13 @@ export interface TaskOptions<F extends TaskFunction = TaskFunction> {
   readonly timeoutMs?: number;
   /** The longest time in the queue. After that the task ends with `TASK_EXPIRED` and never runs. Default: none. */
   readonly queueTimeoutMs?: number;
+  /**
+   * The longest time from the call to the end of the task: its delay, all waiting, attempts and pauses together. After that it
+   * ends with `TASK_EXPIRED` if it has never begun, else with `TASK_TIMEOUT`, whose `cause` is the error of the attempt before,
+   * if there was one. It ends at once when a pause before a retry would last longer. Of an `all()`, it is the time of the whole.
+   * Default: none.
+   */
+  readonly deadlineMs?: number;
   /** Cancels the task when it aborts, whether the task waits or runs. */
   readonly signal?: AbortSignal;
   /** The time between asking a running task to stop and ending its thread or child. Default: 1,000. */
@@ -170,6 +177,7 @@ export const taskRules: Readonly<Record<keyof TaskOptions, Rule>> = {
   delayMs: rules.durationMs,
   timeoutMs: rules.positiveMs,
   queueTimeoutMs: rules.durationMs,
+  deadlineMs: rules.positiveMs,
   signal: rules.signal,
   stopGraceMs: rules.durationMs,
   retries: rules.countOrInfinity,
@@ -214,6 +222,7 @@ export function resolveTaskOptions(
   const all = { ...base, ...given } as TaskOptions;
   const { module, supervisor } = all;
   checkUnique(all, owner);
+  checkDeadline(all, owner);
   if (module !== undefined && supervisor !== undefined && module.supervisor !== supervisor) {
     throw new TypeError(
       `option "module" of ${owner} is of another supervisor than option "supervisor": leave that out`,
@@ -222,4 +231,11 @@ export function resolveTaskOptions(
   const { retryDelayMs } = given as TaskOptions;
   const delay = typeof retryDelayMs === 'object' && { retryDelayMs: Object.freeze({ ...retryDelayMs }) };
   return Object.freeze({ ...base, ...given, ...delay });
+}
+
+function checkDeadline({ delayMs = 0, deadlineMs = Infinity }: TaskOptions, owner: string): void {
+  if (deadlineMs > delayMs) return;
+  throw new RangeError(
+    `option "deadlineMs" of ${owner} counts from the call, so it must be more than "delayMs", which is ${delayMs}; got ${deadlineMs}`,
+  );
 }

@@ -4,7 +4,7 @@
  */
 import type { Priority } from '../../queue/priority.ts';
 import type { Progress } from '../record/progress.ts';
-import type { TaskInfo } from '../record/task-info.ts';
+import type { EndReason, TaskInfo } from '../record/task-info.ts';
 import type { TaskStatus } from '../record/task-status.ts';
 import type { TaskType } from '../record/task-type.ts';
 import type { HandledTask, TaskHandle } from './handle.ts';
@@ -33,9 +33,10 @@ export class TaskShare implements HandledTask {
     this.#joined = task;
   }
 
-  /** The caller has canceled, and the task, which is its own, goes on. */
-  leave(error: unknown): void {
-    const info: TaskInfo = Object.freeze({ ...this.#own.info, status: 'canceled', endReason: 'canceled', error });
+  /** The caller has canceled, or its time is over, and the task, which is its own, goes on. */
+  leave({ reason, error }: { readonly reason: EndReason; readonly error: unknown }): void {
+    const status = reason === 'canceled' ? 'canceled' : 'failed';
+    const info: TaskInfo = Object.freeze({ ...this.#own.info, status, endReason: reason, error });
     this.#left = { error, info };
     this.#own.rejectHandle(error);
   }
@@ -62,7 +63,7 @@ export class TaskShare implements HandledTask {
   }
 
   get status(): TaskStatus {
-    return this.#left === undefined ? this.#shown.status : 'canceled';
+    return this.#left === undefined ? this.#shown.status : this.#left.info.status;
   }
 
   get info(): TaskInfo {

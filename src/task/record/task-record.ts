@@ -4,6 +4,7 @@
  */
 import type { AsyncResource } from 'node:async_hooks';
 import { type Moment, now, type Timer, thisMoment } from '../../platform/clock.ts';
+import type { Deadline } from '../../platform/deadline.ts';
 import { comesBefore, type Place } from '../../queue/order/place.ts';
 import type { Priority } from '../../queue/priority.ts';
 import { Call } from '../call/call.ts';
@@ -24,6 +25,8 @@ export interface EndRequest {
   readonly at?: number;
   /** It applies only if the task can still be withdrawn before it begins. */
   readonly isTentative?: boolean;
+  /** A time-out of the whole task: no attempt follows. */
+  readonly isFinal?: boolean;
 }
 
 /** The fields that few tasks need. */
@@ -42,6 +45,7 @@ interface Extras {
   progress?: Progress | undefined;
   crashes?: number;
   timer?: Timer | undefined;
+  deadline?: Deadline | undefined;
   unlisten?: (() => void) | undefined;
   progressListeners?: ((progress: Progress) => void)[] | undefined;
   scope?: AsyncResource;
@@ -185,6 +189,15 @@ export abstract class TaskRecord extends Call {
 
   set endRequest(endRequest: EndRequest | undefined) {
     this.ensuredExtras.endRequest = endRequest;
+  }
+
+  /** By when it has to end, if there is such a time. */
+  get deadline(): Deadline | undefined {
+    return this.extras?.deadline;
+  }
+
+  set deadline(deadline: Deadline) {
+    this.ensuredExtras.deadline = deadline;
   }
 
   get crashes(): number {

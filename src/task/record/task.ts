@@ -145,6 +145,7 @@ export class Task extends TaskRecord {
     if (!this.#keepsArgs(endReason)) this.dropArgs();
     if (this.extras !== undefined) {
       this.stopTimer();
+      this.extras.deadline?.cancel();
       this.extras.unlisten?.();
       this.extras.unlisten = undefined;
       this.extras.progressListeners = undefined;
