@@ -58,6 +58,7 @@ export default [
   // The command line must not have a supervisor of its own.
   join('src/cli/main.ts', 'dist/src/cli/main.js', 'es', [index]),
   join('src/integrations/bullmq/index.ts', 'dist/src/integrations/bullmq/index.js', 'es', [index]),
+  join('src/integrations/celery/index.ts', 'dist/src/integrations/celery/index.js', 'es', [index]),
   join('src/integrations/redis/index.ts', 'dist/src/integrations/redis/index.js', 'es', [index]),
   // Piscina tries `require` first; and a thread that is ended while it requires an ES module takes the process along
   // (seen on Node 20.20: v8::Module::IsGraphAsync).

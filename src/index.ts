@@ -24,7 +24,7 @@ export type { RunOutcome, RunRequest } from './background-workers/worker-run.ts'
 export { backgroundWorker, type WrappedWorker } from './background-workers/wrapped-worker.ts';
 export type { Backoff, RetryDelay } from './base/backoff.ts';
 export { DoNotRetry } from './base/do-not-retry.ts';
-export { type ErrorCode, type ErrorFacts, errorCodes, TaskwardenError } from './base/errors.ts';
+export { type ErrorCode, type ErrorFacts, errorCodes, type RemoteError, TaskwardenError } from './base/errors.ts';
 export type { Logger } from './base/logger.ts';
 export type {
   AddOptions,

@@ -11,6 +11,8 @@ export const errorCodes = {
   TASK_EXPIRED: 'The task waited longer than its `queueTimeoutMs` or `deadlineMs`; it never ran.',
   TASK_CRASHED:
     'The thread or child died under the task: exit, signal, uncaught exception, unhandled rejection or out of memory.',
+  TASK_FAILED_REMOTELY:
+    'The task was run by a program in another language, and failed there; `remote` has its type, message and traceback.',
   INPUT_FAILED: 'An input of an `all()` threw what takes no fields, such as a text; `cause` is what it threw.',
   TASK_NOT_DEFINED: 'The module was loaded where the task is to run, but the task is not in it.',
   TASK_UNREACHABLE: 'The module waits for its own tasks before it defines this one.',
@@ -63,6 +65,18 @@ export const errorCodes = {
 /** A stable name for each way taskwarden fails. */
 export type ErrorCode = keyof typeof errorCodes;
 
+/** An error of a program in another language. */
+export interface RemoteError {
+  /** The name of its class. */
+  readonly type: string;
+  /** Where the class is defined. */
+  readonly module: string;
+  readonly message: string;
+  /** What the class was made with, as JSON. */
+  readonly args: readonly unknown[];
+  readonly traceback: string | undefined;
+}
+
 /** Facts about a failure, each present where it is known. */
 export interface ErrorFacts {
   readonly taskId?: string;
@@ -71,6 +85,8 @@ export interface ErrorFacts {
   readonly exitCode?: number;
   /** The signal that ended the child under the task. */
   readonly signal?: NodeJS.Signals;
+  /** What the program that ran the task threw. */
+  readonly remote?: RemoteError;
   /** Of the input of an `all()` that has failed. */
   readonly index?: number;
   /** The arguments of that input. */
@@ -101,6 +117,7 @@ export class TaskwardenError extends Error {
   declare readonly timeoutMs?: number;
   declare readonly exitCode?: number;
   declare readonly signal?: NodeJS.Signals;
+  declare readonly remote?: RemoteError;
   declare readonly index?: number;
   declare readonly input?: unknown;
 

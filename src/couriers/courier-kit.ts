@@ -4,12 +4,15 @@
  */
 export { backoffMs, backoffRule } from '../base/backoff.ts';
 export { callSafely } from '../base/call-safely.ts';
+export { hasCode } from '../base/errors.ts';
 export { fieldOf, messageOf, textOf } from '../base/foreign-value.ts';
 export { checkOptions, is, type Rule, rules } from '../base/options.ts';
 export { decodeThrown, encodeThrown, type WireThrown } from '../lanes/wire/error-codec.ts';
 export { Timer } from '../platform/clock.ts';
 export { onAbort } from '../platform/on-abort.ts';
 export { pause } from '../platform/pause.ts';
+export { type ResolvedTaskOptions, resolveTaskOptions } from '../task/call/task-options.ts';
+export type { RunningTask } from '../task/inside/context.ts';
 export { CheckedCourier } from './checked-courier.ts';
 export { calledName } from './courier-call.ts';
 export {
@@ -27,4 +30,5 @@ export {
   taskReplaced,
   taskStalled,
 } from './courier-error.ts';
+export { currentRelay, type RelayTarget, relayTask, showStatus } from './relay-task.ts';
 export { serverError } from './server-error.ts';

@@ -8,15 +8,14 @@ import { hasCode, TaskwardenError } from '../base/errors.ts';
 import { checkOptions, is, type Rule, rules } from '../base/options.ts';
 import { Timer } from '../platform/clock.ts';
 import { randomUUID, timeOfDay } from '../platform/globals.ts';
-import { type BackgroundTask, type TaskPlan, wrapPlan } from '../task/call/background-task.ts';
+import { type BackgroundTask, wrapPlan } from '../task/call/background-task.ts';
 import type { ResolvedTaskOptions, TaskOptions } from '../task/call/task-options.ts';
 import type { TaskFunction } from '../task/definition/definition.ts';
-import { defineBySource } from '../task/definition/definition-registry.ts';
-import { isHost, isLoadingModule } from '../task/definition/load-phase.ts';
 import { currentRun, type RunningTask } from '../task/inside/context.ts';
 import type { Task } from '../task/record/task.ts';
 import type { AddOptions, ClientCommand, ClientTaskCourier, TaskUpdate } from './courier.ts';
 import type { CourierCall } from './courier-call.ts';
+import { RelayPlan } from './relay-task.ts';
 import { courierRule } from './workers/base-worker-options.ts';
 
 /** The options of a call that goes by a courier. Functions that decide on retries can't go there. */
@@ -58,7 +57,7 @@ export function viaCourier<F extends TaskFunction>(
   courierRule(courier, 'the courier of viaCourier()');
   rules.string(queue, 'the queue of viaCourier()');
   backgroundTaskRule(task, 'the task of viaCourier()');
-  const plan = new RelayPlan(courier, queue, task.spec.definition.name, task.spec.options);
+  const plan = new CourierPlan(courier, queue, task.spec.definition.name, task.spec.options);
   return wrapPlan(plan, task.spec.options) as unknown as CourierFunction<F>;
 }
 
@@ -69,21 +68,23 @@ export function nameViaCourier(
   name: string,
   options: ResolvedTaskOptions,
 ): BackgroundTask<TaskFunction> {
-  return wrapPlan(new RelayPlan(courier, queue, name, options), options);
+  return wrapPlan(new CourierPlan(courier, queue, name, options), options);
 }
 
 const addAllRules: Readonly<Record<keyof AddAllOptions, Rule>> = { wait: rules.boolean, signal: rules.signal };
 
 const backgroundTaskRule = is('a background task', (value) => typeof value === 'function' && 'spec' in value);
 
-class RelayPlan implements TaskPlan {
+class CourierPlan extends RelayPlan {
   readonly name: string;
+  readonly by = 'a courier';
   readonly #courier: ClientTaskCourier;
   readonly #queue: string;
   /** The options of the task's definition, which the worker knows. */
   readonly #defined: ResolvedTaskOptions;
 
   constructor(courier: ClientTaskCourier, queue: string, name: string, defined: ResolvedTaskOptions) {
+    super();
     this.name = defined.name ?? name;
     this.#courier = courier;
     this.#queue = queue;
@@ -103,10 +104,7 @@ class RelayPlan implements TaskPlan {
         queueTimeoutMs === undefined ? Infinity : delayMs + queueTimeoutMs,
       );
     };
-    return {
-      definition: defineBySource(this.name, fn),
-      options: Object.freeze({ ...own, type: 'loop', crashRetries: 0 }),
-    };
+    return this.specFor(fn, own);
   }
 
   #addOptions({ priority, delayMs = 0, retries, retryDelayMs, retryIf }: ResolvedTaskOptions): AddOptions {
@@ -155,16 +153,6 @@ class RelayPlan implements TaskPlan {
         return this.#courier.bulkAddTasksToQueue(this.#queue, Array.from(inputs, callOf), { ...addOptions, ...own });
       },
     };
-  }
-
-  argsOf(args: readonly unknown[]): readonly unknown[] {
-    if (!isHost() || isLoadingModule()) return args;
-    const message = `task "${this.name}" goes by a courier, which only the program itself can ask: call it there`;
-    throw new TaskwardenError('NOT_IN_PROGRAM', message);
-  }
-
-  withDefinition(): TaskPlan {
-    throw new TypeError(`task "${this.name}" goes by a courier, and can't get its TaskContext as first argument`);
   }
 }
 

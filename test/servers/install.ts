@@ -9,6 +9,8 @@ import { findBinary, type Lookup } from './binaries.ts';
 const packages = [
   { name: 'redis-server', programs: ['redis-server'] },
   { name: 'postgresql', programs: ['initdb', 'postgres'] },
+  { name: 'celery', programs: ['celery'] },
+  { name: 'python3-redis', programs: ['/usr/lib/python3/dist-packages/redis'] },
 ];
 
 /** Asked by Debian's packages whether they may start their service. */
@@ -36,15 +38,19 @@ export function installServers({ find, isRoot, say, apt }: Machine = thisMachine
   if (names.length === 0) return;
   const command = `apt-get update && apt-get install -y --no-install-recommends ${names.join(' ')}`;
   if (!isRoot || find('apt-get') === undefined) {
-    throw new Error(`the tests need ${names.join(' and ')}; install with: ${isRoot ? '' : 'sudo '}${command}`);
+    throw new Error(`the tests need ${listed(names)}; install with: ${isRoot ? '' : 'sudo '}${command}`);
   }
-  say(`installing ${names.join(' and ')}, which the tests need`);
+  say(`installing ${listed(names)}, which the tests need`);
   withoutStarting(() => {
     apt(['update']);
     apt(['install', '-y', '--no-install-recommends', ...names]);
   });
   const still = missing();
-  if (still.length > 0) throw new Error(`${still.join(' and ')} can't be found, even after: ${command}`);
+  if (still.length > 0) throw new Error(`${listed(still)} can't be found, even after: ${command}`);
+}
+
+function listed(names: readonly string[]): string {
+  return new Intl.ListFormat('en').format(names);
 }
 
 function apt(args: readonly string[]): void {

@@ -197,17 +197,27 @@ describe('the servers that the tests need', () => {
     installServers({ find: () => '/bin/x', isRoot: true, say: unused, apt: unused });
   });
 
+  const python = ['celery', '/usr/lib/python3/dist-packages/redis'];
+
   it.each([
-    [['redis-server', 'apt-get'], 'the tests need postgresql; install with: sudo apt-get update && apt-get install'],
-    [['initdb', 'postgres'], 'the tests need redis-server; install with: sudo apt-get'],
-    [['initdb', 'apt-get'], 'the tests need redis-server and postgresql; install with: sudo apt-get'],
+    [
+      ['redis-server', 'apt-get', ...python],
+      'the tests need postgresql; install with: sudo apt-get update && apt-get install',
+    ],
+    [['initdb', 'postgres', ...python], 'the tests need redis-server; install with: sudo apt-get'],
+    [['initdb', 'apt-get', ...python], 'the tests need redis-server and postgresql; install with: sudo apt-get'],
+    [
+      ['redis-server', 'initdb', 'postgres', 'celery'],
+      'the tests need python3-redis; install with: sudo apt-get update && apt-get install -y --no-install-recommends python3-redis',
+    ],
+    [['apt-get'], 'the tests need redis-server, postgresql, celery, and python3-redis; install with: sudo apt-get'],
   ])('are named, with the command, where only %j is there and it may install nothing', (found, message) => {
     const find = (name: string) => (found.includes(name) ? name : undefined);
     expect(() => installServers({ find, isRoot: false, say: unused, apt: unused })).toThrow(message);
   });
 
   it('are installed by root, who is told', () => {
-    const installed = new Set(['apt-get', 'redis-server']);
+    const installed = new Set(['apt-get', 'redis-server', ...python]);
     const said: string[] = [];
     const calls: string[] = [];
     const apt = (args: readonly string[]) => {
@@ -221,7 +231,7 @@ describe('the servers that the tests need', () => {
   });
 
   it('are missed also when installing them has changed nothing', () => {
-    const find = (name: string) => (name === 'apt-get' ? name : undefined);
+    const find = (name: string) => ([...python, 'apt-get'].includes(name) ? name : undefined);
     const quiet = { say: () => {}, apt: () => {} };
     expect(() => installServers({ find, isRoot: true, ...quiet })).toThrow(
       "redis-server and postgresql can't be found, even after: apt-get update && apt-get install",

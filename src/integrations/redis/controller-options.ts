@@ -1,7 +1,7 @@
 /** What both controllers take, and how it is checked. */
 import { checkOptions, rules } from '../../base/options.ts';
 import { courierKit } from '../../index.ts';
-import { connectionRule, type RedisConnection } from './client.ts';
+import { connectionRule, type RedisConnection } from '../redis-client.ts';
 
 export interface RedisControllerOptions {
   /** Beside a client that is given, connections of the controller's own are opened and closed. */

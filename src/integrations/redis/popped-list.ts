@@ -4,7 +4,7 @@
  * whose connection is gone has nobody, and what it has popped goes back.
  */
 import { randomUUID } from 'node:crypto';
-import { type Client, NotAnswered } from './client.ts';
+import { type Client, NotAnswered } from '../redis-client.ts';
 
 /** A pop waits no longer, and is then sent again, so that a dead connection is noticed. */
 const popSeconds = 5;

@@ -4,7 +4,7 @@
  */
 import { setTimeout } from 'node:timers/promises';
 import type { Controller } from '../../index.ts';
-import { Client, type RedisConnection } from './client.ts';
+import { Client, type RedisConnection } from '../redis-client.ts';
 import { checkControllerOptions, outageReporter, type RedisControllerOptions } from './controller-options.ts';
 import { PoppedList } from './popped-list.ts';
 

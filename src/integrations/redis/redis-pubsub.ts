@@ -1,6 +1,6 @@
 /** A controller that subscribes to a Redis channel and sends its task what is published there. */
 import type { Controller } from '../../index.ts';
-import { Client } from './client.ts';
+import { Client } from '../redis-client.ts';
 import { checkControllerOptions, outageReporter, type RedisControllerOptions } from './controller-options.ts';
 
 /** Nothing may be published for long: so a dead connection is noticed. */

@@ -38,7 +38,7 @@ export interface HandledTask {
   readonly name: string;
   readonly priority: Priority;
   readonly type: TaskType;
-  readonly status: TaskStatus;
+  readonly shownStatus: TaskStatus;
   readonly info: TaskInfo;
   readonly error: unknown;
   readonly isSettled: boolean;
@@ -139,7 +139,7 @@ export class TaskHandle<T, Y = unknown> extends Promise<T> implements AsyncItera
   }
 
   get status(): TaskStatus {
-    return this.#task.status;
+    return this.#task.shownStatus;
   }
 
   /** A frozen snapshot of its present state. */
@@ -154,7 +154,7 @@ export class TaskHandle<T, Y = unknown> extends Promise<T> implements AsyncItera
 
   /** The result, once it has completed. */
   get result(): T | undefined {
-    return this.#task.status === 'completed' ? (this.#outcome as T) : undefined;
+    return this.#task.shownStatus === 'completed' ? (this.#outcome as T) : undefined;
   }
 
   /** What it rejected with, once it has failed or was canceled. */

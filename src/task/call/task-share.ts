@@ -62,8 +62,8 @@ export class TaskShare implements HandledTask {
     return this.#shown.type;
   }
 
-  get status(): TaskStatus {
-    return this.#left === undefined ? this.#shown.status : this.#left.info.status;
+  get shownStatus(): TaskStatus {
+    return this.#left === undefined ? this.#shown.shownStatus : this.#left.info.status;
   }
 
   get info(): TaskInfo {

@@ -46,7 +46,10 @@ export interface TaskInfo {
   readonly endReason: EndReason | undefined;
 }
 
-export function infoOf(task: TaskInfo): TaskInfo {
+/** A task, of which snapshots are made. */
+type Shown = Omit<TaskInfo, 'status'> & { readonly shownStatus: TaskStatus };
+
+export function infoOf(task: Shown): TaskInfo {
   return Object.freeze({
     id: task.id,
     name: task.name,
@@ -57,7 +60,7 @@ export function infoOf(task: TaskInfo): TaskInfo {
     key: task.key,
     module: task.module,
     worker: task.worker,
-    status: task.status,
+    status: task.shownStatus,
     attempt: task.attempt,
     timeQueued: task.timeQueued,
     timeStarted: task.timeStarted,
@@ -95,12 +98,11 @@ const filterRules: Readonly<Record<keyof TaskFilter, Rule>> = {
   key: rules.string,
 };
 
-export function matching<T extends { readonly [K in keyof TaskFilter]-?: TaskFilter[K] | undefined }>(
-  tasks: readonly T[],
-  filter: TaskFilter,
-  call: string,
-): T[] {
+export function matching<
+  T extends { readonly [K in keyof TaskFilter]-?: TaskFilter[K] | undefined } & { readonly shownStatus: TaskStatus },
+>(tasks: readonly T[], filter: TaskFilter, call: string): T[] {
   checkOptions(filter, filterRules, call);
-  const wanted = Object.entries(filter).filter(([, value]) => value !== undefined);
+  const { status, ...others } = filter;
+  const wanted = Object.entries({ ...others, shownStatus: status }).filter(([, value]) => value !== undefined);
   return tasks.filter((task) => wanted.every(([key, value]) => task[key as keyof TaskFilter] === value));
 }

@@ -56,6 +56,7 @@ interface Extras {
   share?: TaskShare | undefined;
   depth?: number;
   carried?: CarriedContext;
+  statusElsewhere?: TaskStatus | undefined;
 }
 
 export abstract class TaskRecord extends Call {
@@ -79,6 +80,16 @@ export abstract class TaskRecord extends Call {
   protected get attempts(): AttemptRecord {
     this.#attempts ??= new AttemptRecord();
     return this.#attempts;
+  }
+
+  /** How it stands, as it is seen from outside. While its relay runs here, it may wait elsewhere. */
+  get shownStatus(): TaskStatus {
+    return this.status === 'started' ? (this.extras?.statusElsewhere ?? 'started') : this.status;
+  }
+
+  /** Set by its relay, for this attempt. */
+  set statusElsewhere(status: TaskStatus) {
+    this.ensuredExtras.statusElsewhere = status;
   }
 
   get hasId(): boolean {

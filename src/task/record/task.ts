@@ -135,6 +135,7 @@ export class Task extends TaskRecord {
     if (this.extras === undefined) return;
     this.extras.endRequest = undefined;
     this.extras.progress = undefined;
+    this.extras.statusElsewhere = undefined;
     this.extras.channels?.close();
   }
 

@@ -5,9 +5,9 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Redis, RedisOptions } from 'ioredis';
-import { is, type Rule } from '../../base/options.ts';
-import { courierKit, TaskwardenError } from '../../index.ts';
-import { isRefusalOfRedis, isReply, keepToDatabase } from '../redis-connection.ts';
+import { is, type Rule } from '../base/options.ts';
+import { courierKit, TaskwardenError } from '../index.ts';
+import { isRefusalOfRedis, isReply, keepToDatabase } from './redis-connection.ts';
 
 const { backoffMs, messageOf, pause, serverError } = courierKit;
 
@@ -61,12 +61,21 @@ export class Client {
   /** How often in a row Redis could not do what it was asked. */
   #failures = 0;
   #isTold = false;
+  /** Rejects the calls that are not answered yet. */
+  readonly #unanswered = new Set<() => void>();
+  /** Of the last try to connect. */
+  #problem: unknown = new Error('it can not be connected');
 
   private constructor(redis: Redis, report: (error: Error) => void) {
     this.#redis = redis;
     this.#report = report;
+    redis.setMaxListeners(0); // many may wait until it is connected
     keepToDatabase(redis);
+    redis.on('close', () => {
+      for (const lose of this.#unanswered) lose();
+    });
     redis.on('error', (error: Error) => {
+      this.#problem = error;
       if (!this.#isAdmitted && isRefusalOfRedis(error)) this.#refusal = refused(error);
       else if (this.#refusal === undefined) this.#note(new NotAnswered(error));
     });
@@ -78,9 +87,15 @@ export class Client {
   /**
    * Does not wait until it is connected.
    * @param report Called once for each outage.
+   * @param user What of this package needs ioredis.
    */
-  static async open(connection: RedisConnection, name: string, report: (error: Error) => void): Promise<Client> {
-    const client = new Client(await make(connection, { ...ownOptions, connectionName: name }), report);
+  static async open(
+    connection: RedisConnection,
+    name: string,
+    report: (error: Error) => void,
+    user = 'taskwarden/redis',
+  ): Promise<Client> {
+    const client = new Client(await make(connection, { ...ownOptions, connectionName: name }, user), report);
     client.#redis.connect().catch(() => {}); // it tries again, and what can't be mended is in the event
     return client;
   }
@@ -113,6 +128,7 @@ export class Client {
 
   #until(isReached: () => boolean): Promise<void> {
     const redis = this.#redis;
+    if (isReached()) return Promise.resolve();
     return new Promise((resolve, reject) => {
       const settle = () => {
         if (isReached()) resolve();
@@ -139,7 +155,7 @@ export class Client {
     const lost = new Promise<never>((_, reject) => {
       lose = () => reject(new Error('the connection was lost'));
     });
-    redis.once('close', lose);
+    this.#unanswered.add(lose);
     try {
       const answer = await Promise.race([command(redis), lost]);
       this.#failures = 0;
@@ -159,8 +175,25 @@ export class Client {
       await nextTurn();
       throw problem;
     } finally {
-      redis.off('close', lose);
+      this.#unanswered.delete(lose);
     }
+  }
+
+  /** The same, but where it is not connected, it waits only for the next try to connect. */
+  async attempt<T>(command: (redis: Redis) => Promise<T>): Promise<T> {
+    const redis = this.#redis;
+    let isTried = false;
+    const close = () => {
+      isTried = true;
+    };
+    redis.once('close', close);
+    try {
+      await this.#until(() => isTried || redis.status === 'ready');
+    } finally {
+      redis.off('close', close);
+    }
+    if (isTried) throw new NotAnswered(this.#problem);
+    return this.call(command);
   }
 
   /** The same until it is answered: for what may be done twice. */
@@ -180,9 +213,9 @@ export class Client {
   }
 }
 
-async function make(connection: RedisConnection, own: object): Promise<Redis> {
+async function make(connection: RedisConnection, own: object, user: string): Promise<Redis> {
   if (isClient(connection)) return connection.duplicate(own);
-  const IoRedis = await loadIoredis();
+  const IoRedis = await loadIoredis(user);
   return typeof connection === 'string' ? new IoRedis(connection, own) : new IoRedis({ ...connection, ...own });
 }
 
@@ -190,12 +223,12 @@ function isClient(connection: RedisConnection): connection is Redis {
   return typeof connection === 'object' && 'duplicate' in connection;
 }
 
-async function loadIoredis(): Promise<typeof Redis> {
+async function loadIoredis(user: string): Promise<typeof Redis> {
   try {
     return (await import('ioredis')).Redis;
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw cause;
-    const message = 'taskwarden/redis needs the package ioredis: npm install ioredis';
+    const message = `${user} needs the package ioredis: npm install ioredis`;
     throw new TaskwardenError('PEER_MISSING', message, { cause });
   }
 }
