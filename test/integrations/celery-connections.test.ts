@@ -14,6 +14,11 @@ import { startRedis } from '../servers/redis.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
+/** A busy machine takes its time. */
+function poll<T>(look: () => T) {
+  return expect.poll(look, { timeout: 20_000 });
+}
+
 function client(url: string): Redis {
   const opened = new Redis(url).on('error', () => {}); // its server ends before it
   onTestFinished(() => opened.disconnect());
@@ -50,7 +55,7 @@ describe('a broker that is away', () => {
     await using redis = await startRedis({ port });
     expect(await client(redis.url).llen('celery')).toBe(0);
     const again = call(redis.url);
-    await expect.poll(() => client(redis.url).llen('celery')).toBe(1);
+    await poll(() => client(redis.url).llen('celery')).toBe(1);
     again.handle.cancel();
     await expect(again.handle).rejects.toMatchObject({ code: 'TASK_CANCELED' });
   });
@@ -60,7 +65,7 @@ describe('a broker that is away', () => {
     await using proxy = await startProxy(redis.port);
     const { handle, heard } = call(`redis://127.0.0.1:${proxy.port}`);
     const direct = client(redis.url);
-    await expect.poll(() => direct.llen('celery')).toBe(1);
+    await poll(() => direct.llen('celery')).toBe(1);
     proxy.freeze();
     proxy.cut();
     await store(direct, handle.id, 'missed'); // it is published to nobody
@@ -72,9 +77,9 @@ describe('a broker that is away', () => {
   it('is waited for through a restart', async () => {
     await using redis = await startRedis({ save: true });
     const { handle } = call(redis.url);
-    await expect.poll(() => client(redis.url).llen('celery')).toBe(1);
+    await poll(() => client(redis.url).llen('celery')).toBe(1);
     await redis.restart();
-    await expect.poll(() => client(redis.url).pubsub('NUMSUB', `celery-task-meta-${handle.id}`)).toContain(1);
+    await poll(() => client(redis.url).pubsub('NUMSUB', `celery-task-meta-${handle.id}`)).toContain(1);
     await store(client(redis.url), handle.id, 3);
     expect(await handle).toBe(3);
   });
@@ -83,8 +88,8 @@ describe('a broker that is away', () => {
     await using redis = await startRedis();
     const direct = client(redis.url);
     const lost = call(await startLossyProxy(redis.port, 'answer'));
-    await expect.poll(() => direct.llen('celery')).toBe(1);
-    await expect.poll(() => direct.pubsub('NUMSUB', `celery-task-meta-${lost.handle.id}`)).toContain(1);
+    await poll(() => direct.llen('celery')).toBe(1);
+    await poll(() => direct.pubsub('NUMSUB', `celery-task-meta-${lost.handle.id}`)).toContain(1);
     await store(direct, lost.handle.id, 'it has');
     expect(await lost.handle).toBe('it has');
     expect(await direct.llen('celery')).toBe(1);
@@ -133,7 +138,7 @@ describe('what Redis refuses', () => {
     const said = inspect([refused.handle.exception, refused.heard], { depth: Infinity, showHidden: true });
     expect(said).not.toContain(password);
     const { handle } = call(good);
-    await expect.poll(() => client(good).llen('celery')).toBe(1);
+    await poll(() => client(good).llen('celery')).toBe(1);
     await store(client(good), handle.id, 1);
     expect(await handle).toBe(1);
   });
@@ -171,7 +176,7 @@ describe('the connections', () => {
     await using redis = await startRedis();
     const { handle } = call(redis.url, { keyPrefix: 'shop:', resultKeyPrefix: 'shop_' });
     const direct = client(redis.url);
-    await expect.poll(() => direct.llen('shop:celery')).toBe(1);
+    await poll(() => direct.llen('shop:celery')).toBe(1);
     const record = JSON.stringify({ status: 'SUCCESS', result: 'with prefix', task_id: handle.id });
     await direct.publish(`shop_celery-task-meta-${handle.id}`, record);
     expect(await handle).toBe('with prefix');

@@ -28,6 +28,11 @@ function task<Args extends unknown[] = unknown[], Result = unknown>(
   return celeryTask<Args, Result>(name, { broker: redis.url, ...(options as object) });
 }
 
+/** A busy machine takes its time. */
+function poll<T>(look: () => T) {
+  return expect.poll(look, { timeout: 20_000 });
+}
+
 function client(): Redis {
   const opened = new Redis(redis.url);
   onTestFinished(() => opened.disconnect());
@@ -108,7 +113,7 @@ describe('a call', () => {
 
   it('does not wait for a result that nobody wants', async () => {
     expect(await task('proj.nap', { ignoreResult: true })(0, 'forgotten')).toBeUndefined();
-    await expect.poll(() => diaryOf(worker)).toContain('woke forgotten');
+    await poll(() => diaryOf(worker)).toContain('woke forgotten');
   });
 
   it('goes to its queue, by its priority: those that say none go first, as those of Python', async () => {
@@ -121,7 +126,7 @@ describe('a call', () => {
       Promise.all(
         [nobody, `${nobody}\x06\x163`, `${nobody}\x06\x166`, `${nobody}\x06\x169`].map((key) => client().llen(key)),
       );
-    await expect.poll(lists).toEqual([2, 1, 1, 1]);
+    await poll(lists).toEqual([2, 1, 1, 1]);
     for (const handle of handles) handle.cancel();
     await Promise.allSettled(handles);
     expect(await lists()).toEqual([0, 0, 0, 0]);
@@ -253,18 +258,18 @@ describe('a handle', () => {
 
   it('takes back a task that waits, which then never runs', async () => {
     const handle = task('proj.nap', { queue: nobody })(0, 'taken back');
-    await expect.poll(() => client().llen(nobody)).toBe(1);
+    await poll(() => client().llen(nobody)).toBe(1);
     expect(handle.cancel('no need')).toBe(true);
     await expect(handle).rejects.toMatchObject({ code: 'TASK_CANCELED', cause: 'no need' });
     expect(await client().llen(nobody)).toBe(0);
-    await expect
-      .poll(async () => JSON.parse((await client().get(`celery-task-meta-${handle.id}`)) ?? '{}').status)
-      .toBe('REVOKED');
+    await poll(async () => JSON.parse((await client().get(`celery-task-meta-${handle.id}`)) ?? '{}').status).toBe(
+      'REVOKED',
+    );
   });
 
   it('ends a task that runs', async () => {
     const handle = task('proj.nap', { stopGraceMs: 20_000 })(60, 'canceled');
-    await expect.poll(() => handle.status).toBe('started');
+    await poll(() => handle.status).toBe('started');
     handle.cancel();
     await expect(handle).rejects.toMatchObject({ code: 'TASK_CANCELED' });
     expect(await task<[number, number], number>('proj.add')(1, 1)).toBe(2);
@@ -274,26 +279,26 @@ describe('a handle', () => {
   it('does not wait longer than its grace for a worker that does not end the task', async () => {
     await using other = await startCelery({ broker: redis.url, queues: ['solo'], pool: 'solo', name: 'solo@test' });
     const handle = task('proj.nap', { queue: 'solo', stopGraceMs: 50 })(1, 'stubborn');
-    await expect.poll(() => handle.status).toBe('started');
+    await poll(() => handle.status).toBe('started');
     handle.cancel();
     await expect(handle).rejects.toMatchObject({ code: 'TASK_CANCELED' });
-    await expect.poll(() => diaryOf(other), { timeout: 10_000 }).toContain('woke stubborn');
+    await poll(() => diaryOf(other)).toContain('woke stubborn');
   });
 
   it('lets a task that runs finish when it is asked to stop, and takes back one that waits', async () => {
     const handle = task('proj.nap')(0.5, 'finished');
-    await expect.poll(() => handle.status).toBe('started');
+    await poll(() => handle.status).toBe('started');
     await handle.stop();
     expect(handle.result).toBe('finished');
     const waits = task('proj.nap', { queue: nobody })(0, 'never');
-    await expect.poll(() => client().llen(nobody)).toBe(1);
+    await poll(() => client().llen(nobody)).toBe(1);
     await waits.stop();
     expect(waits.exception).toMatchObject({ code: 'TASK_CANCELED', cause: { code: 'TASK_STOPPED' } });
   });
 
   it('is of the task that Celery shows under its id', async () => {
     const handle = task('proj.nap', { stopGraceMs: 20_000 })(60, 'seen');
-    await expect.poll(() => handle.status).toBe('started');
+    await poll(() => handle.status).toBe('started');
     expect(await celeryCommand(worker, 'inspect', 'active')).toContain(handle.id);
     handle.cancel();
     await expect(handle).rejects.toMatchObject({ code: 'TASK_CANCELED' });
@@ -301,7 +306,7 @@ describe('a handle', () => {
 
   it('hears that others have revoked the task', async () => {
     const handle = task('proj.nap', { retries: 5 })(60, 'revoked');
-    await expect.poll(() => handle.status).toBe('started');
+    await poll(() => handle.status).toBe('started');
     const rejected = expect(handle).rejects.toMatchObject({
       code: 'TASK_CANCELED',
       message: 'task "proj.nap" was revoked: terminated',
