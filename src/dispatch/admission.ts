@@ -1,5 +1,6 @@
 /** Admits tasks or refuses them: those of the program, and those that running tasks call. */
 import { type ErrorCode, TaskwardenError } from '../base/errors.ts';
+import type { LaneHost } from '../lanes/lane.ts';
 import { type BulkHandle, BulkTaskHandle } from '../task/call/bulk-handle.ts';
 import { TaskHandle } from '../task/call/handle.ts';
 import { keyOf } from '../task/call/task-key.ts';
@@ -100,6 +101,16 @@ export class Admission implements SubmissionListener {
     return handle;
   }
 
+  /** A call that runs in that thread or child. No limit of the supervisor or of a module holds it back, and it is not tried again. */
+  submitTo<T>(host: LaneHost, { definition, options: given }: TaskSpec, args: readonly unknown[]): TaskHandle<T> {
+    const { module, delayMs, retries, crashRetries, taskId, ...options } = given;
+    const task = this.#newTask({ definition, options: Object.freeze(options) }, args);
+    const handle = new TaskHandle<T>(task);
+    this.#carryContext(task);
+    if (this.#setKey(task)) this.#parts.dispatcher.submitTo(host, task);
+    return handle;
+  }
+
   /** Runs a task that has ended once more, as a new task. The kept arguments are as they were given. */
   retry(id: string): TaskHandle<unknown> {
     const { table, dispatcher } = this.#parts;
@@ -127,16 +138,20 @@ export class Admission implements SubmissionListener {
   }
 
   #admitFromProgram(task: Task, run: RunningTask | undefined, bulk?: Bulk): void {
-    const { supervisor, dispatcher, options } = this.#parts;
-    const { context } = options.current;
-    const value = context === undefined || task.type === 'loop' ? undefined : context.capture();
-    if (value !== undefined) {
-      task.carried = { definition: wireDefinition((context as ContextCarrier).definition), value };
-    }
+    const { supervisor, dispatcher } = this.#parts;
+    this.#carryContext(task);
     const parent = run?.task as Task | undefined;
     const isOurs = parent !== undefined && parent.submitter === supervisor;
     if (isOurs) dispatcher.tree.addChild(parent, task);
     this.#admit(task, isOurs, bulk);
+  }
+
+  #carryContext(task: Task): void {
+    const { context } = this.#parts.options.current;
+    const value = context === undefined || task.type === 'loop' ? undefined : context.capture();
+    if (value !== undefined) {
+      task.carried = { definition: wireDefinition((context as ContextCarrier).definition), value };
+    }
   }
 
   /** A task that runs in a thread or child calls another. */

@@ -2,7 +2,7 @@
  * The way of a task from submit to settle: it waits in the pool of its type, is handed to the lane when it may start,
  * and what the lane reports of it comes back here. It contains no queue code and no thread code.
  */
-import type { Lane, LaneListener, LaneOutcome } from '../lanes/lane.ts';
+import type { Lane, LaneHost, LaneListener, LaneOutcome } from '../lanes/lane.ts';
 import type { Moment } from '../platform/clock.ts';
 import type { Capacity } from '../queue/capacity.ts';
 import type { FreeCapacity } from '../queue/free-capacity.ts';
@@ -42,6 +42,9 @@ interface DispatcherParts {
   readonly capacity: Capacity;
   readonly freeCapacity: FreeCapacity<TaskType>;
 }
+
+/** A host has died before it began with a task, and how is not known here. */
+const noExit = { exitCode: undefined, signal: undefined, cause: undefined };
 
 export interface SubmissionListener {
   /** A task that runs in a thread or child calls another. */
@@ -111,8 +114,16 @@ export class Dispatcher implements LaneListener<Task> {
     }
     if (signal !== undefined) task.listenToSignal(signal, () => this.settlement.leave(task, signal.reason));
     if (deadlineMs !== undefined) this.#deadlines.startDeadline(task, deadlineMs);
-    if (delayMs > 0) this.#queues.delay(task, delayMs);
+    if (task.isForHost) this.#queues.pass(task);
+    else if (delayMs > 0) this.#queues.delay(task, delayMs);
     else this.#queues.add(task);
+  }
+
+  /** Submits a task that runs in that thread or child, and waits for its turn there. */
+  submitTo(host: LaneHost, task: Task): void {
+    task.isForHost = true;
+    this.submit(task);
+    if (!task.isSettled) this.#lanes.of(task.type).lane.hosts?.run(host, task);
   }
 
   // What the lanes report.
@@ -204,7 +215,8 @@ export class Dispatcher implements LaneListener<Task> {
       this.#freeSlot(task);
       const request = task.endRequest ?? (this.#backlog.isClosed ? shutDown(task) : undefined);
       if (task.isSettled) continue;
-      if (request === undefined) this.#queues.putBack(task);
+      if (request === undefined && task.isForHost) this.settlement.settle(task, 'crashed', crashed(task, noExit).error);
+      else if (request === undefined) this.#queues.putBack(task);
       else this.settlement.settle(task, request.reason, request.error);
     }
     for (const { bulkhead } of tasks) this.slots.reopen(bulkhead);
@@ -218,6 +230,10 @@ export class Dispatcher implements LaneListener<Task> {
 
   prefetchedReturned(task: Task): void {
     this.slots.onPrefetchedReturned(task);
+  }
+
+  slotTaken(task: Task): void {
+    this.#lanes.of(task.type).pool.occupy();
   }
 
   slotReleased(lane: Lane<Task>, wasLent: boolean): void {

@@ -72,6 +72,14 @@ export class TaskQueues {
     this.#settlement.end(task, shutDown(task));
   }
 
+  /** Queues a task that waits in its lane, for one host. */
+  pass(task: Task): void {
+    task.hasSlot = true;
+    task.enqueue();
+    this.#deadlines.startQueueTimeout(task);
+    this.#events.emit('task:queued', task);
+  }
+
   /** A deeper task waits for it: it goes before others, as that would. */
   deepen(task: Task, depth: number): void {
     if (task.depth >= depth || task.hasSlot || task.isPrefetched) return;

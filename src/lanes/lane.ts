@@ -57,6 +57,8 @@ export interface LaneListener<T extends LaneTask> {
   prefetchedBegan(task: T): void;
   /** A prefetched task will not begin in its host, and can be handed over, or prefetched again. */
   prefetchedReturned(task: T): void;
+  /** A task that is for one host takes a slot there, and one of the pool, whatever the limits. `slotReleased` follows. */
+  slotTaken(task: T): void;
   /** Instead of `ended`: the tasks did not begin, for no reason of their own, and may be handed over again. */
   returned(tasks: readonly T[]): void;
   /**
@@ -91,7 +93,26 @@ export type Withdrawal = boolean | 'asked';
 /** Tasks that are sent together: at least one, all of one definition and name. */
 export type Batch<T> = readonly [T, ...T[]];
 
+/** A thread or child. */
+export interface LaneHost {
+  /** Of the thread or process. */
+  readonly id: number;
+}
+
+/** The threads or children of a lane that are not ending, and tasks that run in a certain one. */
+export interface LaneHosts<T extends LaneTask> extends Iterable<LaneHost> {
+  /**
+   * Runs a task in that host, as soon as one that runs there now has ended, and never in another. `ended` follows in any case,
+   * unless it is `returned` because the host died before it began.
+   */
+  run(host: LaneHost, task: T): void;
+  /** Calls back with each host that is started, until the returned function is called. */
+  subscribe(listener: (host: LaneHost) => void): () => void;
+}
+
 export interface Lane<T extends LaneTask> {
+  /** Absent on the event loop. */
+  readonly hosts?: LaneHosts<T>;
   /** Its one listener, from now on. Called once, before a task is handed over. */
   subscribe(listener: LaneListener<T>): void;
   /** The tasks that were handed over, and whose end or return has not been reported. */

@@ -223,6 +223,11 @@ export class PriorityPool<T extends HeldItem<T>> {
     return item;
   }
 
+  /** Takes a slot for a task that is for one host, whatever the limits. Give it back with `release()`. */
+  occupy(): void {
+    this.#running += 1;
+  }
+
   /** Whether a task may have the slot and the host of one that runs, when that has ended. */
   mayFollow(item: T): boolean {
     const { priority, depth } = item;

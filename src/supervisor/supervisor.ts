@@ -19,8 +19,9 @@ import type { AllOptions } from '../task/inputs/bulk-options.ts';
 import type { BulkInputs } from '../task/inputs/input-source.ts';
 import { matching, type TaskFilter, type TaskInfo } from '../task/record/task-info.ts';
 import type { TaskType } from '../task/record/task-type.ts';
+import { type EverywhereHandle, type EverywhereOptions, runEverywhere } from './calls/everywhere.ts';
+import { changePause, type PauseOptions } from './calls/pause-options.ts';
 import type { BlockOptions } from './life-cycle.ts';
-import { type PauseOptions, pauseRules, refuseInHost } from './pause-options.ts';
 import { type StopOptions, stopRules } from './shutdown.ts';
 import { catchableSignals } from './stop-signals.ts';
 import type { SupervisorInfo } from './supervisor-info.ts';
@@ -124,23 +125,12 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
    * @throws TaskwardenError `NOT_IN_PROGRAM` in a task in a thread or child.
    */
   pause(options: PauseOptions = {}): this {
-    return this.#changePause(options, 'pause');
+    return changePause(this, this.#parts.dispatcher.pauses, options, 'pause');
   }
 
   /** Undoes `pause()` with the same options: a paused priority stays paused when the supervisor is resumed. */
   resume(options: PauseOptions = {}): this {
-    return this.#changePause(options, 'resume');
-  }
-
-  #changePause(options: PauseOptions, call: 'pause' | 'resume'): this {
-    checkOptions(options, pauseRules, `${call}()`);
-    if (isLoadingModule()) return this;
-    refuseInHost(`${call}() of ${this.name}`);
-    const { priority } = options;
-    if (!this.#parts.dispatcher.pauses[call](priority)) return this;
-    const event = call === 'pause' ? 'supervisor:paused' : 'supervisor:resumed';
-    if (this.listenerCount(event) > 0) this.emit(event, { id: this.id, priority });
-    return this;
+    return changePause(this, this.#parts.dispatcher.pauses, options, 'resume');
   }
 
   /** Whether it was paused as a whole. */
@@ -175,6 +165,18 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     ...[options]: [] extends Parameters<F> ? [ScheduleOptions<F>?] : [ScheduleOptions<F>]
   ): TaskSchedule<F> {
     return this.#parts.schedules.add(target, options ?? {}) as TaskSchedule<F>;
+  }
+
+  /**
+   * Runs a task once in each thread or child that there is, behind what runs there. A last argument `{ andLater: true }` lets it
+   * run in those that come later, too, until `stop()` of the handle. Neither limits nor pauses hold it back.
+   * @throws TypeError for a task of the event loop; TaskwardenError `SUPERVISOR_STOPPED`, or `NOT_IN_PROGRAM`.
+   */
+  runEverywhere<F extends TaskFunction>(
+    target: F & TaskFunction,
+    ...args: Parameters<F> | [...Parameters<F>, EverywhereOptions]
+  ): EverywhereHandle<TaskResult<F>> {
+    return runEverywhere({ ...this.#parts, supervisor: this }, target, args) as EverywhereHandle<TaskResult<F>>;
   }
 
   /** The schedules that have not ended. */

@@ -18,8 +18,8 @@ import type { TaskCap, TaskResult, TaskYield } from '../task/call/task-options.t
 import type { TaskFunction } from '../task/definition/definition.ts';
 import { isLoadingModule } from '../task/definition/load-phase.ts';
 import type { Task } from '../task/record/task.ts';
+import { refuseInHost } from './calls/pause-options.ts';
 import type { GateAlarms } from './gate-alarms.ts';
-import { refuseInHost } from './pause-options.ts';
 
 /** The supervisor of a module: a `TaskSupervisor`. */
 export interface ModuleSupervisor extends Startable {

@@ -99,6 +99,8 @@ class Scene implements LaneListener<LaneTask> {
   }
 
   returned(): void {}
+  slotTaken(): void {}
+
   slotReleased(_: Lane<LaneTask>): void {}
   prefetchedBegan(task: LaneTask): void {
     this.told.push(`${task.id} follows`);

@@ -73,6 +73,8 @@ class Scene implements LaneListener<LaneTask> {
   prefetchedReturned(): void {}
   idleHostExited(): void {}
 
+  slotTaken(): void {}
+
   slotReleased(): void {
     this.told.push('slotReleased');
   }

@@ -373,6 +373,8 @@ class Scene implements LaneListener<Task> {
     this.slots.wake();
   }
 
+  slotTaken(): void {}
+
   slotReleased(_: Lane<Task>, wasLent: boolean): void {
     this.#place.pool.release(wasLent);
     this.slots.wake();

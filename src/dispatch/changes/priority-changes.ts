@@ -24,7 +24,7 @@ export class PriorityChanges {
   change(task: Task, priority: Priority): boolean {
     if (task.isSettled) return false;
     if (task.isBulk) return this.#changeBulk(task, priority);
-    if (task.status === 'started') return false;
+    if (task.status === 'started' || task.isForHost) return false;
     const { slots, table, lanes } = this.#parts;
     if (task.status === 'delayed') {
       task.changePriority(priority, table.nextSequence());

@@ -1,6 +1,6 @@
 /**
- * The hosts of a lane: starts them, keeps the idle ones, replaces those that die or are due for recycling, and ends those
- * that are not needed. Each has a connection for each of its slots. It does not know what runs in them.
+ * The hosts of a lane: starts them, keeps the idle ones, replaces those that die or are due for recycling, and ends those that
+ * are not needed. Each has a connection for each slot. It does not know what runs in them.
  */
 import type { TaskwardenError } from '../../base/errors.ts';
 import { describeExit, type Exit } from '../../base/exit.ts';
@@ -8,8 +8,9 @@ import { now } from '../../platform/clock.ts';
 import { Promise } from '../../platform/globals.ts';
 import type { LaneReply, StartHost } from '../hosts/host.ts';
 import type { HostConnection } from '../hosts/host-connection.ts';
-import type { HostKind, HostWatcher, LaneTask } from '../lane.ts';
+import type { HostKind, HostWatcher, LaneListener, LaneTask } from '../lane.ts';
 import type { HostPoolSettings } from './host-pool-settings.ts';
+import { HostTasks } from './host-tasks.ts';
 import { IdleHosts } from './idle-hosts.ts';
 import { isUrgent, PoolSize } from './pool-size.ts';
 import { PooledHost } from './pooled-host.ts';
@@ -23,6 +24,7 @@ type Hosted<T extends LaneTask> = PooledHost<HostConnection<T>>;
 
 interface HostPoolParts<T extends LaneTask> {
   readonly watcher: HostWatcher;
+  readonly listener: () => LaneListener<T>;
   readonly startHost: StartHost;
   /** Adds a slot to a host. */
   readonly newConnection: (owner: Hosted<T>) => HostConnection<T>;
@@ -36,6 +38,7 @@ interface HostPoolParts<T extends LaneTask> {
 
 export class HostPool<T extends LaneTask> {
   readonly size: PoolSize<T>;
+  readonly tasks: HostTasks<T>;
   readonly #kind: HostKind;
   readonly #parts: HostPoolParts<T>;
   /** The hosts that have not exited, and all their slots. */
@@ -55,6 +58,7 @@ export class HostPool<T extends LaneTask> {
       leave: (old) => this.#leave(old),
     });
     this.size = new PoolSize<T>(options, this.#hosts, this.#recycling);
+    this.tasks = new HostTasks<T>({ ...parts, hosts: this.#hosts, takeIdle: (slot) => this.#idle.delete(slot) });
   }
 
   [Symbol.iterator](): Iterator<HostConnection<T>> {
@@ -138,8 +142,6 @@ export class HostPool<T extends LaneTask> {
     await Promise.all(hosts.map(({ exited }) => exited.promise));
   }
 
-  // Hosts start.
-
   get #isBelowMinimum(): boolean {
     return this.size.isBelowMin && this.#canOpen;
   }
@@ -164,6 +166,7 @@ export class HostPool<T extends LaneTask> {
       unreadable: (problem, slot) => this.#parts.unreadable(slotOf(slot), problem),
       exited: (exit) => this.#exited(host, exit),
     });
+    this.tasks.onOpened(host);
     return host;
   }
 
@@ -212,8 +215,8 @@ export class HostPool<T extends LaneTask> {
   }
 
   /** Whether it may run one more task after the one that runs. */
-  mayPrefetch(connection: HostConnection<T>): boolean {
-    return !this.size.isTooLarge && this.#recycling.mayGoOn(connection.owner, connection.size + 1);
+  mayPrefetch({ owner, size }: HostConnection<T>): boolean {
+    return !this.size.isTooLarge && !this.tasks.isAwaited(owner) && this.#recycling.mayGoOn(owner, size + 1);
   }
 
   /** Replaces its host by a successor. */
@@ -228,6 +231,7 @@ export class HostPool<T extends LaneTask> {
     if (connection.state === 'ending') return;
     connection.state = 'idle';
     connection.since = now();
+    if (this.tasks.begin(connection)) return;
     const { owner } = connection;
     if (this.size.isTooLarge || this.#recycling.isReplaced(owner)) {
       this.#recycling.retire(owner);
@@ -291,7 +295,8 @@ export class HostPool<T extends LaneTask> {
     if (state !== 'ending') this.#remove(host);
     const isUseless = state === 'starting' || (state === 'idle' && !host.hasAnswered);
     host.endStart();
-    if (isUseless) this.#spend(exit.cause ?? new Error(describeExit(exit)));
+    const isSpent = isUseless && this.#budget.spend(exit.cause ?? new Error(describeExit(exit)));
+    if (isSpent) this.#parts.watcher.broken(this.brokenError());
     if (host.wasUp) this.#parts.watcher.hostExited(this.#kind, host.id, exit, state === 'idle');
     host.settled.resolve();
     host.exited.resolve();
@@ -299,18 +304,13 @@ export class HostPool<T extends LaneTask> {
       this.#parts.died(connection, exit, this.#isClosed);
       this.#connections.delete(connection);
     }
+    this.tasks.onExited(host, exit);
     this.#hosts.delete(host);
     if (predecessor !== undefined && state === 'starting') {
       this.#recycling.replace(predecessor);
       for (const check of predecessor.onSuccessorDied) check();
     }
     this.fill();
-  }
-
-  #spend(cause: unknown): void {
-    const wasSpent = this.#budget.isSpent;
-    this.#budget.spend(cause);
-    if (this.#budget.isSpent && !wasSpent) this.#parts.watcher.broken(this.brokenError());
   }
 
   brokenError(): TaskwardenError {

@@ -26,11 +26,14 @@ export class RestartBudget {
     return this.#isExceeded && elapsed() - (this.#failedAt.at(-1) ?? 0) < withinMs;
   }
 
-  spend(cause: unknown): void {
+  /** Returns whether it is spent now, and was not before. */
+  spend(cause: unknown): boolean {
+    const wasSpent = this.isSpent;
     this.#cause = cause;
     this.#failedAt = [...this.#failedAt, elapsed()].slice(-failures);
     const [first = 0, last = 0] = [this.#failedAt[0], this.#failedAt.at(-1)];
     this.#isExceeded ||= this.#failedAt.length === failures && last - first <= withinMs;
+    return this.isSpent && !wasSpent;
   }
 
   reset(): void {

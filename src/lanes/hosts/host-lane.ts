@@ -14,6 +14,7 @@ import type {
   HostKind,
   HostWatcher,
   Lane,
+  LaneHosts,
   LaneListener,
   LaneOutcome,
   LaneTask,
@@ -55,6 +56,7 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
     this.#pool = new HostPool<T>(kind, options, {
       watcher,
       startHost,
+      listener: () => this.#listener,
       newConnection: (owner) => new HostConnection<T>(this.#listener, owner),
       begin: (connection) => this.#start(connection),
       reply: (connection, reply) => this.#replies.handle(connection, reply),
@@ -119,8 +121,13 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
     await this.#pool.close(graceMs);
   }
 
+  get hosts(): LaneHosts<T> {
+    return this.#pool.tasks;
+  }
+
   *[Symbol.iterator](): Generator<T> {
     for (const connection of this.#pool) yield* connection;
+    yield* this.#pool.tasks.waiting();
   }
 
   /** A definition is loaded for one task. Larger batches of it are possible after that. */
@@ -187,10 +194,11 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
   reachOf(task: T): TaskReach {
     const connection = this.#connectionOf(task);
     connection?.reportChanges();
-    return connection?.reachOf(task) ?? 'ended';
+    return connection?.reachOf(task) ?? (this.#pool.tasks.has(task) ? 'waits' : 'ended');
   }
 
   withdraw(task: T): Withdrawal {
+    if (this.#pool.tasks.withdraw(task)) return true;
     const connection = this.#connectionOf(task);
     if (connection?.state !== 'starting') return connection?.withdraw(task) ?? false;
     connection.take([]);
@@ -267,8 +275,6 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
     for (const connection of this.#pool) for (const other of connection) if (other === task) return connection;
     return undefined;
   }
-
-  // Tasks are sent, and come back.
 
   #start(connection: HostConnection<T>): void {
     connection.state = 'busy';

@@ -14,7 +14,8 @@ const bulkFlag = 1024;
 const uniqueFlag = 2048;
 const sharedFlag = 4096;
 const followerFlag = 8192;
-const warningShift = 14;
+const hostFlag = 16384;
+const warningShift = 15;
 
 export abstract class TaskFlags {
   #flags = 0;
@@ -143,6 +144,15 @@ export abstract class TaskFlags {
 
   set isFollower(is: boolean) {
     this.#set(followerFlag, is);
+  }
+
+  /** It is for one thread or child, and runs in no other. */
+  get isForHost(): boolean {
+    return this.#has(hostFlag);
+  }
+
+  set isForHost(is: boolean) {
+    this.#set(hostFlag, is);
   }
 
   /** Which warnings about its waiting were logged, one bit each. */
