@@ -34,11 +34,8 @@ export type {
   ClientWorkerTaskCourier,
   CourierQueueInfo,
   CourierTask,
-  CourierTaskState,
   DeadLetter,
   FetchOptions,
-  ListedTask,
-  ListOptions,
   QueueLimits,
   ReturnErrorOptions,
   ReturnOptions,
@@ -50,6 +47,13 @@ export type {
 export type { CourierCall } from './couriers/courier-call.ts';
 export * as courierKit from './couriers/courier-kit.ts';
 export { type MemoryCourierOptions, MemoryTaskCourier } from './couriers/memory/memory-courier.ts';
+export type {
+  CourierTaskState,
+  ListedTask,
+  ListOptions,
+  QueueEvent,
+  QueueSubscription,
+} from './couriers/queue-view.ts';
 export { type TypedQueue, typedQueue } from './couriers/typed-queue.ts';
 export {
   type AddAllOptions,

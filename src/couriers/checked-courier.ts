@@ -18,8 +18,6 @@ import type {
   CourierTask,
   DeadLetter,
   FetchOptions,
-  ListedTask,
-  ListOptions,
   QueueLimits,
   ReturnErrorOptions,
   ReturnOptions,
@@ -28,6 +26,14 @@ import type {
   WaitOptions,
   WorkerTaskCourier,
 } from './courier.ts';
+import {
+  type ListedTask,
+  type ListOptions,
+  listRules,
+  type QueueEvent,
+  type QueueSubscription,
+  subscription,
+} from './queue-view.ts';
 
 const bulkAddRules: Readonly<Record<keyof BulkAddOptions, Rule>> = {
   priority: oneOf(priorities),
@@ -59,15 +65,6 @@ const returnErrorRules: Readonly<Record<keyof ReturnErrorOptions, Rule>> = {
   retryDelayMs: backoffRule,
 };
 const returnRules: Readonly<Record<keyof ReturnOptions, Rule>> = { next: rules.count };
-const states = ['waiting', 'delayed', 'leased', 'completed', 'failed', 'canceled'] as const;
-const listRules: Readonly<Record<keyof ListOptions, Rule>> = {
-  state: oneOf(states),
-  offset: rules.count,
-  max: is(
-    'a whole number from 1 to 1,000',
-    (max) => Number.isInteger(max) && (max as number) >= 1 && (max as number) <= 1_000,
-  ),
-};
 const letterRules: Readonly<Record<string, Rule>> = { offset: rules.count, max: rules.positiveCountOrInfinity };
 const isData = arrayOf('an array with the data of each task', () => true);
 const isId = arrayOf('an array of ids', (id) => typeof id === 'string');
@@ -150,10 +147,22 @@ export abstract class CheckedCourier implements ClientWorkerTaskCourier {
     });
   }
 
-  getDeadLetters(
+  async subscribe(
     queue: string,
-    options: { readonly offset?: number; readonly max?: number } = {},
-  ): Promise<DeadLetter[]> {
+    listener: (event: QueueEvent) => void,
+    options: Pick<WaitOptions, 'signal'> = {},
+  ): Promise<QueueSubscription> {
+    const stop = await this.#asClient((client) => {
+      checkQueue(queue);
+      rules.function(listener, 'the listener of subscribe()');
+      checkOptions(options, { signal: rules.signal }, 'subscribe()');
+      options.signal?.throwIfAborted();
+      return client.subscribe(queue, listener);
+    });
+    return subscription(stop, options.signal);
+  }
+
+  getDeadLetters(queue: string, options: Partial<ListOptions> = {}): Promise<DeadLetter[]> {
     return this.#asClient((client) => {
       checkOptions(options, letterRules, 'getDeadLetters()');
       return client.getDeadLetters(queue, options);

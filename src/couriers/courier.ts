@@ -13,6 +13,7 @@ import type { Backoff } from '../base/backoff.ts';
 import type { RateOptions } from '../queue/keys/rate.ts';
 import type { Priority } from '../queue/priority.ts';
 import type { Progress } from '../task/record/progress.ts';
+import type { ListedTask, ListOptions, QueueEvent, QueueSubscription } from './queue-view.ts';
 
 /** A task as a worker gets it. */
 export interface CourierTask<D = unknown> {
@@ -130,37 +131,6 @@ export interface DeadLetter<D = unknown> {
   readonly timeFailed: number;
 }
 
-/** Where a task of a queue is. */
-export type CourierTaskState = 'waiting' | 'delayed' | 'leased' | 'completed' | 'failed' | 'canceled';
-
-export interface ListOptions {
-  /** Which tasks. `'completed'` and `'canceled'`: as long as their outcome is kept. `'failed'`: the dead letters. */
-  readonly state: CourierTaskState;
-  /** How many to leave out. Default: 0. */
-  readonly offset?: number;
-  /** How many to give, at most 1,000. Default: 100. */
-  readonly max?: number;
-}
-
-/** A task of a queue, without its data. */
-export interface ListedTask {
-  readonly id: string;
-  /** The function that its data calls; of a job of BullMQ its name. Undefined if it calls none. */
-  readonly name: string | undefined;
-  readonly state: CourierTaskState;
-  readonly priority: Priority;
-  /** How often it was delivered, the present time included; not those that were given back. */
-  readonly attempts: number;
-  /** When it was added, or redriven; in epoch milliseconds, as all times. */
-  readonly timeQueued: number;
-  /** When it was last delivered; undefined if it was not. */
-  readonly timeStarted: number | undefined;
-  /** When it ended; undefined before. */
-  readonly timeEnded: number | undefined;
-  /** Only of a failed task. */
-  readonly error?: unknown;
-}
-
 /** What limits the workers of a queue, on all machines together. A start is a delivery to a worker. */
 export interface QueueLimits {
   /** How many tasks of one key workers may hold at a time. Tasks without a key count in none. Default: Infinity. */
@@ -221,6 +191,15 @@ export interface ClientTaskCourier {
    * not kept for late listeners: choose the id, subscribe, then add the task. Updates come before the result.
    */
   subscribeToTask(queue: string, id: string, listener: (update: TaskUpdate) => void): Promise<() => void>;
+  /**
+   * Calls the listener with what happens to the tasks of a queue, whoever does it, from now on; until the returned function is
+   * called, its `await using` ends, the signal aborts, or the courier is closed. After an outage of the server it goes on.
+   */
+  subscribe(
+    queue: string,
+    listener: (event: QueueEvent) => void,
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<QueueSubscription | (() => void)>;
   /** The oldest first. Default: the first 100. */
   getDeadLetters(queue: string, options?: { readonly offset?: number; readonly max?: number }): Promise<DeadLetter[]>;
   /**

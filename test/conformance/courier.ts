@@ -5,6 +5,8 @@ import {
   type CourierTask,
   type ListedTask,
   type Priority,
+  type QueueEvent,
+  type QueueSubscription,
   type TaskCommand,
   type TaskUpdate,
   TaskwardenError,
@@ -924,6 +926,94 @@ export function courierConformance({
       for (const max of [0, 1_001, Infinity]) {
         expect(await failure(courier.listTasks('work', { state: 'waiting', max }))).toBeInstanceOf(TypeError);
       }
+    });
+  });
+
+  describe(`${name}: the events of a queue`, () => {
+    /** Listens until an event of this kind has come for the n-th time, and gives them all. */
+    async function listen(signal?: AbortSignal) {
+      const events: QueueEvent[] = [];
+      const stop = await courier.subscribe('work', (event) => void events.push(event), signal ? { signal } : {});
+      const kindsOf = (id: string) => events.filter((each) => 'id' in each && each.id === id).map(({ kind }) => kind);
+      const have = (id: string, kind: string) => until(async () => kindsOf(id).includes(kind as never));
+      return { events, stop, kindsOf, have };
+    }
+
+    it('tell what happens to each task, in order, with its name', async () => {
+      const { events, kindsOf, have, stop } = await listen();
+      const before = Date.now() - 1_000;
+      const done = await add({ function: 'sum' });
+      const task = await next();
+      await courier.sendToClient('work', task, { kind: 'progress', progress: { fraction: 0.5, note: 'half' } });
+      await courier.returnTaskResult('work', task, 1);
+      await have(done, 'completed');
+      expect(kindsOf(done)).toEqual(['added', 'started', 'progress', 'completed']);
+      for (const event of events) {
+        expect(event).toMatchObject({ queue: 'work', id: done, name: 'sum' });
+        expect(event.time).toBeGreaterThanOrEqual(before);
+      }
+      expect(events[2]).toMatchObject({ progress: { fraction: 0.5, note: 'half' } });
+      stop();
+    });
+
+    it('tell retries, failures and redrives, and nothing of what is given back', async () => {
+      const { events, kindsOf, have } = await listen();
+      const id = await add(1, { retries: 2, retryDelayMs: 0 });
+      await courier.releaseTask('work', await next());
+      await courier.returnTaskError('work', await next(), new Error('first'));
+      await courier.returnTaskError('work', await next(), new Error('second'));
+      await courier.returnTaskError('work', await next(), new Error('third'));
+      await have(id, 'failed');
+      const kinds = ['added', 'started', 'started', 'retried', 'started', 'retried', 'started', 'failed'];
+      expect(kindsOf(id)).toEqual(kinds);
+      expect(events[3]).toMatchObject({
+        kind: 'retried',
+        name: undefined,
+        message: expect.stringMatching(/first|second/),
+      });
+      expect(events.at(-1)).toMatchObject({ kind: 'failed', message: 'third' });
+      await courier.redriveTasks('work');
+      await until(async () => kindsOf(id).length > kinds.length);
+      expect(kindsOf(id).at(-1)).toBe('added');
+    });
+
+    it('tell a retry after a pause, and no delay of what was just added', async () => {
+      const { kindsOf, have } = await listen();
+      const delayed = await add(1, { delayMs: longMs });
+      const id = await add(2, { retries: 1, retryDelayMs: longMs });
+      await courier.returnTaskError('work', await next(), new Error('first'));
+      await have(id, 'retried');
+      expect(kindsOf(id)).toEqual(['added', 'started', 'retried']);
+      expect(kindsOf(delayed)).toEqual(['added']);
+    });
+
+    it('tell what is canceled, whether it has begun or not', async () => {
+      const { kindsOf, have } = await listen();
+      const waiting = await add(1);
+      await courier.cancelTask('work', waiting);
+      const held = await add(2);
+      await next();
+      await courier.cancelTask('work', held);
+      await have(held, 'canceled');
+      expect(kindsOf(waiting)).toEqual(['added', 'canceled']);
+      expect(kindsOf(held)).toEqual(['added', 'started', 'canceled']);
+    });
+
+    it('come until the subscription is ended, by its function, its signal or `await using`', async () => {
+      const leave = new AbortController();
+      const all = await listen();
+      const byCall = await listen();
+      const bySignal = await listen(leave.signal);
+      const byScope: QueueEvent[] = [];
+      {
+        await using _ = (await courier.subscribe('work', (event) => void byScope.push(event))) as QueueSubscription;
+      }
+      byCall.stop();
+      leave.abort();
+      await all.have(await add(1), 'added');
+      expect([byCall.events, bySignal.events, byScope]).toEqual([[], [], []]);
+      expect(await failure(courier.subscribe('work', () => {}, { signal: leave.signal }))).toBe(leave.signal.reason);
+      expect(await failure(courier.subscribe('work', 'x' as never))).toBeInstanceOf(TypeError);
     });
   });
 

@@ -8,7 +8,6 @@ import type {
   AddOptions,
   CourierQueueInfo,
   CourierTask,
-  DeadLetter,
   QueueLimits,
   ReturnErrorOptions,
   TaskCommand,
@@ -37,19 +36,20 @@ export class MemoryQueue {
   readonly #queued: QueuedTasks;
   readonly #leased: ExpiryQueue<MemoryTask>;
   readonly #ended: ExpiryQueue<MemoryTask>;
-  readonly #dead: DeadLetters;
+  readonly dead: DeadLetters;
   readonly #deliveries: Deliveries;
   readonly #unique = new UniqueTasks();
   readonly #additions: Additions;
   /** For sending; subscribe by the methods of this class. */
-  readonly messages: TaskMessages = new TaskMessages(() => this.#removeIfEmpty());
+  readonly messages: TaskMessages;
   readonly #keepAlive: WaitKeepAlive;
 
   constructor(name: string, parts: MemoryQueueParts) {
     this.name = name;
     this.#parts = parts;
+    this.messages = new TaskMessages(name, () => this.#removeIfEmpty());
     this.#queued = new QueuedTasks(parts.maxQueued, () => this.#dispatch());
-    this.#dead = new DeadLetters(parts.maxDeadLetters);
+    this.dead = new DeadLetters(parts.maxDeadLetters);
     this.#additions = new Additions({
       queue: name,
       maxQueued: parts.maxQueued,
@@ -57,6 +57,7 @@ export class MemoryQueue {
       queued: this.#queued,
       tasks: this.tasks,
       cancel: (task, error) => this.#cancel(task, error),
+      added: (task) => this.messages.tell(task, { kind: 'added' }),
     });
     this.#deliveries = new Deliveries(this.#queued.limited, (task) => this.#lease(task));
     this.#keepAlive = new WaitKeepAlive(parts.keepAlive, () => this.#queued.timed + this.#leased.size);
@@ -85,7 +86,7 @@ export class MemoryQueue {
       waiting: this.#queued.waiting,
       delayed: this.#queued.delayed,
       leased: this.#leased.size,
-      deadLetters: this.#dead.size,
+      deadLetters: this.dead.size,
       isPaused: this.#deliveries.isPaused,
       limits: this.#queued.limited.limits,
     };
@@ -120,6 +121,7 @@ export class MemoryQueue {
 
   #lease(task: MemoryTask): CourierTask {
     task.lend(this.#parts.nextLease());
+    this.messages.tell(task, { kind: 'started' });
     this.#leased.push(task);
     return this.#parts.deliver(task);
   }
@@ -162,6 +164,7 @@ export class MemoryQueue {
     if (pauseMs === undefined) {
       this.#end(task, 'failed', error);
     } else {
+      this.messages.tell(task, { kind: 'retried', error });
       this.#queued.delay(task, pauseMs);
       task.endDelivery();
     }
@@ -212,7 +215,7 @@ export class MemoryQueue {
     task.timeEnded = timeOfDay();
     task.commands.length = 0;
     if (state === 'failed') {
-      const dropped = this.#dead.add(task);
+      const dropped = this.dead.add(task);
       if (dropped?.isKept === false) this.tasks.delete(dropped.id);
     } else {
       task.data = undefined;
@@ -229,13 +232,12 @@ export class MemoryQueue {
   #expire(task: MemoryTask): void {
     task.isKept = false;
     this.#unique.forget(task);
-    if (!this.#dead.has(task)) this.tasks.delete(task.id);
+    if (!this.dead.has(task)) this.tasks.delete(task.id);
   }
 
   waitForResult(task: MemoryTask, options: WaitOptions): Promise<unknown> {
-    const { id } = task;
     const { timeoutMs = Infinity } = options;
-    const giveUp = () => wait.reject(courierError.resultTimeout(this.name, id, timeoutMs));
+    const giveUp = () => wait.reject(courierError.resultTimeout(this.name, task.id, timeoutMs));
     const wait: Wait<unknown> = new Wait(task.waits, options, giveUp, this.#keepAlive.add(options));
     return wait.promise;
   }
@@ -252,15 +254,12 @@ export class MemoryQueue {
     return () => {};
   }
 
-  deadLetters(offset: number, max: number): DeadLetter[] {
-    return this.#dead.list(offset, max);
-  }
-
   /** Without ids: all. */
   redrive(ids?: readonly string[]): number {
     const tasks = this.#takeDead(ids);
     for (const task of tasks) {
       task.reset();
+      this.messages.tell(task, { kind: 'added' });
       this.#queued.enqueue(task);
     }
     this.#dispatch();
@@ -276,7 +275,7 @@ export class MemoryQueue {
   }
 
   #takeDead(ids: readonly string[] | undefined): MemoryTask[] {
-    const tasks = this.#dead.take(ids);
+    const tasks = this.dead.take(ids);
     for (const task of tasks) {
       if (task.isKept) this.#ended.remove(task);
       task.isKept = false;

@@ -14,8 +14,6 @@ import type {
   CourierTask,
   DeadLetter,
   FetchOptions,
-  ListedTask,
-  ListOptions,
   QueueLimits,
   ReturnErrorOptions,
   ReturnOptions,
@@ -24,6 +22,7 @@ import type {
   WaitOptions,
 } from '../courier.ts';
 import * as courierError from '../courier-error.ts';
+import type { ListedTask, ListOptions, QueueEvent } from '../queue-view.ts';
 import { Copies } from './copies.ts';
 import { MemoryQueue } from './memory-queue.ts';
 import type { MemoryQueueSettings } from './memory-queue-parts.ts';
@@ -171,11 +170,12 @@ export class MemoryStore implements ClientWorkerTaskCourier {
     return this.#queue(queue).subscribeToTask(id, { receive: this.#copied(listener), end });
   }
 
-  async getDeadLetters(
-    queue: string,
-    { offset = 0, max = 100 }: { readonly offset?: number; readonly max?: number } = {},
-  ): Promise<DeadLetter[]> {
-    const letters = this.#find(queue)?.deadLetters(offset, max) ?? [];
+  async subscribe(queue: string, listener: (event: QueueEvent) => void): Promise<() => void> {
+    return this.#queue(queue).messages.subscribe({ receive: listener });
+  }
+
+  async getDeadLetters(queue: string, { offset = 0, max = 100 }: Partial<ListOptions> = {}): Promise<DeadLetter[]> {
+    const letters = this.#find(queue)?.dead.list(offset, max) ?? [];
     return letters.map((letter) => ({ ...letter, data: this.#copies.again(letter.data) }));
   }
 

@@ -1,6 +1,6 @@
 /** The tasks of a memory queue in a state, as `listTasks()` gives them. */
 import { priorities } from '../../queue/priority.ts';
-import type { CourierTaskState, ListedTask, ListOptions } from '../courier.ts';
+import type { CourierTaskState, ListedTask, ListOptions } from '../queue-view.ts';
 import type { MemoryTask } from './memory-task.ts';
 
 type Order = (task: MemoryTask) => number;
@@ -23,8 +23,8 @@ export function listOf(tasks: Iterable<MemoryTask>, { state, offset = 0, max = 1
   const found = [...tasks].filter((task) => task.state === state);
   for (const order of orders[state].toReversed()) found.sort((a, b) => order(a) - order(b));
   return found.slice(offset, offset + max).map((task) => {
-    const { id, name, priority, attempts, timeQueued, timeStarted, timeEnded, outcome: error } = task;
+    const { id, name, key, priority, attempts, timeQueued, timeStarted, timeEnded, outcome: error } = task;
     const failed = state === 'failed' && { error };
-    return { id, name, state, priority, attempts, timeQueued, timeStarted, timeEnded, ...failed };
+    return { id, name, key, state, priority, attempts, timeQueued, timeStarted, timeEnded, ...failed };
   });
 }

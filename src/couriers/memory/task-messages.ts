@@ -2,21 +2,33 @@
  * The messages between the clients of a memory queue and its workers: updates go to all clients that subscribed to the
  * task; commands are kept until the task has ended, so that the worker of each attempt gets them from the first on.
  */
+import { messageOf } from '../../base/foreign-value.ts';
+import { timeOfDay } from '../../platform/globals.ts';
+import type { Progress } from '../../task/record/progress.ts';
 import type { TaskCommand, TaskUpdate } from '../courier.ts';
 import { deliver, type Listener, Listeners, ListenersById } from '../listeners.ts';
+import type { QueueEvent } from '../queue-view.ts';
 import type { MemoryTask } from './memory-task.ts';
+
+type What =
+  | { readonly kind: 'added' | 'started' | 'completed' | 'canceled' }
+  | { readonly kind: 'failed' | 'retried'; readonly error: unknown }
+  | { readonly kind: 'progress'; readonly progress: Progress };
 
 export class TaskMessages {
   readonly #onUnsubscribed: () => void;
+  readonly #queue: string;
   readonly #clients = new ListenersById<TaskUpdate>();
+  readonly #events = new Listeners<QueueEvent>();
 
-  /** @param onUnsubscribed Is called when the last client of a task has unsubscribed. */
-  constructor(onUnsubscribed: () => void) {
+  /** @param onUnsubscribed Is called when the last client of a task, or of the queue, has unsubscribed. */
+  constructor(queue: string, onUnsubscribed: () => void) {
+    this.#queue = queue;
     this.#onUnsubscribed = onUnsubscribed;
   }
 
   get hasClients(): boolean {
-    return this.#clients.size > 0;
+    return this.#clients.size + this.#events.size > 0;
   }
 
   sendToTask(task: MemoryTask, command: TaskCommand): void {
@@ -25,8 +37,9 @@ export class TaskMessages {
     task.workerListeners?.publish(command);
   }
 
-  sendToClient({ id }: MemoryTask, update: TaskUpdate): void {
-    this.#clients.publish(id, update);
+  sendToClient(task: MemoryTask, update: TaskUpdate): void {
+    this.#clients.publish(task.id, update);
+    if (update.kind === 'progress') this.tell(task, { kind: 'progress', progress: update.progress });
   }
 
   /** Delivers the commands of the task from the first on. Without the lease, delivers how it was lost, and ends. */
@@ -49,12 +62,32 @@ export class TaskMessages {
     return this.#clients.add(id, listener, this.#onUnsubscribed);
   }
 
+  subscribe(listener: Listener<QueueEvent>): () => void {
+    this.#events.add(listener);
+    return () => {
+      this.#events.delete(listener);
+      if (this.#events.size === 0) this.#onUnsubscribed();
+    };
+  }
+
+  /** Tells those who listen to the queue what has happened to a task. */
+  tell({ id, name, key }: MemoryTask, what: What): void {
+    if (this.#events.size === 0) return;
+    const facts = { queue: this.#queue, id, name, key, time: timeOfDay() };
+    if ('error' in what) this.#events.publish({ kind: what.kind, ...facts, message: messageOf(what.error) });
+    else this.#events.publish({ ...what, ...facts });
+  }
+
   /** The task has ended: its clients get no more updates. */
-  end({ id }: MemoryTask): void {
-    this.#clients.end(id);
+  end(task: MemoryTask): void {
+    const { state: kind, outcome } = task;
+    if (kind === 'failed') this.tell(task, { kind, error: outcome });
+    else if (kind === 'completed' || kind === 'canceled') this.tell(task, { kind });
+    this.#clients.end(task.id);
   }
 
   close(): void {
     this.#clients.endAll();
+    this.#events.end();
   }
 }

@@ -6,12 +6,12 @@ import type {
   ClientWorkerTaskCourier,
   CourierTask,
   DeadLetter,
-  ListedTask,
   ReturnErrorOptions,
   TaskCommand,
   TaskUpdate,
 } from '../courier.ts';
 import { deliver } from '../listeners.ts';
+import type { ListedTask, QueueEvent } from '../queue-view.ts';
 
 type Method = Exclude<keyof ClientWorkerTaskCourier, 'leaseMs' | 'timeAnswered' | 'onOutage'>;
 
@@ -50,6 +50,8 @@ export function courierProxy(name: ObjectName, leaseMs: number): ClientWorkerTas
       return tasks.map((task) => ('error' in task ? { ...task, error: decodeThrown(task.error as WireThrown) } : task));
     },
     cancelTask: (queue: string, id: string, reason: unknown) => call('cancelTask', [queue, id, encodeThrown(reason)]),
+    subscribe: (queue: string, listener: (event: QueueEvent) => void) =>
+      subscribe(name, 'subscribe', [queue], listener),
     subscribeToTask: (queue: string, id: string, listener: (update: TaskUpdate) => void) =>
       subscribe(name, 'subscribeToTask', [queue, id], listener),
     subscribeToClient: (queue: string, task: CourierTask, listener: (command: TaskCommand) => void) =>

@@ -10,13 +10,13 @@ import type {
   BulkAddOptions,
   CourierTask,
   FetchOptions,
-  ListOptions,
   ReturnErrorOptions,
   TaskCommand,
   TaskUpdate,
   WaitOptions,
 } from '../courier.ts';
 import type { MemoryStore } from '../memory/memory-store.ts';
+import type { ListOptions, QueueEvent } from '../queue-view.ts';
 import { UpdateBuffer } from './update-buffer.ts';
 
 /** Methods whose arguments and results need no encoding. */
@@ -39,6 +39,9 @@ const forwarded = [
   'releaseTask',
   'sendToClient',
 ] as const;
+
+/** How many events of a queue are kept for a slow reader. */
+const mostEvents = 10_000;
 
 export class CourierServer {
   readonly #store: MemoryStore;
@@ -120,6 +123,27 @@ export class CourierServer {
     } finally {
       buffers.delete(buffer);
       if (buffers.size === 0) this.#buffers.delete(key);
+    }
+  }
+
+  /** Events for a reader that is too slow are dropped, and it is told so. */
+  async *subscribe(queue: string): AsyncGenerator<readonly QueueEvent[], void, undefined> {
+    const { signal } = currentTask();
+    const buffer = new UpdateBuffer<QueueEvent>();
+    let hasMissed = false;
+    const stop = await this.#store.subscribe(queue, (event) => {
+      if (buffer.size >= mostEvents) {
+        hasMissed = true;
+        return;
+      }
+      if (hasMissed) buffer.push({ kind: 'missed', queue, time: event.time });
+      hasMissed = false;
+      buffer.push(event);
+    });
+    try {
+      yield* buffer.batches(signal);
+    } finally {
+      stop();
     }
   }
 

@@ -18,6 +18,10 @@ export class UpdateBuffer<T> {
     this.#more.resolve();
   };
 
+  get size(): number {
+    return this.#updates.length;
+  }
+
   get isEnded(): boolean {
     return this.#isEnded;
   }

@@ -17,6 +17,8 @@ interface AdditionParts {
   readonly tasks: Map<string, MemoryTask>;
   /** Ends a task that waits. */
   readonly cancel: (task: MemoryTask, error: unknown) => void;
+  /** Called with each task that is added. */
+  readonly added: (task: MemoryTask) => void;
 }
 
 export class Additions {
@@ -103,8 +105,9 @@ export class Additions {
 
   /** @param place That of the task which it replaces. */
   #insert(task: MemoryTask, place?: number): void {
-    const { tasks, unique, queued } = this.#parts;
+    const { tasks, unique, queued, added } = this.#parts;
     tasks.set(task.id, task);
+    added(task);
     unique.register(task);
     queued.add(task, place);
   }

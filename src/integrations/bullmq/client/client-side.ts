@@ -10,30 +10,26 @@ import {
   type DeadLetter,
   type ListedTask,
   type ListOptions,
+  type QueueEvent,
   type TaskUpdate,
   type WaitOptions,
 } from '../../../index.ts';
 import { canceledValue, errorOf, limitsOf, makeId, resultOf } from '../job/job-format.ts';
 import { isTaskMalformed } from '../job/job-reader.ts';
-import { parseJson, plainJson, toJson } from '../job/json.ts';
+import { plainJson, toJson } from '../job/json.ts';
 import type { Link } from '../server/link.ts';
 import { checkId, checkKey, isReserved } from '../server/names.ts';
 import { pauseAfter } from '../server/pause.ts';
 import { endingMs } from '../worker/bull-queue.ts';
 import { Additions, isExpired, isUnreachable } from './additions.ts';
 import { DeadLetters, falseIfGone } from './dead-letters.ts';
-import { EventReader } from './event-reader.ts';
+import { type QueueEvents, queueEvents } from './queue-events.ts';
 import type { QueueLimit } from './queue-limit.ts';
-import { ResultWaits, type TaskEnd } from './result-waits.ts';
+import type { TaskEnd } from './result-waits.ts';
 import type { TaskCommands } from './task-commands.ts';
 import { listTasks } from './task-list.ts';
 
 const { resultNotReady, taskNotFound } = courierKit;
-
-interface QueueEvents {
-  readonly waits: ResultWaits;
-  readonly reader: EventReader;
-}
 
 export class ClientSide implements ClientTaskCourier {
   readonly #link: Link;
@@ -122,13 +118,8 @@ export class ClientSide implements ClientTaskCourier {
   #eventsOf(queue: string): QueueEvents {
     let events = this.#eventSources.get(queue);
     if (events === undefined) {
-      const lookUp = (id: string) => this.#endOf(queue, id);
-      const waits = new ResultWaits(queue, lookUp, ({ event, returnvalue }, id) => {
-        if (event !== 'completed') return undefined;
-        const result = parseJson(returnvalue);
-        return result === undefined ? undefined : { value: () => resultOf(result, queue, id) };
-      });
-      events = { waits, reader: new EventReader(queue, waits) };
+      const find = (id: string) => this.#link.ask(queue, 'an event is not known', (asked) => asked.queue.find(id), id);
+      events = queueEvents(queue, (id) => this.#endOf(queue, id), find);
       this.#eventSources.set(queue, events);
     }
     return events;
@@ -200,6 +191,12 @@ export class ClientSide implements ClientTaskCourier {
     }
   }
 
+  async subscribe(queue: string, listener: (event: QueueEvent) => void): Promise<() => void> {
+    const { feed, reader } = this.#eventsOf(queue);
+    await this.#link.ask(queue, 'its events are not received', ({ server }) => reader.start(server));
+    return feed.subscribe(listener);
+  }
+
   getDeadLetters(queue: string, options: { readonly offset?: number; readonly max?: number }): Promise<DeadLetter[]> {
     return this.#dead.list(queue, options);
   }
@@ -254,8 +251,9 @@ export class ClientSide implements ClientTaskCourier {
   async close(): Promise<void> {
     const all = [...this.#eventSources.values()];
     this.#eventSources.clear();
-    for (const { waits, reader } of all) {
+    for (const { waits, feed, reader } of all) {
       waits.close();
+      feed.close();
       reader.close();
     }
     this.#commands.close();

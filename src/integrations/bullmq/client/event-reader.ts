@@ -4,11 +4,11 @@
  */
 import type { IQueueBackend } from 'bullmq';
 import { pauseAfter } from '../server/pause.ts';
-import type { Server } from '../server/server.ts';
+import { maxEvents, type Server } from '../server/server.ts';
 import { EventOrder, eventsIn } from './event-order.ts';
 
 /** The fields of an event; all are strings. */
-export interface QueueEvent {
+export interface BullEvent {
   readonly event: string;
   readonly jobId?: string;
   readonly [field: string]: string | undefined;
@@ -24,7 +24,8 @@ const startEvent = 'taskwarden:reader';
 
 export interface EventListener {
   /** Its fields are not checked: any client of the server can write events. */
-  onEvent(event: QueueEvent): void;
+  /** @param time When it happened, in epoch milliseconds. */
+  onEvent(event: BullEvent, time: number): void;
   /** Called when events may have been missed. */
   onGap(): void;
 }
@@ -61,7 +62,9 @@ export class EventReader {
     // On PostgreSQL the first read looks before it listens: an event in between would come late.
     await backend.readEvents(from, 1).catch(() => {});
     this.#isListening = true;
-    const order = server.ordersEvents ? undefined : new EventOrder(backend, from, (fields) => this.#deliver(fields));
+    const order = server.ordersEvents
+      ? undefined
+      : new EventOrder(backend, from, (fields) => this.#deliver(fields, Date.now()));
     if (order !== undefined) this.#closing.signal.addEventListener('abort', () => order.close());
     void this.#read(backend, from, order);
   }
@@ -77,7 +80,7 @@ export class EventReader {
         failures = 0;
         place = events.at(-1)?.[0] ?? place;
         order?.add(events.map(([id]) => id));
-        for (const [, fields] of events) this.#deliver(fields);
+        for (const [id, fields] of events) this.#deliver(fields, timeOf(id));
       } catch {
         failures += 1;
         await pauseAfter(failures, signal);
@@ -86,10 +89,10 @@ export class EventReader {
   }
 
   /** Any client can write events: one that can't be read is skipped. */
-  #deliver(fields: readonly string[]): void {
+  #deliver(fields: readonly string[], time: number): void {
     if (this.#closing.signal.aborted) return;
     try {
-      this.#listener.onEvent(eventOf(fields));
+      this.#listener.onEvent(eventOf(fields), time);
     } catch (problem) {
       console.error('BullMQTaskCourier: an event could not be read:', problem);
     }
@@ -101,11 +104,14 @@ export class EventReader {
   }
 }
 
-/** How many events the server keeps for slow readers; BullMQ's default is 10,000. */
-export const maxEvents = 50_000;
+/** On Redis the number of an event is its time and a counter. */
+function timeOf(id: string): number {
+  const [time, counter] = id.split('-');
+  return counter === undefined ? Date.now() : Number(time);
+}
 
-function eventOf(fields: readonly string[]): QueueEvent {
+function eventOf(fields: readonly string[]): BullEvent {
   const event: Record<string, string> = {};
   for (let n = 0; n < fields.length; n += 2) event[fields[n] as string] = fields[n + 1] as string;
-  return event as unknown as QueueEvent;
+  return event as unknown as BullEvent;
 }

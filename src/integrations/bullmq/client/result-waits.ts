@@ -5,7 +5,7 @@
 import { courierKit, type TaskUpdate, type WaitOptions } from '../../../index.ts';
 import { progressOf } from '../job/job-format.ts';
 import { parseJson } from '../job/json.ts';
-import type { EventListener, QueueEvent } from './event-reader.ts';
+import type { BullEvent, EventListener } from './event-reader.ts';
 
 const { callSafely, courierClosed, fieldOf, onAbort, resultTimeout, Timer } = courierKit;
 
@@ -36,7 +36,7 @@ export interface TaskEnd {
 /** Looks up the end of a task; undefined if it has not ended. */
 type LookUp = (id: string) => Promise<TaskEnd | undefined>;
 /** Reads the end of a task from an event; undefined if it has to be looked up. */
-type Read = (event: QueueEvent, id: string) => TaskEnd | undefined;
+type Read = (event: BullEvent, id: string) => TaskEnd | undefined;
 
 interface ResultWait {
   end(end: TaskEnd): void;
@@ -120,7 +120,7 @@ export class ResultWaits implements EventListener {
     };
   }
 
-  onEvent(event: QueueEvent): void {
+  onEvent(event: BullEvent): void {
     const { jobId: id } = event;
     if (id === undefined) return;
     const isEnd = event.event === 'completed' || event.event === 'failed' || event.event === 'removed';
@@ -150,7 +150,7 @@ export class ResultWaits implements EventListener {
     for (const listener of subscribers ?? []) callSafely(listener, update, onProblem);
   }
 
-  #ended(event: QueueEvent, id: string, waits: ReadonlySet<ResultWait>): void {
+  #ended(event: BullEvent, id: string, waits: ReadonlySet<ResultWait>): void {
     const end = this.#read(event, id);
     for (const wait of [...waits]) {
       if (end !== undefined) wait.end(end);

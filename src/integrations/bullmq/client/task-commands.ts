@@ -6,8 +6,8 @@ import type { IQueueBackend } from 'bullmq';
 import { courierKit, type TaskCommand } from '../../../index.ts';
 import { thrownJson, thrownOf } from '../job/job-format.ts';
 import { parseJson } from '../job/json.ts';
-import type { Claims, Server } from '../server/server.ts';
-import { type EventListener, EventReader, maxEvents, type QueueEvent } from './event-reader.ts';
+import { type Claims, maxEvents, type Server } from '../server/server.ts';
+import { type BullEvent, type EventListener, EventReader } from './event-reader.ts';
 
 const { callSafely, fieldOf, Timer } = courierKit;
 
@@ -114,7 +114,7 @@ export class TaskCommands implements EventListener {
     }
   }
 
-  onEvent({ event, queue = '', jobId = '', reason }: QueueEvent): void {
+  onEvent({ event, queue = '', jobId = '', reason }: BullEvent): void {
     const subscriptions = this.#subscriptions.get(keyOf(queue, jobId));
     if (subscriptions === undefined) return;
     for (const subscription of [...subscriptions]) {

@@ -25,7 +25,7 @@ async function read({ queue }: Asked, id: string, state: ListedTask['state']): P
     return job && listedOf(job, queue.name, state);
   } catch (error) {
     if (!isTaskMalformed(error)) throw error;
-    const unknown = { name: undefined, timeStarted: undefined, timeEnded: undefined };
+    const unknown = { name: undefined, key: undefined, timeStarted: undefined, timeEnded: undefined };
     return { id, ...unknown, state, priority: 'normal', attempts: 0, timeQueued: 0, error };
   }
 }

@@ -31,6 +31,11 @@ export function priorityOf(number: number | undefined): Priority {
 /** The name of jobs that call no function. */
 const namelessJob = 'task';
 
+/** The name of a task, by that of its job. */
+export function nameOf(jobName: string | undefined): string | undefined {
+  return jobName === namelessJob ? undefined : jobName;
+}
+
 export function jobNameOf(data: unknown): string {
   return calledName(data) ?? namelessJob;
 }
@@ -131,7 +136,8 @@ export function listedOf(job: Job, queue: string, state: ListedTask['state']): L
   const delivered = job.attemptsMade + job.stalledCounter + (state === 'leased' ? 1 : 0);
   return {
     id: job.id as string,
-    name: job.name === namelessJob ? undefined : job.name,
+    name: nameOf(job.name),
+    key: keyOf(job).key,
     state,
     priority: priorityOf(job.priority),
     attempts: Math.min(job.attemptsStarted, delivered), // the end of a canceled one counts as an attempt in BullMQ
@@ -213,6 +219,11 @@ export function canceledValue(reason: unknown): object {
   const thrown = JSON.stringify(thrownJson(reason));
   const kept = JSON.parse(thrown, (_, value) => (typeof value === 'string' ? storable(value) : value));
   return { [canceledKey]: kept };
+}
+
+/** Whether the value of a completed job, as the server tells it, is that of a canceled one. */
+export function isCanceledText(returnvalue: string | undefined): boolean {
+  return returnvalue?.startsWith(`{"${canceledKey}"`) ?? false;
 }
 
 /** What a completed job gave. @throws TaskwardenError `TASK_CANCELED` or `TASK_REPLACED`. */

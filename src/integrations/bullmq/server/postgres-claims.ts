@@ -2,7 +2,15 @@
 import type { Pool, PoolClient } from 'pg';
 import { canceledKey } from '../job/job-format.ts';
 import * as limitsSql from './postgres-limits.ts';
-import type { Claimed, Claims, ListedRange, QueueState, Replaced, TakenFrom } from './server.ts';
+import {
+  type Claimed,
+  type Claims,
+  type ListedRange,
+  type QueueState,
+  type Replaced,
+  releasedEvent,
+  type TakenFrom,
+} from './server.ts';
 
 const seize = `
 WITH before AS (
@@ -195,6 +203,10 @@ export class PostgresClaims implements Claims {
       const held = `SELECT seq FROM job WHERE queue = $1 AND id = $2 AND lock_token = $3 AND state = 'active' FOR UPDATE`;
       const { rows } = await client.query(held, [this.#queue, id, token]);
       if (rows.length === 0) return false;
+      await client.query(`SELECT publish_event($1, '${releasedEvent}', jsonb_build_object('jobId', $2::text))`, [
+        this.#queue,
+        id,
+      ]);
       await client.query('SELECT move_active_to_wait($1, $2, $3, $4)', [this.#queue, id, token, Date.now()]);
       await client.query(keepPlace, [this.#queue, id, rows[0].seq]);
       return true;

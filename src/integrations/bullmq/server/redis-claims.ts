@@ -4,7 +4,16 @@ import type { Redis } from 'ioredis';
 import { canceledKey } from '../job/job-format.ts';
 import { isReserved } from './names.ts';
 import { claimLimited, keepUnique, leaveKey, limitsField, queueState, replace, setLimits } from './redis-limits.ts';
-import type { Claimed, Claims, ListedRange, QueueState, Replaced, TakenFrom } from './server.ts';
+import {
+  type Claimed,
+  type Claims,
+  type ListedRange,
+  maxEvents,
+  type QueueState,
+  type Replaced,
+  releasedEvent,
+  type TakenFrom,
+} from './server.ts';
 
 /** KEYS: job, lock, wait, prioritized, delayed, active, events, all that are held back. ARGV: id, token, lockMs, now. */
 const seize = `
@@ -15,7 +24,7 @@ if redis.call('LREM', KEYS[3], -1, ARGV[1]) + redis.call('ZREM', KEYS[4], ARGV[1
   redis.call('ZREM', KEYS[8], ARGV[1])
   redis.call('LPUSH', KEYS[6], ARGV[1])
   redis.pcall('HSET', KEYS[1], 'processedOn', ARGV[4]) -- what is no hash is found out when it is read
-  redis.call('XADD', KEYS[7], '*', 'event', 'active', 'jobId', ARGV[1], 'prev', 'waiting')
+  redis.call('XADD', KEYS[7], '*', 'event', 'active', 'jobId', ARGV[1], 'prev', 'waiting', 'taskwarden', 'seized')
 elseif not redis.call('LPOS', KEYS[6], ARGV[1]) then -- it has ended, or waits for its children
   return nil
 end
@@ -219,12 +228,12 @@ export class RedisClaims implements Claims {
   }
 
   async renew(id: string): Promise<void> {
-    await this.#redis.hdel(this.#key(id), 'stc');
-    await this.#redis.hset(this.#key(id), 'timestamp', Date.now());
+    await this.#redis.hset(this.#key(id), 'stc', 0, 'timestamp', Date.now());
   }
 
   /** Several that are given back stand in the order of their ids. */
   async giveBack(id: string, token: string): Promise<boolean> {
+    await this.#backend.publishEvent({ event: releasedEvent, jobId: id }, maxEvents);
     try {
       await this.#backend.moveJobFromActiveToWait(id, token);
     } catch (error) {
@@ -271,8 +280,7 @@ export class RedisClaims implements Claims {
     const first = (await this.#redis.lrange(this.#key('wait'), -offset - max, -offset - 1)).reverse();
     if (first.length === max) return first;
     const from = Math.max(offset - plain, 0);
-    const others = await this.#redis.zrange(this.#key('prioritized'), from, from + max - first.length - 1);
-    return [...first, ...others];
+    return [...first, ...(await this.#redis.zrange(this.#key('prioritized'), from, from + max - first.length - 1))];
   }
 
   /** Canceled jobs are among those that have completed: they are told apart by looking at each, some at a time. */

@@ -86,6 +86,12 @@ export interface Claims {
   giveBackStalled(): Promise<string[]>;
 }
 
+/** How many events the server keeps for slow readers; BullMQ's default is 10,000. */
+export const maxEvents = 50_000;
+
+/** The event that a job is given back: BullMQ's own looks like that of a retry, and follows. */
+export const releasedEvent = 'taskwarden:released';
+
 export interface BackendSettings {
   readonly leaseMs: number;
   /** How often all machines together look for leases that have run out, in milliseconds. */

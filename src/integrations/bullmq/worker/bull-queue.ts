@@ -1,12 +1,11 @@
 /** One queue of BullMQ: fetches jobs, each with a lease, and gives stalled ones back. It never waits for jobs. */
 import type { AdvancedOptions, IQueueBackend, Job, Queue } from 'bullmq';
 import { courierKit, type Priority, type TaskwardenError } from '../../../index.ts';
-import { maxEvents } from '../client/event-reader.ts';
 import { failureOf, keyOf, priorityNumbers } from '../job/job-format.ts';
 import { backoffStrategy, isTaskMalformed, readJob, saysMalformed, taskMalformed } from '../job/job-reader.ts';
 import { loadBullMq } from '../peers.ts';
 import { guardedMs } from '../server/redis-limits.ts';
-import type { Claims, Server } from '../server/server.ts';
+import { type Claims, maxEvents, type Server } from '../server/server.ts';
 
 const { fieldOf, messageOf, taskStalled } = courierKit;
 

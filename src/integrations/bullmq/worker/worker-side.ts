@@ -13,7 +13,6 @@ import {
   type WorkerTaskCourier,
 } from '../../../index.ts';
 import { isUnreachable } from '../client/additions.ts';
-import { maxEvents } from '../client/event-reader.ts';
 import { updateEvent } from '../client/result-waits.ts';
 import type { TaskCommands } from '../client/task-commands.ts';
 import { failureOf, limitsOf, progressValue, setRetries, taskOf } from '../job/job-format.ts';
@@ -21,6 +20,7 @@ import { isUnstorable, notCloneable, plainJson, resultJson } from '../job/json.t
 import type { Asked, Link } from '../server/link.ts';
 import { OutageListeners } from '../server/outage-listeners.ts';
 import { pauseAfter } from '../server/pause.ts';
+import { maxEvents } from '../server/server.ts';
 import { type Fetched, finalOf } from './bull-queue.ts';
 import { Fetcher } from './fetcher.ts';
 import { isLeaseLost, isNotOurs, type Lease, Leases, nextLease, tokenOf } from './leases.ts';
