@@ -8,7 +8,7 @@ import { hasCode, TaskwardenError } from '../base/errors.ts';
 import { isInstance } from '../base/foreign-value.ts';
 import { pause } from '../platform/pause.ts';
 
-/** In milliseconds, like the next. */
+/** From half of `firstPauseMs` to all of it, then twice as long each time, up to `longestPauseMs`; in milliseconds. */
 const firstPauseMs = 100;
 const longestPauseMs = 5_000;
 
@@ -46,7 +46,7 @@ export function unanswered(queue: string, tasks: number): TaskwardenError {
 
 /** The pause after so many failures in a row, in milliseconds. */
 export function outagePauseMs(failures: number): number {
-  return backoffMs({ minMs: firstPauseMs, maxMs: longestPauseMs, jitter: 1 }, failures);
+  return backoffMs({ minMs: firstPauseMs / 2, maxMs: longestPauseMs, jitter: 1 }, failures);
 }
 
 type IsFinal = (error: unknown) => boolean;
