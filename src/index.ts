@@ -26,6 +26,14 @@ export type { Backoff, RetryDelay } from './base/backoff.ts';
 export { DoNotRetry } from './base/do-not-retry.ts';
 export { type ErrorCode, type ErrorFacts, errorCodes, type RemoteError, TaskwardenError } from './base/errors.ts';
 export type { Logger } from './base/logger.ts';
+export type { CourierCall } from './couriers/calls/courier-call.ts';
+export { type TypedQueue, typedQueue } from './couriers/calls/typed-queue.ts';
+export {
+  type AddAllOptions,
+  type CourierFunction,
+  type CourierTaskOptions,
+  viaCourier,
+} from './couriers/calls/via-courier.ts';
 export type {
   AddOptions,
   BulkAddOptions,
@@ -44,7 +52,6 @@ export type {
   WaitOptions,
   WorkerTaskCourier,
 } from './couriers/courier.ts';
-export type { CourierCall } from './couriers/courier-call.ts';
 export * as courierKit from './couriers/courier-kit.ts';
 export { type MemoryCourierOptions, MemoryTaskCourier } from './couriers/memory/memory-courier.ts';
 export type {
@@ -54,13 +61,6 @@ export type {
   QueueEvent,
   QueueSubscription,
 } from './couriers/queue-view.ts';
-export { type TypedQueue, typedQueue } from './couriers/typed-queue.ts';
-export {
-  type AddAllOptions,
-  type CourierFunction,
-  type CourierTaskOptions,
-  viaCourier,
-} from './couriers/via-courier.ts';
 export { BaseWorker } from './couriers/workers/base-worker.ts';
 export type { BaseWorkerOptions, BulkResults, PerformOptions } from './couriers/workers/base-worker-options.ts';
 export { ClassicWorker, type ClassicWorkerOptions } from './couriers/workers/classic-worker.ts';

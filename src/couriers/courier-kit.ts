@@ -13,8 +13,9 @@ export { onAbort } from '../platform/on-abort.ts';
 export { pause } from '../platform/pause.ts';
 export { type ResolvedTaskOptions, resolveTaskOptions } from '../task/call/task-options.ts';
 export type { RunningTask } from '../task/inside/context.ts';
+export { calledName } from './calls/courier-call.ts';
+export { currentRelay, type RelayTarget, relayTask, showStatus } from './calls/relay-task.ts';
 export { CheckedCourier } from './checked-courier.ts';
-export { calledName } from './courier-call.ts';
 export {
   courierClosed,
   courierUnreachable,
@@ -30,5 +31,4 @@ export {
   taskReplaced,
   taskStalled,
 } from './courier-error.ts';
-export { currentRelay, type RelayTarget, relayTask, showStatus } from './relay-task.ts';
 export { serverError } from './server-error.ts';

@@ -6,7 +6,7 @@
  *   run(due) ──▶ added, or already known ──▶ run by one machine ──▶ ended, for all machines that wait
  */
 import { type ErrorCode, hasCode } from '../base/errors.ts';
-import { nameViaCourier } from '../couriers/via-courier.ts';
+import { nameViaCourier } from '../couriers/calls/via-courier.ts';
 import { Promise } from '../platform/globals.ts';
 import { onHandleEnd, type TaskHandle } from '../task/call/handle.ts';
 import { resolveTaskOptions } from '../task/call/task-options.ts';

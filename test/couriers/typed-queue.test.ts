@@ -36,6 +36,26 @@ it('add() gives the id at once, and the options are those of the task', async ()
   await courier.close();
 });
 
+it('add() brings its key, and is unique at the courier, for all machines', async () => {
+  const courier = new MemoryTaskCourier();
+  const { sum } = typedQueue<typeof functions>(courier, 'work');
+  const keyed = sum.with({ key: (a) => `key ${a}`, unique: 'join', uniqueForMs: 1_000 });
+  const id = await keyed.add(1, 2);
+  expect(await keyed.add(1, 3)).toBe(id);
+  expect(await keyed.add(2, 3)).not.toBe(id);
+  expect(await courier.getTask('work')).toMatchObject({ id, key: 'key 1' });
+  expect(await failure(keyed.with({ unique: 'refuse' }).add(1, 4))).toMatchObject({ code: 'TASK_EXISTS', taskId: id });
+  const [many = ''] = await sum.with({ key: 'all' }).addAll([[1, 2]]);
+  expect(await courier.listTasks('work', { state: 'waiting' })).toContainEqual(
+    expect.objectContaining({ id: many, key: 'all', name: 'sum' }),
+  );
+  for (const options of [{ key: (a: number) => `key ${a}` }, { key: 'a', unique: 'join' }] as const) {
+    expect(await failure(sum.with(options).addAll([[1, 2]]))).toBeInstanceOf(TypeError);
+  }
+  expect(await failure(sum.with({ deadlineMs: 5 }).add(1, 2))).toBeInstanceOf(TypeError);
+  await courier.close();
+});
+
 it('addAll() adds all or none, and gives the ids in order', async () => {
   const courier = new MemoryTaskCourier({ maxQueued: 3 });
   serve(courier);

@@ -243,7 +243,7 @@ export interface TaskPlan {
   argsOf?(args: readonly unknown[], options: ResolvedTaskOptions): readonly unknown[];
   withDefinition(change: (definition: Definition) => Definition): TaskPlan;
   /** What the task has beside the members of all background tasks. */
-  membersFor?(options: ResolvedTaskOptions): object;
+  membersFor?(options: ResolvedTaskOptions, spec: TaskSpec): object;
 }
 
 function planOf(definition: Definition): TaskPlan {
@@ -294,7 +294,7 @@ export function wrapPlan(plan: TaskPlan, options: ResolvedTaskOptions): Backgrou
         return submitter().submitAll(spec, inputs, allOptions);
       },
     },
-    ...Object.getOwnPropertyDescriptors(plan.membersFor?.(options) ?? {}),
+    ...Object.getOwnPropertyDescriptors(plan.membersFor?.(options, spec) ?? {}),
   }) as BackgroundTask<TaskFunction>;
 }
 

@@ -3,20 +3,21 @@
  * event loop: it adds a task to the courier, forwards messages both ways, and returns the result. `add()` only adds the task.
  */
 
-import type { Backoff } from '../base/backoff.ts';
-import { hasCode, TaskwardenError } from '../base/errors.ts';
-import { checkOptions, is, type Rule, rules } from '../base/options.ts';
-import { Timer } from '../platform/clock.ts';
-import { randomUUID, timeOfDay } from '../platform/globals.ts';
-import { type BackgroundTask, wrapPlan } from '../task/call/background-task.ts';
-import type { ResolvedTaskOptions, TaskOptions } from '../task/call/task-options.ts';
-import type { TaskFunction } from '../task/definition/definition.ts';
-import { currentRun, type RunningTask } from '../task/inside/context.ts';
-import type { Task } from '../task/record/task.ts';
-import type { AddOptions, ClientCommand, ClientTaskCourier, TaskUpdate } from './courier.ts';
+import type { Backoff } from '../../base/backoff.ts';
+import { hasCode, TaskwardenError } from '../../base/errors.ts';
+import { checkOptions, is, type Rule, rules } from '../../base/options.ts';
+import { Timer } from '../../platform/clock.ts';
+import { randomUUID, timeOfDay } from '../../platform/globals.ts';
+import { type BackgroundTask, wrapPlan } from '../../task/call/background-task.ts';
+import { keyOf } from '../../task/call/task-key.ts';
+import type { ResolvedTaskOptions, TaskOptions, TaskSpec } from '../../task/call/task-options.ts';
+import type { TaskFunction } from '../../task/definition/definition.ts';
+import { currentRun, type RunningTask } from '../../task/inside/context.ts';
+import type { Task } from '../../task/record/task.ts';
+import type { AddOptions, ClientCommand, ClientTaskCourier, TaskUpdate } from '../courier.ts';
+import { courierRule } from '../workers/base-worker-options.ts';
 import type { CourierCall } from './courier-call.ts';
 import { RelayPlan } from './relay-task.ts';
-import { courierRule } from './workers/base-worker-options.ts';
 
 /** The options of a call that goes by a courier. Functions that decide on retries can't go there. */
 export type CourierTaskOptions<F extends TaskFunction = TaskFunction> = Omit<
@@ -128,33 +129,56 @@ class CourierPlan extends RelayPlan {
     return { function: this.name, args, ...limit };
   }
 
-  membersFor(options: ResolvedTaskOptions): object {
-    const { taskId, signal, delayMs = 0, queueTimeoutMs } = options;
+  membersFor(options: ResolvedTaskOptions, spec: TaskSpec): object {
+    const { taskId, signal, delayMs = 0, queueTimeoutMs, unique, uniqueForMs } = options;
     const addOptions = this.#addOptions(options);
     /** Nobody here could end its wait. */
     const callOf = (args: readonly unknown[]) => ({
       ...this.#callOf(args, options),
       ...(queueTimeoutMs !== undefined && { expiresAt: timeOfDay() + delayMs + queueTimeoutMs }),
     });
-    const refuseCallback = (call: string) => {
-      if (options.callback === undefined) return;
-      throw new TypeError(`${this.name}.${call} takes no option "callback": it does not wait for results`);
+    const refuse = (call: string, refused: readonly string[]) => {
+      const option = refused.find((each) => options[each as keyof ResolvedTaskOptions] !== undefined);
+      if (option === undefined) return;
+      throw new TypeError(`${this.name}.${call} takes no option "${option}": ${notAdded[option]}`);
     };
     return {
       add: async (...args: unknown[]) => {
-        refuseCallback('add()');
-        const own = { ...(taskId !== undefined && { id: taskId }), ...(signal !== undefined && { signal }) };
+        refuse('add()', ['callback', 'deadlineMs', 'uniqueWhile']);
+        const key = keyOf(spec, args);
+        const own = {
+          ...(key !== undefined && { key }),
+          ...(unique !== undefined && { unique }),
+          ...(uniqueForMs !== undefined && { uniqueForMs }),
+          ...(taskId !== undefined && { id: taskId }),
+          ...(signal !== undefined && { signal }),
+        };
         return this.#courier.addTaskToQueue(this.#queue, callOf(args), { ...addOptions, ...own });
       },
       addAll: async (inputs: Iterable<readonly unknown[]>, own: AddAllOptions = {}) => {
-        refuseCallback('addAll()');
+        refuse('addAll()', Object.keys(notAdded));
         checkOptions(own, addAllRules, `${this.name}.addAll()`);
-        if (taskId !== undefined) throw new TypeError(`${this.name}.addAll() takes no option "taskId": use add()`);
-        return this.#courier.bulkAddTasksToQueue(this.#queue, Array.from(inputs, callOf), { ...addOptions, ...own });
+        if (typeof options.key === 'function') {
+          throw new TypeError(
+            `${this.name}.addAll() takes no function as option "key": all have the same one; use add()`,
+          );
+        }
+        const key = options.key !== undefined && { key: options.key };
+        const more = { ...addOptions, ...key, ...own };
+        return this.#courier.bulkAddTasksToQueue(this.#queue, Array.from(inputs, callOf), more);
       },
     };
   }
 }
+
+/** The options with which nothing can be added, and why; the last ones only not with `addAll()`. */
+const notAdded: Readonly<Record<string, string>> = {
+  callback: 'it does not wait for results',
+  deadlineMs: 'nobody here would end the task; use timeoutMs and queueTimeoutMs',
+  uniqueWhile: 'at a courier a task is unique until it has ended',
+  unique: 'use add()',
+  taskId: 'use add()',
+};
 
 /** The key of the call, by which the limits of the queue go. */
 function keyOfRun({ task }: RunningTask): Pick<AddOptions, 'key'> {

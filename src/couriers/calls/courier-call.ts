@@ -1,7 +1,7 @@
 /** The data of a courier task that calls a function: `viaCourier` writes it, and a `ClassicWorker` reads and checks it. */
-import { TaskwardenError } from '../base/errors.ts';
-import { fieldOf } from '../base/foreign-value.ts';
-import { checkOptions, is, rules } from '../base/options.ts';
+import { TaskwardenError } from '../../base/errors.ts';
+import { fieldOf } from '../../base/foreign-value.ts';
+import { checkOptions, is, rules } from '../../base/options.ts';
 
 export interface CourierCall {
   /** A name in the allow-list of the worker. */

@@ -1,12 +1,12 @@
 /** typedQueue: the functions that the workers of a queue have, as tasks that go by its courier. Only their types are needed here. */
-import { rules } from '../base/options.ts';
-import type { BackgroundTask } from '../task/call/background-task.ts';
-import { resolveTaskOptions } from '../task/call/task-options.ts';
-import { tasksByName } from '../task/call/tasks-by-name.ts';
-import type { TaskFunction } from '../task/definition/definition.ts';
-import type { ClientTaskCourier } from './courier.ts';
+import { rules } from '../../base/options.ts';
+import type { BackgroundTask } from '../../task/call/background-task.ts';
+import { resolveTaskOptions } from '../../task/call/task-options.ts';
+import { tasksByName } from '../../task/call/tasks-by-name.ts';
+import type { TaskFunction } from '../../task/definition/definition.ts';
+import type { ClientTaskCourier } from '../courier.ts';
+import { courierRule } from '../workers/base-worker-options.ts';
 import { type CourierFunction, type CourierTaskOptions, nameViaCourier } from './via-courier.ts';
-import { courierRule } from './workers/base-worker-options.ts';
 
 /** The functions of type `T`, an object of background tasks or plain functions, as functions that go by a courier. */
 export type TypedQueue<T> = {

@@ -2,14 +2,14 @@
  * Background tasks whose calls run elsewhere: for each call a relay runs on the event loop. Those of `viaCourier()` are
  * made here, and those of integrations with other task systems.
  */
-import { TaskwardenError } from '../base/errors.ts';
-import { type BackgroundTask, type TaskPlan, wrapPlan } from '../task/call/background-task.ts';
-import type { ResolvedTaskOptions, TaskOptions, TaskSpec } from '../task/call/task-options.ts';
-import type { TaskFunction } from '../task/definition/definition.ts';
-import { defineBySource } from '../task/definition/definition-registry.ts';
-import { isHost, isLoadingModule } from '../task/definition/load-phase.ts';
-import { currentRun, type RunningTask } from '../task/inside/context.ts';
-import type { Task } from '../task/record/task.ts';
+import { TaskwardenError } from '../../base/errors.ts';
+import { type BackgroundTask, type TaskPlan, wrapPlan } from '../../task/call/background-task.ts';
+import type { ResolvedTaskOptions, TaskOptions, TaskSpec } from '../../task/call/task-options.ts';
+import type { TaskFunction } from '../../task/definition/definition.ts';
+import { defineBySource } from '../../task/definition/definition-registry.ts';
+import { isHost, isLoadingModule } from '../../task/definition/load-phase.ts';
+import { currentRun, type RunningTask } from '../../task/inside/context.ts';
+import type { Task } from '../../task/record/task.ts';
 
 /** The plan of a task whose calls go elsewhere. */
 export abstract class RelayPlan implements TaskPlan {
