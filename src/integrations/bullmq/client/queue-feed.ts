@@ -155,7 +155,8 @@ export class QueueFeed implements EventListener {
       key: job && keyOf(job).key,
       isNew: false,
       isReleased: false,
-      failures: Math.max((job?.attemptsMade ?? 0) - (isPlace(event) ? 1 : 0), 0),
+      // It has not failed when it is added, though it may have until it is looked up.
+      failures: event.event === 'added' ? 0 : Math.max((job?.attemptsMade ?? 0) - (isPlace(event) ? 1 : 0), 0),
     };
     this.#known.set(id, known);
     if (this.#known.size > mostKnown) this.#known.delete(this.#known.keys().next().value as string);
