@@ -169,7 +169,7 @@ export class Client {
       this.#failures += 1;
       if (isReply(error))
         await pause(
-          backoffMs({ minMs: firstPauseMs, maxMs: longestPauseMs, jitter: 1 }, this.#failures),
+          backoffMs({ minMs: firstPauseMs / 2, maxMs: longestPauseMs, jitter: 1 }, this.#failures),
           this.#end.signal,
         );
       await nextTurn();

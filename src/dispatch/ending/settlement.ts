@@ -182,15 +182,15 @@ export class Settlement {
     const withdrawal = lane.withdraw(task);
     if (withdrawal === true) {
       this.settle(task, request.reason, request.error);
-    } else if (onlyIfWaiting) {
+      this.#killLater(task);
+      return true;
+    }
+    if (onlyIfWaiting) {
       // If it has begun after all, or does so now, it runs on.
       task.endRequest = withdrawal === 'asked' ? { ...request, isTentative: true } : undefined;
       return false;
-    } else {
-      this.#stopFor(task, task.endRequest);
-      return true;
     }
-    this.#killLater(task);
+    this.#stopFor(task, task.endRequest);
     return true;
   }
 
