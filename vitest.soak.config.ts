@@ -8,13 +8,8 @@ export default defineConfig({
   test: {
     ...isolated,
     globalSetup: 'test/servers/install.ts',
-    include: [
-      'test/soak/**/*.test.ts',
-      // What is shorter among the tests; see lengthOf().
-      'test/property/{batches,bullmq-courier,supervisor,task-trees}.test.ts',
-      'test/conformance/*-calling.test.ts',
-      'test/{cli/map,integrations/bullmq-edges,examples-service,examples-cluster,readme}.test.ts',
-    ],
+    // Properties run shorter among the tests; see lengthOf().
+    include: ['test/soak/**/*.test.ts', 'test/property/{batches,bullmq-courier,supervisor,task-trees}.test.ts'],
     env: { TASKWARDEN_SOAK: 'yes' },
     testTimeout: 30 * 60_000,
     maxWorkers: 1,

@@ -9,11 +9,10 @@ import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { compiledExample } from './compiled-tasks.ts';
-import { lengthOf } from './fixtures/random-runs.ts';
 import { startRedis } from './servers/redis.ts';
 
 const main = compiledExample('cluster/main');
-const count = lengthOf(200, 600);
+const count = 600;
 const jobs = ['--jobs', `${count}`, fileURLToPath(new URL('../src', import.meta.url))];
 
 describe('the cluster example', { timeout: 120_000 }, () => {

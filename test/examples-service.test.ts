@@ -13,7 +13,6 @@ import { type Answer, Client } from '../examples/service/load/client.ts';
 import { ServiceProcess } from '../examples/service/load/service-process.ts';
 import type { Settings } from '../examples/service/settings.ts';
 import { compiledExample } from './compiled-tasks.ts';
-import { lengthOf } from './fixtures/random-runs.ts';
 
 describe('the service example', () => {
   let directory: string;
@@ -195,7 +194,7 @@ describe('the service example', () => {
 
 describe('the load script of the service example', () => {
   it('finds nothing wrong, with threads that die and a stop in the middle', { timeout: 120_000 }, async () => {
-    const uploads = lengthOf(400, 1_000);
+    const uploads = 1_000;
     const args = [compiledExample('service/load'), '--uploads', `${uploads}`];
     const settings = fileURLToPath(new URL('../examples/service/settings.json', import.meta.url));
     const env = { ...process.env, SERVICE_SETTINGS: settings };

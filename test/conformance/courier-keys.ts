@@ -6,28 +6,19 @@ import {
   type QueueLimits,
   TaskwardenError,
 } from 'taskwarden';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { failure } from '../fixtures/listening.ts';
 import type { CourierUnderTest } from './courier.ts';
+import { closedAfterEach } from './open-couriers.ts';
 
 const longMs = 20_000;
 
 export function courierKeys({ name, create, shortLeaseMs = 300 }: CourierUnderTest): void {
   let courier: ClientWorkerTaskCourier;
-  const open: ClientWorkerTaskCourier[] = [];
-
-  async function make(options: Parameters<typeof create>[0]): Promise<ClientWorkerTaskCourier> {
-    const made = await create(options);
-    open.push(made);
-    return made;
-  }
+  const make = closedAfterEach(create);
 
   beforeEach(async () => {
     courier = await make({});
-  });
-
-  afterEach(async () => {
-    await Promise.all(open.splice(0).map((each) => each.close()));
   });
 
   function add(data: unknown, options?: AddOptions): Promise<string> {

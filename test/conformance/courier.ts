@@ -11,8 +11,9 @@ import {
   type TaskUpdate,
   TaskwardenError,
 } from 'taskwarden';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { failure } from '../fixtures/listening.ts';
+import { closedAfterEach } from './open-couriers.ts';
 
 interface CourierKnobs {
   readonly leaseMs?: number;
@@ -40,20 +41,10 @@ export function courierConformance({
   refusesUncloneable = true,
 }: CourierUnderTest): void {
   let courier: ClientWorkerTaskCourier;
-  const open: ClientWorkerTaskCourier[] = [];
-
-  async function make(options: CourierKnobs): Promise<ClientWorkerTaskCourier> {
-    const made = await create(options);
-    open.push(made);
-    return made;
-  }
+  const make = closedAfterEach(create);
 
   beforeEach(async () => {
     courier = await make({});
-  });
-
-  afterEach(async () => {
-    await Promise.all(open.splice(0).map((each) => each.close()));
   });
 
   async function add(data: unknown, options?: AddOptions): Promise<string> {

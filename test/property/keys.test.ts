@@ -4,13 +4,7 @@
  */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { Batcher } from '../../src/dispatch/batcher.ts';
-import type { LaneRegistry } from '../../src/dispatch/lane-registry.ts';
-import { Slots } from '../../src/dispatch/slots.ts';
-import { TaskTree } from '../../src/dispatch/task-tree.ts';
 import { Bulkhead } from '../../src/queue/bulkhead.ts';
-import { Capacity } from '../../src/queue/capacity.ts';
-import { FreeCapacity } from '../../src/queue/free-capacity.ts';
 import type { RungGate } from '../../src/queue/keys/key-gate.ts';
 import { KeyLimits } from '../../src/queue/keys/key-limits.ts';
 import type { RateOptions } from '../../src/queue/keys/rate.ts';
@@ -20,6 +14,7 @@ import type { TaskCap } from '../../src/task/call/task-options.ts';
 import { Task } from '../../src/task/record/task.ts';
 import type { TaskType } from '../../src/task/record/task-type.ts';
 import { noOwner } from '../task/no-owner.ts';
+import { slotsOf } from './slots-of.ts';
 
 const types = ['thread', 'loop'] as const satisfies readonly TaskType[];
 const keys = ['a', 'b', 'c', undefined] as const;
@@ -107,18 +102,7 @@ function harness(limits: {
     }),
   );
   const places = Object.values(byType);
-  const lanes = {
-    of: (type: TaskType) => byType[type],
-    [Symbol.iterator]: () => places.values(),
-  } as unknown as LaneRegistry;
-  const slots = new Slots({
-    lanes,
-    tree: new TaskTree(),
-    batcher: new Batcher(),
-    capacity: new Capacity(() => 0),
-    freeCapacity: new FreeCapacity<TaskType>((type) => lanes.of(type).pool),
-  });
-  slots.subscribe({ hopeless: () => {} });
+  const { lanes, slots } = slotsOf(byType);
   let sequence = 0;
   const poolOf = ({ type }: Task) => lanes.of(type).pool;
   const takeAll = () => {

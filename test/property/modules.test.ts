@@ -4,13 +4,7 @@
  */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { Batcher } from '../../src/dispatch/batcher.ts';
-import type { LaneRegistry } from '../../src/dispatch/lane-registry.ts';
-import { Slots } from '../../src/dispatch/slots.ts';
-import { TaskTree } from '../../src/dispatch/task-tree.ts';
 import { Bulkhead } from '../../src/queue/bulkhead.ts';
-import { Capacity } from '../../src/queue/capacity.ts';
-import { FreeCapacity } from '../../src/queue/free-capacity.ts';
 import type { PoolLimits } from '../../src/queue/priority.ts';
 import { priorities } from '../../src/queue/priority.ts';
 import { PriorityPool } from '../../src/queue/priority-pool.ts';
@@ -18,6 +12,7 @@ import type { TaskCap } from '../../src/task/call/task-options.ts';
 import { Task } from '../../src/task/record/task.ts';
 import type { TaskType } from '../../src/task/record/task-type.ts';
 import { noOwner } from '../task/no-owner.ts';
+import { slotsOf } from './slots-of.ts';
 
 const types = ['thread', 'process', 'loop'] as const satisfies readonly TaskType[];
 
@@ -98,18 +93,7 @@ function harness(limits: PoolLimits, caps: readonly number[]) {
     }),
   );
   const all = Object.values(byType);
-  const lanes = {
-    of: (type: TaskType) => byType[type],
-    [Symbol.iterator]: () => all.values(),
-  } as unknown as LaneRegistry;
-  const slots = new Slots({
-    lanes,
-    tree: new TaskTree(),
-    batcher: new Batcher(),
-    capacity: new Capacity(() => 0),
-    freeCapacity: new FreeCapacity<TaskType>((type) => lanes.of(type).pool),
-  });
-  slots.subscribe({ hopeless: () => {} });
+  const { lanes, slots } = slotsOf(byType);
   let sequence = 0;
   const poolOf = ({ type }: Task) => lanes.of(type).pool;
   const free = (task: Task) => {

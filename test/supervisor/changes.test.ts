@@ -2,15 +2,11 @@
 import { backgroundTask, currentTask, type Priority, TaskSupervisor, type TaskType } from 'taskwarden';
 import { describe, expect, it } from 'vitest';
 import { failure } from '../fixtures/listening.ts';
+import { oneSlot, superviseOne } from '../fixtures/one-slot.ts';
 import { echo } from '../fixtures/tasks/echo.ts';
 import { Gate, holds } from '../fixtures/tasks/holds.ts';
 
 const types: readonly TaskType[] = ['thread', 'process', 'loop'];
-const one = { poolSize: 1, reserveNormal: 0, reserveHigh: 0 };
-
-function superviseOne(): TaskSupervisor {
-  return new TaskSupervisor({ threads: one, processes: one, loop: one, logger: false });
-}
 
 describe.each(types)('setPriority() (%s)', (type) => {
   it('puts a task behind those that wait with the new priority at that moment', async () => {
@@ -35,9 +31,9 @@ describe.each(types)('setPriority() (%s)', (type) => {
 
   it('starts a task that has no slot with its old priority', async () => {
     await using supervisor = new TaskSupervisor({
-      threads: { ...one, reserveHigh: 1 },
-      processes: { ...one, reserveHigh: 1 },
-      loop: { ...one, reserveHigh: 1 },
+      threads: { ...oneSlot, reserveHigh: 1 },
+      processes: { ...oneSlot, reserveHigh: 1 },
+      loop: { ...oneSlot, reserveHigh: 1 },
       logger: false,
     });
     await using gate = await Gate.create();
@@ -199,7 +195,7 @@ describe('retryTask()', () => {
   });
 
   it('says why it can not', async () => {
-    await using supervisor = new TaskSupervisor({ keepFinished: 1, threads: one, logger: false });
+    await using supervisor = new TaskSupervisor({ keepFinished: 1, threads: oneSlot, logger: false });
     const fault = (id: string): unknown => {
       try {
         return supervisor.retryTask(id);

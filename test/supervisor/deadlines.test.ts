@@ -2,16 +2,12 @@
 import { backgroundTask, currentTask, TaskSupervisor, type TaskType } from 'taskwarden';
 import { describe, expect, it } from 'vitest';
 import { failure, heard } from '../fixtures/listening.ts';
+import { oneSlot, superviseOne } from '../fixtures/one-slot.ts';
 import { echo } from '../fixtures/tasks/echo.ts';
 import { Gate, holds } from '../fixtures/tasks/holds.ts';
 
 const types: readonly TaskType[] = ['thread', 'process', 'loop'];
-const one = { poolSize: 1, reserveNormal: 0, reserveHigh: 0 };
 const foreverMs = 1e9;
-
-function superviseOne(): TaskSupervisor {
-  return new TaskSupervisor({ threads: one, processes: one, loop: one, logger: false });
-}
 
 /** Lets a host load what it is to run. */
 async function warm(supervisor: TaskSupervisor, type: TaskType): Promise<void> {
@@ -170,7 +166,7 @@ describe('deadlineMs', () => {
   });
 
   it('is kept by a task that a thread calls', async () => {
-    await using supervisor = new TaskSupervisor({ threads: one, loop: one, logger: false });
+    await using supervisor = new TaskSupervisor({ threads: oneSlot, loop: oneSlot, logger: false });
     const parent = backgroundTask(
       async () => {
         const { backgroundTask: define } = await import('taskwarden');

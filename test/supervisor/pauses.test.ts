@@ -2,15 +2,11 @@
 import { backgroundTask, type Priority, TaskModule, TaskSupervisor, type TaskType } from 'taskwarden';
 import { describe, expect, it } from 'vitest';
 import { failure, heard } from '../fixtures/listening.ts';
+import { oneSlot, superviseOne } from '../fixtures/one-slot.ts';
 import { echo } from '../fixtures/tasks/echo.ts';
 import { Gate, holds } from '../fixtures/tasks/holds.ts';
 
 const types: readonly TaskType[] = ['thread', 'process', 'loop'];
-const one = { poolSize: 1, reserveNormal: 0, reserveHigh: 0 };
-
-function superviseOne(): TaskSupervisor {
-  return new TaskSupervisor({ threads: one, processes: one, loop: one, logger: false });
-}
 
 describe.each(types)('a paused supervisor (%s)', (type) => {
   it('lets what runs go on, starts nothing, and then all in their order', async () => {
@@ -162,7 +158,12 @@ describe('a paused supervisor', () => {
   it('logs no stall', async () => {
     const lines: string[] = [];
     const logger = { warn: (line: string) => lines.push(line), error: (line: string) => lines.push(line) };
-    await using supervisor = new TaskSupervisor({ threads: one, timeoutWarningMs: 10, timeoutCriticalMs: 20, logger });
+    await using supervisor = new TaskSupervisor({
+      threads: oneSlot,
+      timeoutWarningMs: 10,
+      timeoutCriticalMs: 20,
+      logger,
+    });
     supervisor.pause();
     const handle = echo.with({ supervisor })(1);
     await heard(supervisor, 'task:timeout-critical');
