@@ -87,6 +87,8 @@ export function courierChaos(kind: ServerUnderChaos): void {
       delayed: 0,
       leased: 0,
       deadLetters: 0,
+      isPaused: false,
+      limits: undefined,
     });
   }
 
