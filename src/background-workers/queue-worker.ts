@@ -296,6 +296,10 @@ class FetchLoop extends BaseWorker {
     return this.#prefetch.next();
   }
 
+  override onIterationEnd(tasks: readonly CourierTask[]): void {
+    for (const task of tasks) this.submitted(task);
+  }
+
   override async returnTaskResults(results: readonly TaskAndResult<unknown, unknown>[]): Promise<void> {
     await super.returnTaskResults(results);
     const failed = results.filter(([, result]) => errorIn(result) !== undefined);

@@ -104,6 +104,20 @@ describe('a machine', () => {
     expect(machine.items).toEqual([1, 2]);
   });
 
+  it('keeps a slot for an item whose run has to wait for the next turn of the event loop', async () => {
+    const machine = new Machine({ poolSize: 2 });
+    machine.supervisor.on('task:queued', () => {
+      const until = performance.now() + 10; // more than the runs of one turn may take
+      while (performance.now() < until);
+    });
+    for (let n = 0; n < 4; n += 1) await add(n);
+    machine.worker({ courier, concurrency: 10 });
+    await settled();
+    expect(machine.items).toEqual([0, 1]);
+    expect(machine.waiting).toBe(0);
+    expect((await courier.getQueueInfo('items')).leased).toBe(2);
+  });
+
   it('fetches no more than its concurrency, whatever its slots', async () => {
     const machine = new Machine({ poolSize: 10 });
     machine.worker({ courier, concurrency: 2 });

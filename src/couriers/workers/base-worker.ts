@@ -143,7 +143,11 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
   perform(options: PerformOptions = {}): Promise<void> {
     checkOptions(options, performRules, `${this.constructor.name}.perform()`);
     if (isLoadingModule()) return foreverPendingPromise();
-    this.#checkFields();
+    checkWorkerFields(this);
+    const { performTasks, performSingleTask } = BaseWorker.prototype;
+    if (this.performTasks === performTasks && this.performSingleTask === performSingleTask) {
+      performSingleTask.call(this as never, undefined as never, undefined as never); // throws an error that says what is missing
+    }
     return this.#perform(options);
   }
 
@@ -156,14 +160,6 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
   abandon(): void {
     this.stop();
     this.#giveUp.abort();
-  }
-
-  #checkFields(): void {
-    checkWorkerFields(this);
-    const { performTasks, performSingleTask } = BaseWorker.prototype;
-    if (this.performTasks === performTasks && this.performSingleTask === performSingleTask) {
-      performSingleTask.call(this as never, undefined as never, undefined as never); // throws an error that says what is missing
-    }
   }
 
   async #perform({ totalIterations = Infinity, signal }: PerformOptions): Promise<void> {
@@ -244,7 +240,11 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
     return tasks;
   }
 
+  /** @internal Called when these tasks have been performed, or will not be. */
+  onIterationEnd(_tasks: readonly CourierTask<D>[]): void {}
+
   #giveBack(tasks: readonly CourierTask<D>[]): Promise<unknown> {
+    this.onIterationEnd(tasks);
     return Promise.all(tasks.map((task) => this.courier.releaseTask(this.queueName, task)));
   }
 
@@ -253,6 +253,7 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
     const inFlight = this.#inFlight as TasksInFlight<D>;
     inFlight.take(tasks);
     const results = await this.#resultsOf(tasks);
+    this.onIterationEnd(tasks);
     const wanted = results.filter(([task]) => inFlight.finish(task));
     try {
       return wanted.length > 0 ? await this.#return(wanted, signal) : [];
@@ -280,11 +281,10 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
   }
 
   #returnForNext(results: readonly TaskAndResult<D, R>[], next: number): Promise<readonly CourierTask<D>[]> {
-    const { courier, queueName, needsResultReturning } = this;
     return returnResults(results, next, {
-      courier,
-      queueName,
-      needsResultReturning,
+      courier: this.courier,
+      queueName: this.queueName,
+      needsResultReturning: this.needsResultReturning,
       failureOf: (task) => this.#inFlight?.find(task)?.failure,
       retry: (call) => this.#outage.retry(call, this.#giveUp.signal),
       onLeaseLost: (error, task) => this.#report(error, task),
@@ -314,7 +314,7 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
   }
 
   #report(error: unknown, task?: CourierTask<D>): void {
-    const report = () => this.onError(error, task);
-    callSafely(report, undefined, (problem) => console.error('onError of a courier worker failed:', problem));
+    const fail = (problem: unknown) => console.error('onError of a courier worker failed:', problem);
+    callSafely(() => this.onError(error, task), undefined, fail);
   }
 }

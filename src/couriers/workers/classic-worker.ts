@@ -79,6 +79,11 @@ export class ClassicWorker extends BaseWorker {
     });
   }
 
+  /** @internal */
+  override onIterationEnd(tasks: readonly CourierTask[]): void {
+    for (const task of tasks) this.#prefetch?.submitted(task);
+  }
+
   override async performSingleTask(task: CourierTask, context: CourierTaskContext): Promise<unknown> {
     const call = readCall(task.data, task.id);
     const { options: defined } = this.#find(task, call).spec;

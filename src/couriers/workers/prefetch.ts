@@ -5,7 +5,7 @@
  * canceled and repeated with the new limits. A task that comes although its slot was taken is released at once.
  */
 import { defer } from '../../platform/deferred.ts';
-import { Promise, setImmediate } from '../../platform/globals.ts';
+import { Promise } from '../../platform/globals.ts';
 import { onAbort, untilAborted } from '../../platform/on-abort.ts';
 import type { Demand, FreeCapacity } from '../../queue/free-capacity.ts';
 import { type Priority, priorities } from '../../queue/priority.ts';
@@ -90,7 +90,7 @@ export class Prefetch {
     });
   }
 
-  /** To be called when the task was submitted, alone or with those that share its slot. */
+  /** To be called when the task was submitted, alone or with those that share its slot; or when it will not be. */
   submitted({ lease }: CourierTask): void {
     this.#reservations.get(lease)?.();
     this.#reservations.delete(lease);
@@ -182,14 +182,13 @@ export class Prefetch {
     await Promise.all([...surplus, ...kept].toReversed().map((task) => this.#giveBack(task)));
   }
 
-  /** Reserves a slot until the task is submitted, or for this turn of the event loop. Returns false if none is free. */
+  /** Reserves a slot until the task is submitted. Returns false if none is free. */
   #reserve(task: CourierTask): boolean {
     if (this.signal.aborted || this.#count(task.priority) === 0) return false;
     const ends = this.#options.demands.map(({ freeCapacity, demands }) => freeCapacity.reserve(demands));
     this.#reservations.set(task.lease, () => {
       for (const end of ends) end();
     });
-    setImmediate(() => this.submitted(task));
     return true;
   }
 
