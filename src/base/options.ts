@@ -184,3 +184,14 @@ function described(value: unknown): string {
   if (typeof value !== 'object' || value === null) return String(value);
   return isArray(value) ? 'an array' : 'an object';
 }
+
+/** Checks whether a deadline leaves time after the delay. @throws RangeError */
+export function checkDeadline(
+  { delayMs = 0, deadlineMs = Infinity }: { readonly delayMs?: number; readonly deadlineMs?: number },
+  owner: string,
+): void {
+  if (deadlineMs > delayMs) return;
+  throw new RangeError(
+    `option "deadlineMs" of ${owner} counts from the call, so it must be more than "delayMs", which is ${delayMs}; got ${deadlineMs}`,
+  );
+}

@@ -2,11 +2,9 @@
  * The front of all couriers: it checks the arguments of each call before it passes the call on, and calls nothing while a
  * module loads in a thread. The couriers behind it carry the tasks.
  */
-import { backoffRule } from '../base/backoff.ts';
-import { checkUnique, rateRule } from '../base/key-options.ts';
-import { arrayOf, checkOptions, is, oneOf, type Rule, rules } from '../base/options.ts';
+import { checkUnique } from '../base/key-options.ts';
+import { checkDeadline, checkOptions, rules } from '../base/options.ts';
 import { Promise } from '../platform/globals.ts';
-import { priorities } from '../queue/priority.ts';
 import { foreverPendingPromise, isLoadingModule } from '../task/definition/load-phase.ts';
 import type {
   AddOptions,
@@ -27,6 +25,18 @@ import type {
   WorkerTaskCourier,
 } from './courier.ts';
 import {
+  addRules,
+  bulkAddRules,
+  fetchRules,
+  isData,
+  isId,
+  letterRules,
+  limitRules,
+  returnErrorRules,
+  returnRules,
+  waitRules,
+} from './courier-rules.ts';
+import {
   type ListedTask,
   type ListOptions,
   listRules,
@@ -34,40 +44,6 @@ import {
   type QueueSubscription,
   subscription,
 } from './queue-view.ts';
-
-const bulkAddRules: Readonly<Record<keyof BulkAddOptions, Rule>> = {
-  priority: oneOf(priorities),
-  delayMs: rules.durationMs,
-  retries: rules.countOrInfinity,
-  retryDelayMs: backoffRule,
-  key: rules.string,
-  wait: rules.boolean,
-  signal: rules.signal,
-};
-const addRules: Readonly<Record<keyof AddOptions, Rule>> = {
-  ...bulkAddRules,
-  unique: oneOf(['join', 'refuse', 'replace']),
-  uniqueForMs: rules.durationMs,
-  id: is('a string that is not empty, without ":"', (id) => typeof id === 'string' && id !== '' && !id.includes(':')),
-};
-const waitRules: Readonly<Record<keyof WaitOptions, Rule>> = {
-  timeoutMs: rules.durationMsOrInfinity,
-  signal: rules.signal,
-};
-const fetchRules: Readonly<Record<keyof FetchOptions, Rule>> = { minPriority: oneOf(priorities) };
-const limitRules: Readonly<Record<keyof QueueLimits, Rule>> = {
-  maxPerKey: rules.positiveCountOrInfinity,
-  rate: rateRule,
-};
-const returnErrorRules: Readonly<Record<keyof ReturnErrorOptions, Rule>> = {
-  isFinal: rules.boolean,
-  retries: rules.countOrInfinity,
-  retryDelayMs: backoffRule,
-};
-const returnRules: Readonly<Record<keyof ReturnOptions, Rule>> = { next: rules.count };
-const letterRules: Readonly<Record<string, Rule>> = { offset: rules.count, max: rules.positiveCountOrInfinity };
-const isData = arrayOf('an array with the data of each task', () => true);
-const isId = arrayOf('an array of ids', (id) => typeof id === 'string');
 
 /** Checks the arguments of each call, and passes it to the courier behind: one for both sides, or one for each. */
 export abstract class CheckedCourier implements ClientWorkerTaskCourier {
@@ -104,6 +80,7 @@ export abstract class CheckedCourier implements ClientWorkerTaskCourier {
       checkQueue(queue);
       checkOptions(options, addRules, 'addTaskToQueue()');
       checkUnique(options, 'addTaskToQueue()');
+      checkDeadline(options, 'addTaskToQueue()');
       return client.addTaskToQueue(queue, data, options);
     });
   }
@@ -113,6 +90,7 @@ export abstract class CheckedCourier implements ClientWorkerTaskCourier {
       checkQueue(queue);
       isData(data, 'the data for bulkAddTasksToQueue()');
       checkOptions(options, bulkAddRules, 'bulkAddTasksToQueue()');
+      checkDeadline(options, 'bulkAddTasksToQueue()');
       return client.bulkAddTasksToQueue(queue, data, options);
     });
   }

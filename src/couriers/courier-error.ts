@@ -80,3 +80,21 @@ export function taskStalled(queue: string, taskId: string, stalls: number): Task
 export function taskCanceled(queue: string, taskId: string, cause: unknown): TaskwardenError {
   return new TaskwardenError('TASK_CANCELED', `task '${taskId}' of queue "${queue}" was canceled`, { taskId, cause });
 }
+
+/** The `deadlineMs` of a task is over, or leaves no time for another attempt. @param cause What its last attempt failed with. */
+export function deadlinePassed(
+  queue: string,
+  {
+    id: taskId,
+    deadlineMs: timeoutMs,
+    hasBegun,
+  }: { readonly id: string; readonly deadlineMs: number; readonly hasBegun: boolean },
+  cause?: unknown,
+): TaskwardenError {
+  const facts = { taskId, timeoutMs, ...(cause !== undefined && { cause }) };
+  const what = (done: string) =>
+    `task '${taskId}' of queue "${queue}" did not ${done} within its deadline of ${timeoutMs} ms`;
+  return hasBegun
+    ? new TaskwardenError('TASK_TIMEOUT', what('end'), facts)
+    : new TaskwardenError('TASK_EXPIRED', what('begin'), facts);
+}

@@ -19,6 +19,7 @@ export { CheckedCourier } from './checked-courier.ts';
 export {
   courierClosed,
   courierUnreachable,
+  deadlinePassed,
   duplicateId,
   leaseLost,
   queueFull,

@@ -29,6 +29,8 @@ export interface CourierTask<D = unknown> {
   readonly delayMs?: number | undefined;
   /** The option `key` it was added with. */
   readonly key?: string | undefined;
+  /** When its `deadlineMs` is over, in epoch milliseconds on the clock of this machine; undefined if it has none. */
+  readonly deadline?: number | undefined;
   /** When it was added, or redriven, in epoch milliseconds. */
   readonly timeQueued: number;
   /** Unique for each delivery. Returning, extending or releasing the task with any other lease fails with `LEASE_LOST`. */
@@ -49,6 +51,14 @@ export interface AddOptions {
   readonly retries?: number;
   /** The pause before a retry, as the task option of that name, which can also be a function. Default: from 1,000. */
   readonly retryDelayMs?: number | Backoff;
+  /**
+   * How long it may take from when the courier has it, in milliseconds, by the clock of the server; in memory of the program:
+   * its delay, all waiting, all attempts and the pauses between them. Then it has failed, and is not tried again: with
+   * `TASK_EXPIRED` if it was never begun, else with `TASK_TIMEOUT`, whose `cause` is the last error; a worker that holds it is
+   * told. The same as soon as the pause before a retry is longer than what is left. When it is redriven, it has the whole time
+   * again. Default: none.
+   */
+  readonly deadlineMs?: number;
   /** Whose task it is, such as a tenant, a URL or a user: `unique` and the limits of the queue go by it. Default: none. */
   readonly key?: string;
   /**
@@ -108,7 +118,7 @@ export type TaskUpdate =
 
 /** What a client, or the courier itself, sends to the worker that holds a task. */
 export type TaskCommand =
-  /** The client does not want the result any more. */
+  /** The result is not wanted any more: its client has canceled it, or its deadline is over. */
   | { readonly kind: 'cancel'; readonly reason: unknown }
   /** The task should finish soon; its result counts. */
   | { readonly kind: 'stop' }

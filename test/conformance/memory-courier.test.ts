@@ -1,6 +1,7 @@
 /** The memory courier keeps the contract of couriers. */
 import { MemoryTaskCourier } from 'taskwarden';
 import { courierConformance } from './courier.ts';
+import { courierDeadlines } from './courier-deadlines.ts';
 import { courierKeys } from './courier-keys.ts';
 import { courierValues } from './courier-values.ts';
 
@@ -8,6 +9,7 @@ const tested = { name: 'MemoryTaskCourier', create: async (options: object) => n
 
 courierConformance(tested);
 courierKeys(tested);
+courierDeadlines(tested);
 
 courierValues({
   name: 'MemoryTaskCourier',

@@ -2,6 +2,7 @@
  * One queue of a memory courier: its tasks that wait, are delayed, are leased, and have ended. All methods are synchronous,
  * and O(1) but for bulks. Each change ends in `#dispatch`, which admits tasks that wait for room and serves waiting workers.
  */
+import { now } from '../../platform/clock.ts';
 import { timeOfDay } from '../../platform/globals.ts';
 import type { Priority } from '../../queue/priority.ts';
 import type {
@@ -17,8 +18,10 @@ import type {
 import * as courierError from '../courier-error.ts';
 import type { Listener } from '../listeners.ts';
 import { rejectAll, Wait } from '../wait.ts';
-import { DeadLetters } from './dead-letters.ts';
-import { ExpiryQueue } from './expiry-queue.ts';
+import type { DeadLetters } from './ending/dead-letters.ts';
+import { Deadlines } from './ending/deadlines.ts';
+import { EndedTasks } from './ending/ended-tasks.ts';
+import { ExpiryQueue } from './ending/expiry-queue.ts';
 import type { MemoryQueueParts } from './memory-queue-parts.ts';
 import type { MemoryTask, MemoryTaskEnd } from './memory-task.ts';
 import { Additions } from './queued/additions.ts';
@@ -35,9 +38,12 @@ export class MemoryQueue {
   readonly tasks: Map<string, MemoryTask> = new Map();
   readonly #queued: QueuedTasks;
   readonly #leased: ExpiryQueue<MemoryTask>;
-  readonly #ended: ExpiryQueue<MemoryTask>;
-  readonly dead: DeadLetters;
+  readonly #ended: EndedTasks;
   readonly #deliveries: Deliveries;
+  readonly #deadlines = new Deadlines(
+    (task) => this.#pass(task),
+    () => this.#dispatch(),
+  );
   readonly #unique = new UniqueTasks();
   readonly #additions: Additions;
   /** For sending; subscribe by the methods of this class. */
@@ -49,7 +55,6 @@ export class MemoryQueue {
     this.#parts = parts;
     this.messages = new TaskMessages(name, () => this.#removeIfEmpty());
     this.#queued = new QueuedTasks(parts.maxQueued, () => this.#dispatch());
-    this.dead = new DeadLetters(parts.maxDeadLetters);
     this.#additions = new Additions({
       queue: name,
       maxQueued: parts.maxQueued,
@@ -57,20 +62,23 @@ export class MemoryQueue {
       queued: this.#queued,
       tasks: this.tasks,
       cancel: (task, error) => this.#cancel(task, error),
-      added: (task) => this.messages.tell(task, { kind: 'added' }),
+      added: (task) => this.#onAdded(task),
     });
     this.#deliveries = new Deliveries(this.#queued.limited, (task) => this.#lease(task));
-    this.#keepAlive = new WaitKeepAlive(parts.keepAlive, () => this.#queued.timed + this.#leased.size);
+    this.#keepAlive = new WaitKeepAlive(parts.keepAlive, () => {
+      return this.#queued.timed + this.#leased.size + this.#deadlines.size;
+    });
     this.#leased = new ExpiryQueue(
       parts.leaseMs,
       (task) => this.#handleLostLease(task),
       () => this.#dispatch(),
     );
-    this.#ended = new ExpiryQueue(
-      parts.resultTtlMs,
-      (task) => this.#expire(task),
-      () => this.#removeIfEmpty(),
-    );
+    this.#ended = new EndedTasks({
+      ...parts,
+      tasks: this.tasks,
+      onForgotten: (task) => this.#unique.forget(task),
+      whenChecked: () => this.#removeIfEmpty(),
+    });
   }
 
   /**
@@ -113,7 +121,13 @@ export class MemoryQueue {
     return ids;
   }
 
+  #onAdded(task: MemoryTask): void {
+    this.messages.tell(task, { kind: 'added' });
+    this.#deadlines.start(task);
+  }
+
   take(max: number, minPriority: Priority): CourierTask[] {
+    this.#deadlines.check();
     const taken = this.#deliveries.take(max, minPriority);
     if (taken.length > 0) this.#dispatch();
     return taken;
@@ -134,6 +148,7 @@ export class MemoryQueue {
   }
 
   #dispatch(): void {
+    this.#deadlines.check();
     do this.#additions.admit();
     while (this.#deliveries.serve());
     this.#removeIfEmpty();
@@ -160,9 +175,11 @@ export class MemoryQueue {
   /** Ends the attempt: the task is tried again later, or has failed. */
   fail(task: MemoryTask, error: unknown, options: ReturnErrorOptions): void {
     this.#leave(task);
-    const pauseMs = task.pauseAfterFailure(options);
+    const pauseMs = task.pauseAfterFailure(error, options);
     if (pauseMs === undefined) {
       this.#end(task, 'failed', error);
+    } else if (task.deadlineAt <= now() + pauseMs) {
+      this.#end(task, 'failed', task.tooLate(this.name)); // no other attempt could begin in time
     } else {
       this.messages.tell(task, { kind: 'retried', error });
       this.#queued.delay(task, pauseMs);
@@ -194,6 +211,15 @@ export class MemoryQueue {
     }
   }
 
+  /** Its deadline is over. */
+  #pass(task: MemoryTask): void {
+    const error = task.tooLate(this.name);
+    const isLeased = task.state === 'leased';
+    if (isLeased) this.#leave(task);
+    else this.#queued.remove(task);
+    this.#end(task, 'failed', error, isLeased ? { kind: 'cancel', reason: error } : undefined);
+  }
+
   cancel(task: MemoryTask, reason: unknown): boolean {
     if (task.hasEnded) return false;
     this.#cancel(task, courierError.taskCanceled(this.name, task.id, reason), { kind: 'cancel', reason });
@@ -207,32 +233,23 @@ export class MemoryQueue {
     this.#end(task, 'canceled', error, last);
   }
 
+  get dead(): DeadLetters {
+    return this.#ended.dead;
+  }
+
   /** @param last Is sent to its worker. */
   #end(task: MemoryTask, state: MemoryTaskEnd, outcome: unknown, last?: TaskCommand): void {
     task.state = state;
     task.outcome = outcome;
-    task.isKept = true;
     task.timeEnded = timeOfDay();
     task.commands.length = 0;
-    if (state === 'failed') {
-      const dropped = this.dead.add(task);
-      if (dropped?.isKept === false) this.tasks.delete(dropped.id);
-    } else {
-      task.data = undefined;
-    }
+    this.#deadlines.end(task);
     this.messages.end(task);
-    this.#ended.push(task);
+    this.#ended.add(task);
     this.#unique.onEnded(task);
     this.#keepAlive.update();
     task.endDelivery(last);
     task.settleWaits();
-  }
-
-  /** Forgets the outcome; a dead letter stays. */
-  #expire(task: MemoryTask): void {
-    task.isKept = false;
-    this.#unique.forget(task);
-    if (!this.dead.has(task)) this.tasks.delete(task.id);
   }
 
   waitForResult(task: MemoryTask, options: WaitOptions): Promise<unknown> {
@@ -256,10 +273,10 @@ export class MemoryQueue {
 
   /** Without ids: all. */
   redrive(ids?: readonly string[]): number {
-    const tasks = this.#takeDead(ids);
+    const tasks = this.#ended.takeDead(ids);
     for (const task of tasks) {
       task.reset();
-      this.messages.tell(task, { kind: 'added' });
+      this.#onAdded(task);
       this.#queued.enqueue(task);
     }
     this.#dispatch();
@@ -268,19 +285,10 @@ export class MemoryQueue {
 
   /** Without ids: all. */
   removeDead(ids?: readonly string[]): number {
-    const tasks = this.#takeDead(ids);
+    const tasks = this.#ended.takeDead(ids);
     for (const { id } of tasks) this.tasks.delete(id);
     this.#removeIfEmpty();
     return tasks.length;
-  }
-
-  #takeDead(ids: readonly string[] | undefined): MemoryTask[] {
-    const tasks = this.dead.take(ids);
-    for (const task of tasks) {
-      if (task.isKept) this.#ended.remove(task);
-      task.isKept = false;
-    }
-    return tasks;
   }
 
   #removeIfEmpty(): void {
@@ -295,6 +303,7 @@ export class MemoryQueue {
     this.#leased.clear();
     this.#ended.clear();
     this.#unique.close();
+    this.#deadlines.close();
     this.#queued.limited.close();
     for (const task of this.tasks.values()) {
       task.timer?.cancel();

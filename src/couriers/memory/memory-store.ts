@@ -105,10 +105,10 @@ export class MemoryStore implements ClientWorkerTaskCourier {
   }
 
   #deliver(queue: string, task: MemoryTask): CourierTask {
-    const { id, priority, attempts: attempt, retries, delayMs, key, timeQueued, lease: held } = task;
+    const { id, priority, attempts: attempt, retries, delayMs, key, deadline, timeQueued, lease: held } = task;
     const data = this.#copies.again(task.data);
     const lease = held as string;
-    return Object.freeze({ id, queue, data, priority, attempt, retries, delayMs, key, timeQueued, lease });
+    return Object.freeze({ id, queue, data, priority, attempt, retries, delayMs, key, deadline, timeQueued, lease });
   }
 
   async addTaskToQueue(queue: string, data: unknown, options: AddOptions = {}): Promise<string> {

@@ -7,15 +7,17 @@
  *   failed   ─▶ waiting (redriven)
  */
 import { type Backoff, backoffMs } from '../../base/backoff.ts';
-import type { Timer } from '../../platform/clock.ts';
+import type { TaskwardenError } from '../../base/errors.ts';
+import { now, type Timer } from '../../platform/clock.ts';
 import { timeOfDay } from '../../platform/globals.ts';
 import { Fifo } from '../../queue/order/fifo.ts';
 import type { Priority } from '../../queue/priority.ts';
 import { calledName } from '../calls/courier-call.ts';
 import type { AddOptions, ReturnErrorOptions, TaskCommand } from '../courier.ts';
+import { deadlinePassed } from '../courier-error.ts';
 import type { Listeners } from '../listeners.ts';
 import type { Wait } from '../wait.ts';
-import type { ExpiringItem } from './expiry-queue.ts';
+import type { ExpiringItem } from './ending/expiry-queue.ts';
 
 export type MemoryTaskEnd = 'completed' | 'failed' | 'canceled';
 export type MemoryTaskState = 'delayed' | 'waiting' | 'leased' | MemoryTaskEnd;
@@ -30,6 +32,7 @@ export class MemoryTask implements ExpiringItem<MemoryTask> {
   readonly delayMs: number;
   readonly retries: number | undefined;
   readonly retryDelayMs: number | Backoff | undefined;
+  readonly deadlineMs: number | undefined;
   readonly key: string | undefined;
   readonly unique: AddOptions['unique'];
   readonly uniqueForMs: number;
@@ -38,12 +41,16 @@ export class MemoryTask implements ExpiringItem<MemoryTask> {
   state: MemoryTaskState = 'waiting';
   /** Its position among those that wait; kept while a worker holds it. */
   sequence = 0;
+  /** When its deadline is over, on the clock of `now()`. */
+  deadlineAt: number = Infinity;
   /** When its lease runs out, or its result is forgotten. */
   expiresAt = 0;
   /** How often it was delivered, without releases. */
   attempts = 0;
   /** How many attempts ended with an error. */
   failures = 0;
+  /** What its last attempt failed with. */
+  failure: unknown = undefined;
   /** How many leases were lost. */
   stalls = 0;
   /** The lease of its last delivery. */
@@ -65,7 +72,8 @@ export class MemoryTask implements ExpiringItem<MemoryTask> {
   #waits: Fifo<Wait<unknown>> | undefined = undefined;
 
   constructor(id: string, data: unknown, options: AddOptions) {
-    const { priority = 'normal', delayMs = 0, retries, retryDelayMs, key, unique, uniqueForMs = 0 } = options;
+    const { priority = 'normal', delayMs = 0, retries, retryDelayMs, deadlineMs } = options;
+    const { key, unique, uniqueForMs = 0 } = options;
     this.id = id;
     this.data = data;
     this.name = calledName(data);
@@ -73,6 +81,7 @@ export class MemoryTask implements ExpiringItem<MemoryTask> {
     this.delayMs = delayMs;
     this.retries = retries;
     this.retryDelayMs = retryDelayMs;
+    this.deadlineMs = deadlineMs;
     this.key = key;
     this.unique = unique;
     this.uniqueForMs = uniqueForMs;
@@ -100,11 +109,23 @@ export class MemoryTask implements ExpiringItem<MemoryTask> {
     return this.state === 'completed' || this.state === 'failed' || this.state === 'canceled';
   }
 
+  /** When its deadline is over, in epoch milliseconds. */
+  get deadline(): number | undefined {
+    return this.deadlineMs === undefined ? undefined : timeOfDay() + this.deadlineAt - now();
+  }
+
+  /** The error of one whose deadline is over, or leaves no time for another attempt. */
+  tooLate(queue: string): TaskwardenError {
+    const { id, deadlineMs = 0, attempts, failure } = this;
+    return deadlinePassed(queue, { id, deadlineMs, hasBegun: attempts > 0 }, failure);
+  }
+
   /** Sets it back to before its first attempt. */
   reset(): void {
     this.outcome = undefined;
     this.attempts = 0;
     this.failures = 0;
+    this.failure = undefined;
     this.stalls = 0;
     this.timeQueued = timeOfDay();
     this.timeStarted = undefined;
@@ -120,9 +141,13 @@ export class MemoryTask implements ExpiringItem<MemoryTask> {
   }
 
   /** The pause before its next attempt, in milliseconds; undefined if there is none. Counts a failure. */
-  pauseAfterFailure({ isFinal = false, retries = 0, retryDelayMs }: ReturnErrorOptions): number | undefined {
+  pauseAfterFailure(
+    error: unknown,
+    { isFinal = false, retries = 0, retryDelayMs }: ReturnErrorOptions,
+  ): number | undefined {
     if (isFinal || this.failures >= (this.retries ?? retries)) return undefined;
     this.failures += 1;
+    this.failure = error;
     const own = this.retries === undefined ? (this.retryDelayMs ?? retryDelayMs) : this.retryDelayMs;
     return backoffMs(own ?? {}, this.failures);
   }

@@ -1,7 +1,7 @@
 /** The options of a task. Its definition, `.with()` and `putTask()` take the same ones. */
 import { type RetryDelay, retryDelayRule } from '../../base/backoff.ts';
 import { checkUnique } from '../../base/key-options.ts';
-import { arrayOf, checkOptions, either, is, oneOf, type Rule, rules } from '../../base/options.ts';
+import { arrayOf, checkDeadline, checkOptions, either, is, oneOf, type Rule, rules } from '../../base/options.ts';
 import type { Bulkhead, BulkheadItem } from '../../queue/bulkhead.ts';
 import type { FreeCapacity } from '../../queue/free-capacity.ts';
 import { type Priority, priorities } from '../../queue/priority.ts';
@@ -231,11 +231,4 @@ export function resolveTaskOptions(
   const { retryDelayMs } = given as TaskOptions;
   const delay = typeof retryDelayMs === 'object' && { retryDelayMs: Object.freeze({ ...retryDelayMs }) };
   return Object.freeze({ ...base, ...given, ...delay });
-}
-
-function checkDeadline({ delayMs = 0, deadlineMs = Infinity }: TaskOptions, owner: string): void {
-  if (deadlineMs > delayMs) return;
-  throw new RangeError(
-    `option "deadlineMs" of ${owner} counts from the call, so it must be more than "delayMs", which is ${delayMs}; got ${deadlineMs}`,
-  );
 }

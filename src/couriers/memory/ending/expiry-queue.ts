@@ -3,9 +3,9 @@
  * items; adding and removing is O(1). The timer may fire late: `check()` expires by the clock. After a late timer the event
  * loop turns once more before items expire, so that an extension that came in time counts, however busy the loop was.
  */
-import { now, Timer } from '../../platform/clock.ts';
-import { clearImmediate, setImmediate } from '../../platform/globals.ts';
-import { Fifo, type FifoItem } from '../../queue/order/fifo.ts';
+import { now, Timer } from '../../../platform/clock.ts';
+import { clearImmediate, setImmediate } from '../../../platform/globals.ts';
+import { Fifo, type FifoItem } from '../../../queue/order/fifo.ts';
 
 export interface ExpiringItem<T> extends FifoItem<T> {
   /** On the clock of `now()`; set by the queue. */

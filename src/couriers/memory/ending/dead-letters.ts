@@ -1,6 +1,6 @@
 /** The tasks of a memory queue that failed for good, the oldest first. */
-import type { DeadLetter } from '../courier.ts';
-import type { MemoryTask } from './memory-task.ts';
+import type { DeadLetter } from '../../courier.ts';
+import type { MemoryTask } from '../memory-task.ts';
 
 export class DeadLetters {
   readonly #max: number;
