@@ -252,6 +252,7 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
   /** Reports that the host is free, and its slot, if that was not lent. */
   #vacate(connection: HostConnection<T>): void {
     this.#listener.slotReleased(this, this.#takeBack(connection));
+    this.#loads.review();
   }
 
   send(task: T, message: TaskMessage): void {

@@ -41,8 +41,16 @@ export class LoadWatch<T extends LaneTask> {
     this.#timer ??= setTimeout(() => setImmediate(() => this.#check()), this.#parts.limits.warnMs / 5).unref();
   }
 
+  /** A host has ended its tasks: without one that loads, no timer is left. */
+  review(): void {
+    if (this.#timer === undefined) return;
+    for (const { state, isLoading } of this.#parts.connections) if (state === 'busy' && isLoading) return;
+    this.unwatch();
+  }
+
   unwatch(): void {
     clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 
   #check(): void {
