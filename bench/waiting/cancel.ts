@@ -6,13 +6,14 @@ import type { Cancelable, Pool } from '../pools.ts';
 import { type Place, placesIn } from './place.ts';
 import { heldPool } from './pools.ts';
 
-const each = 50;
+/** Enough that a slice of a collection, which may fall into them, is no large part of what they cost. */
+const each = 200;
 
 export async function run(name: string, depth: string): Promise<Record<Place, number>> {
   const pool = await heldPool(name);
   const cancelable = () => cancelableIn(pool);
   const warmUp = async () => {
-    for (let round = 0; round < 40; round += 1) await cancel(Array.from({ length: each }, cancelable));
+    for (let round = 0; round < 10; round += 1) await cancel(Array.from({ length: each }, cancelable));
   };
   await warmUp();
   const chosen: Record<Place, Cancelable[]> = { first: [], middle: [], last: [], random: [] };
