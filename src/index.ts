@@ -130,6 +130,7 @@ export type { AllOptions, BulkOptions } from './task/inputs/bulk-options.ts';
 export { currentTask, type ReceiveOptions, type TaskContext } from './task/inside/context.ts';
 export { type ContextCarrier, type ContextHooks, contextCarrier } from './task/inside/context-carrier.ts';
 export { type LaneSetup, type LaneTeardown, laneSetup } from './task/inside/lane-setup.ts';
+export type { KeptWork } from './task/inside/steps.ts';
 export { type Transferable, transferred } from './task/inside/transferred.ts';
 export type { Progress } from './task/record/progress.ts';
 export type { EndReason, TaskFilter, TaskInfo } from './task/record/task-info.ts';

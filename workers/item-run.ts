@@ -6,6 +6,7 @@ import type { RunMessage } from '../src/lanes/wire/protocol.ts';
 import { checkReadable, packMessage } from '../src/lanes/wire/wire-message.ts';
 import type { LoadedFunction } from '../src/task/definition/load-function.ts';
 import { Run } from '../src/task/inside/run.ts';
+import type { KeptWork } from '../src/task/inside/steps.ts';
 import type { CarriedContext, TaskMessage } from '../src/task/inside/task-message.ts';
 import type { Progress } from '../src/task/record/progress.ts';
 import { taskId } from '../src/task/record/task-id.ts';
@@ -40,6 +41,10 @@ export class ItemRun extends Run {
 
   get attempt(): number {
     return this.#message.attempts?.[this.#index] ?? 1;
+  }
+
+  override get keptWork(): KeptWork | undefined {
+    return this.#message.kept?.[this.#index];
   }
 
   protected override get ownIdempotencyKey(): string | undefined {

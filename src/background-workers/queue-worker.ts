@@ -8,6 +8,7 @@ import { MemoryTaskCourier } from '../couriers/memory/memory-courier.ts';
 import { BaseWorker } from '../couriers/workers/base-worker.ts';
 import { failureOptions } from '../couriers/workers/definition-rules.ts';
 import { demandOf, Prefetch, type SupervisorDemand } from '../couriers/workers/prefetch.ts';
+import { deliveryOf } from '../couriers/workers/supervised-run.ts';
 import { errorIn, type TaskAndResult } from '../couriers/workers/task-results.ts';
 import type { CourierTaskContext } from '../couriers/workers/tasks-in-flight.ts';
 import { Timer } from '../platform/clock.ts';
@@ -193,7 +194,7 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
     return this.tryRun(signal, {
       args,
       taskId: task.attempt === 1 ? task.id : `${task.id}.${task.attempt}`,
-      delivery: task,
+      delivery: deliveryOf(task, context),
       priority,
       retries: 0,
       unwanted: context.signal,

@@ -21,6 +21,8 @@ export const errorCodes = {
   ARGUMENT_NOT_CLONEABLE: 'An argument cannot be copied to a thread or child, or not be read there.',
   RESULT_NOT_CLONEABLE: 'The result cannot be copied back from the thread or child, or not be read.',
   MESSAGE_NOT_CLONEABLE: 'What was sent to a task, or by it, cannot be copied, or not be read there.',
+  DUPLICATE_STEP: 'The task has done a step of this name already, in the same attempt.',
+  WORK_TOO_LARGE: 'The steps of a task, and its checkpoint, would keep more than 1 MiB.',
   TASK_TOO_DEEP: 'More than `maxDepth` tasks have called one another, down to this one; it never ran.',
   DUPLICATE_TASK_ID: 'A live task has this `taskId` already.',
   LIMITS_REPLACED:

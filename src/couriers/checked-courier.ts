@@ -28,6 +28,7 @@ import {
   addRules,
   bulkAddRules,
   fetchRules,
+  isBytes,
   isData,
   isId,
   letterRules,
@@ -263,6 +264,14 @@ export abstract class CheckedCourier implements ClientWorkerTaskCourier {
 
   releaseTask(queue: string, task: CourierTask): Promise<void> {
     return this.#asWorker((worker) => worker.releaseTask(queue, task));
+  }
+
+  keepWork(queue: string, task: CourierTask, name: string, work: Uint8Array): Promise<void> {
+    return this.#asWorker((worker) => {
+      rules.string(name, 'the name of kept work');
+      isBytes(work, 'the work for keepWork()');
+      return worker.keepWork(queue, task, name, work);
+    });
   }
 
   sendToClient(queue: string, task: CourierTask, update: TaskUpdate): Promise<void> {

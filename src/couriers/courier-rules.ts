@@ -1,5 +1,6 @@
 /** What the calls of couriers may be given. */
 import { backoffRule } from '../base/backoff.ts';
+import { isInstance } from '../base/foreign-value.ts';
 import { rateRule } from '../base/key-options.ts';
 import { arrayOf, is, oneOf, type Rule, rules } from '../base/options.ts';
 import { priorities } from '../queue/priority.ts';
@@ -47,3 +48,4 @@ export const returnRules: Readonly<Record<keyof ReturnOptions, Rule>> = { next: 
 export const letterRules: Readonly<Record<string, Rule>> = { offset: rules.count, max: rules.positiveCountOrInfinity };
 export const isData: Rule = arrayOf('an array with the data of each task', () => true);
 export const isId: Rule = arrayOf('an array of ids', (id) => typeof id === 'string');
+export const isBytes: Rule = is('a Uint8Array', (work) => isInstance(work, Uint8Array));

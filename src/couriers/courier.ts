@@ -12,6 +12,7 @@
 import type { Backoff } from '../base/backoff.ts';
 import type { RateOptions } from '../queue/keys/rate.ts';
 import type { Priority } from '../queue/priority.ts';
+import type { KeptWork } from '../task/inside/steps.ts';
 import type { Progress } from '../task/record/progress.ts';
 import type { ListedTask, ListOptions, QueueEvent, QueueSubscription } from './queue-view.ts';
 
@@ -33,6 +34,8 @@ export interface CourierTask<D = unknown> {
   readonly deadline?: number | undefined;
   /** When it was added, or redriven, in epoch milliseconds. */
   readonly timeQueued: number;
+  /** What its attempts have kept by `keepWork()`. Undefined if that is nothing. */
+  readonly kept?: KeptWork | undefined;
   /** Unique for each delivery. Returning, extending or releasing the task with any other lease fails with `LEASE_LOST`. */
   readonly lease: string;
 }
@@ -267,6 +270,13 @@ export interface WorkerTaskCourier {
    * removes them. What workers hold at that moment counts in none. Resolves with the limits that the queue had before.
    */
   setLimits(queue: string, limits: QueueLimits): Promise<QueueLimits | undefined>;
+  /**
+   * Keeps a piece of work of the task under a name, in place of what has that name. Later deliveries have it as `kept`, also
+   * after a redrive, until the task has completed or was canceled. Resolves when it is kept as safely as the task itself is.
+   * Rejects with `LEASE_LOST`; then nothing was kept.
+   * @param work What it means is for the worker to know.
+   */
+  keepWork(queue: string, task: CourierTask, name: string, work: Uint8Array): Promise<void>;
   /** Sends an update to the clients that subscribed to the task. Rejects with `LEASE_LOST`. */
   sendToClient(queue: string, task: CourierTask, update: TaskUpdate): Promise<void>;
   /**

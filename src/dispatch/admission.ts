@@ -124,6 +124,7 @@ export class Admission implements SubmissionListener {
     this.#checkModule(spec);
     const task = this.#newTask(spec, ended.args);
     task.retryOf = ended.id;
+    task.keptWork = ended.keptWork;
     if (ended.carried !== undefined) task.carried = ended.carried;
     const handle = new TaskHandle<unknown>(task);
     this.#admit(task, false);

@@ -24,6 +24,7 @@ import type { LateTasks } from './events/late-tasks.ts';
 import type { TaskEvents } from './events/task-events.ts';
 import { UniqueTasks } from './keys/unique-tasks.ts';
 import type { LaneRegistry } from './lane-registry.ts';
+import { keepWork } from './retries/kept-work.ts';
 import { Retries } from './retries/retries.ts';
 import { isPassing } from './retries/retry-policy.ts';
 import { Slots } from './slots.ts';
@@ -161,6 +162,9 @@ export class Dispatcher implements LaneListener<Task> {
         break;
       case 'chunk-recalled':
         this.bulks.onChunkRecalled(task, message.begun);
+        break;
+      case 'keep':
+        keepWork(task, message, (answer) => this.#lanes.send(task, answer));
         break;
       case 'input-outcome':
         this.bulks.onOutcome(task, message);

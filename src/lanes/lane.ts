@@ -3,6 +3,7 @@ import type { Exit } from '../base/exit.ts';
 import type { Moment } from '../platform/clock.ts';
 import type { ResolvedTaskOptions, TaskSubmitter } from '../task/call/task-options.ts';
 import type { Definition } from '../task/definition/definition.ts';
+import type { KeptWork } from '../task/inside/steps.ts';
 import type { CarriedContext, TaskMessage } from '../task/inside/task-message.ts';
 import type { Progress } from '../task/record/progress.ts';
 import type { FailureKind } from './wire/protocol.ts';
@@ -20,6 +21,8 @@ export interface LaneTask {
   readonly attempt: number;
   /** The context of its caller that it carries along. Such a task is never batched with others. */
   readonly carried?: CarriedContext | undefined;
+  /** What its attempts have kept. */
+  readonly keptWork?: KeptWork | undefined;
   /** Takes the tasks that it calls. */
   readonly submitter?: TaskSubmitter | undefined;
   /** Calls something in the asynchronous context of the submitter. */

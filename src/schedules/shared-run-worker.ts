@@ -7,7 +7,7 @@ import { backoffMs } from '../base/backoff.ts';
 import { hasCode } from '../base/errors.ts';
 import type { ClientWorkerTaskCourier, CourierTask } from '../couriers/courier.ts';
 import { BaseWorker } from '../couriers/workers/base-worker.ts';
-import { runSupervised } from '../couriers/workers/supervised-run.ts';
+import { deliveryOf, runSupervised } from '../couriers/workers/supervised-run.ts';
 import { type CourierTaskContext, isLeaseLost } from '../couriers/workers/tasks-in-flight.ts';
 import { pause } from '../platform/pause.ts';
 import type { TaskHandle } from '../task/call/handle.ts';
@@ -103,7 +103,8 @@ export class SharedRunWorker extends BaseWorker {
   }
 
   /** Each attempt has the same id on all machines. A triggered run gets another id than its call, which may wait here. */
-  #run({ id, attempt }: CourierTask, context: CourierTaskContext, isTriggered: boolean): Promise<unknown> {
+  #run(task: CourierTask, context: CourierTaskContext, isTriggered: boolean): Promise<unknown> {
+    const { id } = task;
     const { name, options, submitter, submit } = this.#parts;
     const run: { readonly context: CourierTaskContext; handle?: TaskHandle<unknown> } = { context };
     this.#runs.set(id, run);
@@ -115,7 +116,7 @@ export class SharedRunWorker extends BaseWorker {
         isAwaited: isTriggered,
         onGivenBack: () => this.stop(),
         submit: () => {
-          run.handle = submit({ taskId, delivery: { id: taskId, attempt } });
+          run.handle = submit({ taskId, delivery: { ...deliveryOf(task, context), id: taskId } });
           return run.handle;
         },
       },

@@ -6,6 +6,7 @@ import { type PostgresServer, startPostgres } from '../servers/postgres.ts';
 import { type CourierUnderTest, courierConformance } from './courier.ts';
 import { courierKeys } from './courier-keys.ts';
 import { courierValues } from './courier-values.ts';
+import { courierWork } from './courier-work.ts';
 
 let postgres: PostgresServer;
 let admin: Client;
@@ -47,6 +48,7 @@ const tested: CourierUnderTest = {
 
 courierConformance(tested);
 courierKeys(tested);
+courierWork(tested);
 
 courierValues({
   name: 'BullMQTaskCourier on PostgreSQL',

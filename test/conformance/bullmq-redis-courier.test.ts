@@ -5,6 +5,7 @@ import { type RedisServer, startRedis } from '../servers/redis.ts';
 import { type CourierUnderTest, courierConformance } from './courier.ts';
 import { courierKeys } from './courier-keys.ts';
 import { courierValues } from './courier-values.ts';
+import { courierWork } from './courier-work.ts';
 
 let redis: RedisServer;
 let couriers = 0;
@@ -25,6 +26,7 @@ const tested: CourierUnderTest = {
 
 courierConformance(tested);
 courierKeys(tested);
+courierWork(tested);
 
 courierValues({
   name: 'BullMQTaskCourier on Redis',

@@ -1,6 +1,6 @@
 /** What a memory queue is made with: the limits of its courier, and what its store does for it. */
 import type { KeepAlive } from '../../platform/keep-alive.ts';
-import type { CourierTask } from '../courier.ts';
+import type { CourierQueueInfo, CourierTask } from '../courier.ts';
 import type { MemoryTask } from './memory-task.ts';
 
 export interface MemoryQueueSettings {
@@ -20,3 +20,13 @@ export interface MemoryQueueParts extends MemoryQueueSettings {
   readonly onEmpty: () => void;
   readonly keepAlive: KeepAlive;
 }
+
+/** Of a queue that nothing was added to. */
+export const emptyQueue: CourierQueueInfo = {
+  waiting: { critical: 0, high: 0, normal: 0, low: 0 },
+  delayed: 0,
+  leased: 0,
+  deadLetters: 0,
+  isPaused: false,
+  limits: undefined,
+};

@@ -25,7 +25,7 @@ import * as courierError from '../courier-error.ts';
 import type { ListedTask, ListOptions, QueueEvent } from '../queue-view.ts';
 import { Copies } from './copies.ts';
 import { MemoryQueue } from './memory-queue.ts';
-import type { MemoryQueueSettings } from './memory-queue-parts.ts';
+import { emptyQueue, type MemoryQueueSettings } from './memory-queue-parts.ts';
 import { MemoryTask } from './memory-task.ts';
 import { listOf } from './task-list.ts';
 
@@ -105,10 +105,7 @@ export class MemoryStore implements ClientWorkerTaskCourier {
   }
 
   #deliver(queue: string, task: MemoryTask): CourierTask {
-    const { id, priority, attempts: attempt, retries, delayMs, key, deadline, timeQueued, lease: held } = task;
-    const data = this.#copies.again(task.data);
-    const lease = held as string;
-    return Object.freeze({ id, queue, data, priority, attempt, retries, delayMs, key, deadline, timeQueued, lease });
+    return task.delivered(queue, this.#copies.again(task.data));
   }
 
   async addTaskToQueue(queue: string, data: unknown, options: AddOptions = {}): Promise<string> {
@@ -192,7 +189,7 @@ export class MemoryStore implements ClientWorkerTaskCourier {
   }
 
   async getQueueInfo(queue: string): Promise<CourierQueueInfo> {
-    return this.#find(queue)?.info ?? nothing;
+    return this.#find(queue)?.info ?? emptyQueue;
   }
 
   async pauseQueue(queue: string): Promise<void> {
@@ -281,6 +278,13 @@ export class MemoryStore implements ClientWorkerTaskCourier {
     this.#held(queue, task, (held, found) => found.release(held));
   }
 
+  async keepWork(queue: string, task: CourierTask, name: string, work: Uint8Array): Promise<void> {
+    this.#held(queue, task, (held) => {
+      held.kept ??= new Map();
+      held.kept.set(name, Uint8Array.from(work));
+    });
+  }
+
   async sendToClient(queue: string, task: CourierTask, update: TaskUpdate): Promise<void> {
     this.#held(queue, task, (held, found) => {
       found.messages.sendToClient(
@@ -308,12 +312,3 @@ export class MemoryStore implements ClientWorkerTaskCourier {
     this.#keepAlive.close();
   }
 }
-
-const nothing: CourierQueueInfo = {
-  waiting: { critical: 0, high: 0, normal: 0, low: 0 },
-  delayed: 0,
-  leased: 0,
-  deadLetters: 0,
-  isPaused: false,
-  limits: undefined,
-};

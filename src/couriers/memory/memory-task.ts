@@ -13,7 +13,7 @@ import { timeOfDay } from '../../platform/globals.ts';
 import { Fifo } from '../../queue/order/fifo.ts';
 import type { Priority } from '../../queue/priority.ts';
 import { calledName } from '../calls/courier-call.ts';
-import type { AddOptions, ReturnErrorOptions, TaskCommand } from '../courier.ts';
+import type { AddOptions, CourierTask, ReturnErrorOptions, TaskCommand } from '../courier.ts';
 import { deadlinePassed } from '../courier-error.ts';
 import type { Listeners } from '../listeners.ts';
 import type { Wait } from '../wait.ts';
@@ -67,6 +67,8 @@ export class MemoryTask implements ExpiringItem<MemoryTask> {
   timer: Timer | undefined = undefined;
   /** All commands of clients. */
   readonly commands: TaskCommand[] = [];
+  /** What its attempts have kept, by name. */
+  kept: Map<string, Uint8Array> | undefined = undefined;
   /** The listeners of the worker that holds it. */
   workerListeners: Listeners<TaskCommand> | undefined = undefined;
   #waits: Fifo<Wait<unknown>> | undefined = undefined;
@@ -138,6 +140,14 @@ export class MemoryTask implements ExpiringItem<MemoryTask> {
     this.attempts += 1;
     this.lease = lease;
     this.timeStarted = timeOfDay();
+  }
+
+  /** What the worker gets that holds it. @param data A copy of its data. */
+  delivered(queue: string, data: unknown): CourierTask {
+    const { id, priority, attempts: attempt, retries, delayMs, key, deadline, timeQueued } = this;
+    const [kept, lease] = [this.kept && new Map(this.kept), this.lease as string];
+    const facts = { id, queue, data, priority, attempt, retries, delayMs, key, deadline, timeQueued, kept, lease };
+    return Object.freeze(facts);
   }
 
   /** The pause before its next attempt, in milliseconds; undefined if there is none. Counts a failure. */

@@ -37,6 +37,7 @@ const forwarded = [
   'extendLease',
   'bulkExtendLeases',
   'releaseTask',
+  'keepWork',
   'sendToClient',
 ] as const;
 

@@ -17,7 +17,7 @@ import { BaseWorker } from './base-worker.ts';
 import { type BaseWorkerOptions, baseWorkerRules } from './base-worker-options.ts';
 import { failureOptions, waitLeftMs } from './definition-rules.ts';
 import { demandOf, Prefetch } from './prefetch.ts';
-import { runSupervised } from './supervised-run.ts';
+import { deliveryOf, runSupervised } from './supervised-run.ts';
 import type { CourierTaskContext } from './tasks-in-flight.ts';
 
 export interface ClassicWorkerOptions extends BaseWorkerOptions {
@@ -92,7 +92,7 @@ export class ClassicWorker extends BaseWorker {
       const target = this.#prepare(task, call);
       const { options } = target.spec;
       const submit = () => {
-        handle = target.deliver({ id: task.id, attempt: task.attempt }, call.args ?? []);
+        handle = target.deliver(deliveryOf(task, context), call.args ?? []);
         this.#prefetch?.submitted(task);
         return handle;
       };

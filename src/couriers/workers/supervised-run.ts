@@ -6,7 +6,8 @@ import { hasCode } from '../../base/errors.ts';
 import { Promise } from '../../platform/globals.ts';
 import { onAbort, untilAborted } from '../../platform/on-abort.ts';
 import { onHandleEnd, type TaskHandle } from '../../task/call/handle.ts';
-import type { ResolvedTaskOptions, TaskSubmitter } from '../../task/call/task-options.ts';
+import type { Delivery, ResolvedTaskOptions, TaskSubmitter } from '../../task/call/task-options.ts';
+import type { CourierTask } from '../courier.ts';
 import type { CourierTaskContext } from './tasks-in-flight.ts';
 
 export interface SupervisedRun {
@@ -18,6 +19,11 @@ export interface SupervisedRun {
   readonly onGivenBack: () => void;
   /** If false, a failure is reported here as one of a task that nobody awaits. Default: true. */
   readonly isAwaited?: boolean;
+}
+
+/** The courier's task, as the supervisor runs it. */
+export function deliveryOf({ id, attempt, kept }: CourierTask, context: CourierTaskContext): Delivery {
+  return { id, attempt, kept, keepWork: (name, work) => context.keepWork(name, work) };
 }
 
 /** Resolves with the result, or rejects with the error, of the task; with undefined if the worker lost it or gave it back. */

@@ -27,6 +27,11 @@ export interface CourierTaskContext {
   send(update: TaskUpdate): Promise<boolean>;
   /** Sets the listener for commands of the client, and delivers those that came before. There is one listener at a time. */
   onCommand(listener: (command: ClientCommand) => unknown): void;
+  /**
+   * Keeps work for the later attempts of the task, as `keepWork()` of the courier does. While the courier can't be reached, it
+   * is tried again. Rejects with `LEASE_LOST`, or why the task was canceled.
+   */
+  keepWork(name: string, work: Uint8Array): Promise<void>;
   /** Makes a failure of this attempt final: the courier does not retry the task, even if it has retries left. */
   giveUp(): void;
   /** Says what a failure of this attempt means for the courier, as the options of `returnTaskError()`. */
@@ -224,6 +229,17 @@ class TaskInFlight<D> implements CourierTaskContext {
     } catch (error) {
       this.#handleError(error);
       return false;
+    }
+  }
+
+  async keepWork(name: string, work: Uint8Array): Promise<void> {
+    this.signal.throwIfAborted();
+    const keep = () => this.#courier.keepWork(this.#queue, this.task, name, work);
+    try {
+      await this.#callbacks.outage.retryWithoutEnding(keep, this.signal);
+    } catch (error) {
+      if (isLeaseLost(error)) this.lose();
+      throw error;
     }
   }
 

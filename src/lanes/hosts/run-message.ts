@@ -94,6 +94,7 @@ function runMessage<T extends LaneTask>(batch: readonly T[], first: number, forg
     ...(batch.some(({ options }) => options.idempotencyKey !== undefined) && {
       keys: batch.map(({ options }) => options.idempotencyKey),
     }),
+    ...(batch.some(({ keptWork }) => keptWork !== undefined) && { kept: batch.map(({ keptWork }) => keptWork) }),
   };
 }
 

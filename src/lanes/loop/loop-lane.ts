@@ -13,6 +13,7 @@ import { shownAttempt, type TaskSubmitter } from '../../task/call/task-options.t
 import { loadFunctionInTime } from '../../task/definition/load-function.ts';
 import { runInTask } from '../../task/inside/context.ts';
 import { Run } from '../../task/inside/run.ts';
+import type { KeptWork } from '../../task/inside/steps.ts';
 import type { TaskMessage } from '../../task/inside/task-message.ts';
 import { unwrapTransferred } from '../../task/inside/transferred.ts';
 import type { Progress } from '../../task/record/progress.ts';
@@ -223,6 +224,10 @@ class LoopRun<T extends LaneTask> extends Run implements FifoItem<LoopRun<T>> {
 
   get id(): string {
     return this.task.options.delivery?.id ?? this.task.id;
+  }
+
+  override get keptWork(): KeptWork | undefined {
+    return this.task.keptWork;
   }
 
   protected override get ownIdempotencyKey(): string | undefined {

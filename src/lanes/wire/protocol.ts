@@ -5,6 +5,7 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { WireDefinition } from '../../task/definition/definition.ts';
+import type { KeptWork } from '../../task/inside/steps.ts';
 import type { CarriedContext } from '../../task/inside/task-message.ts';
 import type { Progress } from '../../task/record/progress.ts';
 import type { ArgsColumn, IdsColumn } from './columns.ts';
@@ -57,6 +58,8 @@ export interface RunMessage {
   readonly attempts?: readonly number[];
   /** The idempotency keys. Absent if they are the ids. */
   readonly keys?: readonly (string | undefined)[];
+  /** What attempts before have kept. Absent if none has. */
+  readonly kept?: readonly (KeptWork | undefined)[];
 }
 
 /** Arguments that are not in the column, in the order of the items. */

@@ -71,6 +71,7 @@ function errorIn(message: TaskMessage): { readonly value: unknown } | undefined 
   if (message.topic === 'submit') return message.aborted && { value: message.aborted.reason };
   if (message.topic === 'input-outcome') return message.hasFailed ? { value: message.value } : undefined;
   if (message.topic === 'child-command' && message.command.kind === 'cancel') return { value: message.command.reason };
+  if (message.topic === 'kept') return message.refusal && { value: message.refusal.error };
   if (message.topic !== 'child-update' || message.update.kind !== 'ended') return undefined;
   const { endReason, outcome, holdsErrors } = message.update;
   return endReason === 'completed' && !holdsErrors ? undefined : { value: outcome };
@@ -80,6 +81,7 @@ function withError(message: TaskMessage, error: unknown): TaskMessage {
   if (message.topic === 'submit') return { ...message, aborted: { reason: error } };
   if (message.topic === 'input-outcome') return { ...message, value: error };
   if (message.topic === 'child-command') return { ...message, command: { kind: 'cancel', reason: error } };
+  if (message.topic === 'kept') return { ...message, refusal: { error } };
   if (message.topic === 'child-update' && message.update.kind === 'ended')
     return { ...message, update: { ...message.update, outcome: error } };
   return message;
@@ -97,6 +99,8 @@ function valuesIn(message: TaskMessage): readonly unknown[] {
     case 'chunk-begun':
     case 'chunk-recall':
     case 'chunk-recalled':
+    case 'keep':
+    case 'kept':
       return [];
     case 'input-outcome':
       return [message.value];
@@ -122,6 +126,8 @@ function withValues(message: TaskMessage, values: readonly unknown[]): TaskMessa
     case 'chunk-begun':
     case 'chunk-recall':
     case 'chunk-recalled':
+    case 'keep':
+    case 'kept':
       return message;
     case 'input-outcome':
       return { ...message, value: values[0] };

@@ -8,6 +8,7 @@ import { type Priority, priorities } from '../../queue/priority.ts';
 import type { Definition, TaskFunction } from '../definition/definition.ts';
 import type { AllOptions } from '../inputs/bulk-options.ts';
 import type { BulkInputs } from '../inputs/input-source.ts';
+import type { KeptWork } from '../inside/steps.ts';
 import type { Transferable } from '../inside/transferred.ts';
 import { type TaskType, taskTypes } from '../record/task-type.ts';
 import type { BulkHandle } from './bulk-handle.ts';
@@ -161,6 +162,10 @@ export interface Delivery {
   readonly id: string;
   /** The attempt number of the first attempt in this supervisor. */
   readonly attempt: number;
+  /** What attempts before have kept; as long as another may need it. */
+  kept?: KeptWork | undefined;
+  /** Keeps work where the task came from, too. Resolves when it is kept. */
+  readonly keepWork?: (name: string, work: Uint8Array) => Promise<void>;
 }
 
 /** The attempt number that a task sees after `begun` starts in this supervisor. */

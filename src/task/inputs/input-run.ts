@@ -23,10 +23,14 @@ export class InputRun extends Run {
     this.#header = header;
   }
 
+  /** No attempt follows. */
+  override async keepWork(): Promise<void> {}
+
   /** Inputs whose function returns no promise share a run, because nothing of one is left when the next begins. */
   begin(index: number, input: Input): void {
     this.#index = index;
     this.args = input;
+    this.forgetSteps();
   }
 
   get id(): string {

@@ -47,6 +47,25 @@ export interface TaskContext {
    * there it throws `WOULD_BLOCK` if no message is there, unless `timeoutMs` is 0.
    */
   recvSync(options?: ReceiveOptions): unknown;
+  /**
+   * Does a part of the task once: calls `fn`, and keeps its result before it resolves with that. In a later attempt it
+   * resolves with what was kept, and `fn` is not called. A worker that dies between the end of `fn` and that moment has kept
+   * nothing, so what must not be done twice goes by `idempotencyKey`. What `fn` throws is passed on, and not kept.
+   * The result is a copy, in the first attempt as in later ones: it has to be data that can be cloned. All that a task keeps
+   * takes at most 1 MiB. It is kept where the task is: by the courier from which it came, or else in memory; until the task
+   * has ended, and also for a redrive or `retryTask()` of one that did not complete.
+   * Rejects with `DUPLICATE_STEP`, `RESULT_NOT_CLONEABLE`, `WORK_TOO_LARGE`, `NOT_IN_TASK` after the end of the task, or
+   * `LEASE_LOST`.
+   * @param name Unique in the task, of at most 200 characters.
+   */
+  step<T>(name: string, fn: () => T | Promise<T>): Promise<Awaited<T>>;
+  /**
+   * Keeps how far the task is, for the next attempt, in place of the checkpoint before. Resolves when it is kept; rejects as
+   * `step()` does.
+   */
+  checkpoint(data: unknown): Promise<void>;
+  /** A copy of the last checkpoint, of this attempt or of those before; undefined if there is none. */
+  checkpointed<T = unknown>(): T | undefined;
 }
 
 export interface ReceiveOptions {

@@ -11,14 +11,15 @@ import { nextTurnIfSpent } from '../../platform/loop-turn.ts';
 import type { Progress } from '../record/progress.ts';
 import { Channel } from './channel.ts';
 import { type ReceiveOptions, type RunListener, type RunningTask, runInTask } from './context.ts';
-import type { ChildUpdate, DataMessage, TaskMessage } from './task-message.ts';
+import { type KeptWork, Steps, type WorkKeeper } from './steps.ts';
+import type { ChildUpdate, DataMessage, KeptMessage, TaskMessage } from './task-message.ts';
 
 type Yielding = Generator | AsyncGenerator;
 
 const receiveRules = { timeoutMs: rules.durationMsOrInfinity };
 const progressEveryMs = 20;
 
-export abstract class Run implements RunningTask {
+export abstract class Run implements RunningTask, WorkKeeper {
   abstract readonly id: string;
   abstract readonly name: string;
   abstract readonly attempt: number;
@@ -31,6 +32,11 @@ export abstract class Run implements RunningTask {
     undefined;
   #channels: Partial<Record<DataMessage['topic'], Channel>> | undefined = undefined;
   #children: Map<string, (update: ChildUpdate) => void> | undefined = undefined;
+  #steps: Steps | undefined = undefined;
+  /** What is being kept, by number. */
+  #keeping: Map<number, { readonly resolve: () => void; readonly reject: (error: unknown) => void }> | undefined =
+    undefined;
+  #lastKept = 0;
   #ended = false;
   #wasStopped = false;
 
@@ -115,6 +121,50 @@ export abstract class Run implements RunningTask {
     }
   }
 
+  /** What attempts before have kept. */
+  get keptWork(): KeptWork | undefined {
+    return undefined;
+  }
+
+  step<T>(name: string, fn: () => T | Promise<T>): Promise<Awaited<T>> {
+    return this.#ensuredSteps.step(name, fn);
+  }
+
+  checkpoint(data: unknown): Promise<void> {
+    return this.#ensuredSteps.checkpoint(data);
+  }
+
+  checkpointed<T = unknown>(): T | undefined {
+    return this.#ensuredSteps.checkpointed() as T | undefined;
+  }
+
+  get #ensuredSteps(): Steps {
+    this.#steps ??= new Steps(this);
+    return this.#steps;
+  }
+
+  protected forgetSteps(): void {
+    this.#steps = undefined;
+  }
+
+  /** If the task ends before it is answered, it never is. */
+  keepWork(name: string, work: Uint8Array): Promise<void> {
+    this.#lastKept += 1;
+    const number = this.#lastKept;
+    return new Promise((resolve, reject) => {
+      this.#keeping ??= new Map();
+      this.#keeping.set(number, { resolve, reject });
+      this.post({ topic: 'keep', number, name, work });
+    });
+  }
+
+  #onKept({ number, refusal }: KeptMessage): void {
+    const keeping = this.#keeping?.get(number);
+    this.#keeping?.delete(number);
+    if (refusal === undefined) keeping?.resolve();
+    else keeping?.reject(refusal.error);
+  }
+
   #channel(topic: DataMessage['topic']): Channel {
     this.#channels ??= {};
     let channel = this.#channels[topic];
@@ -132,6 +182,7 @@ export abstract class Run implements RunningTask {
     if (message.topic === 'message' || message.topic === 'yield') this.#channel(message.topic).handle(message.message);
     else if (message.topic === 'child-update') this.#children?.get(message.id)?.(message.update);
     else if (message.topic === 'chunk-recall') this.listener?.onRecall?.();
+    else if (message.topic === 'kept') this.#onKept(message);
   }
 
   get hasEnded(): boolean {

@@ -16,7 +16,9 @@ export type TaskMessage =
   | ChunkBegunMessage
   | ChunkRecallMessage
   | ChunkRecalledMessage
-  | InputOutcomeMessage;
+  | InputOutcomeMessage
+  | KeepMessage
+  | KeptMessage;
 
 /** Between the task and the holder of its handle: messages, and the values that a generator yields. */
 export interface DataMessage {
@@ -86,6 +88,22 @@ export interface InputOutcomeMessage {
   readonly hasFailed: boolean;
   /** The result, or what was thrown. */
   readonly value: unknown;
+}
+
+/** A piece of work that the next attempts of the task are to have. */
+export interface KeepMessage {
+  readonly topic: 'keep';
+  /** Of those of the attempt. */
+  readonly number: number;
+  readonly name: string;
+  readonly work: Uint8Array;
+}
+
+/** The answer: it is kept, or why not. */
+export interface KeptMessage {
+  readonly topic: 'kept';
+  readonly number: number;
+  readonly refusal?: { readonly error: unknown } | undefined;
 }
 
 /** A task that the task has called has changed. */

@@ -10,6 +10,7 @@ import type { Priority } from '../../queue/priority.ts';
 import { Call } from '../call/call.ts';
 import { type TaskSpec, withPriority } from '../call/task-options.ts';
 import type { TaskShare } from '../call/task-share.ts';
+import type { KeptWork } from '../inside/steps.ts';
 import type { CarriedContext } from '../inside/task-message.ts';
 import { AttemptRecord } from './attempt-record.ts';
 import type { Progress } from './progress.ts';
@@ -56,6 +57,7 @@ interface Extras {
   share?: TaskShare | undefined;
   depth?: number;
   carried?: CarriedContext;
+  keptWork?: KeptWork | undefined;
   statusElsewhere?: TaskStatus | undefined;
 }
 
@@ -121,6 +123,15 @@ export abstract class TaskRecord extends Call {
 
   set carried(carried: CarriedContext) {
     this.ensuredExtras.carried = carried;
+  }
+
+  /** What its attempts have kept. */
+  get keptWork(): KeptWork | undefined {
+    return this.extras?.keptWork ?? this.options.delivery?.kept;
+  }
+
+  set keptWork(kept: KeptWork | undefined) {
+    if (kept !== undefined || this.extras !== undefined) this.ensuredExtras.keptWork = kept;
   }
 
   /** How many attempts have started. */

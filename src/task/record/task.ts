@@ -157,9 +157,11 @@ export class Task extends TaskRecord {
     return true;
   }
 
-  /** Its arguments are not kept for `retryTask()`. */
+  /** Its arguments are not kept for `retryTask()`, and neither is its work. */
   dropArgs(): void {
     this.args = noArgs;
+    this.keptWork = undefined;
+    if (this.options.delivery?.kept !== undefined) this.options.delivery.kept = undefined;
   }
 
   get hasArgs(): boolean {

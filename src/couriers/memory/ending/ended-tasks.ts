@@ -32,6 +32,7 @@ export class EndedTasks {
       if (dropped?.isKept === false) this.#parts.tasks.delete(dropped.id);
     } else {
       task.data = undefined;
+      task.kept = undefined;
     }
     this.#kept.push(task);
   }

@@ -45,7 +45,7 @@ export class DeadLetters {
       if (job === undefined) return false;
       await bull.claims.renew(id);
       await bull.backend.clearLogs(id);
-      await bull.backend.retryFinishedJob(job, 'failed', { resetAttemptsMade: true, resetAttemptsStarted: true });
+      await bull.backend.retryFinishedJob(job, 'failed', { resetAttemptsMade: true }); // how often it was started stays: what it has kept is looked for by that
       return true;
     });
   }

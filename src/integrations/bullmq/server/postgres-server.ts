@@ -11,6 +11,8 @@ import { loadBullMq, loadPg } from '../peers.ts';
 import { PostgresClaims } from './postgres-claims.ts';
 import { answerMs, type BackendSettings, type Claims, closeMs, type Server } from './server.ts';
 import { Sockets } from './sockets.ts';
+import { PostgresWork } from './work/postgres-work.ts';
+import type { StoredWork } from './work/stored-work.ts';
 
 const { onAbort, Timer } = courierKit;
 
@@ -144,6 +146,10 @@ export class PostgresServer implements Server {
 
   claims(queue: string): Claims {
     return new PostgresClaims(this.#pool, queue, priorityNumbers.normal, this.#settings.stalledIntervalMs);
+  }
+
+  work(queue: string): StoredWork {
+    return new PostgresWork(this.#pool, queue);
   }
 
   reconnect(): void {

@@ -10,6 +10,8 @@ import { priorityNumbers } from '../job/job-format.ts';
 import { loadBullMq, loadIoRedis } from '../peers.ts';
 import { RedisClaims } from './redis-claims.ts';
 import { answerMs, type BackendSettings, type Claims, closeMs, longestPauseMs, type Server } from './server.ts';
+import { RedisWork } from './work/redis-work.ts';
+import type { StoredWork } from './work/stored-work.ts';
 
 const { onAbort } = courierKit;
 
@@ -135,6 +137,10 @@ export class RedisServer implements Server {
 
   claims(queue: string): Claims {
     return new RedisClaims(this.#redis, this.backend(queue), priorityNumbers.normal);
+  }
+
+  work(queue: string): StoredWork {
+    return new RedisWork(this.#redis, this.backend(queue));
   }
 
   /** Once for all whose calls were not answered: they notice it together. */

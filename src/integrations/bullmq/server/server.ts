@@ -3,6 +3,7 @@ import type { IQueueBackend } from 'bullmq';
 import { courierKit, type ListOptions } from '../../../index.ts';
 import { isRefusalOfRedis } from '../../redis-connection.ts';
 import { isUnstorable } from '../job/json.ts';
+import type { StoredWork } from './work/stored-work.ts';
 
 const { fieldOf, messageOf, textOf } = courierKit;
 
@@ -109,6 +110,7 @@ export interface Server {
   /** Whether an event is never seen after one with a higher number. */
   readonly ordersEvents: boolean;
   claims(queue: string): Claims;
+  work(queue: string): StoredWork;
   /** Some call was not answered in time: the connection may be dead without having been closed. */
   reconnect(): void;
   /** Ends all of its connections, also those of what waits or reads; does not wait long for a server that does not answer. */

@@ -1,11 +1,12 @@
 /** One queue of BullMQ: fetches jobs, each with a lease, and gives stalled ones back. It never waits for jobs. */
 import type { AdvancedOptions, IQueueBackend, Job, Queue } from 'bullmq';
-import { courierKit, type Priority, type TaskwardenError } from '../../../index.ts';
+import { courierKit, type KeptWork, type Priority, type TaskwardenError } from '../../../index.ts';
 import { failureOf, keyOf, priorityNumbers } from '../job/job-format.ts';
 import { backoffStrategy, isTaskMalformed, readJob, saysMalformed, taskMalformed } from '../job/job-reader.ts';
 import { loadBullMq } from '../peers.ts';
 import { guardedMs } from '../server/redis-limits.ts';
 import { type Claims, maxEvents, type Server } from '../server/server.ts';
+import type { StoredWork } from '../server/work/stored-work.ts';
 
 const { fieldOf, messageOf, taskStalled } = courierKit;
 
@@ -14,6 +15,8 @@ export interface Fetched {
   readonly queue: BullQueue;
   readonly job: Job;
   readonly token: string;
+  /** What attempts before have kept. */
+  readonly kept?: KeptWork | undefined;
 }
 
 /** What BullMQ gives for a fetch: what is stored of a job and its id, or for how long there is none. */
@@ -34,6 +37,7 @@ export class BullQueue {
   readonly name: string;
   readonly backend: IQueueBackend;
   readonly claims: Claims;
+  readonly work: StoredWork;
   /** BullMQ's queue, which its jobs need. */
   readonly #queue: Queue;
   readonly #limits: QueueLimits;
@@ -51,6 +55,7 @@ export class BullQueue {
     this.name = name;
     this.backend = server.backend(name);
     this.claims = server.claims(name);
+    this.work = server.work(name);
     this.#limits = limits;
     const settings: AdvancedOptions = { backoffStrategy }; // its jobs read it, though BullMQ's types name only workers
     this.#queue = new Queue(name, { connection: {}, skipMetasUpdate: true, settings }, () => this.backend) as Queue;
@@ -228,7 +233,9 @@ export class BullQueue {
   async #begin(fetched: Fetched): Promise<Fetched | undefined> {
     const { job, token } = fetched;
     if (job.repeatJobKey) await this.#scheduleNext(job);
-    if (job.deferredFailure === undefined) return fetched;
+    // At its first start there can be none.
+    const kept = job.attemptsStarted > 1 ? await this.work.of(job) : undefined;
+    if (job.deferredFailure === undefined) return { ...fetched, kept };
     await this.#bury(job, token);
     return undefined;
   }

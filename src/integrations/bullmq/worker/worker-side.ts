@@ -22,31 +22,29 @@ import { OutageListeners } from '../server/outage-listeners.ts';
 import { pauseAfter } from '../server/pause.ts';
 import { maxEvents } from '../server/server.ts';
 import { type Fetched, finalOf } from './bull-queue.ts';
-import { Fetcher } from './fetcher.ts';
+import { Fetchers } from './fetchers.ts';
 import { isLeaseLost, isNotOurs, type Lease, Leases, nextLease, tokenOf } from './leases.ts';
 
-const { callSafely, courierUnreachable, leaseLost } = courierKit;
+const { callSafely, leaseLost } = courierKit;
 
 export class WorkerSide implements WorkerTaskCourier {
   readonly leaseMs: number;
   readonly #link: Link;
   readonly #commands: TaskCommands;
-  readonly #stalledIntervalMs: number;
   readonly #leases: Leases;
-  readonly #fetchers = new Map<string, Fetcher>();
   readonly #outages = new OutageListeners();
-  #timeAnswered: number | undefined;
+  readonly #fetchers: Fetchers;
 
   constructor(link: Link, commands: TaskCommands, stalledIntervalMs: number) {
     this.leaseMs = link.limits.leaseMs;
     this.#link = link;
     this.#commands = commands;
-    this.#stalledIntervalMs = stalledIntervalMs;
+    this.#fetchers = new Fetchers(stalledIntervalMs, this.#outages);
     this.#leases = new Leases(this.leaseMs);
   }
 
   get timeAnswered(): number | undefined {
-    return this.#timeAnswered;
+    return this.#fetchers.timeAnswered;
   }
 
   readonly onOutage = (listener: (error: unknown) => void): (() => void) => this.#outages.subscribe(listener);
@@ -58,7 +56,7 @@ export class WorkerSide implements WorkerTaskCourier {
 
   async bulkGetTasks(queue: string, max: number, { minPriority = 'low' }: FetchOptions): Promise<CourierTask[]> {
     const found = await this.#link.ask(queue, 'no task was fetched', async (asked) => {
-      return this.#fetcherOf(asked).fetch(max, minPriority);
+      return this.#fetchers.of(asked).fetch(max, minPriority);
     });
     return found.map((each) => this.#lease(each, each.token));
   }
@@ -80,7 +78,7 @@ export class WorkerSide implements WorkerTaskCourier {
       const timeoutMs = Math.max(until - performance.now(), 0);
       if (timeoutMs === 0) return [];
       try {
-        const fetcher = await this.#link.ask(queue, 'no task was fetched', async (asked) => this.#fetcherOf(asked));
+        const fetcher = await this.#link.ask(queue, 'no task was fetched', async (asked) => this.#fetchers.of(asked));
         const found = await fetcher.wait(max, minPriority, { ...options, timeoutMs });
         return found.map((each) => this.#lease(each, each.token));
       } catch (error) {
@@ -92,23 +90,9 @@ export class WorkerSide implements WorkerTaskCourier {
     }
   }
 
-  #fetcherOf({ server, queue }: Asked): Fetcher {
-    let fetcher = this.#fetchers.get(queue.name);
-    if (fetcher === undefined) {
-      fetcher = new Fetcher(queue, server, this.#stalledIntervalMs, {
-        answered: () => {
-          this.#timeAnswered = Date.now();
-        },
-        failed: (error) => this.#outages.report(courierUnreachable('no task was fetched', error)),
-      });
-      this.#fetchers.set(queue.name, fetcher);
-    }
-    return fetcher;
-  }
-
-  #lease({ queue, job }: Fetched, lease: string): CourierTask {
+  #lease({ queue, job, kept }: Fetched, lease: string): CourierTask {
     this.#leases.take(queue, job, lease);
-    return taskOf(job, queue.name, lease);
+    return { ...taskOf(job, queue.name, lease), kept };
   }
 
   async returnTaskResult(queue: string, task: CourierTask, result: unknown): Promise<void> {
@@ -146,7 +130,7 @@ export class WorkerSide implements WorkerTaskCourier {
   ): Promise<CourierTask[]> {
     this.#link.refuseIfClosed();
     const values = results.map(([task, result]) => [task, resultJson(result)] as const);
-    const onDrained = next > 0 ? this.#fetchers.get(queue)?.beforeFetch() : undefined;
+    const onDrained = next > 0 ? this.#fetchers.find(queue)?.beforeFetch() : undefined;
     const tasks: CourierTask[] = []; // in the order in which the server has answered
     const settled = await Promise.allSettled(
       values.map(async ([task, value], n) => {
@@ -163,7 +147,7 @@ export class WorkerSide implements WorkerTaskCourier {
     if (lost.length > 0) throw leaseLost(queue, lost);
     const left = next - tasks.length;
     // What fails from here on is tried again by the next fetch.
-    if (left > 0 && (tasks.length === results.length || this.#fetchers.get(queue)?.isLimited))
+    if (left > 0 && (tasks.length === results.length || this.#fetchers.find(queue)?.isLimited))
       tasks.push(...(await this.bulkGetTasks(queue, left, {}).catch(() => [])));
     if (tasks.length < next) onDrained?.();
     if (tasks.length < 2) return tasks;
@@ -255,6 +239,16 @@ export class WorkerSide implements WorkerTaskCourier {
     return lease;
   }
 
+  async keepWork(queue: string, task: CourierTask, name: string, work: Uint8Array): Promise<void> {
+    const { id } = task;
+    const lease = this.#held(queue, task);
+    const what = `the work '${name}' of task '${id}' may not have been kept`;
+    const keep = (asked: Asked) => asked.queue.work.keep(id, tokenOf(task.lease), name, work);
+    if (await lease.send(() => this.#link.ask(queue, what, keep, id))) return;
+    lease.lose();
+    throw leaseLost(queue, [id]);
+  }
+
   async sendToClient(queue: string, task: CourierTask, update: TaskUpdate): Promise<void> {
     const { id } = task;
     const lease = this.#held(queue, task);
@@ -309,8 +303,7 @@ export class WorkerSide implements WorkerTaskCourier {
   }
 
   async close(): Promise<void> {
-    for (const fetcher of this.#fetchers.values()) fetcher.close();
-    this.#fetchers.clear();
+    this.#fetchers.close();
     this.#leases.close();
     await this.#link.close();
   }
