@@ -174,6 +174,10 @@ export abstract class CheckedCourier implements ClientWorkerTaskCourier {
     return this.#asClient((client) => client.getQueueInfo(queue));
   }
 
+  getQueueNames(): Promise<string[]> {
+    return this.#asClient((client) => client.getQueueNames());
+  }
+
   pauseQueue(queue: string): Promise<void> {
     return this.#asClient((client) => {
       checkQueue(queue);

@@ -228,6 +228,8 @@ export interface ClientTaskCourier {
    */
   listTasks(queue: string, options: ListOptions): Promise<ListedTask[]>;
   getQueueInfo(queue: string): Promise<CourierQueueInfo>;
+  /** The names of the queues that the courier knows: there are tasks, results or dead letters in them, or there were. Sorted. */
+  getQueueNames(): Promise<string[]>;
   /** From now on no worker, on any machine, gets a task of the queue. What workers hold goes on. */
   pauseQueue(queue: string): Promise<void>;
   resumeQueue(queue: string): Promise<void>;

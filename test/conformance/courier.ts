@@ -920,6 +920,18 @@ export function courierConformance({
     });
   });
 
+  describe(`${name}: its queues`, () => {
+    it('are known by their names', async () => {
+      expect(await courier.getQueueNames()).toEqual([]);
+      await courier.addTaskToQueue('work', 1);
+      await courier.addTaskToQueue('a queue*', 1);
+      await courier.bulkAddTasksToQueue('ä', [1, 2], { delayMs: longMs });
+      await courier.cancelTask('work', await add(2));
+      expect(await courier.getQueueNames()).toEqual(['a queue*', 'work', 'ä']);
+      expect(await (await make({})).getQueueNames()).not.toContain('never');
+    });
+  });
+
   describe(`${name}: the events of a queue`, () => {
     /** Listens until an event of this kind has come for the n-th time, and gives them all. */
     async function listen(signal?: AbortSignal) {

@@ -58,6 +58,8 @@ async function callAll(courier: BullMQTaskCourier): Promise<void> {
   const task = { id: 'one', queue: 'q', data, priority: 'normal', attempt: 1, timeQueued: 0, lease: 'lease' } as const;
   const calls = [
     courier.addTaskToQueue('q', data),
+    courier.getQueueNames(),
+    courier.keepWork('q', task, data, new TextEncoder().encode(data)),
     courier.addTaskToQueue('q', data, { id: 'one' }),
     courier.bulkAddTasksToQueue('q', [data]),
     courier.getTaskResult('q', 'one'),

@@ -192,6 +192,11 @@ export class MemoryStore implements ClientWorkerTaskCourier {
     return this.#find(queue)?.info ?? emptyQueue;
   }
 
+  async getQueueNames(): Promise<string[]> {
+    if (this.#isClosed) throw courierError.courierClosed();
+    return [...this.#queues.keys()].sort();
+  }
+
   async pauseQueue(queue: string): Promise<void> {
     this.#queue(queue).pause(true);
   }

@@ -27,6 +27,7 @@ const forwarded = [
   'redriveTasks',
   'removeDeadLetters',
   'getQueueInfo',
+  'getQueueNames',
   'pauseQueue',
   'resumeQueue',
   'setLimits',

@@ -240,6 +240,10 @@ export class ClientSide implements ClientTaskCourier {
     });
   }
 
+  getQueueNames(): Promise<string[]> {
+    return this.#link.askServer('its queues are not known', async (server) => (await server.queueNames()).sort());
+  }
+
   async pauseQueue(queue: string): Promise<void> {
     await this.#link.ask(queue, 'it may not be paused', ({ queue: { backend } }) => backend.pause(true));
   }

@@ -54,11 +54,17 @@ export class Link {
   async ask<R>(queue: string, what: string, call: (asked: Asked) => Promise<R>, taskId?: string): Promise<R> {
     this.refuseIfClosed();
     checkQueueName(queue);
+    return this.askServer(what, (server) => call({ server, queue: this.#queueOf(server, queue) }), taskId);
+  }
+
+  /** The same for what is of no queue. */
+  async askServer<R>(what: string, call: (server: Server) => Promise<R>, taskId?: string): Promise<R> {
+    this.refuseIfClosed();
     let server: Server | undefined;
     try {
       server = this.#connected ?? (await this.#connect());
       this.refuseIfClosed(); // meanwhile
-      return await this.#untilClosed(call({ server, queue: this.#queueOf(server, queue) }));
+      return await this.#untilClosed(call(server));
     } catch (error) {
       this.refuseIfClosed();
       if (isAnswer(error)) throw error;

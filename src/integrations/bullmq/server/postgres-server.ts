@@ -25,6 +25,15 @@ const waitingName = 'taskwarden:waiting';
 /** Connections for calls that are answered at once. */
 const poolSize = 8;
 
+/** From one to the next by the index: there may be many jobs in each. */
+const queueNames = `
+WITH RECURSIVE names AS (
+  (SELECT queue FROM job ORDER BY queue LIMIT 1)
+  UNION ALL
+  SELECT (SELECT queue FROM job WHERE queue > names.queue ORDER BY queue LIMIT 1) FROM names WHERE names.queue IS NOT NULL
+)
+SELECT queue FROM names WHERE queue IS NOT NULL`;
+
 export class PostgresServer implements Server {
   readonly ordersEvents = false;
   readonly #url: string;
@@ -146,6 +155,11 @@ export class PostgresServer implements Server {
 
   claims(queue: string): Claims {
     return new PostgresClaims(this.#pool, queue, priorityNumbers.normal, this.#settings.stalledIntervalMs);
+  }
+
+  async queueNames(): Promise<string[]> {
+    const { rows } = await this.#pool.query(queueNames);
+    return rows.map(({ queue }) => queue as string);
   }
 
   work(queue: string): StoredWork {

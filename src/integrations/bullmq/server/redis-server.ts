@@ -23,6 +23,9 @@ const retryStrategy = (times: number) => Math.min(50 * 2 ** Math.min(times, 10),
 /** What blocks asks again after 5 seconds: a connection on which nothing comes for longer is dead. */
 const silenceMs = 2 * answerMs;
 
+/** At how many keys one call looks. */
+const scannedAtOnce = 1_000;
+
 export class RedisServer implements Server {
   readonly ordersEvents = true;
   readonly #redis: Redis;
@@ -137,6 +140,19 @@ export class RedisServer implements Server {
 
   claims(queue: string): Claims {
     return new RedisClaims(this.#redis, this.backend(queue), priorityNumbers.normal);
+  }
+
+  /** Each queue has a counter for the ids of its jobs. */
+  async queueNames(): Promise<string[]> {
+    const [start, end] = [`${this.#prefix}:`, ':id'];
+    const pattern = `${start.replaceAll(/[\\*?[\]]/g, '\\$&')}*${end}`;
+    const names = new Set<string>();
+    for (let cursor: string | undefined; cursor !== '0'; ) {
+      const [next, keys] = await this.#redis.scan(cursor ?? 0, 'MATCH', pattern, 'COUNT', scannedAtOnce);
+      for (const key of keys) names.add(key.slice(start.length, -end.length));
+      cursor = next;
+    }
+    return [...names].filter((name) => name !== '' && !name.includes(':'));
   }
 
   work(queue: string): StoredWork {

@@ -110,6 +110,8 @@ export interface Server {
   /** Whether an event is never seen after one with a higher number. */
   readonly ordersEvents: boolean;
   claims(queue: string): Claims;
+  /** Of all queues that a job was added to. */
+  queueNames(): Promise<string[]>;
   work(queue: string): StoredWork;
   /** Some call was not answered in time: the connection may be dead without having been closed. */
   reconnect(): void;
