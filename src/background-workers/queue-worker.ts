@@ -8,6 +8,7 @@ import { MemoryTaskCourier } from '../couriers/memory/memory-courier.ts';
 import { BaseWorker } from '../couriers/workers/base-worker.ts';
 import { failureOptions } from '../couriers/workers/definition-rules.ts';
 import { demandOf, Prefetch, type SupervisorDemand } from '../couriers/workers/prefetch.ts';
+import type { ReturnForNext } from '../couriers/workers/result-return.ts';
 import { deliveryOf } from '../couriers/workers/supervised-run.ts';
 import { errorIn, type TaskAndResult } from '../couriers/workers/task-results.ts';
 import type { CourierTaskContext } from '../couriers/workers/tasks-in-flight.ts';
@@ -297,11 +298,15 @@ class FetchLoop extends BaseWorker {
     return this.#prefetch.next();
   }
 
+  override takeNext(results: readonly TaskAndResult[], ask: ReturnForNext): Promise<readonly CourierTask[]> {
+    return this.#prefetch?.takeNext(ask) ?? super.takeNext(results, ask);
+  }
+
   override onIterationEnd(tasks: readonly CourierTask[]): void {
     for (const task of tasks) this.submitted(task);
   }
 
-  override async returnTaskResults(results: readonly TaskAndResult<unknown, unknown>[]): Promise<void> {
+  override async returnTaskResults(results: readonly TaskAndResult[]): Promise<void> {
     await super.returnTaskResults(results);
     const failed = results.filter(([, result]) => errorIn(result) !== undefined);
     if (failed.length > 0) await this.#onFailed(failed.map(([task]) => task));

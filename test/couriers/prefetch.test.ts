@@ -11,6 +11,7 @@ import {
   MemoryTaskCourier,
   type Priority,
   type QueueOptions,
+  type ReturnOptions,
   type TaskModule,
   TaskSupervisor,
   type WaitOptions,
@@ -22,11 +23,22 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 /** Notes what it is asked for, and what comes back to it. */
 class Noting extends MemoryTaskCourier {
   readonly asked: string[] = [];
+  /** How many tasks were asked for with the return of results. */
+  readonly askedNext: (number | undefined)[] = [];
   released = 0;
 
   override bulkWaitForTasks(queue: string, max: number, options?: WaitOptions & FetchOptions): Promise<CourierTask[]> {
     this.asked.push(`${max} ${options?.minPriority}`);
     return super.bulkWaitForTasks(queue, max, options);
+  }
+
+  override bulkReturnTaskResults(
+    queue: string,
+    results: readonly (readonly [CourierTask, unknown])[],
+    options?: ReturnOptions,
+  ): Promise<CourierTask[]> {
+    this.askedNext.push(options?.next);
+    return super.bulkReturnTaskResults(queue, results, options);
   }
 
   override releaseTask(queue: string, task: CourierTask): Promise<void> {
@@ -201,6 +213,38 @@ describe('a machine', () => {
     await settled();
     expect(courier.asked).toEqual([]);
     expect(await worker.stop()).toBe(true);
+  });
+
+  it('gets the next item with the return of a result, as long as there is one', async () => {
+    const machine = new Machine({ poolSize: 1 });
+    for (const item of ['a', 'b', 'c']) await add(item);
+    machine.worker({ courier });
+    await settled();
+    const { length } = courier.asked;
+    await machine.letGo('a');
+    await machine.letGo('b');
+    expect(machine.items).toEqual(['c']);
+    expect(courier.asked).toHaveLength(length);
+    expect(courier.askedNext).toEqual([1, 1]);
+    expect(courier.released).toBe(0);
+    await machine.letGo('c');
+    expect(courier.asked).toHaveLength(length + 1); // waits for more
+  });
+
+  it('asks for no next item if only urgent ones could start, or if others wait for items', async () => {
+    const machine = new Machine({ poolSize: 1, reserveHigh: 1 });
+    machine.worker({ courier, concurrency: 3 });
+    await add('first');
+    await settled();
+    await add('urgent', 'high');
+    await settled();
+    expect(machine.items).toEqual(['first', 'urgent']);
+    await add('second');
+    await machine.letGo('first');
+    expect(machine.items).toEqual(['urgent']); // which has the slot of any priority
+    await machine.letGo('urgent');
+    expect(machine.items).toEqual(['second']);
+    expect(courier.askedNext).toEqual([undefined, undefined]);
   });
 
   it('promises no slot twice to workers that fetch at the same moment', async () => {

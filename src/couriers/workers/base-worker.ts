@@ -28,7 +28,8 @@ import {
   performRules,
 } from './base-worker-options.ts';
 import { Iterations } from './iterations.ts';
-import { returnResults } from './result-return.ts';
+import { Problems } from './problems.ts';
+import { type ReturnForNext, returnResults } from './result-return.ts';
 import { failureOf, pairResults, performEach, settleResults, type TaskAndResult } from './task-results.ts';
 import { type CourierTaskContext, TasksInFlight } from './tasks-in-flight.ts';
 import { setWorkerLimits } from './worker-limits.ts';
@@ -182,15 +183,8 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
     if (signal?.aborted) fetching.abort(signal.reason);
     const keepAlive = new KeepAlive();
     keepAlive.hold();
-    const problems: unknown[] = [];
-    const attempt = async (step: () => unknown) => {
-      try {
-        await step();
-      } catch (problem) {
-        if (problems.length === 0 || !isClosed(problem)) problems.push(problem); // every call fails with COURIER_CLOSED
-        fetching.abort(problem);
-      }
-    };
+    const problems = new Problems((problem) => fetching.abort(problem));
+    const attempt = (step: () => unknown) => problems.attempt(step);
     await attempt(() => this.init());
     await attempt(() => setWorkerLimits(this, this.#outage, fetching.signal, (error) => this.#report(error)));
     const { maxSimultaneousTasks, maxTasksPerIteration } = this;
@@ -206,9 +200,7 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
     keepAlive.close();
     this.#fetching = undefined;
     this.#inFlight = undefined;
-    const [first, ...others] = problems;
-    for (const problem of others) this.#report(problem);
-    if (problems.length > 0) throw first;
+    problems.throwFirst((problem) => this.#report(problem));
   }
 
   async #iterate(signal: AbortSignal): Promise<void> {
@@ -267,16 +259,23 @@ export abstract class BaseWorker<D = unknown, R = unknown> {
   }
 
   async #return(results: readonly TaskAndResult<D, R>[], signal: AbortSignal): Promise<readonly CourierTask<D>[]> {
-    const { returnTaskResults, waitForTasks } = BaseWorker.prototype;
-    const fetchesNext = this.waitForTasks === waitForTasks && this.#iterations.areLeft && !signal.aborted;
-    if (this.returnTaskResults !== returnTaskResults || !fetchesNext) {
+    if (!this.#iterations.areLeft || signal.aborted) {
       await this.returnTaskResults(results);
       return [];
     }
-    const next = await this.#iterations.next(() => this.#returnForNext(results, this.maxTasksPerIteration));
+    const next = await this.#iterations.next(() => this.takeNext(results, (max) => this.#returnForNext(results, max)));
     if (next.length > 0) this.#timeFetched = timeOfDay();
     if (!signal.aborted) return next;
     await this.#giveBack(next).catch(() => {}); // then their leases run out
+    return [];
+  }
+
+  /** @internal Returns the results. If nothing is overridden that has a say in it, `ask` does, and fetches at most `max` tasks. */
+  async takeNext(results: readonly TaskAndResult<D, R>[], ask: ReturnForNext<D>): Promise<readonly CourierTask<D>[]> {
+    const { returnTaskResults, waitForTasks } = BaseWorker.prototype;
+    const isPlain = this.returnTaskResults === returnTaskResults && this.waitForTasks === waitForTasks;
+    if (isPlain) return ask(this.maxTasksPerIteration);
+    await this.returnTaskResults(results);
     return [];
   }
 

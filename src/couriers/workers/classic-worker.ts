@@ -17,7 +17,9 @@ import { BaseWorker } from './base-worker.ts';
 import { type BaseWorkerOptions, baseWorkerRules } from './base-worker-options.ts';
 import { failureOptions, waitLeftMs } from './definition-rules.ts';
 import { demandOf, Prefetch } from './prefetch.ts';
+import type { ReturnForNext } from './result-return.ts';
 import { deliveryOf, runSupervised } from './supervised-run.ts';
+import type { TaskAndResult } from './task-results.ts';
 import type { CourierTaskContext } from './tasks-in-flight.ts';
 
 export interface ClassicWorkerOptions extends BaseWorkerOptions {
@@ -77,6 +79,13 @@ export class ClassicWorker extends BaseWorker {
       demands: [...demands].map(([freeCapacity, each]) => ({ freeCapacity, demands: each })),
       signal,
     });
+  }
+
+  /** @internal */
+  override takeNext(results: readonly TaskAndResult[], ask: ReturnForNext): Promise<readonly CourierTask[]> {
+    const { returnTaskResults, waitForTasks } = ClassicWorker.prototype;
+    const isPlain = this.returnTaskResults === returnTaskResults && this.waitForTasks === waitForTasks;
+    return isPlain && this.#prefetch ? this.#prefetch.takeNext(ask) : super.takeNext(results, ask);
   }
 
   /** @internal */

@@ -12,6 +12,7 @@ import { type Priority, priorities } from '../../queue/priority.ts';
 import type { TaskSpec } from '../../task/call/task-options.ts';
 import type { TaskType } from '../../task/record/task-type.ts';
 import type { CourierTask, WorkerTaskCourier } from '../courier.ts';
+import type { ReturnForNext } from './result-return.ts';
 
 /** What tasks may need on one supervisor, whichever function they call. */
 export interface SupervisorDemand {
@@ -90,6 +91,20 @@ export class Prefetch {
     });
   }
 
+  /**
+   * The tasks of an iteration that comes at once after one that has ended, fetched by `ask` with the return of its results. Asks
+   * for none while others wait, which come first, or if only urgent tasks could start.
+   */
+  async takeNext(ask: ReturnForNext): Promise<readonly CourierTask[]> {
+    const { perIteration, isShared } = this.#options;
+    const slots = this.#isFetching ? 0 : this.#count('low');
+    const { kept, surplus } = this.#keep(
+      await ask(isShared ? perIteration * Math.min(slots, 1) : Math.min(slots, perIteration)),
+    );
+    await this.#giveBack(surplus);
+    return kept;
+  }
+
   /** To be called when the task was submitted, alone or with those that share its slot; or when it will not be. */
   submitted({ lease }: CourierTask): void {
     this.#reservations.get(lease)?.();
@@ -165,21 +180,25 @@ export class Prefetch {
 
   /** Gives the tasks that can start now to the waiting iterations, and releases the others. */
   async #distribute(tasks: readonly CourierTask[]): Promise<void> {
-    const { perIteration, isShared } = this.#options;
-    const surplus: CourierTask[] = [];
-    const runs: CourierTask[][] = [];
-    for (let place = 0; place < tasks.length; place += isShared ? perIteration : 1) {
-      const run = tasks.slice(place, place + (isShared ? perIteration : 1)) as [CourierTask];
-      if (this.#reserve(run[0])) runs.push(run);
-      else surplus.push(...run);
-    }
-    const kept = runs.flat();
+    const { kept, surplus } = this.#keep(tasks);
     for (const iteration of [...this.#waiting]) {
       if (kept.length === 0) break;
-      iteration.resolve(kept.splice(0, perIteration));
+      iteration.resolve(kept.splice(0, this.#options.perIteration));
     }
     for (const task of kept) this.submitted(task); // their iterations have ended meanwhile
-    await Promise.all([...surplus, ...kept].toReversed().map((task) => this.#giveBack(task)));
+    await this.#giveBack([...surplus, ...kept]);
+  }
+
+  /** Reserves slots for those that can start now. */
+  #keep(tasks: readonly CourierTask[]): { readonly kept: CourierTask[]; readonly surplus: readonly CourierTask[] } {
+    const { perIteration, isShared } = this.#options;
+    const kept: CourierTask[] = [];
+    const surplus: CourierTask[] = [];
+    for (let place = 0; place < tasks.length; place += isShared ? perIteration : 1) {
+      const run = tasks.slice(place, place + (isShared ? perIteration : 1)) as [CourierTask];
+      (this.#reserve(run[0]) ? kept : surplus).push(...run);
+    }
+    return { kept, surplus };
   }
 
   /** Reserves a slot until the task is submitted. Returns false if none is free. */
@@ -192,11 +211,10 @@ export class Prefetch {
     return true;
   }
 
-  async #giveBack(task: CourierTask): Promise<void> {
-    try {
-      await this.#options.courier.releaseTask(this.#options.queueName, task);
-    } catch {
-      // Then the lease runs out.
-    }
+  /** The first of them comes first again. */
+  async #giveBack(tasks: readonly CourierTask[]): Promise<void> {
+    const { courier, queueName } = this.#options;
+    const release = (task: CourierTask) => courier.releaseTask(queueName, task).catch(() => {}); // then the lease runs out
+    await Promise.all(tasks.toReversed().map(release));
   }
 }

@@ -20,6 +20,9 @@ interface ResultReturnSettings<D> {
   readonly onLeaseLost: (error: unknown, task?: CourierTask<D>) => void;
 }
 
+/** Returns the results of an iteration, and fetches at most so many tasks in the same call. */
+export type ReturnForNext<D = unknown> = (max: number) => Promise<readonly CourierTask<D>[]>;
+
 /**
  * Rejects with what the courier fails with, other than `LEASE_LOST`.
  * @param next How many tasks to fetch as well. None are fetched if a task has failed or its lease is lost.

@@ -12,7 +12,7 @@ import type { CourierTask } from '../courier.ts';
 /** Stand-ins for thrown values that are not Errors, such as strings, with those values. */
 const failures = new WeakMap<object, unknown>();
 
-export type TaskAndResult<D, R> = readonly [task: CourierTask<D>, result: R | Error];
+export type TaskAndResult<D = unknown, R = unknown> = readonly [task: CourierTask<D>, result: R | Error];
 
 export function failureOf(thrown: unknown): Error {
   if (isError(thrown)) return thrown;
