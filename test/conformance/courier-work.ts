@@ -191,7 +191,7 @@ export function courierWork({ name, create, shortLeaseMs = 300 }: CourierUnderTe
         async () => {
           const task = currentTask();
           const paid = await task.step('pay', () => done.push('pay'));
-          const at = task.checkpointed<number>() ?? 0;
+          const at = (task.checkpointed as number | undefined) ?? 0;
           await task.checkpoint(at + 1);
           const when = await task.step('note the time', () => new Date(5));
           if (task.attempt < 3) throw new Error('once more');

@@ -64,8 +64,8 @@ export interface TaskContext {
    * `step()` does.
    */
   checkpoint(data: unknown): Promise<void>;
-  /** A copy of the last checkpoint, of this attempt or of those before; undefined if there is none. */
-  checkpointed<T = unknown>(): T | undefined;
+  /** The last checkpoint, a copy at each read, of this attempt or of those before; undefined if there is none. */
+  readonly checkpointed: unknown;
 }
 
 export interface ReceiveOptions {

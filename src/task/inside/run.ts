@@ -134,8 +134,8 @@ export abstract class Run implements RunningTask, WorkKeeper {
     return this.#ensuredSteps.checkpoint(data);
   }
 
-  checkpointed<T = unknown>(): T | undefined {
-    return this.#ensuredSteps.checkpointed() as T | undefined;
+  get checkpointed(): unknown {
+    return this.#ensuredSteps.checkpointed;
   }
 
   get #ensuredSteps(): Steps {

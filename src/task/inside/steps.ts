@@ -76,7 +76,7 @@ export class Steps {
     this.#checkpoint = work;
   }
 
-  checkpointed(): unknown {
+  get checkpointed(): unknown {
     return this.#checkpoint === undefined ? undefined : this.#read(this.#checkpoint, 'the checkpoint');
   }
 
