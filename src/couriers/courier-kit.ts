@@ -9,8 +9,9 @@ export { fieldOf, messageOf, textOf } from '../base/foreign-value.ts';
 export { checkOptions, is, type Rule, rules } from '../base/options.ts';
 export { decodeThrown, encodeThrown, type WireThrown } from '../lanes/wire/error-codec.ts';
 export { Timer } from '../platform/clock.ts';
-export { onAbort } from '../platform/on-abort.ts';
+export { onAbort, untilAborted } from '../platform/on-abort.ts';
 export { pause } from '../platform/pause.ts';
+export { submitterOf } from '../task/call/background-task.ts';
 export { type ResolvedTaskOptions, resolveTaskOptions } from '../task/call/task-options.ts';
 export type { RunningTask } from '../task/inside/context.ts';
 export { calledName } from './calls/courier-call.ts';
@@ -33,3 +34,6 @@ export {
   taskStalled,
 } from './courier-error.ts';
 export { serverError } from './server-error.ts';
+export { taskOf } from './workers/classic-worker.ts';
+export { failureOptions } from './workers/definition-rules.ts';
+export { demandOf } from './workers/prefetch.ts';

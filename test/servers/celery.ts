@@ -1,9 +1,11 @@
 /** A real worker of Celery for a test, with the tasks of test/fixtures/celery/proj.py. */
-import { execFile } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { statSync } from 'node:fs';
 import { copyFile, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { binary } from './binaries.ts';
 import { Server } from './server.ts';
@@ -81,7 +83,7 @@ function appArgs(broker: string, backend = broker): string[] {
 }
 
 /** A folder with the Python program, and the URL of its broker and result backend: that of a worker, or one of its own. */
-type CeleryProject = Pick<Server, 'folder' | 'url'> & AsyncDisposable;
+export type CeleryProject = Pick<Server, 'folder' | 'url'> & AsyncDisposable;
 
 /** A Python program without a worker. */
 export async function celeryProject(broker: string): Promise<CeleryProject> {
@@ -97,15 +99,18 @@ export async function celeryCommand(project: CeleryProject, ...args: readonly st
   return stdout;
 }
 
-/** What a Python program prints that can import `proj` and has its app configured. */
-export async function python(project: CeleryProject, program: string): Promise<string> {
-  const setUp = [
+function setUpOf(project: CeleryProject): string {
+  return [
     'from proj import app',
     `app.conf.broker_url = app.conf.result_backend = ${JSON.stringify(project.url)}`,
     'import proj, json',
-  ];
+  ].join('\n');
+}
+
+/** What a Python program prints that can import `proj` and has its app configured. */
+export async function python(project: CeleryProject, program: string): Promise<string> {
   const options = { cwd: project.folder, env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' } };
-  const { stdout } = await run(interpreter, ['-c', `${setUp.join('\n')}\n${program}`], options);
+  const { stdout } = await run(interpreter, ['-c', `${setUpOf(project)}\n${program}`], options);
   return stdout;
 }
 
@@ -113,4 +118,94 @@ export async function python(project: CeleryProject, program: string): Promise<s
 export async function diaryOf(worker: Server): Promise<string[]> {
   const text = await readFile(join(worker.folder, 'diary'), 'utf8').catch(() => '');
   return text.split('\n').filter((line) => line !== '');
+}
+
+/** What a `PythonProgram` evaluates with: `outcome(result)` gives what `get()` gives, or raises; `soon(s)` is a time. */
+const evaluator = `
+import sys, traceback
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
+from celery import chain, chord, group, signature
+from celery.exceptions import CeleryError
+
+def soon(seconds):
+    return datetime.now(timezone.utc) + timedelta(seconds=seconds)
+
+def outcome(result, timeout=30):
+    try:
+        return result.get(timeout=timeout)
+    except Exception as error:
+        return {'error': type(error).__name__, 'message': ', '.join(map(str, error.args)), 'traceback': result.traceback}
+
+def answer(line):
+    number, program = json.loads(line)
+    try:
+        reply = [number, 'value', eval(program)]
+        text = json.dumps(reply)
+    except Exception:
+        text = json.dumps([number, 'error', traceback.format_exc()])
+    with lock:
+        print(text, flush=True)
+
+import threading
+lock = threading.Lock()
+with ThreadPoolExecutor(16) as pool:
+    for line in sys.stdin:
+        pool.submit(answer, line)
+`;
+
+interface Evaluation {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** A running program of a project, which has `app` and `proj`, and evaluates what it is told. */
+export class PythonProgram implements AsyncDisposable {
+  readonly #child: ChildProcess;
+  readonly #waiting = new Map<number, Evaluation>();
+  #count = 0;
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+    if (child.stdout === null) throw new TypeError('its output is not read');
+    createInterface(child.stdout).on('line', (line) => {
+      const [number, kind, value] = JSON.parse(line) as [number, string, unknown];
+      const waiting = this.#waiting.get(number);
+      this.#waiting.delete(number);
+      if (kind === 'value') waiting?.resolve(value);
+      else waiting?.reject(new Error(String(value)));
+    });
+    child.once('exit', (code) => {
+      for (const { reject } of this.#waiting.values()) reject(new Error(`Python has ended with ${code}`));
+    });
+  }
+
+  /** Resolves when it answers. */
+  static async start(project: CeleryProject): Promise<PythonProgram> {
+    const program = `${setUpOf(project)}\n${evaluator}`;
+    const child = spawn(interpreter, ['-c', program], {
+      cwd: project.folder,
+      env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    const started = new PythonProgram(child);
+    await started.evaluate('None');
+    return started;
+  }
+
+  /** The value of an expression, as JSON has it. Expressions may run at once. */
+  evaluate(expression: string): Promise<unknown> {
+    this.#count += 1;
+    const number = this.#count;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(number, { resolve, reject });
+      this.#child.stdin?.write(`${JSON.stringify([number, expression])}\n`);
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const exited = once(this.#child, 'exit');
+    this.#child.kill('SIGKILL');
+    await exited;
+  }
 }

@@ -140,7 +140,8 @@ export class ClassicWorker extends BaseWorker {
   }
 }
 
-function taskOf(name: string, target: TaskFunction): BackgroundTask<TaskFunction> {
+/** A function of an allow-list as a background task. */
+export function taskOf(name: string, target: TaskFunction): BackgroundTask<TaskFunction> {
   return 'spec' in target ? (target as BackgroundTask<TaskFunction>) : backgroundTask(target, { name });
 }
 

@@ -31,7 +31,7 @@ export function waitLeftMs(
 
 /** What the failure of an attempt means for the courier. @param onProblem Gets what functions of the definition throw. */
 export async function failureOptions(
-  task: CourierTask,
+  task: Pick<CourierTask, 'id' | 'attempt' | 'retries'>,
   { retries, retryDelayMs, retryIf }: ResolvedTaskOptions,
   { error, endReason }: { readonly error: unknown; readonly endReason: EndReason | undefined },
   onProblem: (problem: unknown) => void,
