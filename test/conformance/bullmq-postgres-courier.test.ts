@@ -4,6 +4,7 @@ import { BullMQTaskCourier } from 'taskwarden/bullmq';
 import { afterAll, afterEach, beforeAll } from 'vitest';
 import { type PostgresServer, startPostgres } from '../servers/postgres.ts';
 import { type CourierUnderTest, courierConformance } from './courier.ts';
+import { courierDeadlines } from './courier-deadlines.ts';
 import { courierKeys } from './courier-keys.ts';
 import { courierValues } from './courier-values.ts';
 import { courierWork } from './courier-work.ts';
@@ -49,6 +50,7 @@ const tested: CourierUnderTest = {
 courierConformance(tested);
 courierKeys(tested);
 courierWork(tested);
+courierDeadlines(tested);
 
 courierValues({
   name: 'BullMQTaskCourier on PostgreSQL',

@@ -3,6 +3,7 @@ import { BullMQTaskCourier } from 'taskwarden/bullmq';
 import { afterAll, beforeAll } from 'vitest';
 import { type RedisServer, startRedis } from '../servers/redis.ts';
 import { type CourierUnderTest, courierConformance } from './courier.ts';
+import { courierDeadlines } from './courier-deadlines.ts';
 import { courierKeys } from './courier-keys.ts';
 import { courierValues } from './courier-values.ts';
 import { courierWork } from './courier-work.ts';
@@ -27,6 +28,7 @@ const tested: CourierUnderTest = {
 courierConformance(tested);
 courierKeys(tested);
 courierWork(tested);
+courierDeadlines(tested);
 
 courierValues({
   name: 'BullMQTaskCourier on Redis',

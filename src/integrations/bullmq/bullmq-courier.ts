@@ -6,6 +6,7 @@ import { courierKit } from '../../index.ts';
 import { ClientSide } from './client/client-side.ts';
 import { QueueLimit } from './client/queue-limit.ts';
 import { TaskCommands } from './client/task-commands.ts';
+import { DeadlineWatch } from './deadlines/deadline-watch.ts';
 import { checkPeers } from './peers.ts';
 import { Link } from './server/link.ts';
 import { PostgresServer } from './server/postgres-server.ts';
@@ -63,9 +64,10 @@ export class BullMQTaskCourier extends courierKit.CheckedCourier {
     const settings = { leaseMs: Math.ceil(leaseMs), stalledIntervalMs: Math.floor(stalledIntervalMs * 0.9) };
     const link = new Link({ leaseMs: settings.leaseMs, maxStalls }, opener(url, prefix, settings));
     const commands = new TaskCommands();
+    const watch = new DeadlineWatch(link, commands);
     super(
-      new ClientSide(link, commands, new QueueLimit(link, maxQueued), resultTtlMs),
-      new WorkerSide(link, commands, stalledIntervalMs),
+      new ClientSide(link, commands, new QueueLimit(link, maxQueued), resultTtlMs, watch),
+      new WorkerSide(link, commands, stalledIntervalMs, watch),
     );
   }
 }

@@ -4,6 +4,8 @@
  */
 import type { Job } from 'bullmq';
 import { type AddOptions, courierKit, type TaskwardenError } from '../../../index.ts';
+import type { DeadlineWatch } from '../deadlines/deadline-watch.ts';
+import { deadlineOptions, type JobDeadline, markOf } from '../deadlines/job-deadline.ts';
 import { jobNameOf, jobOptions, nonceOption, priorityNumbers, replacedValue } from '../job/job-format.ts';
 import { isTaskMalformed } from '../job/job-reader.ts';
 import { isUnstorable, notCloneable } from '../job/json.ts';
@@ -33,10 +35,18 @@ export class Additions {
   readonly #limit: QueueLimit;
   readonly #resultTtlMs: number;
   readonly #waitsOf: (queue: string) => ResultWaits | undefined;
+  readonly #watch: DeadlineWatch;
 
   /** @param waitsOf The waits for results of a queue, if they notice each end from now on. */
-  constructor(link: Link, limit: QueueLimit, resultTtlMs: number, waitsOf: (queue: string) => ResultWaits | undefined) {
+  constructor(
+    link: Link,
+    limit: QueueLimit,
+    resultTtlMs: number,
+    watch: DeadlineWatch,
+    waitsOf: (queue: string) => ResultWaits | undefined,
+  ) {
     this.#link = link;
+    this.#watch = watch;
     this.#limit = limit;
     this.#resultTtlMs = resultTtlMs;
     this.#waitsOf = waitsOf;
@@ -87,9 +97,32 @@ export class Additions {
 
   /** Resolves with the id of the last one, or of that which has its key. */
   async #put({ queue }: Asked, tasks: readonly NewTask[], options: AddOptions, nonce?: string): Promise<string> {
+    const { deadlineMs: ms } = options;
+    if (ms === undefined) return this.#putJobs(queue, tasks, options, nonce);
+    const deadline = crypto.randomUUID();
+    const marks = tasks.map(({ id }) => markOf(deadline, id));
+    const since = performance.now();
+    await queue.deadlines.start(marks, ms);
+    this.#watch.lookIn(queue.name, ms);
+    const added = await this.#putJobs(queue, tasks, options, nonce, (id) => ({ ms, mark: markOf(deadline, id) }));
+    if (performance.now() - since >= ms) {
+      await queue.deadlines.start(marks, 0); // what was over before there was a job has been forgotten
+      this.#watch.lookIn(queue.name, 0);
+    }
+    return added;
+  }
+
+  async #putJobs(
+    queue: BullQueue,
+    tasks: readonly NewTask[],
+    options: AddOptions,
+    nonce: string | undefined,
+    deadlineFor?: (id: string) => JobDeadline,
+  ): Promise<string> {
     const jobs = tasks.map(({ id, data }) => {
       const opts = {
         ...jobOptions(id, options, this.#resultTtlMs),
+        ...(deadlineFor !== undefined && deadlineOptions(deadlineFor(id))),
         ...(nonce !== undefined && { [nonceOption]: nonce }),
       };
       return { name: jobNameOf(data), data, opts };

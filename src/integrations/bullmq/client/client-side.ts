@@ -14,6 +14,8 @@ import {
   type TaskUpdate,
   type WaitOptions,
 } from '../../../index.ts';
+import type { DeadlineWatch } from '../deadlines/deadline-watch.ts';
+import { endDeadline } from '../deadlines/job-deadline.ts';
 import { canceledValue, errorOf, limitsOf, makeId, resultOf } from '../job/job-format.ts';
 import { isTaskMalformed } from '../job/job-reader.ts';
 import { plainJson, toJson } from '../job/json.ts';
@@ -37,19 +39,21 @@ export class ClientSide implements ClientTaskCourier {
   readonly #additions: Additions;
   readonly #resultTtlMs: number;
   readonly #dead: DeadLetters;
+  readonly #watch: DeadlineWatch;
   readonly #eventSources = new Map<string, QueueEvents>();
   /** Queues whose reader is being started. */
   readonly #starting = new Set<string>();
 
-  constructor(link: Link, commands: TaskCommands, limit: QueueLimit, resultTtlMs: number) {
+  constructor(link: Link, commands: TaskCommands, limit: QueueLimit, resultTtlMs: number, watch: DeadlineWatch) {
     this.#link = link;
     this.#commands = commands;
-    this.#additions = new Additions(link, limit, resultTtlMs, (queue) => {
+    this.#additions = new Additions(link, limit, resultTtlMs, watch, (queue) => {
       const events = this.#eventSources.get(queue);
       return events?.reader.isListening ? events.waits : undefined;
     });
     this.#resultTtlMs = resultTtlMs;
-    this.#dead = new DeadLetters(link);
+    this.#dead = new DeadLetters(link, watch);
+    this.#watch = watch;
   }
 
   async addTaskToQueue(queue: string, data: unknown, options: AddOptions): Promise<string> {
@@ -154,6 +158,7 @@ export class ClientSide implements ClientTaskCourier {
         if (job === undefined) return false;
         const { removeOnComplete = false } = job.opts;
         await backend.moveToCompleted(job, canceledValue(reason), removeOnComplete, token, false);
+        endDeadline(asked.queue.deadlines, job);
         if (from === 'active') await asked.queue.leave(job);
         if (from === 'active') await this.#commands.sendCancel(asked.server, queue, id, reason);
         return true;
@@ -260,6 +265,7 @@ export class ClientSide implements ClientTaskCourier {
       feed.close();
       reader.close();
     }
+    this.#watch.close();
     this.#commands.close();
     await this.#link.close();
   }

@@ -1,5 +1,7 @@
 /** The failed jobs of a queue: listed, redriven or removed. A job that can't be read is listed, too, and can be removed. */
 import type { DeadLetter } from '../../../index.ts';
+import type { DeadlineWatch } from '../deadlines/deadline-watch.ts';
+import { deadlineOf } from '../deadlines/job-deadline.ts';
 import { deadLetterOf, unreadLetter } from '../job/job-format.ts';
 import { isTaskMalformed } from '../job/job-reader.ts';
 import type { Asked, Link } from '../server/link.ts';
@@ -7,9 +9,11 @@ import { isReserved } from '../server/names.ts';
 
 export class DeadLetters {
   readonly #link: Link;
+  readonly #watch: DeadlineWatch;
 
-  constructor(link: Link) {
+  constructor(link: Link, watch: DeadlineWatch) {
     this.#link = link;
+    this.#watch = watch;
   }
 
   list(
@@ -43,6 +47,9 @@ export class DeadLetters {
     return this.#forEach(queue, ids, 'dead letters may not have been redriven', async ({ queue: bull }, id) => {
       const job = await bull.find(id).catch(nothingIfMalformed);
       if (job === undefined) return false;
+      const deadline = deadlineOf(job);
+      if (deadline !== undefined) await bull.deadlines.start([deadline.mark], deadline.ms);
+      if (deadline !== undefined) this.#watch.lookIn(queue, deadline.ms);
       await bull.claims.renew(id);
       await bull.backend.clearLogs(id);
       await bull.backend.retryFinishedJob(job, 'failed', { resetAttemptsMade: true }); // how often it was started stays: what it has kept is looked for by that

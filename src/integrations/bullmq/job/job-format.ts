@@ -12,6 +12,7 @@ import {
   type QueueLimits,
   type ReturnErrorOptions,
 } from '../../../index.ts';
+import { loadBullMq } from '../peers.ts';
 import { fromJson, isJson, parseJson } from './json.ts';
 import { PlainCopy } from './plain-copy.ts';
 
@@ -99,7 +100,8 @@ export function setRetries({ opts }: Job, { retries = 0, retryDelayMs = {} }: Re
   opts.backoff ??= { type: backoffField, [backoffField]: backoff } as BackoffOptions;
 }
 
-export function taskOf(job: Job, queue: string, lease: string): CourierTask {
+/** @param leftMs How much time its deadline leaves, in milliseconds; undefined if it has none. */
+export function taskOf(job: Job, queue: string, lease: string, leftMs: number | undefined): CourierTask {
   return {
     id: job.id as string,
     queue,
@@ -109,6 +111,7 @@ export function taskOf(job: Job, queue: string, lease: string): CourierTask {
     retries: job.opts.attempts ? job.opts.attempts - 1 : undefined, // BullMQ's own 0 is none that was given
     delayMs: job.opts.delay,
     key: keyOf(job).key,
+    deadline: leftMs === undefined ? undefined : Date.now() + leftMs,
     timeQueued: job.timestamp,
     lease,
   };
@@ -126,7 +129,7 @@ export function deadLetterOf(job: Job, queue: string): DeadLetter {
     id: job.id as string,
     data: fromJson(job.data),
     priority: priorityOf(job.priority),
-    attempts: job.attemptsMade + job.stalledCounter - (wasStalled ? 1 : 0),
+    attempts: Math.min(job.attemptsStarted, job.attemptsMade + job.stalledCounter - (wasStalled ? 1 : 0)),
     error,
     timeFailed: job.finishedOn ?? job.timestamp,
   };
@@ -163,6 +166,12 @@ export function failureOf(error: unknown): Error {
   const shown = storable(typeof stack === 'string' ? stack : message);
   failure.stack = `${shown}${envelopeMark}${JSON.stringify(thrownJson(error))}`;
   return failure;
+}
+
+/** A failure after which BullMQ does not try a job again. */
+export function finalOf({ message, stack }: Error): Error {
+  const { UnrecoverableError } = loadBullMq();
+  return Object.assign(new UnrecoverableError(message), stack !== undefined && { stack });
 }
 
 /** What was thrown, as plain data. Of what can't be carried, its text is. */

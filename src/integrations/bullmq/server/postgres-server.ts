@@ -6,6 +6,8 @@ import type { Socket } from 'node:net';
 import type { IQueueBackend, PostgresConnectionOptions, QueueBaseOptions } from 'bullmq';
 import type { Client, ClientConfig, Pool, PoolClient } from 'pg';
 import { courierKit } from '../../../index.ts';
+import type { DeadlineStore } from '../deadlines/deadline-store.ts';
+import { PostgresDeadlines } from '../deadlines/postgres-deadlines.ts';
 import { priorityNumbers } from '../job/job-format.ts';
 import { loadBullMq, loadPg } from '../peers.ts';
 import { PostgresClaims } from './postgres-claims.ts';
@@ -164,6 +166,10 @@ export class PostgresServer implements Server {
 
   work(queue: string): StoredWork {
     return new PostgresWork(this.#pool, queue);
+  }
+
+  deadlines(queue: string): DeadlineStore {
+    return new PostgresDeadlines(this.#pool, queue);
   }
 
   reconnect(): void {

@@ -6,6 +6,8 @@ import type { IQueueBackend, QueueBaseOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { courierKit } from '../../../index.ts';
 import { keepToDatabase } from '../../redis-connection.ts';
+import type { DeadlineStore } from '../deadlines/deadline-store.ts';
+import { RedisDeadlines } from '../deadlines/redis-deadlines.ts';
 import { priorityNumbers } from '../job/job-format.ts';
 import { loadBullMq, loadIoRedis } from '../peers.ts';
 import { RedisClaims } from './redis-claims.ts';
@@ -157,6 +159,11 @@ export class RedisServer implements Server {
 
   work(queue: string): StoredWork {
     return new RedisWork(this.#redis, this.backend(queue));
+  }
+
+  deadlines(queue: string): DeadlineStore {
+    const backend = this.backend(queue);
+    return new RedisDeadlines(this.#redis, (name) => backend.toKey(name));
   }
 
   /** Once for all whose calls were not answered: they notice it together. */

@@ -2,6 +2,7 @@
 import type { IQueueBackend } from 'bullmq';
 import { courierKit, type ListOptions } from '../../../index.ts';
 import { isRefusalOfRedis } from '../../redis-connection.ts';
+import type { DeadlineStore } from '../deadlines/deadline-store.ts';
 import { isUnstorable } from '../job/json.ts';
 import type { StoredWork } from './work/stored-work.ts';
 
@@ -113,6 +114,7 @@ export interface Server {
   /** Of all queues that a job was added to. */
   queueNames(): Promise<string[]>;
   work(queue: string): StoredWork;
+  deadlines(queue: string): DeadlineStore;
   /** Some call was not answered in time: the connection may be dead without having been closed. */
   reconnect(): void;
   /** Ends all of its connections, also those of what waits or reads; does not wait long for a server that does not answer. */
@@ -153,4 +155,10 @@ export function isRefusal(error: unknown): boolean {
   const code = textOf(fieldOf(error, 'code') ?? '');
   const isOfPostgres = fieldOf(error, 'name') === 'error';
   return isRefusalOfRedis(error) || (isOfPostgres && closedDoor.test(code)) || tlsCode.test(code);
+}
+
+/** Whether an error comes from the server, by its code or name, or from the connection, by its text. */
+export function isOfServer(error: unknown): boolean {
+  if (fieldOf(error, 'name') === 'ReplyError' || fieldOf(error, 'code') !== undefined) return true;
+  return /\b(connection|closed|timed out|timeout|stream|socket|retries)\b/i.test(messageOf(error));
 }

@@ -1,14 +1,16 @@
 /** One queue of BullMQ: fetches jobs, each with a lease, and gives stalled ones back. It never waits for jobs. */
 import type { AdvancedOptions, IQueueBackend, Job, Queue } from 'bullmq';
 import { courierKit, type KeptWork, type Priority, type TaskwardenError } from '../../../index.ts';
-import { failureOf, keyOf, priorityNumbers } from '../job/job-format.ts';
+import type { DeadlineStore } from '../deadlines/deadline-store.ts';
+import { endDeadline, failLate, leftOf, tooLate } from '../deadlines/job-deadline.ts';
+import { failureOf, finalOf, keyOf, priorityNumbers } from '../job/job-format.ts';
 import { backoffStrategy, isTaskMalformed, readJob, saysMalformed, taskMalformed } from '../job/job-reader.ts';
 import { loadBullMq } from '../peers.ts';
 import { guardedMs } from '../server/redis-limits.ts';
-import { type Claims, maxEvents, type Server } from '../server/server.ts';
+import { type Claims, isOfServer, maxEvents, type Server } from '../server/server.ts';
 import type { StoredWork } from '../server/work/stored-work.ts';
 
-const { fieldOf, messageOf, taskStalled } = courierKit;
+const { taskStalled } = courierKit;
 
 /** A fetched job, its queue, and the token of its lease. */
 export interface Fetched {
@@ -17,6 +19,8 @@ export interface Fetched {
   readonly token: string;
   /** What attempts before have kept. */
   readonly kept?: KeptWork | undefined;
+  /** How much time its deadline leaves, in milliseconds; undefined if it has none. */
+  readonly leftMs?: number | undefined;
 }
 
 /** What BullMQ gives for a fetch: what is stored of a job and its id, or for how long there is none. */
@@ -38,6 +42,7 @@ export class BullQueue {
   readonly backend: IQueueBackend;
   readonly claims: Claims;
   readonly work: StoredWork;
+  readonly deadlines: DeadlineStore;
   /** BullMQ's queue, which its jobs need. */
   readonly #queue: Queue;
   readonly #limits: QueueLimits;
@@ -56,6 +61,7 @@ export class BullQueue {
     this.backend = server.backend(name);
     this.claims = server.claims(name);
     this.work = server.work(name);
+    this.deadlines = server.deadlines(name);
     this.#limits = limits;
     const settings: AdvancedOptions = { backoffStrategy }; // its jobs read it, though BullMQ's types name only workers
     this.#queue = new Queue(name, { connection: {}, skipMetasUpdate: true, settings }, () => this.backend) as Queue;
@@ -193,6 +199,7 @@ export class BullQueue {
       }
       given = Promise.reject(error);
     }
+    endDeadline(this.deadlines, job);
     return fetchesNext ? this.#read(given, token).catch(() => undefined) : undefined;
   }
 
@@ -233,11 +240,18 @@ export class BullQueue {
   async #begin(fetched: Fetched): Promise<Fetched | undefined> {
     const { job, token } = fetched;
     if (job.repeatJobKey) await this.#scheduleNext(job);
+    if (job.deferredFailure !== undefined) {
+      await this.#bury(job, token);
+      return undefined;
+    }
+    const leftMs = await leftOf(this.deadlines, job);
+    if (leftMs !== undefined && leftMs <= 0) {
+      await failLate(this.deadlines, job, tooLate(job, this.name, false), token);
+      return undefined;
+    }
     // At its first start there can be none.
     const kept = job.attemptsStarted > 1 ? await this.work.of(job) : undefined;
-    if (job.deferredFailure === undefined) return { ...fetched, kept };
-    await this.#bury(job, token);
-    return undefined;
+    return { ...fetched, leftMs, kept };
   }
 
   /** Adds the next job of a BullMQ scheduler, when the present one starts. */
@@ -299,16 +313,4 @@ export class BullQueue {
       await this.claims.bury(job.id as string, failure.message);
     }
   }
-}
-
-/** Whether an error comes from the server, by its code or name, or from the connection, by its text. */
-function isOfServer(error: unknown): boolean {
-  if (fieldOf(error, 'name') === 'ReplyError' || fieldOf(error, 'code') !== undefined) return true;
-  return /\b(connection|closed|timed out|timeout|stream|socket|retries)\b/i.test(messageOf(error));
-}
-
-/** A failure after which BullMQ does not try a job again. */
-export function finalOf({ message, stack }: Error): Error {
-  const { UnrecoverableError } = loadBullMq();
-  return Object.assign(new UnrecoverableError(message), stack !== undefined && { stack });
 }

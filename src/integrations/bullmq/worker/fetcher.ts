@@ -31,6 +31,8 @@ interface FetchWait {
 export interface FetchListener {
   /** Called when the server has answered a fetch. */
   answered(): void;
+  /** Called now and then, when leases that have run out are looked for. */
+  looksForStalled(): void;
   /** Called when a fetch has failed and is retried. */
   failed(error: unknown): void;
 }
@@ -211,6 +213,7 @@ export class Fetcher {
   #recoverLater(everyMs: number): void {
     const timer = new Timer(everyMs, () => {
       unlisten();
+      this.#listener.looksForStalled();
       void this.#queue
         .recover()
         .catch(() => {}) // the next round tries again

@@ -1,5 +1,6 @@
 /** The fetchers of a worker side, one for each queue, and when the server last answered one. */
 import { courierKit } from '../../../index.ts';
+import type { DeadlineWatch } from '../deadlines/deadline-watch.ts';
 import type { Asked } from '../server/link.ts';
 import type { OutageListeners } from '../server/outage-listeners.ts';
 import { Fetcher } from './fetcher.ts';
@@ -9,11 +10,13 @@ const { courierUnreachable } = courierKit;
 export class Fetchers {
   readonly #stalledIntervalMs: number;
   readonly #outages: OutageListeners;
+  readonly #watch: DeadlineWatch;
   readonly #byQueue = new Map<string, Fetcher>();
   /** In epoch milliseconds; undefined if it has not yet. */
   timeAnswered: number | undefined;
 
-  constructor(stalledIntervalMs: number, outages: OutageListeners) {
+  constructor(stalledIntervalMs: number, outages: OutageListeners, watch: DeadlineWatch) {
+    this.#watch = watch;
     this.#stalledIntervalMs = stalledIntervalMs;
     this.#outages = outages;
   }
@@ -30,9 +33,11 @@ export class Fetchers {
         answered: () => {
           this.timeAnswered = Date.now();
         },
+        looksForStalled: () => this.#watch.lookIn(queue.name, 0),
         failed: (error) => this.#outages.report(courierUnreachable('no task was fetched', error)),
       });
       this.#byQueue.set(queue.name, fetcher);
+      this.#watch.lookIn(queue.name, 0);
     }
     return fetcher;
   }

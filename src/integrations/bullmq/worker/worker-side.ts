@@ -15,13 +15,15 @@ import {
 import { isUnreachable } from '../client/additions.ts';
 import { updateEvent } from '../client/result-waits.ts';
 import type { TaskCommands } from '../client/task-commands.ts';
-import { failureOf, limitsOf, progressValue, setRetries, taskOf } from '../job/job-format.ts';
+import type { DeadlineWatch } from '../deadlines/deadline-watch.ts';
+import { limitsOf, progressValue, taskOf } from '../job/job-format.ts';
 import { isUnstorable, notCloneable, plainJson, resultJson } from '../job/json.ts';
 import type { Asked, Link } from '../server/link.ts';
 import { OutageListeners } from '../server/outage-listeners.ts';
 import { pauseAfter } from '../server/pause.ts';
 import { maxEvents } from '../server/server.ts';
-import { type Fetched, finalOf } from './bull-queue.ts';
+import type { Fetched } from './bull-queue.ts';
+import { failAttempt } from './failed-attempt.ts';
 import { Fetchers } from './fetchers.ts';
 import { isLeaseLost, isNotOurs, type Lease, Leases, nextLease, tokenOf } from './leases.ts';
 
@@ -32,14 +34,16 @@ export class WorkerSide implements WorkerTaskCourier {
   readonly #link: Link;
   readonly #commands: TaskCommands;
   readonly #leases: Leases;
+  readonly #watch: DeadlineWatch;
   readonly #outages = new OutageListeners();
   readonly #fetchers: Fetchers;
 
-  constructor(link: Link, commands: TaskCommands, stalledIntervalMs: number) {
+  constructor(link: Link, commands: TaskCommands, stalledIntervalMs: number, watch: DeadlineWatch) {
     this.leaseMs = link.limits.leaseMs;
     this.#link = link;
     this.#commands = commands;
-    this.#fetchers = new Fetchers(stalledIntervalMs, this.#outages);
+    this.#fetchers = new Fetchers(stalledIntervalMs, this.#outages, watch);
+    this.#watch = watch;
     this.#leases = new Leases(this.leaseMs);
   }
 
@@ -90,9 +94,10 @@ export class WorkerSide implements WorkerTaskCourier {
     }
   }
 
-  #lease({ queue, job, kept }: Fetched, lease: string): CourierTask {
+  #lease({ queue, job, leftMs, kept }: Fetched, lease: string): CourierTask {
     this.#leases.take(queue, job, lease);
-    return { ...taskOf(job, queue.name, lease), kept };
+    if (leftMs !== undefined) this.#watch.lookIn(queue.name, leftMs);
+    return { ...taskOf(job, queue.name, lease, leftMs), kept };
   }
 
   async returnTaskResult(queue: string, task: CourierTask, result: unknown): Promise<void> {
@@ -116,11 +121,7 @@ export class WorkerSide implements WorkerTaskCourier {
 
   async returnTaskError(queue: string, task: CourierTask, error: unknown, options: ReturnErrorOptions): Promise<void> {
     this.#link.refuseIfClosed();
-    const failure = options.isFinal ? finalOf(failureOf(error)) : failureOf(error);
-    await this.#settle(queue, task, (_, job, token) => {
-      setRetries(job, options);
-      return job.moveToFailed(failure, token, false);
-    });
+    await this.#settle(queue, task, (asked, job, token) => failAttempt(asked, job, token, error, options));
   }
 
   async bulkReturnTaskResults(
