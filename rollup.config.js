@@ -42,21 +42,29 @@ function join(input, file, format, external = []) {
     external: [/^[@a-z]/, ...external],
     context: 'this', // left as it is, in what the compiler adds
     plugins: [typescript],
-    output: { file, format, sourcemap: true, sourcemapExcludeSources: true, paths: { [index]: toIndex(file) } },
+    output: { file, format, sourcemap: true, sourcemapExcludeSources: true, paths: (id) => toBundle(file, id) },
   };
 }
 
 const index = resolve('src/index.ts');
+const bullmq = resolve('src/integrations/bullmq/index.ts');
 
-/** From a bundle to that of the core, which there must be only one of. */
-function toIndex(file) {
-  return relative(dirname(file), 'dist/src/index.js').replaceAll('\\', '/');
+/** The bundles that others refer to: there must be only one of each. */
+const bundles = new Map([
+  [index, 'dist/src/index.js'],
+  [bullmq, 'dist/src/integrations/bullmq/index.js'],
+]);
+
+/** From a bundle to another one. */
+function toBundle(file, id) {
+  const bundle = bundles.get(id);
+  return bundle === undefined ? id : relative(dirname(file), bundle).replaceAll('\\', '/');
 }
 
 export default [
   join('src/index.ts', 'dist/src/index.js', 'es'),
   // The command line must not have a supervisor of its own.
-  join('src/cli/main.ts', 'dist/src/cli/main.js', 'es', [index]),
+  join('src/cli/main.ts', 'dist/src/cli/main.js', 'es', [index, bullmq]),
   join('src/integrations/bullmq/index.ts', 'dist/src/integrations/bullmq/index.js', 'es', [index]),
   join('src/integrations/celery/index.ts', 'dist/src/integrations/celery/index.js', 'es', [index]),
   join('src/integrations/redis/index.ts', 'dist/src/integrations/redis/index.js', 'es', [index]),

@@ -192,7 +192,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   'background-workers': ['platform', 'base', 'queue', 'task', 'couriers', 'schedules'],
   supervisor: ['platform', 'base', 'queue', 'task', 'lanes', 'dispatch', 'schedules', 'background-workers'],
   integrations: ['base', 'index.ts'],
-  cli: ['platform', 'base', 'queue', 'task', 'index.ts'],
+  cli: ['platform', 'base', 'queue', 'task', 'index.ts', 'integrations'],
 };
 
 const roomOf = (path: string) => path.split('/')[1] as string;

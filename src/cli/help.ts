@@ -4,6 +4,7 @@ export const help = `taskwarden: background work with priorities, on threads and
 
   taskwarden map <module>#<function> [inputs... | -]   runs one function over many inputs, on all cores
   taskwarden run <module>                              runs a module that starts tasks, until a signal stops it
+  taskwarden queue <file or URL> [action]              looks into a queue, puts failed tasks back, cancels tasks
   taskwarden <command> --help                          tells more about a command
   taskwarden --version
 `;
@@ -41,4 +42,25 @@ Starts the default supervisor, imports the module, and keeps it running until SI
 signal lets all submitted tasks finish, a second one ends them.
 
 Exit codes: 0 stopped; 1 the module could not be imported; 2 called in a wrong way; 130 and 143 ended by a second signal.
+`;
+
+export const queueHelp = `taskwarden queue <file or URL> [action] [flags] [ids...]
+
+Looks into the queues of a courier: redis://, rediss:// or postgres:// of a BullMQTaskCourier, or the file of a
+SqliteTaskCourier. It fetches no tasks. The actions are:
+
+  info             (default) how many tasks wait, by priority, and how many are delayed, leased by workers, or have failed
+  list             the tasks that wait, are delayed, leased or have failed, each in a line
+  redrive [ids...] puts dead letters of --queue back to wait: these, or all of them
+  cancel <ids...>  cancels tasks of --queue
+  export           all tasks as lines of JSON, those that have ended, too; of dead letters with their data
+
+  --queue <name>   this queue alone (default: all); redrive and cancel need it
+  --state <state>  list and export: waiting, delayed, leased, completed, failed or canceled
+  --max <n>        list: how many of each state (default: 100)
+  --prefix <p>     of the keys on Redis (default: bull), or the schema on PostgreSQL (default: bullmq)
+  --json           lines of JSON, for programs
+
+Exit codes: 0 done; 1 the server can't be reached, or refuses; or not all ids could be redriven or canceled; 2 called in a
+wrong way; 130 and 143 stopped by SIGINT (Ctrl-C) and SIGTERM.
 `;

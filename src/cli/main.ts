@@ -5,6 +5,7 @@ import { isInstance } from '../base/foreign-value.ts';
 import { setTimeout } from '../platform/globals.ts';
 import { help } from './help.ts';
 import { map } from './map/map.ts';
+import { queue } from './queue/queue.ts';
 import { run } from './run.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -17,6 +18,8 @@ async function main([command, ...argv]: readonly string[]): Promise<number> {
       return map(argv);
     case 'run':
       return run(argv);
+    case 'queue':
+      return queue(argv);
     case '--help':
     case '-h':
       process.stdout.write(help);

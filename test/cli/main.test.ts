@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
 import { taskwarden } from './command.ts';
 
-it.each(['--help', '-h', 'map --help', 'map -h', 'run --help'])('prints its help: %s', async (line) => {
+it.each(['--help', '-h', 'map --help', 'map -h', 'run --help', 'queue --help'])('prints its help: %s', async (line) => {
   const end = await taskwarden(line.split(' '));
   expect(end).toMatchObject({ code: 0, stderr: '' });
   expect(end.stdout).toMatch(/^taskwarden.*\n\n/);
@@ -13,6 +13,12 @@ it('names in its help every flag of map', async () => {
   const flags = ['json', 'ordered', 'concurrency', 'retries', 'timeout', 'type', 'priority', 'output'];
   flags.push('joblog', 'resume', 'resume-failed', 'retry-failed', 'halt', 'dry-run');
   expect(flags.filter((flag) => !stdout.includes(` --${flag} `))).toEqual([]);
+});
+
+it('names in its help every flag and action of queue', async () => {
+  const { stdout } = await taskwarden(['queue', '--help']);
+  const words = ['--queue', '--state', '--max', '--prefix', '--json', 'info', 'list', 'redrive', 'cancel', 'export'];
+  expect(words.filter((word) => !stdout.includes(`\n  ${word} `))).toEqual([]);
 });
 
 it('prints its version', async () => {

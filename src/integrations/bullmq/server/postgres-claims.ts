@@ -232,7 +232,7 @@ export class PostgresClaims implements Claims {
     const { where, order } = listed[state];
     const text = `SELECT id FROM job WHERE queue = $1 AND ${where} AND coalesce(finished_at_ms, $4::bigint) >= $4::bigint
       ORDER BY ${order}, seq OFFSET $2 LIMIT $3`;
-    const from = state === 'failed' ? 0 : since;
+    const from = state === 'failed' ? 0 : Math.max(Math.floor(since), 0);
     const { rows } = await this.#pool.query(text, [this.#queue, offset, max, from]);
     return rows.map(({ id }) => id as string);
   }

@@ -1,0 +1,221 @@
+/** `taskwarden queue` on a real Redis and PostgreSQL. */
+import { createServer } from 'node:net';
+import { BullMQTaskCourier } from 'taskwarden/bullmq';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { startPostgres } from '../servers/postgres.ts';
+import { startRedis } from '../servers/redis.ts';
+import type { Server } from '../servers/server.ts';
+import { Command, type CommandEnd, taskwarden } from './command.ts';
+
+const password = 'S3cr3tPw';
+
+describe.each([
+  ['Redis', startRedis],
+  ['PostgreSQL', startPostgres],
+] as const)('queue, over %s', (_, start) => {
+  let server: Server;
+  let prefixes = 0;
+  let prefix: string;
+  let courier: BullMQTaskCourier;
+
+  beforeAll(async () => {
+    server = await start();
+  });
+
+  afterAll(() => server.stop());
+
+  beforeEach(async () => {
+    prefixes += 1;
+    prefix = `cli${prefixes}`;
+    courier = new BullMQTaskCourier(server.url, { prefix });
+    onTestFinished(() => courier.close());
+  });
+
+  function queue(...args: string[]): Promise<CommandEnd> {
+    return taskwarden(['queue', server.url, ...args, '--prefix', prefix]);
+  }
+
+  /** One dead letter, one that waits, one that a worker has, one that is delayed, and one that has completed. */
+  async function fill(): Promise<void> {
+    const call = { function: 'send', args: ['ann'] };
+    await courier.addTaskToQueue('mails', call, { id: 'dead', key: 'ann', priority: 'critical' });
+    const dead = await courier.getTask('mails');
+    if (dead !== undefined)
+      await courier.returnTaskError('mails', dead, new RangeError('no such\u001b[2J user\nnowhere'));
+    await courier.addTaskToQueue('mails', 2, { id: 'done', priority: 'critical' });
+    const done = await courier.getTask('mails');
+    if (done !== undefined) await courier.returnTaskResult('mails', done, 'sent');
+    await courier.addTaskToQueue('mails', 3, { id: 'held', priority: 'critical' });
+    await courier.getTask('mails');
+    await courier.addTaskToQueue('mails', 4, { id: 'waits' });
+    await courier.addTaskToQueue('sums', 5, { id: 'later', delayMs: 1e6 });
+    await courier.pauseQueue('sums');
+  }
+
+  it('shows how many tasks there are in each queue', async () => {
+    expect(await queue()).toMatchObject({ code: 0, stdout: 'there are no queues\n', stderr: '' });
+    await fill();
+    const rows = (await queue()).stdout.split('\n').map((line) => line.split(/ +/));
+    expect(rows).toEqual([
+      ['QUEUE', 'CRITICAL', 'HIGH', 'NORMAL', 'LOW', 'DELAYED', 'LEASED', 'FAILED'],
+      ['mails', '0', '0', '1', '0', '0', '1', '1'],
+      ['sums', '0', '0', '0', '0', '1', '0', '0', 'paused'],
+      [''],
+    ]);
+    const { results } = await queue('info', '--queue', 'sums', '--json');
+    expect(results).toMatchObject([{ queue: 'sums', delayed: 1, isPaused: true }]);
+  });
+
+  it('lists tasks that have not completed, or those of one state', async () => {
+    await fill();
+    const { results } = await queue('list', '--json');
+    expect(results).toMatchObject([
+      { queue: 'mails', id: 'waits', state: 'waiting' },
+      { queue: 'mails', id: 'held', state: 'leased', attempts: 1 },
+      { queue: 'mails', id: 'dead', name: 'send', key: 'ann', state: 'failed', error: { name: 'RangeError' } },
+      { queue: 'sums', id: 'later', state: 'delayed' },
+    ]);
+    expect((await queue('list', '--json', '--state', 'completed')).results).toMatchObject([{ id: 'done' }]);
+    expect((await queue('list', '--queue', 'sums', '--state', 'failed')).stdout).toBe('there are no such tasks\n');
+  });
+
+  it('lists them in lines for people, without what would move the cursor of a terminal', async () => {
+    await fill();
+    const { stdout } = await queue('list', '--state', 'failed');
+    const [head = '', row = ''] = stdout.split('\n');
+    expect(head).toMatch(/^QUEUE +STATE +ID +NAME +KEY +PRIORITY +ATTEMPTS +QUEUED +ERROR$/);
+    expect(row).toMatch(/^mails +failed +dead +send +ann +critical +1 +\d{4}-\d\d-\d\dT\S+Z +no such\?\[2J user$/);
+    expect(stdout.split('\n').length).toBe(3);
+  });
+
+  it('lists no more than --max of each state', async () => {
+    await courier.bulkAddTasksToQueue(
+      'many',
+      Array.from({ length: 30 }, (_, n) => n),
+    );
+    expect((await queue('list', '--json', '--max', '7')).results.length).toBe(7);
+  });
+
+  it('puts dead letters back: those that are named, or all of the queue', async () => {
+    await fill();
+    expect(await queue('redrive', '--queue', 'mails', 'dead', 'waits')).toMatchObject({
+      code: 1,
+      stdout: '1 redriven\n',
+    });
+    expect(await courier.getQueueInfo('mails')).toMatchObject({ deadLetters: 0, waiting: { critical: 1 } });
+    const again = await courier.getTask('mails');
+    if (again !== undefined) await courier.returnTaskError('mails', again, new Error('again'));
+    expect(await queue('redrive', '--queue', 'mails', '--json')).toMatchObject({ code: 0, stdout: '{"redriven":1}\n' });
+  });
+
+  it('cancels tasks, and says which it could not', async () => {
+    await fill();
+    const end = await queue('cancel', '--queue', 'mails', 'waits', 'held', 'done', 'never');
+    expect(end.code).toBe(1);
+    expect(end.stdout).toBe(
+      'waits: canceled\nheld: canceled\n' +
+        'done: not canceled: it has ended, or there is none\nnever: not canceled: it has ended, or there is none\n',
+    );
+    expect((await queue('list', '--state', 'canceled', '--json')).results).toMatchObject([
+      { id: 'waits' },
+      { id: 'held' },
+    ]);
+  });
+
+  it('exports all tasks, page by page, and dead letters with their data', async () => {
+    await fill();
+    await courier.bulkAddTasksToQueue(
+      'many',
+      Array.from({ length: 2_500 }, (_, n) => n),
+    );
+    const { results } = await queue('export');
+    expect(results.length).toBe(2_505);
+    expect(results).toContainEqual(
+      expect.objectContaining({
+        queue: 'mails',
+        id: 'dead',
+        state: 'failed',
+        data: { function: 'send', args: ['ann'] },
+      }),
+    );
+    expect((await queue('export', '--state', 'waiting', '--queue', 'many')).results.length).toBe(2_500);
+  });
+
+  it('ends quietly when nobody reads any more', async () => {
+    await courier.bulkAddTasksToQueue(
+      'many',
+      Array.from({ length: 5_000 }, (_, n) => n),
+    );
+    const command = new Command(['queue', server.url, 'export', '--prefix', prefix]);
+    await command.says('stdout', '{');
+    command.process.stdout?.destroy();
+    expect(await command.end()).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  it('has looked, and changed nothing', async () => {
+    await fill();
+    const before = await courier.getQueueInfo('mails');
+    for (const action of ['info', 'list', 'export']) await queue(action);
+    expect(await courier.getQueueInfo('mails')).toEqual(before);
+  });
+});
+
+describe('queue', () => {
+  it.each(['redis', 'postgres'])(
+    'says that a server of %s can not be reached, and never a password',
+    async (scheme) => {
+      const end = await taskwarden(['queue', `${scheme}://user:${password}@127.0.0.1:1`]);
+      expect(end).toMatchObject({ code: 1, stdout: '' });
+      expect(end.stderr).toMatch(/^taskwarden: the courier's server can't be reached.*ECONNREFUSED.*\n$/);
+      expect(end.stderr).not.toContain(password);
+    },
+  );
+
+  it('says that a server refuses, and never a password', async () => {
+    const redis = await startRedis();
+    onTestFinished(() => redis.stop());
+    const end = await taskwarden(['queue', redis.url.replace('://', `://alice:${password}@`)]);
+    expect(end).toMatchObject({ code: 1, stdout: '' });
+    expect(end.stderr).toMatch(/^taskwarden: the courier's server refuses the connection.*\n$/);
+    expect(end.stderr).not.toContain(password);
+  });
+
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('ends by %s while the server does not answer', async (signal, code) => {
+    const silent = createServer();
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void silent.close());
+    const connected = new Promise((resolve) => silent.once('connection', resolve));
+    const { port } = silent.address() as { readonly port: number };
+    const command = new Command(['queue', `redis://127.0.0.1:${port}`]);
+    await connected;
+    command.process.kill(signal);
+    expect(await command.end()).toMatchObject({ code, signal: null, stdout: '', stderr: '' });
+  });
+
+  it.each([
+    ['nothing to look into', [], /queue takes the URL of a server/],
+    ['another scheme', ['http://localhost'], /begins with redis:\/\/, rediss:\/\/ or postgres:\/\/, and not with http/],
+    ['a URL that is none', ['redis://[::'], /it can not be parsed/],
+    ['a database that is none', ['redis://localhost/db'], /the number of a database/],
+    ['no such file', ['./nowhere.db'], /there is no file \.\/nowhere\.db/],
+    ['a mistyped URL', [`redis:/user:${password}@localhost`], /there is no file redis:\/user:\*\*\*@localhost/],
+    ['an unknown action', ['redis://localhost', 'drain'], /queue has no 'drain'; it has info, list/],
+    ['a redrive of all queues', ['redis://localhost', 'redrive'], /redrive needs --queue/],
+    ['a cancel without ids', ['redis://localhost', 'cancel', '--queue', 'a'], /cancel takes the ids of tasks/],
+    ['ids where none are taken', ['redis://localhost', 'list', 'a'], /list takes no ids/],
+    ['an unknown state', ['redis://localhost', 'list', '--state', 'lost'], /--state must be one of 'waiting'/],
+    ['a state where none is taken', ['redis://localhost', 'info', '--state', 'failed'], /info takes no --state/],
+    ['a bad --max', ['redis://localhost', 'list', '--max', '0'], /--max must be a whole number/],
+    ['a bad queue', ['redis://localhost', 'list', '--queue', 'a:b'], /must not contain ":"/],
+    ['an unknown flag', ['redis://localhost', '--bogus'], /'--bogus'/],
+  ])('refuses a wrong call in a line or two, with exit code 2: %s', async (_, args, message) => {
+    const end = await taskwarden(['queue', ...args]);
+    expect(end).toMatchObject({ code: 2, stdout: '' });
+    expect(end.stderr).toMatch(message);
+    expect(end.stderr).toMatch(/^taskwarden: .*\nSee taskwarden --help\n$/);
+    expect(end.stderr).not.toContain(password);
+  });
+});
