@@ -68,6 +68,8 @@ export default [
   join('src/integrations/bullmq/index.ts', 'dist/src/integrations/bullmq/index.js', 'es', [index]),
   join('src/integrations/celery/index.ts', 'dist/src/integrations/celery/index.js', 'es', [index]),
   join('src/integrations/redis/index.ts', 'dist/src/integrations/redis/index.js', 'es', [index]),
+  join('src/integrations/sqlite/index.ts', 'dist/src/integrations/sqlite/index.js', 'es', [index]),
+  join('src/integrations/sqlite/thread.ts', 'dist/src/integrations/sqlite/thread.js', 'es'),
   // Piscina tries `require` first; and a thread that is ended while it requires an ES module takes the process along
   // (seen on Node 20.20: v8::Module::IsGraphAsync).
   join('workers/thread.ts', 'dist/workers/thread.cjs', 'cjs'),

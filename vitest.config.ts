@@ -54,7 +54,7 @@ export default defineConfig({
         },
       },
     ],
-    globalSetup: 'test/servers/install.ts',
+    globalSetup: ['test/servers/install.ts', 'test/servers/better-sqlite.ts'],
     coverage: { include: ['src/**', 'workers/**'], provider: 'v8' },
   },
 });

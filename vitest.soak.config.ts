@@ -7,7 +7,7 @@ export default defineConfig({
   plugins: [compiledTasks()],
   test: {
     ...isolated,
-    globalSetup: 'test/servers/install.ts',
+    globalSetup: ['test/servers/install.ts', 'test/servers/better-sqlite.ts'],
     // Properties run shorter among the tests; see lengthOf().
     include: ['test/soak/**/*.test.ts', 'test/property/{batches,bullmq-courier,supervisor,task-trees}.test.ts'],
     env: { TASKWARDEN_SOAK: 'yes' },

@@ -47,6 +47,8 @@ export const errorCodes = {
   COURIER_CLOSED: 'The courier was closed.',
   COURIER_UNREACHABLE:
     "The courier's server can't be reached, or can't do what it is asked now: it is out of memory, or has a lock; `cause` says why.",
+  DATABASE_UNUSABLE:
+    'The file of a `SqliteTaskCourier` can not be used, and waiting does not help; the message says why.',
   SERVER_REFUSED:
     'The server of a courier or controller refuses what it is asked, or is not asked again; the message says why.',
   ALREADY_PERFORMING: 'The courier worker performs already: `perform()` runs once at a time.',

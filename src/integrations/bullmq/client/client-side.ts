@@ -14,11 +14,12 @@ import {
   type TaskUpdate,
   type WaitOptions,
 } from '../../../index.ts';
+import { plainJson } from '../../plain-copy.ts';
 import type { DeadlineWatch } from '../deadlines/deadline-watch.ts';
 import { endDeadline } from '../deadlines/job-deadline.ts';
 import { canceledValue, errorOf, limitsOf, makeId, resultOf } from '../job/job-format.ts';
 import { isTaskMalformed } from '../job/job-reader.ts';
-import { plainJson, toJson } from '../job/json.ts';
+import { toJson } from '../job/json.ts';
 import type { Link } from '../server/link.ts';
 import { checkId, checkKey, isReserved } from '../server/names.ts';
 import { pauseAfter } from '../server/pause.ts';

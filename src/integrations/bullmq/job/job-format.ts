@@ -12,9 +12,9 @@ import {
   type QueueLimits,
   type ReturnErrorOptions,
 } from '../../../index.ts';
+import { isJson, PlainCopy } from '../../plain-copy.ts';
 import { loadBullMq } from '../peers.ts';
-import { fromJson, isJson, parseJson } from './json.ts';
-import { PlainCopy } from './plain-copy.ts';
+import { fromJson, parseJson } from './json.ts';
 
 const { calledName, decodeThrown, encodeThrown, fieldOf, messageOf, taskCanceled, taskReplaced, taskStalled } =
   courierKit;

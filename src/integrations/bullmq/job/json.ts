@@ -3,7 +3,7 @@
  * gets plain copies, without getters, `toJSON` or proxies that could throw when it makes a text of them.
  */
 import { courierKit, type ErrorCode, TaskwardenError } from '../../../index.ts';
-import { PlainCopy } from './plain-copy.ts';
+import { plainJson } from '../../plain-copy.ts';
 
 const { serverError } = courierKit;
 
@@ -28,24 +28,6 @@ export function toJson(value: unknown, code: ErrorCode, what: string): unknown {
 /** The same for a result: none is stored as null. */
 export function resultJson(result: unknown): unknown {
   return result === undefined || result === null ? null : toJson(result, 'RESULT_NOT_CLONEABLE', 'the result');
-}
-
-/**
- * A copy of a value as plain data. Dates become texts, fields that are undefined are left out, and undefined in an array
- * becomes null, as JSON does it.
- * @throws TaskwardenError with `code`, if JSON would lose more, or if the value can't be read.
- */
-export function plainJson(value: unknown, code: ErrorCode, what: string): unknown {
-  const { plain, problem } = new PlainCopy(value);
-  if (problem === undefined) return plain;
-  const { why, ...cause } = problem;
-  const message = `${what} can't be carried as JSON: ${why}; send plain data, or a path to it`;
-  throw new TaskwardenError(code, message, cause);
-}
-
-/** Whether it can be carried. */
-export function isJson(value: unknown): boolean {
-  return new PlainCopy(value).problem === undefined;
 }
 
 export function fromJson(stored: unknown): unknown {

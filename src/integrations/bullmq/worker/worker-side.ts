@@ -12,12 +12,13 @@ import {
   type WaitOptions,
   type WorkerTaskCourier,
 } from '../../../index.ts';
+import { plainJson } from '../../plain-copy.ts';
 import { isUnreachable } from '../client/additions.ts';
 import { updateEvent } from '../client/result-waits.ts';
 import type { TaskCommands } from '../client/task-commands.ts';
 import type { DeadlineWatch } from '../deadlines/deadline-watch.ts';
 import { limitsOf, progressValue, taskOf } from '../job/job-format.ts';
-import { isUnstorable, notCloneable, plainJson, resultJson } from '../job/json.ts';
+import { isUnstorable, notCloneable, resultJson } from '../job/json.ts';
 import type { Asked, Link } from '../server/link.ts';
 import { OutageListeners } from '../server/outage-listeners.ts';
 import { pauseAfter } from '../server/pause.ts';

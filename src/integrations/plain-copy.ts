@@ -3,7 +3,7 @@
  * Each part is read once. Whatever the value's getters, proxies and `toJSON` do, making it never throws, and it takes
  * neither stack for what is nested deep nor memory for what is far too large.
  */
-import { courierKit } from '../../../index.ts';
+import { courierKit, type ErrorCode, TaskwardenError } from '../index.ts';
 
 const { messageOf } = courierKit;
 
@@ -173,4 +173,22 @@ function kindOf(value: object): string {
 
 function isNothing(json: unknown): boolean {
   return json === undefined || typeof json === 'function' || typeof json === 'symbol' || typeof json === 'bigint';
+}
+
+/**
+ * A copy of a value as plain data. Dates become texts, fields that are undefined are left out, and undefined in an array
+ * becomes null, as JSON does it.
+ * @throws TaskwardenError with `code`, if JSON would lose more, or if the value can't be read.
+ */
+export function plainJson(value: unknown, code: ErrorCode, what: string): unknown {
+  const { plain, problem } = new PlainCopy(value);
+  if (problem === undefined) return plain;
+  const { why, ...cause } = problem;
+  const message = `${what} can't be carried as JSON: ${why}; send plain data, or a path to it`;
+  throw new TaskwardenError(code, message, cause);
+}
+
+/** Whether it can be carried. */
+export function isJson(value: unknown): boolean {
+  return new PlainCopy(value).problem === undefined;
 }

@@ -1,0 +1,61 @@
+/** The two ways to SQLite: `node:sqlite` of Node itself, or the package better-sqlite3. Both are used in the same few ways. */
+import { createRequire, isBuiltin } from 'node:module';
+
+export type Value = string | number | null | Uint8Array;
+export type Row = Readonly<Record<string, Value>>;
+
+export interface Statement {
+  run(...values: readonly Value[]): { readonly changes: number | bigint };
+  get(...values: readonly Value[]): Row | undefined;
+  all(...values: readonly Value[]): readonly Row[];
+}
+
+export interface Connection {
+  exec(sql: string): void;
+  prepare(sql: string): Statement;
+  close(): void;
+}
+
+export type DriverName = 'node:sqlite' | 'better-sqlite3';
+
+const require = createRequire(import.meta.url);
+
+/** Version 12 is the last that runs on Node 20; 13 crashes there. */
+const betterSqlite = { least: 12, name: 'better-sqlite3' } as const;
+
+/** Which one there is, or what is wrong. Loads none. */
+export function findDriver(): { readonly driver: DriverName } | { readonly problem: string } {
+  if (isBuiltin('node:sqlite')) return { driver: 'node:sqlite' };
+  const wanted = `npm install ${betterSqlite.name}@^${betterSqlite.least}, or use Node 22.13 or later, which has SQLite of its own`;
+  let version: string;
+  try {
+    ({ version } = require(`${betterSqlite.name}/package.json`) as { readonly version: string });
+  } catch {
+    return { problem: `Node ${process.versions.node} has no SQLite, so the package ${betterSqlite.name}: ${wanted}` };
+  }
+  if (Number.parseInt(version, 10) >= betterSqlite.least) return { driver: betterSqlite.name };
+  return { problem: `${betterSqlite.name} ${betterSqlite.least} or later, and found ${version}: ${wanted}` };
+}
+
+/** Opens a file; makes it if it is missing. */
+export function connect(driver: DriverName, path: string): Connection {
+  if (driver === 'better-sqlite3') {
+    const Database = require(betterSqlite.name) as new (path: string) => Connection;
+    return new Database(path);
+  }
+  const { DatabaseSync } = withoutWarnings(() => require('node:sqlite')) as {
+    readonly DatabaseSync: new (path: string) => Connection;
+  };
+  return new DatabaseSync(path);
+}
+
+/** Node 22 and 24 warn that its SQLite may change. What is used of it here has not, and the tests run on each version. */
+function withoutWarnings<R>(load: () => R): R {
+  const { emitWarning } = process;
+  process.emitWarning = () => {};
+  try {
+    return load();
+  } finally {
+    process.emitWarning = emitWarning;
+  }
+}

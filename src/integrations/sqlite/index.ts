@@ -1,0 +1,2 @@
+/** The public names of taskwarden/sqlite, and nothing else. */
+export { type SqliteCourierOptions, SqliteTaskCourier } from './sqlite-courier.ts';

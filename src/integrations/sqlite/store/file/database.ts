@@ -1,0 +1,115 @@
+/**
+ * One connection to a database of tasks. All that is written is one transaction at a time, which is on the disk when it is
+ * committed: WAL and `synchronous=FULL`. Statements are prepared once. It knows nothing of tasks.
+ */
+import { statfsSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { type Connection, connect, type DriverName, type Row, type Statement, type Value } from '../../driver.ts';
+import { UnusableError } from './problems.ts';
+import { migrate } from './schema.ts';
+
+/** Where the locks of SQLite, or its shared memory, do not hold: numbers of statfs(2). */
+const remote: Readonly<Record<number, string>> = {
+  26985: 'NFS',
+  20859: 'SMB',
+  4283649346: 'SMB',
+  4266872130: 'SMB',
+  12805120: 'Ceph',
+  1397113167: 'AFS',
+};
+
+export class Database {
+  readonly #connection: Connection;
+  readonly #statements = new Map<string, Statement>();
+
+  /** @throws UnusableError, or an error of SQLite. */
+  constructor(driver: DriverName, path: string, busyTimeoutMs: number) {
+    refuseRemote(path);
+    this.#connection = connect(driver, path);
+    try {
+      this.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
+      this.exec('PRAGMA synchronous = FULL');
+      const { journal_mode: mode } = this.get('PRAGMA journal_mode = WAL') ?? {};
+      if (mode !== 'wal') throw new UnusableError(`its journal can't be WAL there, and is ${mode}`);
+      this.exec('PRAGMA wal_autocheckpoint = 0'); // see Checkpoints
+      migrate(this);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  exec(sql: string): void {
+    this.#connection.exec(sql);
+  }
+
+  #statement(sql: string): Statement {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) {
+      statement = this.#connection.prepare(sql);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+
+  /** Returns how many rows it has changed. */
+  run(sql: string, ...values: readonly Value[]): number {
+    return Number(this.#statement(sql).run(...values).changes);
+  }
+
+  get(sql: string, ...values: readonly Value[]): Row | undefined {
+    return this.#statement(sql).get(...values);
+  }
+
+  all(sql: string, ...values: readonly Value[]): readonly Row[] {
+    return this.#statement(sql).all(...values);
+  }
+
+  /** Waits for the lock of writers, as long as the busy timeout says. */
+  begin(): void {
+    this.exec('BEGIN IMMEDIATE');
+  }
+
+  /** For what is only read: no lock, one moment. */
+  beginReading(): void {
+    this.exec('BEGIN');
+  }
+
+  commit(): void {
+    this.exec('COMMIT');
+  }
+
+  /** After some errors SQLite has done so by itself. */
+  rollback(): void {
+    try {
+      this.exec('ROLLBACK');
+    } catch {
+      // there is no transaction any more
+    }
+  }
+
+  /** Changes when another connection has committed. */
+  get version(): number {
+    return Number(this.get('PRAGMA data_version')?.['data_version']);
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
+}
+
+function refuseRemote(path: string): void {
+  let type: number;
+  try {
+    ({ type } = statfsSync(dirname(path)));
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw new UnusableError('it is a folder');
+  } catch (error) {
+    if (error instanceof UnusableError) throw error;
+    return; // what opens it says why
+  }
+  const name = process.platform === 'linux' ? remote[type] : undefined;
+  if (name === undefined) return;
+  throw new UnusableError(
+    `it is on a network file system (${name}), where the locks of SQLite do not hold; use a local disk, or a server (taskwarden/bullmq)`,
+  );
+}
