@@ -9,7 +9,7 @@ export default defineConfig({
     ...isolated,
     globalSetup: ['test/servers/install.ts', 'test/servers/better-sqlite.ts'],
     // Properties run shorter among the tests; see lengthOf().
-    include: ['test/soak/**/*.test.ts', 'test/property/{batches,bullmq-courier,supervisor,task-trees}.test.ts'],
+    include: ['test/soak/**/*.test.ts', 'test/property/{batches,bullmq-courier,sqlite-courier,supervisor,task-trees}.test.ts'],
     env: { TASKWARDEN_SOAK: 'yes' },
     testTimeout: 30 * 60_000,
     maxWorkers: 1,

@@ -6,9 +6,12 @@
 import type { QueueLimits, RateOptions } from '../../../../index.ts';
 import type { Transaction } from './transaction.ts';
 
+/** Sums of times since the epoch are rounded by less than this, in milliseconds. */
+const roundedMs = 0.01;
+
 /** From when on the next may start. */
 export function opensAt({ max, perMs, burst = 1 }: RateOptions, arrival: number): number {
-  return arrival - ((burst - 1) * perMs) / max;
+  return arrival - ((burst - 1) * perMs) / max - roundedMs;
 }
 
 export function arrivalAfter({ max, perMs }: RateOptions, arrival: number, now: number): number {
