@@ -359,3 +359,25 @@ describe('a generator task', () => {
     expectTypeOf(count(3)).toExtend<TaskHandle<string>>();
   });
 });
+
+describe('steps', () => {
+  const { step, checkpoint, checkpointed } = currentTask();
+
+  it('give what their function gives, awaited', () => {
+    expectTypeOf(step('a', () => 1)).toEqualTypeOf<Promise<number>>();
+    expectTypeOf(step('a', async () => ({ paid: true }))).toEqualTypeOf<Promise<{ paid: boolean }>>();
+    expectTypeOf(step('a', () => {})).toEqualTypeOf<Promise<void>>();
+    expectTypeOf(step('a', (): number | Promise<string> => 1)).toEqualTypeOf<Promise<string | number>>();
+    // @ts-expect-error a step has a name
+    step(() => 1);
+    // @ts-expect-error a step does something
+    step('a');
+    // @ts-expect-error a step gets no arguments
+    step('a', (n: number) => n);
+  });
+
+  it('checkpoints are data that the compiler does not know', () => {
+    expectTypeOf(checkpoint({ from: 1 })).toEqualTypeOf<Promise<void>>();
+    expectTypeOf(checkpointed).toEqualTypeOf<unknown>();
+  });
+});

@@ -58,7 +58,7 @@ export interface TaskContext {
    * `LEASE_LOST`.
    * @param name Unique in the task, of at most 200 characters.
    */
-  step<T>(name: string, fn: () => T | Promise<T>): Promise<Awaited<T>>;
+  step<T>(name: string, fn: () => T): Promise<Awaited<T>>;
   /**
    * Keeps how far the task is, for the next attempt, in place of the checkpoint before. Resolves when it is kept; rejects as
    * `step()` does.

@@ -126,7 +126,7 @@ export abstract class Run implements RunningTask, WorkKeeper {
     return undefined;
   }
 
-  step<T>(name: string, fn: () => T | Promise<T>): Promise<Awaited<T>> {
+  step<T>(name: string, fn: () => T): Promise<Awaited<T>> {
     return this.#ensuredSteps.step(name, fn);
   }
 

@@ -49,7 +49,7 @@ export class Steps {
     this.#checkpoint = keeper.keptWork?.get(checkpointName);
   }
 
-  async step<T>(name: string, fn: () => T | Promise<T>): Promise<Awaited<T>> {
+  async step<T>(name: string, fn: () => T): Promise<Awaited<T>> {
     isName(name, 'the name of a step');
     rules.function(fn, `what step '${name}' is to do`);
     const what = `the result of step '${name}'`;

@@ -46,6 +46,8 @@ export class Lease {
   readonly queue: BullQueue;
   readonly job: Job;
   readonly id: string;
+  /** Whether an attempt has kept work. */
+  hasWork = false;
   readonly #times: LeaseTimes;
   #onLost: (() => void)[] = [];
   #onOver: (() => void)[] = [];

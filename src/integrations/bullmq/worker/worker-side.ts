@@ -96,7 +96,7 @@ export class WorkerSide implements WorkerTaskCourier {
   }
 
   #lease({ queue, job, leftMs, kept }: Fetched, lease: string): CourierTask {
-    this.#leases.take(queue, job, lease);
+    this.#leases.take(queue, job, lease).hasWork = kept !== undefined;
     if (leftMs !== undefined) this.#watch.lookIn(queue.name, leftMs);
     return { ...taskOf(job, queue.name, lease, leftMs), kept };
   }
@@ -178,7 +178,10 @@ export class WorkerSide implements WorkerTaskCourier {
             async (asked) => {
               const job = lease?.job ?? (await asked.queue.find(id));
               if (job === undefined) throw leaseLost(queue, [id]);
-              return end(asked.queue, job, tokenOf(leaseId)).then((ended) => asked.queue.leave(job).then(() => ended));
+              const ended = await end(asked.queue, job, tokenOf(leaseId));
+              await asked.queue.leave(job);
+              if (lease?.hasWork) await asked.queue.work.drop(id).catch(() => {}); // it goes with the job
+              return ended;
             },
             id,
           );
@@ -245,6 +248,7 @@ export class WorkerSide implements WorkerTaskCourier {
     const { id } = task;
     const lease = this.#held(queue, task);
     const what = `the work '${name}' of task '${id}' may not have been kept`;
+    lease.hasWork = true;
     const keep = (asked: Asked) => asked.queue.work.keep(id, tokenOf(task.lease), name, work);
     if (await lease.send(() => this.#link.ask(queue, what, keep, id))) return;
     lease.lose();

@@ -13,6 +13,8 @@ UPDATE job SET opts = coalesce(opts, '{}') || jsonb_build_object('${workOption}'
          coalesce(opts->'${workOption}', '{}') || jsonb_build_object($4::text, $5::text))
  WHERE queue = $1 AND id = $2 AND lock_token = $3 AND state = 'active'`;
 
+const drop = `UPDATE job SET opts = opts - '${workOption}' WHERE queue = $1 AND id = $2 AND state = 'completed'`;
+
 export class PostgresWork implements StoredWork {
   readonly #pool: Pool;
   readonly #queue: string;
@@ -30,5 +32,9 @@ export class PostgresWork implements StoredWork {
   async of({ opts }: Job): Promise<KeptWork | undefined> {
     const stored = fieldOf(opts, workOption);
     return typeof stored === 'object' && stored !== null ? workOf(Object.entries(stored)) : undefined;
+  }
+
+  async drop(id: string): Promise<void> {
+    await this.#pool.query(drop, [this.#queue, id]);
   }
 }

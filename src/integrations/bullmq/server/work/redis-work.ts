@@ -25,6 +25,13 @@ for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
 end
 return found`;
 
+/** KEYS: job, completed. ARGV: what the fields begin with, id. */
+const drop = `
+if redis.call('TYPE', KEYS[1]).ok ~= 'hash' or not redis.call('ZSCORE', KEYS[2], ARGV[2]) then return end
+for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+  if string.sub(field, 1, #ARGV[1]) == ARGV[1] then redis.call('HDEL', KEYS[1], field) end
+end`;
+
 export class RedisWork implements StoredWork {
   readonly #redis: Redis;
   readonly #backend: IQueueBackend;
@@ -42,5 +49,10 @@ export class RedisWork implements StoredWork {
   async of({ id }: Job): Promise<KeptWork | undefined> {
     const found = (await this.#redis.eval(read, 1, this.#backend.toKey(id as string), fieldPrefix)) as string[];
     return workOf(found.flatMap((name, n) => (n % 2 === 0 ? [[name, found[n + 1]] as const] : [])));
+  }
+
+  async drop(id: string): Promise<void> {
+    const keys = [id, 'completed'].map((key) => this.#backend.toKey(key));
+    await this.#redis.eval(drop, 2, ...keys, fieldPrefix, id);
   }
 }

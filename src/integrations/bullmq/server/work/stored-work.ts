@@ -8,6 +8,8 @@ export interface StoredWork {
   keep(id: string, token: string, name: string, work: Uint8Array): Promise<boolean>;
   /** Undefined if nothing was kept. */
   of(job: Job): Promise<KeptWork | undefined>;
+  /** Forgets it, if the job has completed. */
+  drop(id: string): Promise<void>;
 }
 
 export function textOfWork(work: Uint8Array): string {
