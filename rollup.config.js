@@ -48,11 +48,13 @@ function join(input, file, format, external = []) {
 
 const index = resolve('src/index.ts');
 const bullmq = resolve('src/integrations/bullmq/index.ts');
+const sqlite = resolve('src/integrations/sqlite/index.ts');
 
 /** The bundles that others refer to: there must be only one of each. */
 const bundles = new Map([
   [index, 'dist/src/index.js'],
   [bullmq, 'dist/src/integrations/bullmq/index.js'],
+  [sqlite, 'dist/src/integrations/sqlite/index.js'],
 ]);
 
 /** From a bundle to another one. */
@@ -64,7 +66,7 @@ function toBundle(file, id) {
 export default [
   join('src/index.ts', 'dist/src/index.js', 'es'),
   // The command line must not have a supervisor of its own.
-  join('src/cli/main.ts', 'dist/src/cli/main.js', 'es', [index, bullmq]),
+  join('src/cli/main.ts', 'dist/src/cli/main.js', 'es', [index, bullmq, sqlite]),
   join('src/integrations/bullmq/index.ts', 'dist/src/integrations/bullmq/index.js', 'es', [index]),
   join('src/integrations/celery/index.ts', 'dist/src/integrations/celery/index.js', 'es', [index]),
   join('src/integrations/redis/index.ts', 'dist/src/integrations/redis/index.js', 'es', [index]),

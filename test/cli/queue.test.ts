@@ -1,38 +1,73 @@
-/** `taskwarden queue` on a real Redis and PostgreSQL. */
+/** `taskwarden queue` on a real Redis and PostgreSQL, and on a file. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ClientWorkerTaskCourier } from 'taskwarden';
 import { BullMQTaskCourier } from 'taskwarden/bullmq';
+import { SqliteTaskCourier } from 'taskwarden/sqlite';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { startPostgres } from '../servers/postgres.ts';
 import { startRedis } from '../servers/redis.ts';
-import type { Server } from '../servers/server.ts';
 import { Command, type CommandEnd, taskwarden } from './command.ts';
 
 const password = 'S3cr3tPw';
 
-describe.each([
-  ['Redis', startRedis],
-  ['PostgreSQL', startPostgres],
-] as const)('queue, over %s', (_, start) => {
-  let server: Server;
+/** A courier, and how the command line finds it. */
+interface Place {
+  readonly courier: ClientWorkerTaskCourier;
+  readonly args: (...action: string[]) => readonly string[];
+}
+
+async function serverPlaces(start: typeof startRedis | typeof startPostgres) {
+  const server = await start();
   let prefixes = 0;
-  let prefix: string;
-  let courier: BullMQTaskCourier;
+  const make = (): Place => {
+    prefixes += 1;
+    const prefix = `cli${prefixes}`;
+    return {
+      courier: new BullMQTaskCourier(server.url, { prefix }),
+      args: (...action) => [server.url, ...action, '--prefix', prefix],
+    };
+  };
+  return { make, end: () => server.stop() };
+}
+
+async function filePlaces() {
+  const folder = mkdtempSync(join(tmpdir(), 'taskwarden-cli-queue-'));
+  let files = 0;
+  const make = (): Place => {
+    files += 1;
+    const file = join(folder, `${files}.db`);
+    return { courier: new SqliteTaskCourier(file), args: (...action) => [file, ...action] };
+  };
+  return { make, end: () => rmSync(folder, { recursive: true }) };
+}
+
+describe.each([
+  ['Redis', () => serverPlaces(startRedis)],
+  ['PostgreSQL', () => serverPlaces(startPostgres)],
+  ['a file', filePlaces],
+] as const)('queue, over %s', (_, start) => {
+  let places: Awaited<ReturnType<typeof start>>;
+  let place: Place;
+  let courier: ClientWorkerTaskCourier;
 
   beforeAll(async () => {
-    server = await start();
+    places = await start();
   });
 
-  afterAll(() => server.stop());
+  afterAll(() => places.end());
 
   beforeEach(async () => {
-    prefixes += 1;
-    prefix = `cli${prefixes}`;
-    courier = new BullMQTaskCourier(server.url, { prefix });
+    place = places.make();
+    courier = place.courier;
     onTestFinished(() => courier.close());
+    await courier.getQueueNames(); // makes the file
   });
 
-  function queue(...args: string[]): Promise<CommandEnd> {
-    return taskwarden(['queue', server.url, ...args, '--prefix', prefix]);
+  function queue(...action: string[]): Promise<CommandEnd> {
+    return taskwarden(['queue', ...place.args(...action)]);
   }
 
   /** One dead letter, one that waits, one that a worker has, one that is delayed, and one that has completed. */
@@ -146,7 +181,7 @@ describe.each([
       'many',
       Array.from({ length: 5_000 }, (_, n) => n),
     );
-    const command = new Command(['queue', server.url, 'export', '--prefix', prefix]);
+    const command = new Command(['queue', ...place.args('export')]);
     await command.says('stdout', '{');
     command.process.stdout?.destroy();
     expect(await command.end()).toMatchObject({ code: 0, stderr: '' });
@@ -180,6 +215,18 @@ describe('queue', () => {
     expect(end.stderr).not.toContain(password);
   });
 
+  it('says that a file is no queue, and leaves it as it is', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'taskwarden-cli-queue-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, 'notes.txt');
+    writeFileSync(file, 'these are notes, and no database\n'.repeat(100));
+    const before = readFileSync(file);
+    const end = await taskwarden(['queue', file]);
+    expect(end).toMatchObject({ code: 1, stdout: '' });
+    expect(end.stderr).toMatch(/^taskwarden: .*notes\.txt.*\n$/);
+    expect(readFileSync(file).equals(before)).toBe(true);
+  });
+
   it.each([
     ['SIGINT', 130],
     ['SIGTERM', 143],
@@ -201,6 +248,7 @@ describe('queue', () => {
     ['a URL that is none', ['redis://[::'], /it can not be parsed/],
     ['a database that is none', ['redis://localhost/db'], /the number of a database/],
     ['no such file', ['./nowhere.db'], /there is no file \.\/nowhere\.db/],
+    ['a prefix in a file', ['./numbers.ndjson', '--prefix', 'a'], /--prefix is for servers/],
     ['a mistyped URL', [`redis:/user:${password}@localhost`], /there is no file redis:\/user:\*\*\*@localhost/],
     ['an unknown action', ['redis://localhost', 'drain'], /queue has no 'drain'; it has info, list/],
     ['a redrive of all queues', ['redis://localhost', 'redrive'], /redrive needs --queue/],

@@ -24,5 +24,6 @@ async function courierInFile(path: string, prefix: string | undefined): Promise<
   if (prefix !== undefined) throw new UsageError('--prefix is for servers: a file has none');
   // It may be a URL with a mistake, and with a password.
   if (!existsSync(path)) throw new UsageError(`there is no file ${path.replace(/:[^:]*@/, ':***@')}`);
-  throw new UsageError('a queue in a file needs taskwarden/sqlite, which this version does not have');
+  const { SqliteTaskCourier } = await import('../../integrations/sqlite/index.ts');
+  return new SqliteTaskCourier(path, { maxStalls: Infinity }); // it is for the workers to say how many are too many
 }
