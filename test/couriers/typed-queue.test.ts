@@ -52,7 +52,6 @@ it('add() brings its key, and is unique at the courier, for all machines', async
   for (const options of [{ key: (a: number) => `key ${a}` }, { key: 'a', unique: 'join' }] as const) {
     expect(await failure(sum.with(options).addAll([[1, 2]]))).toBeInstanceOf(TypeError);
   }
-  expect(await failure(sum.with({ deadlineMs: 5 }).add(1, 2))).toBeInstanceOf(TypeError);
   await courier.close();
 });
 
@@ -90,6 +89,16 @@ it('what is too late for its worker is not begun', async () => {
   await new Promise((resolve) => setTimeout(resolve, 20)); // until it is too late
   serve(courier);
   expect(await failure(courier.waitForTaskResult('work', id))).toMatchObject({ code: 'TASK_EXPIRED' });
+});
+
+it('add() and addAll() bring a deadline, which the courier keeps', async () => {
+  const courier = new MemoryTaskCourier();
+  const { sum } = typedQueue<typeof functions>(courier, 'work', { deadlineMs: 20 });
+  const ids = [await sum.add(1, 2), ...(await sum.addAll([[3, 4]]))];
+  for (const id of ids) {
+    expect(await failure(courier.waitForTaskResult('work', id))).toMatchObject({ code: 'TASK_EXPIRED', timeoutMs: 20 });
+  }
+  await courier.close();
 });
 
 it('adds in a thread, too, where handles are refused', async () => {

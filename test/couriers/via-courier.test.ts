@@ -9,7 +9,7 @@ import {
   TaskSupervisor,
   viaCourier,
 } from 'taskwarden';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { begun, failure, heard } from '../fixtures/listening.ts';
 import { add, echo } from '../fixtures/tasks/echo.ts';
 import { callsFar } from '../fixtures/tasks/far.ts';
@@ -211,6 +211,59 @@ describe('options', () => {
     }
   });
 
+  it('of deadlines: what no worker has begun expires, here and at the courier', async () => {
+    await using world = new World();
+    const handle = world.far(add).with({ deadlineMs: 30 })(1, 1);
+    expect(await failure(handle)).toMatchObject({ code: 'TASK_EXPIRED', timeoutMs: 30 });
+    await vi.waitFor(async () => {
+      const letters = await world.courier.getDeadLetters(queueName);
+      expect(letters).toMatchObject([{ id: handle.id, error: { code: 'TASK_EXPIRED' } }]);
+    });
+  });
+
+  it('of deadlines: what runs is ended, here and where it runs, and not tried again', async () => {
+    await using gate = await Gate.create();
+    await using world = World.serving({ holds });
+    const ended = heard(world.there, 'task:canceled');
+    const handle = world.far(holds).with({ deadlineMs: 2_000, retries: 5, retryDelayMs: 0 })(gate.port, 'x');
+    await gate.arrived(1);
+    expect(await failure(handle)).toMatchObject({ code: 'TASK_TIMEOUT', timeoutMs: 2_000 });
+    expect(await ended).toMatchObject({ task: { name: 'holds', endReason: 'canceled' } });
+    const [letter] = await world.courier.getDeadLetters(queueName);
+    expect(letter).toMatchObject({ id: handle.id, attempts: 1, error: { code: 'TASK_TIMEOUT' } });
+  });
+
+  it('of deadlines: a call whose next attempt could not begin in time ends at once', async () => {
+    await using world = World.serving({ throws });
+    const patient = world.far(throws).with({ deadlineMs: 600_000, retries: 5, retryDelayMs: 3_600_000 });
+    expect(await failure(patient('error'))).toMatchObject({
+      code: 'TASK_TIMEOUT',
+      timeoutMs: 600_000,
+      cause: { message: 'plain' },
+    });
+  });
+
+  it('of deadlines hold for all attempts of a task that was added without one', async () => {
+    const fails = backgroundTask(
+      () => {
+        throw new Error('no');
+      },
+      { name: 'fails', type: 'loop', retries: 1_000_000, retryDelayMs: 5, deadlineMs: 100 },
+    );
+    await using world = World.serving({ fails });
+    const id = await world.courier.addTaskToQueue(queueName, { function: 'fails' });
+    const error = await failure(world.courier.waitForTaskResult(queueName, id));
+    expect(error).toMatchObject({ code: 'TASK_TIMEOUT', timeoutMs: 100, taskId: id });
+    const late = backgroundTask(() => {}, { name: 'late', type: 'loop', deadlineMs: 1 });
+    await using idle = new World();
+    const unseen = await idle.courier.addTaskToQueue(queueName, { function: 'late' });
+    const added = Date.now();
+    await vi.waitUntil(() => Date.now() > added + 1);
+    idle.serve({ late });
+    const expired = await failure(idle.courier.waitForTaskResult(queueName, unseen));
+    expect(expired).toMatchObject({ code: 'TASK_EXPIRED', taskId: unseen });
+  });
+
   it('that can not go by a courier are refused', () => {
     const courier = new MemoryTaskCourier();
     const picky = add.with({ retryIf: () => true });
@@ -326,5 +379,83 @@ describe('a handle', () => {
     expect(await failure(handle)).toMatchObject({ code: 'TASK_CANCELED' });
     await new Promise(setImmediate);
     expect((await world.courier.getQueueInfo(queueName)).waiting.normal).toBe(0);
+  });
+});
+
+describe('calls that are unique', () => {
+  const keyed = add.with({ key: (a) => `add ${a}` });
+
+  /** Another program, with its own supervisor, on the same courier. */
+  function elsewhere(): TaskSupervisor {
+    const supervisor = new TaskSupervisor({ logger: false, name: 'elsewhere' });
+    onTestFinished(async () => {
+      await supervisor.stop({ wait: false });
+    });
+    return supervisor;
+  }
+
+  /** Waits until its relay has added it, or joined another. */
+  function isAdded(world: World, count: number): Promise<void> {
+    return vi.waitFor(async () => {
+      expect((await world.courier.getQueueInfo(queueName)).waiting.normal).toBe(count);
+    });
+  }
+
+  it('join one task of all programs, and have its result', async () => {
+    await using world = new World();
+    const join = keyed.with({ unique: 'join', uniqueForMs: 60_000 });
+    const first = world.far(join)(1, 2);
+    await isAdded(world, 1);
+    const second = world.far(join).with({ supervisor: elsewhere() })(1, 5);
+    const other = world.far(join)(2, 2);
+    await isAdded(world, 2);
+    world.serve({ add });
+    expect(await Promise.all([first, second, other])).toEqual([3, 3, 4]);
+    expect(await world.far(join).with({ supervisor: elsewhere() })(1, 9)).toBe(3); // it is kept
+    expect(world.there.getTasks()).toHaveLength(2);
+  });
+
+  it('that have joined leave the task alone when they are canceled', async () => {
+    await using world = new World();
+    const join = world.far(keyed.with({ unique: 'join' }));
+    const first = join(1, 2);
+    await isAdded(world, 1);
+    const second = join.with({ supervisor: elsewhere() })(1, 2);
+    const third = join.with({ supervisor: elsewhere(), deadlineMs: 50 })(1, 2);
+    expect(await failure(third)).toMatchObject({ timeoutMs: 50 });
+    second.cancel('not wanted');
+    expect(await failure(second)).toMatchObject({ code: 'TASK_CANCELED', cause: 'not wanted' });
+    world.serve({ add });
+    expect(await first).toBe(3);
+  });
+
+  it('are refused while there is another', async () => {
+    await using world = new World();
+    const refuse = world.far(keyed.with({ unique: 'refuse' }));
+    const first = refuse(1, 2);
+    await isAdded(world, 1);
+    const second = refuse.with({ supervisor: elsewhere() })(1, 2);
+    expect(await failure(second)).toMatchObject({ code: 'TASK_EXISTS', taskId: first.id });
+    world.serve({ add });
+    expect(await first).toBe(3);
+  });
+
+  it('replace one that waits, of this program or another', async () => {
+    await using world = new World();
+    const replace = world.far(keyed.with({ unique: 'replace' }));
+    const first = replace(1, 1);
+    await isAdded(world, 1);
+    const second = replace.with({ supervisor: elsewhere() })(1, 2);
+    expect(await failure(first)).toMatchObject({ code: 'TASK_REPLACED' });
+    const third = replace.with({ supervisor: elsewhere() })(1, 3);
+    expect(await failure(second)).toMatchObject({ code: 'TASK_REPLACED' });
+    world.serve({ add });
+    expect(await third).toBe(4);
+  });
+
+  it('can not be unique only while they wait', () => {
+    const courier = new MemoryTaskCourier();
+    const waiting = keyed.with({ unique: 'join', uniqueWhile: 'waiting' });
+    expect(() => viaCourier(courier, queueName, waiting)).toThrow(/"uniqueWhile" of task "add" must not be 'waiting'/);
   });
 });

@@ -4,9 +4,7 @@
  */
 
 import type { Backoff } from '../../base/backoff.ts';
-import { hasCode, TaskwardenError } from '../../base/errors.ts';
 import { checkOptions, is, type Rule, rules } from '../../base/options.ts';
-import { Timer } from '../../platform/clock.ts';
 import { randomUUID, timeOfDay } from '../../platform/globals.ts';
 import { type BackgroundTask, wrapPlan } from '../../task/call/background-task.ts';
 import { keyOf } from '../../task/call/task-key.ts';
@@ -14,9 +12,10 @@ import type { ResolvedTaskOptions, TaskOptions, TaskSpec } from '../../task/call
 import type { TaskFunction } from '../../task/definition/definition.ts';
 import { currentRun, type RunningTask } from '../../task/inside/context.ts';
 import type { Task } from '../../task/record/task.ts';
-import type { AddOptions, ClientCommand, ClientTaskCourier, TaskUpdate } from '../courier.ts';
+import type { AddOptions, ClientTaskCourier } from '../courier.ts';
 import { courierRule } from '../workers/base-worker-options.ts';
 import type { CourierCall } from './courier-call.ts';
+import { CourierRelay } from './courier-relay.ts';
 import { RelayPlan } from './relay-task.ts';
 
 /** The options of a call that goes by a courier. Functions that decide on retries can't go there. */
@@ -99,16 +98,23 @@ class CourierPlan extends RelayPlan {
     const addOptions = this.#addOptions(options);
     const fn = (...args: unknown[]) => {
       const run = currentRun() as RunningTask;
-      return new Relay(courier, queue, run).run(
+      const task = run.task as Task;
+      return new CourierRelay(courier, queue, run).run(
         this.#callOf(args, options),
-        { ...addOptions, ...keyOfRun(run), id: own.taskId === undefined ? (run.task as Task).id : randomUUID() },
+        { ...addOptions, ...keyOfTask(task, options), id: own.taskId === undefined ? task.id : randomUUID() },
         queueTimeoutMs === undefined ? Infinity : delayMs + queueTimeoutMs,
       );
     };
     return this.specFor(fn, own);
   }
 
-  #addOptions({ priority, delayMs = 0, retries, retryDelayMs, retryIf }: ResolvedTaskOptions): AddOptions {
+  #addOptions(options: ResolvedTaskOptions): AddOptions {
+    const { priority, delayMs = 0, deadlineMs, retries, retryDelayMs, retryIf, uniqueWhile } = options;
+    if (uniqueWhile === 'waiting') {
+      throw new TypeError(
+        `option "uniqueWhile" of task "${this.name}" must not be 'waiting': at a courier a task is unique until it has ended`,
+      );
+    }
     if (retryIf !== undefined || typeof retryDelayMs === 'function') {
       const option = retryIf === undefined ? 'retryDelayMs' : 'retryIf';
       throw new TypeError(
@@ -119,6 +125,7 @@ class CourierPlan extends RelayPlan {
     return {
       priority,
       delayMs,
+      ...(deadlineMs !== undefined && { deadlineMs }),
       ...(retries !== undefined && { retries }),
       ...(retryDelayMs !== undefined && { retryDelayMs }),
     };
@@ -130,7 +137,7 @@ class CourierPlan extends RelayPlan {
   }
 
   membersFor(options: ResolvedTaskOptions, spec: TaskSpec): object {
-    const { taskId, signal, delayMs = 0, queueTimeoutMs, unique, uniqueForMs } = options;
+    const { taskId, signal, delayMs = 0, queueTimeoutMs } = options;
     const addOptions = this.#addOptions(options);
     /** Nobody here could end its wait. */
     const callOf = (args: readonly unknown[]) => ({
@@ -144,12 +151,11 @@ class CourierPlan extends RelayPlan {
     };
     return {
       add: async (...args: unknown[]) => {
-        refuse('add()', ['callback', 'deadlineMs', 'uniqueWhile']);
+        refuse('add()', ['callback', 'uniqueWhile']);
         const key = keyOf(spec, args);
         const own = {
           ...(key !== undefined && { key }),
-          ...(unique !== undefined && { unique }),
-          ...(uniqueForMs !== undefined && { uniqueForMs }),
+          ...uniqueOptions(options),
           ...(taskId !== undefined && { id: taskId }),
           ...(signal !== undefined && { signal }),
         };
@@ -174,114 +180,16 @@ class CourierPlan extends RelayPlan {
 /** The options with which nothing can be added, and why; the last ones only not with `addAll()`. */
 const notAdded: Readonly<Record<string, string>> = {
   callback: 'it does not wait for results',
-  deadlineMs: 'nobody here would end the task; use timeoutMs and queueTimeoutMs',
   uniqueWhile: 'at a courier a task is unique until it has ended',
   unique: 'use add()',
   taskId: 'use add()',
 };
 
-/** The key of the call, by which the limits of the queue go. */
-function keyOfRun({ task }: RunningTask): Pick<AddOptions, 'key'> {
-  const { key } = task as Task;
-  return key === undefined ? {} : { key };
+/** The key of the call, by which the limits of the queue go, and whether there is one of it at a time. */
+function keyOfTask({ key }: Task, options: ResolvedTaskOptions): AddOptions {
+  return { ...(key !== undefined && { key }), ...uniqueOptions(options) };
 }
 
-/** Performs one call. */
-class Relay {
-  readonly #courier: ClientTaskCourier;
-  readonly #queue: string;
-  readonly #run: RunningTask;
-  #id = '';
-  /** Fires if no worker has started the task in time. */
-  #timer: Timer | undefined;
-  #expiry: TaskwardenError | undefined;
-  /** Set when the task was canceled here. */
-  #canceled: { readonly reason: unknown } | undefined;
-  #isAdded = false;
-
-  constructor(courier: ClientTaskCourier, queue: string, run: RunningTask) {
-    this.#courier = courier;
-    this.#queue = queue;
-    this.#run = run;
-  }
-
-  async run(call: CourierCall, addOptions: AddOptions & { readonly id: string }, waitMs: number): Promise<unknown> {
-    this.#id = addOptions.id;
-    this.#run.listener = { onStop: (reason) => this.#onStopRequest(reason) };
-    const unsubscribe = await this.#courier.subscribeToTask(this.#queue, this.#id, (update) => this.#onUpdate(update));
-    try {
-      if (this.#canceled !== undefined) throw this.#canceled.reason;
-      this.#timer = new Timer(waitMs, () => this.#expire(waitMs));
-      await this.#courier.addTaskToQueue(this.#queue, call, addOptions);
-      this.#isAdded = true;
-      this.#cancelIfRequested();
-      void this.#forwardMessages();
-      return await this.#courier.waitForTaskResult(this.#queue, this.#id);
-    } catch (error) {
-      throw this.#expiry !== undefined && isCanceled(error) ? this.#expiry : error;
-    } finally {
-      this.#run.listener = undefined;
-      this.#timer?.cancel();
-      unsubscribe();
-    }
-  }
-
-  #onUpdate(update: TaskUpdate): void {
-    if (update.kind === 'started') this.#timer?.cancel();
-    else if (update.kind === 'progress') this.#run.progress(update.progress.fraction, update.progress.note);
-    else void this.#run.send(update.data);
-  }
-
-  /** Handles cancels. A request to finish is sent by `#forwardMessages`, after the messages that were sent before it. */
-  #onStopRequest(reason: unknown): void {
-    if (hasCode(reason, 'TASK_STOPPED')) return;
-    this.#canceled = { reason };
-    this.#cancelIfRequested();
-  }
-
-  #cancelIfRequested(): void {
-    if (this.#isAdded && this.#canceled !== undefined) void this.#cancel(this.#canceled.reason);
-  }
-
-  /** Forwards the messages to the task, in order, until it has ended or is asked to finish. */
-  async #forwardMessages(): Promise<void> {
-    const send = (command: ClientCommand) => this.#courier.sendToTask(this.#queue, this.#id, command);
-    try {
-      for (;;) {
-        const data = await this.#run.recv();
-        if (this.#run.hasEnded) return;
-        if (data === undefined && this.#run.stopped) break;
-        await send({ kind: 'message', data }).catch(warnIfNotCloneable);
-      }
-      if (this.#canceled === undefined) await send({ kind: 'stop' });
-    } catch {
-      // If the courier fails, the wait for the result fails, too.
-    }
-  }
-
-  #expire(timeoutMs: number): void {
-    const message = `task "${this.#run.name}" waited longer than its ${timeoutMs} ms, and no worker has begun it`;
-    this.#expiry = new TaskwardenError('TASK_EXPIRED', message, { taskId: this.#run.id, timeoutMs });
-    this.#canceled ??= { reason: this.#expiry };
-    this.#cancelIfRequested();
-  }
-
-  async #cancel(reason: unknown): Promise<void> {
-    try {
-      await this.#courier.cancelTask(this.#queue, this.#id, reason);
-    } catch {
-      // The reason may be a value that can't be copied. If the courier fails, the wait for the result fails, too.
-      await this.#courier.cancelTask(this.#queue, this.#id).catch(() => {});
-    }
-  }
-}
-
-function isCanceled(error: unknown): boolean {
-  return hasCode(error, 'TASK_CANCELED');
-}
-
-/** A message that can't be copied to the courier is dropped with a warning; the messages after it are sent. */
-function warnIfNotCloneable(error: unknown): void {
-  if (!hasCode(error, 'MESSAGE_NOT_CLONEABLE')) throw error;
-  process.emitWarning(error);
+function uniqueOptions({ unique, uniqueForMs }: ResolvedTaskOptions): AddOptions {
+  return { ...(unique !== undefined && { unique }), ...(uniqueForMs !== undefined && { uniqueForMs }) };
 }

@@ -15,7 +15,14 @@ import { type CourierCall, readCall } from '../calls/courier-call.ts';
 import type { CourierTask } from '../courier.ts';
 import { BaseWorker } from './base-worker.ts';
 import { type BaseWorkerOptions, baseWorkerRules } from './base-worker-options.ts';
-import { failureOptions, waitLeftMs } from './definition-rules.ts';
+import {
+  deadlineError,
+  deadlineLeftMs,
+  failureOptions,
+  isLate,
+  orDeadlineError,
+  waitLeftMs,
+} from './definition-rules.ts';
 import { demandOf, Prefetch } from './prefetch.ts';
 import type { ReturnForNext } from './result-return.ts';
 import { deliveryOf, runSupervised } from './supervised-run.ts';
@@ -108,9 +115,11 @@ export class ClassicWorker extends BaseWorker {
       // A supervisor that gave a task back can't run another one.
       const run = { options, submitter: submitterOf(options), submit, onGivenBack: () => this.stop() };
       return await runSupervised(run, context);
-    } catch (error) {
+    } catch (thrown) {
+      const error = orDeadlineError(task, defined, thrown);
       const failure = { error, endReason: handle?.info.endReason };
-      context.onFailure(await failureOptions(task, defined, failure, (problem) => this.onError(problem, task)));
+      if (isLate(task, defined)) context.giveUp();
+      else context.onFailure(await failureOptions(task, defined, failure, (problem) => this.onError(problem, task)));
       throw error;
     }
   }
@@ -125,8 +134,11 @@ export class ClassicWorker extends BaseWorker {
   /** The function with the options of its definition that hold here, and those of the task. */
   #prepare(task: CourierTask, call: CourierCall): BackgroundTask<TaskFunction> {
     const target = this.#find(task, call);
-    const limitMs = Math.min(call.timeoutMs ?? Infinity, target.spec.options.timeoutMs ?? Infinity);
-    const leftMs = waitLeftMs(task, target.spec.options, call.expiresAt);
+    const { options } = target.spec;
+    const limitMs = Math.min(call.timeoutMs ?? Infinity, options.timeoutMs ?? Infinity);
+    const leftMs = waitLeftMs(task, options, call.expiresAt);
+    const deadlineMs = deadlineLeftMs(task, options);
+    if (deadlineMs <= 0) throw deadlineError(task, options, task.attempt > 1);
     return target.with({
       priority: task.priority,
       delayMs: 0,
@@ -135,6 +147,7 @@ export class ClassicWorker extends BaseWorker {
       ...(task.key !== undefined && { key: task.key }),
       ...(leftMs !== undefined && { queueTimeoutMs: leftMs }),
       ...(limitMs < Infinity && { timeoutMs: limitMs }),
+      ...(deadlineMs < Infinity && { deadlineMs }),
       ...(this.#supervisor && { supervisor: this.#supervisor }),
     });
   }

@@ -26,7 +26,8 @@ export class Deadlines {
     if (task.isSettled) return;
     const runs = this.#settlement.leaderOf(task);
     if (runs.hasSlot) this.#lanes.of(runs.type).lane.reachOf(runs); // reports what has begun or ended by now
-    if (!task.isSettled) this.#settlement.leaveBy(task, tooLate(task, runs.attempt > 0));
+    const hasBegun = runs.attempt > 0 && runs.hasBegunElsewhere !== false;
+    if (!task.isSettled) this.#settlement.leaveBy(task, tooLate(task, hasBegun));
   }
 
   startQueueTimeout(task: Task): void {

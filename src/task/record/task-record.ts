@@ -59,6 +59,7 @@ interface Extras {
   carried?: CarriedContext;
   keptWork?: KeptWork | undefined;
   statusElsewhere?: TaskStatus | undefined;
+  hasBegunElsewhere?: boolean;
 }
 
 export abstract class TaskRecord extends Call {
@@ -92,6 +93,15 @@ export abstract class TaskRecord extends Call {
   /** Set by its relay, for this attempt. */
   set statusElsewhere(status: TaskStatus) {
     this.ensuredExtras.statusElsewhere = status;
+  }
+
+  /** Of a call that runs elsewhere: whether it has begun there. Set by its relay. */
+  get hasBegunElsewhere(): boolean | undefined {
+    return this.extras?.hasBegunElsewhere;
+  }
+
+  set hasBegunElsewhere(hasBegun: boolean) {
+    this.ensuredExtras.hasBegunElsewhere = hasBegun;
   }
 
   get hasId(): boolean {
