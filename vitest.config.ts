@@ -1,5 +1,7 @@
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
+import { ForksPoolWorker, type PoolRunnerInitializer } from 'vitest/node';
 import { compiledTasks } from './test/compiled-tasks.ts';
+import { nodeWithSqlite } from './test/servers/newer-node.ts';
 
 // Where it is set, Node 20 reads all certificates as each process starts, which takes as long as all else that it does then.
 // No test needs them.
@@ -39,6 +41,24 @@ const common: TestProjectInlineConfiguration['test'] = {
 /** Of all other files. Threads, children and heaps are counted in tests: each file has a process of its own. */
 export const isolated: TestProjectInlineConfiguration['test'] = { ...common, setupFiles: 'test/follow-globals.ts' };
 
+/** Its processes run the Node that has SQLite. */
+class SqliteWorker extends ForksPoolWorker {
+  override start(): Promise<void> {
+    const own = process.execPath;
+    process.execPath = nodeWithSqlite; // what `fork()` starts
+    const started = super.start();
+    process.execPath = own;
+    return started;
+  }
+}
+
+const sqlitePool: PoolRunnerInitializer = {
+  name: 'forks-with-sqlite',
+  createPoolWorker: (options) => new SqliteWorker(options),
+};
+
+const onSqlite = ['test/**/*sqlite*.test.ts'];
+
 export default defineConfig({
   test: {
     projects: [
@@ -49,12 +69,16 @@ export default defineConfig({
           ...isolated,
           name: 'isolated',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/soak/**', ...plain],
+          exclude: ['test/soak/**', ...plain, ...onSqlite],
           typecheck: { enabled: true, include: ['test/types/**/*.test-d.ts'], tsconfig: './test/types/tsconfig.json' },
         },
       },
+      {
+        plugins,
+        test: { ...isolated, name: 'sqlite', pool: sqlitePool, include: onSqlite, exclude: ['test/soak/**'] },
+      },
     ],
-    globalSetup: ['test/servers/install.ts', 'test/servers/better-sqlite.ts'],
+    globalSetup: ['test/servers/install.ts', 'test/servers/newer-node.ts'],
     coverage: { include: ['src/**', 'workers/**'], provider: 'v8' },
   },
 });
