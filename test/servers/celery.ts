@@ -107,6 +107,14 @@ function setUpOf(project: CeleryProject): string {
   ].join('\n');
 }
 
+/** The command `celery`, which goes on until it is ended. */
+export function startCeleryCommand(project: CeleryProject, ...args: readonly string[]): ChildProcess {
+  const [file, ...first] = celery;
+  const env = { ...process.env, PYTHONUNBUFFERED: '1', PYTHONDONTWRITEBYTECODE: '1' };
+  const stdio: ['ignore', 'pipe', 'inherit'] = ['ignore', 'pipe', 'inherit'];
+  return spawn(file, [...first, ...appArgs(project.url), ...args], { cwd: project.folder, env, stdio });
+}
+
 /** What a Python program prints that can import `proj` and has its app configured. */
 export async function python(project: CeleryProject, program: string): Promise<string> {
   const options = { cwd: project.folder, env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' } };
@@ -136,6 +144,23 @@ def outcome(result, timeout=30):
         return result.get(timeout=timeout)
     except Exception as error:
         return {'error': type(error).__name__, 'message': ', '.join(map(str, error.args)), 'traceback': result.traceback}
+
+def talk(result):
+    """Sends to a task, hears what it says, and asks it to finish."""
+    heard = []
+    def tell(method, **arguments):
+        app.control.broadcast(method, arguments={'task_id': result.id, **arguments}, pattern='taskwarden*', matcher='glob')
+    def listen(meta):
+        if meta['status'] == 'MESSAGE':
+            heard.append(meta['result']['heard'])
+            tell('stop_task')
+    tell('send_to_task', data='hello from Python')
+    while not heard and not result.ready():
+        try:
+            result.get(timeout=0.5, on_message=listen)
+        except Exception:
+            tell('send_to_task', data='hello from Python')
+    return [heard[:1], result.get(timeout=20)]
 
 def answer(line):
     number, program = json.loads(line)

@@ -95,6 +95,7 @@ export class CeleryWorker {
       resultTtlMs = 86_400_000,
       trackStarted = false,
       taskEvents = false,
+      routes = {},
     } = this.#options;
     const onProblem = (problem: unknown, request?: Request) => this.#report(problem, request);
     const connections = await openConnections(this.#options, (error) => this.#report(error));
@@ -111,6 +112,7 @@ export class CeleryWorker {
         resultTtlMs,
         trackStarted,
         taskEvents,
+        queueOf: (task) => (Object.hasOwn(routes, task) ? (routes[task] as string) : 'celery'),
         onProblem,
       },
       connections,

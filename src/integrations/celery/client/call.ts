@@ -46,6 +46,8 @@ export class CeleryCall {
   /** Set when it was asked to stop, or is canceled. */
   #stop: StopRequest | undefined;
   #hasBegun = false;
+  /** Called when it has begun. */
+  #onBegin: (() => void) | undefined;
 
   constructor(run: RunningTask, task: OutgoingTask, settings: CallSettings) {
     this.#run = run;
@@ -152,6 +154,9 @@ export class CeleryCall {
       case 'RETRY':
         showStatus(this.#run, 'delayed');
         break;
+      case 'MESSAGE': // of a task in a CeleryWorker
+        this.#pass(result);
+        break;
       default:
         this.#begin(state, result);
     }
@@ -160,9 +165,18 @@ export class CeleryCall {
   /** It has started; another state than Celery's own says how far it is. */
   #begin(state: string, meta: unknown): void {
     this.#hasBegun = true;
+    this.#onBegin?.();
     showStatus(this.#run, 'started');
     const progress = state === 'STARTED' ? undefined : progressOf(meta);
     if (progress !== undefined) this.#run.progress(progress.fraction, progress.note);
+  }
+
+  #pass(data: unknown): void {
+    try {
+      void this.#run.send(fromPython(data));
+    } catch {
+      // It is nested too deeply, or the task has ended: nobody could read it.
+    }
   }
 
   #succeed(result: unknown): void {
@@ -234,8 +248,13 @@ export class CeleryCall {
     });
   }
 
-  /** Until it has ended, or is asked to finish. */
+  /** From when it has begun until it has ended, or is asked to finish: what is published before reaches nobody. */
   async #forwardMessages(sent: SentTask): Promise<void> {
+    if (!this.#hasBegun) {
+      await new Promise<void>((resolve) => {
+        this.#onBegin = resolve;
+      });
+    }
     for (;;) {
       const data = await this.#run.recv();
       if (this.#run.hasEnded || (data === undefined && this.#run.stopped)) return;

@@ -32,3 +32,13 @@ export function encodeError(message: string): StoredException {
 export function decodeError(message: string): StoredException {
   return stored('kombu.exceptions', 'DecodeError', message);
 }
+
+/** A task of the header has failed: so its body does. */
+export function chordError(message: string): StoredException {
+  return stored('celery.exceptions', 'ChordError', message);
+}
+
+/** What follows the task can't be sent from here. */
+export function notImplemented(message: string): StoredException {
+  return stored('builtins', 'NotImplementedError', message);
+}

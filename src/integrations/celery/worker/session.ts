@@ -4,15 +4,23 @@
  */
 import { type BackgroundTask, courierKit, type TaskFunction } from '../../../index.ts';
 import { NotAnswered } from '../../redis-client.ts';
+import { objectOf } from '../protocol/envelope.ts';
 import { Arrivals } from './broker/arrivals.ts';
 import { Broker } from './broker/broker.ts';
 import { Leases } from './broker/leases.ts';
 import { Subscriber } from './broker/subscriber.ts';
 import type { Connections } from './connections.ts';
+import { commandsOf, revokedForPython } from './control/commands.ts';
+import { Pidbox } from './control/pidbox.ts';
+import { Rates } from './control/rates.ts';
 import { EventSender } from './events/event-sender.ts';
 import { Heartbeat } from './events/heartbeat.ts';
 import { LamportClock } from './events/lamport-clock.ts';
+import { Canvas } from './links/canvas.ts';
+import { Chords } from './links/chords.ts';
+import { MessageFollowers } from './links/followers.ts';
 import { capacityOf } from './request/capacity.ts';
+import type { RunLimits } from './request/execution.ts';
 import type { Request } from './request/request.ts';
 import { RequestRunner } from './request/request-runner.ts';
 import { Requests } from './request/requests.ts';
@@ -25,6 +33,8 @@ const { Timer, untilAborted } = courierKit;
 /** How long a stop waits for a broker that can't be reached, when no task runs any more; in milliseconds. */
 const stuckMs = 15_000;
 const stuckLookMs = 500;
+/** How long a start waits for what other workers have to say, in milliseconds. */
+const helloMs = 1_000;
 
 export interface SessionOptions {
   readonly name: string;
@@ -36,6 +46,8 @@ export interface SessionOptions {
   readonly resultTtlMs: number;
   readonly trackStarted: boolean;
   readonly taskEvents: boolean;
+  /** The queue of a task that follows one that ran here, if its signature names none. */
+  readonly queueOf: (task: string) => string;
   readonly onProblem: (problem: unknown, request?: Request) => void;
 }
 
@@ -48,6 +60,8 @@ export class Session {
   readonly #slots: Slots;
   readonly #subscriber: Subscriber;
   readonly #arrivals: Arrivals;
+  readonly #pidbox: Pidbox;
+  readonly #revoked: RevokedIds = new RevokedIds();
   readonly #runner: RequestRunner;
   readonly #events: EventSender;
   readonly #heartbeat: Heartbeat;
@@ -84,26 +98,49 @@ export class Session {
       clock,
       sendsTaskEvents: options.taskEvents,
     });
+    const rates = new Rates();
+    const limits = new Map<string, RunLimits>();
+    const chords = new Chords(backend, names, Math.ceil(resultTtlMs / 1_000));
+    const followers = new MessageFollowers(this.#broker, new Canvas(names, options.queueOf), chords, onProblem);
     this.#runner = new RequestRunner({
       broker: this.#broker,
       leases: this.#leases,
       requests,
-      revoked: new RevokedIds(),
-      settler: new Settler(this.#broker, this.#events, { afterSuccess: nothing, afterFailure: nothing }),
+      revoked: this.#revoked,
+      settler: new Settler(this.#broker, this.#events, followers),
       slots: this.#slots,
       functions,
       workerName,
       acksLate,
       tracksStarted: options.trackStarted,
-      admit: async () => {},
-      limitsOf: () => ({ hardMs: undefined, softMs: undefined }),
+      admit: (task, signal) => rates.admit(task, signal),
+      limitsOf: (task) => limits.get(task) ?? noLimits,
       onProblem,
       onSupervisorStopped: () => this.stop(),
     });
+    const { counts } = this.#runner;
     this.#heartbeat = new Heartbeat(this.#events, () => ({
       active: requests.in('active').length,
-      processed: [...this.#runner.counts.values()].reduce((sum, count) => sum + count, 0),
+      processed: [...counts.values()].reduce((sum, count) => sum + count, 0),
     }));
+    const handlers = commandsOf({
+      workerName,
+      queues: options.queues,
+      tasks: [...functions.keys()],
+      requests,
+      revoked: this.#revoked,
+      slots: this.#slots,
+      rates,
+      limits,
+      events: this.#events,
+      heartbeat: this.#heartbeat,
+      clock,
+      counts,
+      broker: brokerInfo(connections),
+      stop: () => this.stop(),
+    });
+    this.#pidbox = new Pidbox({ client: broker, names, workerName, clock, handlers, onProblem });
+    this.#subscriber.on(names.pidbox, (text) => this.#pidbox.receive(text));
   }
 
   /** Takes no more messages; what has not begun goes back to its queue, and what runs is finished. */
@@ -121,6 +158,7 @@ export class Session {
         this.#stop.signal,
       );
       this.#broker.client.admit();
+      await untilAborted(this.#learnRevoked(), this.#stop.signal);
       this.#leases.start();
       this.#heartbeat.start();
       await this.#takeAll();
@@ -134,6 +172,20 @@ export class Session {
       this.#subscriber.close();
       this.#arrivals.close();
       this.#connections.close();
+    }
+  }
+
+  /** The other workers know what was revoked before this one has started: Celery keeps that in their memory only. */
+  async #learnRevoked(): Promise<void> {
+    const { name } = this.#options;
+    const hello = { from_node: name, revoked: revokedForPython(this.#revoked) };
+    try {
+      const answers = await this.#pidbox.ask('hello', hello, helloMs, this.#connections.watcher);
+      for (const answer of Object.values(answers)) {
+        for (const id of Object.keys(objectOf(objectOf(answer)?.['revoked']) ?? {})) this.#revoked.add(id);
+      }
+    } catch (error) {
+      if (!(error instanceof NotAnswered)) throw error;
     }
   }
 
@@ -188,4 +240,16 @@ export class Session {
   }
 }
 
-const nothing = async () => ({ messages: [], children: [] });
+const noLimits: RunLimits = { hardMs: undefined, softMs: undefined };
+
+/** Where the broker is; neither its user nor its password. */
+function brokerInfo({ broker }: Connections): Readonly<Record<string, unknown>> {
+  const { host, port, db, tls } = broker.redis.options;
+  return {
+    transport: 'redis',
+    hostname: host ?? null,
+    port: port ?? null,
+    virtual_host: String(db ?? 0),
+    ssl: tls !== undefined,
+  };
+}

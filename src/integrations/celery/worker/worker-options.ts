@@ -35,6 +35,11 @@ export interface CeleryWorkerOptions extends CeleryConnectionOptions {
   readonly trackStarted?: boolean;
   /** Whether events of tasks are published, as `-E` of Celery's worker; remote control can change it. Default: false. */
   readonly taskEvents?: boolean;
+  /**
+   * The queues of tasks by their names, for what follows a task of this worker in a chain, chord or as a callback, if its
+   * signature names no queue. Python's `task_routes` are not known here. Default: `celery` for all.
+   */
+  readonly routes?: Readonly<Record<string, string>>;
 }
 
 const functionsRule: Rule = is('an object of functions', (value) => {
@@ -58,6 +63,10 @@ export const celeryWorkerRules: Readonly<Record<keyof CeleryWorkerOptions, Rule>
   resultTtlMs: rules.positiveMs,
   trackStarted: rules.boolean,
   taskEvents: rules.boolean,
+  routes: is('an object of names of queues', (value) => {
+    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+    return isObject && Object.values(value).every((queue) => typeof queue === 'string' && queue !== '');
+  }),
 };
 
 let workers = 0;

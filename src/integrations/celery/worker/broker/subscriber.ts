@@ -10,7 +10,7 @@ const pingMs = 5_000;
 export class Subscriber {
   readonly #client: Client;
   readonly #onProblem: (problem: unknown) => void;
-  readonly #listeners = new Map<string, (text: string) => void>();
+  readonly #listeners = new Map<string, (text: string) => unknown>();
   #ping: InstanceType<typeof Timer> | undefined;
   /** Of the connection, as Redis counts them; undefined while it does not listen. */
   connectionId: number | undefined;
@@ -26,7 +26,7 @@ export class Subscriber {
   }
 
   /** To be called before `start()`. There is one listener for a channel. */
-  on(channel: string, listener: (text: string) => void): void {
+  on(channel: string, listener: (text: string) => unknown): void {
     this.#listeners.set(channel, listener);
   }
 

@@ -63,7 +63,7 @@ export async function execute(
     }
     if (signal.aborted) return { kind: 'undone' };
     const handle = run.deliver({ id: request.id, attempt: message.retries + 1 }, args);
-    request.handle = handle;
+    request.submitted(handle);
     handle.onProgress((progress) => listener.onProgress(progress));
     if (limits.softMs !== undefined) softLimit = new SoftLimit(handle, limits.softMs);
     for await (const data of handle.messages()) listener.onMessage(data);

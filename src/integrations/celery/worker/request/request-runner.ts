@@ -5,7 +5,7 @@
 import { type BackgroundTask, courierKit, type TaskFunction, TaskwardenError } from '../../../../index.ts';
 import { CeleryReject } from '../../celery-reject.ts';
 import { BadMessage, maxMessageBytes, readEnvelope } from '../../protocol/envelope.ts';
-import { decodeError, notRegistered } from '../../protocol/exceptions.ts';
+import { decodeError, notImplemented, notRegistered } from '../../protocol/exceptions.ts';
 import { isId, readTaskMessage, type TaskMessage } from '../../protocol/message.ts';
 import { type StoredException, writeResult } from '../../protocol/result.ts';
 import type { Broker } from '../broker/broker.ts';
@@ -107,10 +107,7 @@ export class RequestRunner {
       }
       request.enter('reserved');
       await this.#parts.admit(task, request.signal);
-      if (!hasSlot) {
-        await slots.acquire();
-        hasSlot = true;
-      }
+      if (!hasSlot) hasSlot = await slots.acquire(request.signal);
       if (await this.#isOver(request)) return;
       await this.#run(request);
     } catch (error) {
@@ -150,6 +147,13 @@ export class RequestRunner {
     const target = functions.get(task) as BackgroundTask<TaskFunction>;
     const set = this.#parts.limitsOf(task);
     const limits = { hardMs: timeLimits.hardMs ?? set.hardMs, softMs: timeLimits.softMs ?? set.softMs };
+    try {
+      settler.check(request);
+    } catch (error) {
+      const failure = { exception: notImplemented(messageOf(error)), traceback: messageOf(error) };
+      await this.#settled(request, settler.failed(request, failure));
+      return;
+    }
     request.enter('active');
     request.timeStarted = Date.now();
     if (!acksLate && !(await broker.acknowledge(request.delivery))) {

@@ -10,6 +10,9 @@ import { pythonArgs, pythonText } from '../../protocol/json.ts';
 import type { TaskMessage } from '../../protocol/message.ts';
 import type { Delivery } from '../broker/delivery.ts';
 
+/** How many messages are kept for a task that has not begun. */
+const mostEarly = 1_000;
+
 export type RequestState = 'received' | 'scheduled' | 'reserved' | 'active' | 'ended';
 
 /** What was decided on a request while it waited or ran. */
@@ -26,7 +29,9 @@ export class Request {
   readonly workerName: string;
   /** In epoch milliseconds. */
   timeStarted: number | undefined;
-  handle: TaskHandle<unknown> | undefined;
+  #handle: TaskHandle<unknown> | undefined;
+  /** What was sent to the task before it ran. */
+  readonly #early: ((handle: TaskHandle<unknown>) => void)[] = [];
   #state: RequestState = 'received';
   #decision: Decision | undefined;
   readonly #decided = new AbortController();
@@ -49,6 +54,31 @@ export class Request {
     if (this.#state !== 'ended') this.#state = state;
   }
 
+  /** Of its task, once that was submitted. */
+  get handle(): TaskHandle<unknown> | undefined {
+    return this.#handle;
+  }
+
+  submitted(handle: TaskHandle<unknown>): void {
+    this.#handle = handle;
+    for (const pass of this.#early.splice(0)) pass(handle);
+  }
+
+  /** Sends data to the task, which receives it with `currentTask().recv()`. */
+  send(data: unknown): void {
+    this.#pass((handle) => void handle.send(data));
+  }
+
+  /** Asks the task to finish. */
+  stop(): void {
+    this.#pass((handle) => void handle.stop());
+  }
+
+  #pass(pass: (handle: TaskHandle<unknown>) => void): void {
+    if (this.#handle !== undefined) pass(this.#handle);
+    else if (this.#early.length < mostEarly) this.#early.push(pass);
+  }
+
   /** Aborts when something was decided. */
   get signal(): AbortSignal {
     return this.#decided.signal;
@@ -63,7 +93,7 @@ export class Request {
     if (this.#state === 'ended' || this.#decision !== undefined) return;
     this.#decision = decision;
     this.#decided.abort();
-    this.handle?.cancel(decision.kind);
+    this.#handle?.cancel(decision.kind);
   }
 
   /** For people, and for Python's `inspect`. */

@@ -16,14 +16,18 @@ const { messageOf } = courierKit;
 
 /** What follows a task that has ended, as its message says. */
 export interface Followers {
-  /** Throws if something can't be sent. The ids are those of the tasks that are sent. */
+  /** Throws if what follows can't be sent from here. */
+  check(request: Request): void;
+  /** Rejects if something can't be sent. The children are the ids of the tasks that are sent. */
   afterSuccess(request: Request, result: unknown): Promise<Follow>;
   afterFailure(request: Request, failure: Failure, state: 'FAILURE' | 'REVOKED'): Promise<Follow>;
 }
 
-interface Follow {
+export interface Follow {
   readonly messages: readonly Outgoing[];
   readonly children: readonly string[];
+  /** Called when all that was written. */
+  readonly onSettled: () => Promise<void>;
 }
 
 export interface Failure {
@@ -58,11 +62,19 @@ export class Settler {
     });
   }
 
+  /** Throws if what follows the task can't be sent from here: it is not run then. */
+  check(request: Request): void {
+    this.#followers.check(request);
+  }
+
   /** @param tracks Whether that is stored. */
   started(request: Request, tracks: boolean): void {
     this.#events.sendTaskEvent('task-started', request.id);
-    if (!tracks || request.message.ignoresResult) return;
-    this.#store(request, 'STARTED', { pid: process.pid, hostname: request.workerName });
+    const { ignoresResult, envelope } = request.message;
+    if (ignoresResult) return;
+    const meta = { pid: process.pid, hostname: request.workerName };
+    if (tracks) this.#store(request, 'STARTED', meta);
+    else if (envelope.headers['lang'] === 'js') this.#publish(request, 'STARTED', meta); // celeryTask() shows it
   }
 
   progress(request: Request, progress: Progress): void {
@@ -71,7 +83,11 @@ export class Settler {
 
   /** Published to those who wait for the task, and stored nowhere. @throws TypeError for what is no JSON. */
   message(request: Request, data: unknown): void {
-    const text = this.#record(request, { state: 'MESSAGE', result: data });
+    this.#publish(request, 'MESSAGE', data);
+  }
+
+  #publish(request: Request, state: string, result: unknown): void {
+    const text = this.#record(request, { state, result });
     this.#write(request, () => this.#broker.publish(request.id, text));
   }
 
@@ -100,13 +116,16 @@ export class Settler {
     let text: string;
     let follow: Follow;
     try {
+      text = this.#record(request, { state: 'SUCCESS', result, dateDone: new Date() });
       follow = await this.#followers.afterSuccess(request, result);
-      const children = follow.children.map((id) => [[id, null], null]);
-      text = this.#record(request, { state: 'SUCCESS', result, dateDone: new Date(), children });
+      if (follow.children.length > 0) {
+        const children = follow.children.map((id) => [[id, null], null]); // as Celery writes results without parents
+        text = this.#record(request, { state: 'SUCCESS', result, dateDone: new Date(), children });
+      }
     } catch (error) {
       return this.failed(request, { exception: encodeError(messageOf(error)), traceback: tracebackOf(error) });
     }
-    const isDone = await this.#end(request, text, follow.messages);
+    const isDone = await this.#end(request, text, follow);
     if (isDone) {
       const { timeStarted = Date.now() } = request;
       const runtime = (Date.now() - timeStarted) / 1_000;
@@ -118,8 +137,8 @@ export class Settler {
   async failed(request: Request, failure: Failure): Promise<boolean> {
     const { exception, traceback } = failure;
     const text = this.#record(request, { state: 'FAILURE', result: exception, traceback, dateDone: new Date() });
-    const { messages } = await this.#followers.afterFailure(request, failure, 'FAILURE');
-    const isDone = await this.#end(request, text, messages);
+    const follow = await this.#followers.afterFailure(request, failure, 'FAILURE');
+    const isDone = await this.#end(request, text, follow);
     if (isDone) {
       this.#events.sendTaskEvent('task-failed', request.id, { exception: shown(exception), traceback });
     }
@@ -129,8 +148,8 @@ export class Settler {
   async revoked(request: Request, reason: 'revoked' | 'expired' | 'terminated'): Promise<boolean> {
     const exception = taskRevoked(reason);
     const text = this.#record(request, { state: 'REVOKED', result: exception, dateDone: new Date() });
-    const { messages } = await this.#followers.afterFailure(request, { exception, traceback: '' }, 'REVOKED');
-    const isDone = await this.#end(request, text, messages);
+    const follow = await this.#followers.afterFailure(request, { exception, traceback: '' }, 'REVOKED');
+    const isDone = await this.#end(request, text, follow);
     if (isDone) {
       this.#events.sendTaskEvent('task-revoked', request.id, {
         terminated: reason === 'terminated',
@@ -154,7 +173,7 @@ export class Settler {
       eta: pauseMs > 0 ? new Date(Date.now() + pauseMs) : undefined,
     });
     const record = this.#record(request, { state: 'RETRY', result: exception, traceback });
-    const isDone = await this.#end(request, record, [{ list: delivery.list, text }]);
+    const isDone = await this.#end(request, record, { messages: [{ list: delivery.list, text }] });
     if (isDone) this.#events.sendTaskEvent('task-retried', request.id, { exception: shown(exception), traceback });
     return isDone;
   }
@@ -165,14 +184,20 @@ export class Settler {
     this.#events.sendTaskEvent('task-rejected', request.id, { requeue });
   }
 
-  async #end(request: Request, record: string, follows: readonly Outgoing[]): Promise<boolean> {
+  async #end(
+    request: Request,
+    record: string,
+    follow: Pick<Follow, 'messages'> & Partial<Pick<Follow, 'onSettled'>>,
+  ): Promise<boolean> {
     await this.#writing.get(request);
     const { message, delivery } = request;
-    return this.#broker.settle(delivery, {
+    const isDone = await this.#broker.settle(delivery, {
       taskId: message.id,
       record: message.ignoresResult ? undefined : record,
-      follows,
+      follows: follow.messages,
     });
+    if (isDone) await follow.onSettled?.();
+    return isDone;
   }
 }
 

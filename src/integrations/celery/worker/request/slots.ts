@@ -2,10 +2,13 @@
  * How many tasks a worker may run at once: its own concurrency, and what its supervisor could start now. A task whose time
  * has come, such as one with an ETA, waits here for a slot before new messages are taken.
  */
+import { courierKit } from '../../../../index.ts';
+
+const { onAbort } = courierKit;
 
 export class Slots {
   readonly #capacity: () => number;
-  readonly #waiting: (() => void)[] = [];
+  readonly #waiting: ((isTaken: boolean) => void)[] = [];
   #listener: (() => void) | undefined;
   #limit: number;
   #used = 0;
@@ -48,10 +51,20 @@ export class Slots {
     this.changed();
   }
 
-  /** Resolves when a slot was taken, in the order of the calls. */
-  acquire(): Promise<void> {
+  /** Resolves when a slot was taken, in the order of the calls; or with false when the signal aborts. */
+  acquire(signal: AbortSignal): Promise<boolean> {
     return new Promise((resolve) => {
-      this.#waiting.push(resolve);
+      const end = (isTaken: boolean) => {
+        unlisten();
+        resolve(isTaken);
+      };
+      const unlisten = onAbort(signal, () => {
+        const place = this.#waiting.indexOf(end);
+        if (place >= 0) this.#waiting.splice(place, 1);
+        end(false);
+      });
+      if (signal.aborted) return end(false);
+      this.#waiting.push(end);
       this.changed();
     });
   }
@@ -60,7 +73,7 @@ export class Slots {
   changed(): void {
     while (this.#waiting.length > 0 && this.#open > 0) {
       this.#used += 1;
-      this.#waiting.shift()?.();
+      this.#waiting.shift()?.(true);
     }
     if (this.free > 0) this.#listener?.();
   }
