@@ -2,20 +2,15 @@
  * What couriers on a server promise when workers die or stall, and when the server dies, falls silent, or breaks its
  * connections. Each kind of server runs this suite.
  */
-import {
-  BaseWorker,
-  ClassicWorker,
-  type ClientWorkerTaskCourier,
-  type CourierTask,
-  TaskSupervisor,
-  type TaskwardenError,
-} from 'taskwarden';
+import { BaseWorker, type ClientWorkerTaskCourier, type CourierTask, type TaskwardenError } from 'taskwarden';
 import { type BullMQCourierOptions, BullMQTaskCourier } from 'taskwarden/bullmq';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { failure } from '../fixtures/listening.ts';
-import { Program, runProgram } from '../fixtures/program.ts';
+import { runProgram } from '../fixtures/program.ts';
 import { startProxy } from '../servers/proxy.ts';
 import type { Server } from '../servers/server.ts';
+import { addAll, Echo, expectNothingLeft, resultsOf } from './courier-load.ts';
+import { workerChaos } from './courier-workers.ts';
 
 export interface ServerUnderChaos {
   readonly name: string;
@@ -64,108 +59,10 @@ export function courierChaos(kind: ServerUnderChaos): void {
     return courier;
   }
 
-  function startProgram(mode: 'holds' | 'echoes', leaseMs: number): Program {
-    const program = new Program('courier-chaos-worker.mjs', { args: [server.url, prefix, `${leaseMs}`, mode] });
-    onTestFinished(() => program.kill('SIGKILL'));
-    return program;
-  }
-
-  async function addAll(courier: ClientWorkerTaskCourier, count: number, more: object = {}): Promise<string[]> {
-    return courier.bulkAddTasksToQueue(
-      'work',
-      Array.from({ length: count }, (_, n) => ({ n, ...more })),
-    );
-  }
-
-  function resultsOf(courier: ClientWorkerTaskCourier, ids: readonly string[]): Promise<unknown[]> {
-    return Promise.all(ids.map((id) => courier.waitForTaskResult('work', id)));
-  }
-
-  async function expectNothingLeft(courier: ClientWorkerTaskCourier): Promise<void> {
-    expect(await courier.getQueueInfo('work')).toEqual({
-      waiting: { critical: 0, high: 0, normal: 0, low: 0 },
-      delayed: 0,
-      leased: 0,
-      deadLetters: 0,
-      isPaused: false,
-      limits: undefined,
-    });
-  }
-
-  describe(`${kind.name}: workers that die or stall`, () => {
-    it('another worker does what a killed one had, and each result comes once', async () => {
-      const client = connect();
-      const ids = await addAll(client, 6, { hold: true });
-      const results = resultsOf(client, ids);
-      const killed = startProgram('holds', 600);
-      for (const n of [0, 1, 2, 3]) await killed.printed(`begun ${n}`);
-      killed.kill('SIGKILL');
-      await killed.ended;
-      const other = startProgram('echoes', 600);
-      const attempts = [2, 2, 2, 2, 1, 1];
-      expect(await results).toEqual(attempts.map((attempt, n) => ({ n, mode: 'echoes', attempt })));
-      other.kill('SIGTERM');
-      const { code, lines } = await other.ended;
-      expect(lines.filter((line) => line.startsWith('begun')).sort()).toEqual(
-        [0, 1, 2, 3, 4, 5].map((n) => `begun ${n}`),
-      );
-      expect(code).toBe(0);
-      await expectNothingLeft(client);
-    });
-
-    it('the late result of a worker that was held is refused, and the worker goes on', async () => {
-      const client = connect();
-      const [first] = (await addAll(client, 1, { hold: true })) as [string];
-      const result = client.waitForTaskResult('work', first);
-      const held = startProgram('holds', 600);
-      await held.printed('begun 0');
-      held.kill('SIGSTOP');
-      const other = startProgram('echoes', 600);
-      const expected = { n: 0, mode: 'echoes', attempt: 2 };
-      expect(await result).toEqual(expected);
-      other.kill('SIGTERM');
-      await other.ended;
-      held.kill('SIGUSR2');
-      held.kill('SIGCONT');
-      await held.printed('error LEASE_LOST');
-      await held.printed('done 0');
-      const second = await client.addTaskToQueue('work', { n: 1 });
-      expect(await client.waitForTaskResult('work', second)).toEqual({ n: 1, mode: 'holds', attempt: 1 });
-      expect(await client.getTaskResult('work', first)).toEqual(expected);
-      held.kill('SIGTERM');
-      expect(await held.ended).toMatchObject({ code: 0 });
-      await expectNothingLeft(client);
-    });
-
-    it('a task that keeps its thread busy for longer than its lease is not given to another', async () => {
-      const client = connect();
-      await using supervisor = new TaskSupervisor({ threads: { poolSize: 1 } });
-      const begun: CourierTask[] = [];
-      const classic = new ClassicWorker({
-        courier: connect({ leaseMs: 400 }),
-        queueName: 'work',
-        maxSimultaneousTasks: 1,
-        supervisor,
-        functions: {
-          spin: (ms: number) => {
-            for (const end = Date.now() + ms; Date.now() < end; );
-            return 'spun';
-          },
-        },
-        onError: (error) => expect.fail(String(error)),
-      });
-      const performed = classic.perform({ totalIterations: 1 });
-      const id = 'spins';
-      const add = () => client.addTaskToQueue('work', { function: 'spin', args: [2_000] }, { id });
-      await new Promise((resolve) => void client.subscribeToTask('work', id, resolve).then(add));
-      const other = new Echo(connect({ leaseMs: 400 }), begun);
-      const ended = other.perform();
-      expect(await client.waitForTaskResult('work', id)).toBe('spun');
-      await performed;
-      other.stop();
-      await ended;
-      expect(begun).toEqual([]);
-    });
+  workerChaos({
+    name: kind.name,
+    connect,
+    program: (leaseMs, mode) => [server.url, prefix, `${leaseMs}`, mode],
   });
 
   describe(`${kind.name}: the server dies`, () => {
@@ -356,32 +253,6 @@ export function courierChaos(kind: ServerUnderChaos): void {
 }
 
 const unreachable = { code: 'COURIER_UNREACHABLE', cause: expect.any(Error) };
-
-/** Gives each task's data back. */
-class Echo extends BaseWorker {
-  /** It has performed a task, and has none in flight. */
-  readonly isIdle: Promise<void>;
-  readonly #begun: CourierTask[];
-  #sayIdle!: () => void;
-
-  constructor(courier: ClientWorkerTaskCourier, begun: CourierTask[] = []) {
-    super({ courier, queueName: 'work', onError: () => {} });
-    this.#begun = begun;
-    this.isIdle = new Promise((resolve) => {
-      this.#sayIdle = resolve;
-    });
-  }
-
-  override waitForTasks(options: { readonly signal: AbortSignal }): Promise<readonly CourierTask[]> {
-    if (this.#begun.length > 0) this.#sayIdle();
-    return super.waitForTasks(options);
-  }
-
-  override performSingleTask(task: CourierTask): unknown {
-    this.#begun.push(task);
-    return task.data;
-  }
-}
 
 /** Performs nothing until it is opened, and then gives the number of each task. */
 class Gated extends BaseWorker<{ readonly n: number }> {

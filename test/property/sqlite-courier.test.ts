@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { SqliteTaskCourier } from 'taskwarden/sqlite';
 import { afterAll, it } from 'vitest';
-import { type Connection, connect, type DriverName, findDriver } from '../../src/integrations/sqlite/driver.ts';
 import { randomRuns } from '../fixtures/random-runs.ts';
+import { openSqlite } from '../fixtures/sqlite.ts';
 import { courierSteps, tryCourier } from './courier.ts';
 import { limitSteps, limitsOf, tryLimits } from './courier-limits.ts';
 
@@ -22,20 +22,13 @@ function nextPath(): string {
   return join(folder, `tasks-${files}.db`);
 }
 
-function open(path: string): Connection {
-  const found = findDriver() as { readonly driver: DriverName };
-  const connection = connect(found.driver, path);
-  connection.exec('PRAGMA busy_timeout = 5000');
-  return connection;
-}
-
 it('loses nothing, settles nothing twice, and delivers in order', { timeout: 120_000 }, async () => {
   await fc.assert(
     fc.asyncProperty(courierSteps, fc.integer({ min: 1, max: 3 }), async (steps, maxStalls) => {
       const path = nextPath();
       const courier = new SqliteTaskCourier(path, { leaseMs: longMs, maxStalls });
       await courier.getQueueInfo('tried'); // the file is there
-      const other = open(path);
+      const other = openSqlite(path);
       try {
         const loseLeases = async () => other.exec(`UPDATE tasks SET due = 0 WHERE state = 'leased'`);
         await tryCourier({ courier, maxStalls, loseLeases, letRetry: async () => {} }, steps);

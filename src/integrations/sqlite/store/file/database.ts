@@ -24,7 +24,7 @@ export class Database {
 
   /** @throws UnusableError, or an error of SQLite. */
   constructor(driver: DriverName, path: string, busyTimeoutMs: number) {
-    refuseRemote(path);
+    refuseUnusable(path);
     this.#connection = connect(driver, path);
     try {
       this.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
@@ -98,16 +98,13 @@ export class Database {
   }
 }
 
-function refuseRemote(path: string): void {
-  let type: number;
-  try {
-    ({ type } = statfsSync(dirname(path)));
-    if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw new UnusableError('it is a folder');
-  } catch (error) {
-    if (error instanceof UnusableError) throw error;
-    return; // what opens it says why
+function refuseUnusable(path: string): void {
+  const folder = dirname(path);
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) {
+    throw new UnusableError(`its folder does not exist: make ${folder} first`);
   }
-  const name = process.platform === 'linux' ? remote[type] : undefined;
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw new UnusableError('it is a folder');
+  const name = process.platform === 'linux' ? remote[statfsSync(folder).type] : undefined;
   if (name === undefined) return;
   throw new UnusableError(
     `it is on a network file system (${name}), where the locks of SQLite do not hold; use a local disk, or a server (taskwarden/bullmq)`,
