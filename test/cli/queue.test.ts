@@ -1,25 +1,15 @@
-/** `taskwarden queue` on a real Redis and PostgreSQL, and on a file. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+/** `taskwarden queue` on a real Redis and PostgreSQL. */
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import type { ClientWorkerTaskCourier } from 'taskwarden';
 import { BullMQTaskCourier } from 'taskwarden/bullmq';
-import { SqliteTaskCourier } from 'taskwarden/sqlite';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { startPostgres } from '../servers/postgres.ts';
 import { startRedis } from '../servers/redis.ts';
-import { Command, type CommandEnd, taskwarden } from './command.ts';
+import { Command, taskwarden } from './command.ts';
+import { type Place, type Places, queueCommand } from './queue.ts';
 
 const password = 'S3cr3tPw';
 
-/** A courier, and how the command line finds it. */
-interface Place {
-  readonly courier: ClientWorkerTaskCourier;
-  readonly args: (...action: string[]) => readonly string[];
-}
-
-async function serverPlaces(start: typeof startRedis | typeof startPostgres) {
+async function serverPlaces(start: typeof startRedis | typeof startPostgres): Promise<Places> {
   const server = await start();
   let prefixes = 0;
   const make = (): Place => {
@@ -33,167 +23,8 @@ async function serverPlaces(start: typeof startRedis | typeof startPostgres) {
   return { make, end: () => server.stop() };
 }
 
-async function filePlaces() {
-  const folder = mkdtempSync(join(tmpdir(), 'taskwarden-cli-queue-'));
-  let files = 0;
-  const make = (): Place => {
-    files += 1;
-    const file = join(folder, `${files}.db`);
-    return { courier: new SqliteTaskCourier(file), args: (...action) => [file, ...action] };
-  };
-  return { make, end: () => rmSync(folder, { recursive: true }) };
-}
-
-describe.each([
-  ['Redis', () => serverPlaces(startRedis)],
-  ['PostgreSQL', () => serverPlaces(startPostgres)],
-  ['a file', filePlaces],
-] as const)('queue, over %s', (_, start) => {
-  let places: Awaited<ReturnType<typeof start>>;
-  let place: Place;
-  let courier: ClientWorkerTaskCourier;
-
-  beforeAll(async () => {
-    places = await start();
-  });
-
-  afterAll(() => places.end());
-
-  beforeEach(async () => {
-    place = places.make();
-    courier = place.courier;
-    onTestFinished(() => courier.close());
-    await courier.getQueueNames(); // makes the file
-  });
-
-  function queue(...action: string[]): Promise<CommandEnd> {
-    return taskwarden(['queue', ...place.args(...action)]);
-  }
-
-  /** One dead letter, one that waits, one that a worker has, one that is delayed, and one that has completed. */
-  async function fill(): Promise<void> {
-    const call = { function: 'send', args: ['ann'] };
-    await courier.addTaskToQueue('mails', call, { id: 'dead', key: 'ann', priority: 'critical' });
-    const dead = await courier.getTask('mails');
-    if (dead !== undefined)
-      await courier.returnTaskError('mails', dead, new RangeError('no such\u001b[2J user\nnowhere'));
-    await courier.addTaskToQueue('mails', 2, { id: 'done', priority: 'critical' });
-    const done = await courier.getTask('mails');
-    if (done !== undefined) await courier.returnTaskResult('mails', done, 'sent');
-    await courier.addTaskToQueue('mails', 3, { id: 'held', priority: 'critical' });
-    await courier.getTask('mails');
-    await courier.addTaskToQueue('mails', 4, { id: 'waits' });
-    await courier.addTaskToQueue('sums', 5, { id: 'later', delayMs: 1e6 });
-    await courier.pauseQueue('sums');
-  }
-
-  it('shows how many tasks there are in each queue', async () => {
-    expect(await queue()).toMatchObject({ code: 0, stdout: 'there are no queues\n', stderr: '' });
-    await fill();
-    const rows = (await queue()).stdout.split('\n').map((line) => line.split(/ +/));
-    expect(rows).toEqual([
-      ['QUEUE', 'CRITICAL', 'HIGH', 'NORMAL', 'LOW', 'DELAYED', 'LEASED', 'FAILED'],
-      ['mails', '0', '0', '1', '0', '0', '1', '1'],
-      ['sums', '0', '0', '0', '0', '1', '0', '0', 'paused'],
-      [''],
-    ]);
-    const { results } = await queue('info', '--queue', 'sums', '--json');
-    expect(results).toMatchObject([{ queue: 'sums', delayed: 1, isPaused: true }]);
-  });
-
-  it('lists tasks that have not completed, or those of one state', async () => {
-    await fill();
-    const { results } = await queue('list', '--json');
-    expect(results).toMatchObject([
-      { queue: 'mails', id: 'waits', state: 'waiting' },
-      { queue: 'mails', id: 'held', state: 'leased', attempts: 1 },
-      { queue: 'mails', id: 'dead', name: 'send', key: 'ann', state: 'failed', error: { name: 'RangeError' } },
-      { queue: 'sums', id: 'later', state: 'delayed' },
-    ]);
-    expect((await queue('list', '--json', '--state', 'completed')).results).toMatchObject([{ id: 'done' }]);
-    expect((await queue('list', '--queue', 'sums', '--state', 'failed')).stdout).toBe('there are no such tasks\n');
-  });
-
-  it('lists them in lines for people, without what would move the cursor of a terminal', async () => {
-    await fill();
-    const { stdout } = await queue('list', '--state', 'failed');
-    const [head = '', row = ''] = stdout.split('\n');
-    expect(head).toMatch(/^QUEUE +STATE +ID +NAME +KEY +PRIORITY +ATTEMPTS +QUEUED +ERROR$/);
-    expect(row).toMatch(/^mails +failed +dead +send +ann +critical +1 +\d{4}-\d\d-\d\dT\S+Z +no such\?\[2J user$/);
-    expect(stdout.split('\n').length).toBe(3);
-  });
-
-  it('lists no more than --max of each state', async () => {
-    await courier.bulkAddTasksToQueue(
-      'many',
-      Array.from({ length: 30 }, (_, n) => n),
-    );
-    expect((await queue('list', '--json', '--max', '7')).results.length).toBe(7);
-  });
-
-  it('puts dead letters back: those that are named, or all of the queue', async () => {
-    await fill();
-    expect(await queue('redrive', '--queue', 'mails', 'dead', 'waits')).toMatchObject({
-      code: 1,
-      stdout: '1 redriven\n',
-    });
-    expect(await courier.getQueueInfo('mails')).toMatchObject({ deadLetters: 0, waiting: { critical: 1 } });
-    const again = await courier.getTask('mails');
-    if (again !== undefined) await courier.returnTaskError('mails', again, new Error('again'));
-    expect(await queue('redrive', '--queue', 'mails', '--json')).toMatchObject({ code: 0, stdout: '{"redriven":1}\n' });
-  });
-
-  it('cancels tasks, and says which it could not', async () => {
-    await fill();
-    const end = await queue('cancel', '--queue', 'mails', 'waits', 'held', 'done', 'never');
-    expect(end.code).toBe(1);
-    expect(end.stdout).toBe(
-      'waits: canceled\nheld: canceled\n' +
-        'done: not canceled: it has ended, or there is none\nnever: not canceled: it has ended, or there is none\n',
-    );
-    expect((await queue('list', '--state', 'canceled', '--json')).results).toMatchObject([
-      { id: 'waits' },
-      { id: 'held' },
-    ]);
-  });
-
-  it('exports all tasks, page by page, and dead letters with their data', async () => {
-    await fill();
-    await courier.bulkAddTasksToQueue(
-      'many',
-      Array.from({ length: 2_500 }, (_, n) => n),
-    );
-    const { results } = await queue('export');
-    expect(results.length).toBe(2_505);
-    expect(results).toContainEqual(
-      expect.objectContaining({
-        queue: 'mails',
-        id: 'dead',
-        state: 'failed',
-        data: { function: 'send', args: ['ann'] },
-      }),
-    );
-    expect((await queue('export', '--state', 'waiting', '--queue', 'many')).results.length).toBe(2_500);
-  });
-
-  it('ends quietly when nobody reads any more', async () => {
-    await courier.bulkAddTasksToQueue(
-      'many',
-      Array.from({ length: 5_000 }, (_, n) => n),
-    );
-    const command = new Command(['queue', ...place.args('export')]);
-    await command.says('stdout', '{');
-    command.process.stdout?.destroy();
-    expect(await command.end()).toMatchObject({ code: 0, stderr: '' });
-  });
-
-  it('has looked, and changed nothing', async () => {
-    await fill();
-    const before = await courier.getQueueInfo('mails');
-    for (const action of ['info', 'list', 'export']) await queue(action);
-    expect(await courier.getQueueInfo('mails')).toEqual(before);
-  });
-});
+queueCommand('Redis', () => serverPlaces(startRedis));
+queueCommand('PostgreSQL', () => serverPlaces(startPostgres));
 
 describe('queue', () => {
   it.each(['redis', 'postgres'])(
@@ -213,18 +44,6 @@ describe('queue', () => {
     expect(end).toMatchObject({ code: 1, stdout: '' });
     expect(end.stderr).toMatch(/^taskwarden: the courier's server refuses the connection.*\n$/);
     expect(end.stderr).not.toContain(password);
-  });
-
-  it('says that a file is no queue, and leaves it as it is', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'taskwarden-cli-queue-'));
-    onTestFinished(() => rmSync(folder, { recursive: true }));
-    const file = join(folder, 'notes.txt');
-    writeFileSync(file, 'these are notes, and no database\n'.repeat(100));
-    const before = readFileSync(file);
-    const end = await taskwarden(['queue', file]);
-    expect(end).toMatchObject({ code: 1, stdout: '' });
-    expect(end.stderr).toMatch(/^taskwarden: .*notes\.txt.*\n$/);
-    expect(readFileSync(file).equals(before)).toBe(true);
   });
 
   it.each([

@@ -31,7 +31,7 @@ export function findDriver(): { readonly driver: DriverName } | { readonly probl
   try {
     ({ version } = require(`${betterSqlite.name}/package.json`) as { readonly version: string });
   } catch {
-    return { problem: `Node ${process.versions.node} has no SQLite, so the package ${betterSqlite.name}: ${wanted}` };
+    return { problem: `the package ${betterSqlite.name}, as Node ${process.versions.node} has no SQLite: ${wanted}` };
   }
   if (Number.parseInt(version, 10) >= betterSqlite.least) return { driver: betterSqlite.name };
   return { problem: `${betterSqlite.name} ${betterSqlite.least} or later, and found ${version}: ${wanted}` };
