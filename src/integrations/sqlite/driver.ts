@@ -26,15 +26,25 @@ const betterSqlite = { least: 12, name: 'better-sqlite3' } as const;
 /** Which one there is, or what is wrong. Loads none. */
 export function findDriver(): { readonly driver: DriverName } | { readonly problem: string } {
   if (isBuiltin('node:sqlite')) return { driver: 'node:sqlite' };
-  const wanted = `npm install ${betterSqlite.name}@^${betterSqlite.least}, or use Node 22.13 or later, which has SQLite of its own`;
-  let version: string;
+  const problem = packageProblem(process.versions.node, installedVersion());
+  return problem === undefined ? { driver: betterSqlite.name } : { problem };
+}
+
+function installedVersion(): string | undefined {
   try {
-    ({ version } = require(`${betterSqlite.name}/package.json`) as { readonly version: string });
+    return (require(`${betterSqlite.name}/package.json`) as { readonly version: string }).version;
   } catch {
-    return { problem: `the package ${betterSqlite.name}, as Node ${process.versions.node} has no SQLite: ${wanted}` };
+    return undefined;
   }
-  if (Number.parseInt(version, 10) >= betterSqlite.least) return { driver: betterSqlite.name };
-  return { problem: `${betterSqlite.name} ${betterSqlite.least} or later, and found ${version}: ${wanted}` };
+}
+
+/** What is wrong with a version of better-sqlite3, for a Node without SQLite; undefined if nothing is. */
+export function packageProblem(node: string, version: string | undefined): string | undefined {
+  const { name, least } = betterSqlite;
+  const wanted = `npm install ${name}@^${least}, or use Node 22.13 or later, which has SQLite of its own`;
+  if (version === undefined) return `the package ${name}, as Node ${node} has no SQLite: ${wanted}`;
+  if (Number.parseInt(version, 10) >= least) return undefined;
+  return `${name} ${least} or later, and found ${version}: ${wanted}`;
 }
 
 /** Opens a file; makes it if it is missing. */
