@@ -34,7 +34,10 @@ describe('the durable example', { timeout: 240_000 }, () => {
     });
     const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, ...said }));
     const says = async (words: string) => {
-      while (!said.output.includes(words)) await once(child.stdout, 'data');
+      while (!said.output.includes(words)) {
+        const end = await Promise.race([once(child.stdout, 'data').then(() => undefined), ended]);
+        if (end !== undefined) throw new Error(`it has ended without "${words}": ${JSON.stringify(end)}`);
+      }
     };
     return { child, ended, says };
   }
