@@ -5,23 +5,21 @@
 import type { Rule } from '../base/options.ts';
 import type { AddOptions, ClientWorkerTaskCourier, CourierTask } from '../couriers/courier.ts';
 import { MemoryTaskCourier } from '../couriers/memory/memory-courier.ts';
-import { BaseWorker } from '../couriers/workers/base-worker.ts';
 import { failureOptions } from '../couriers/workers/definition-rules.ts';
-import { demandOf, Prefetch, type SupervisorDemand } from '../couriers/workers/prefetch.ts';
-import type { ReturnForNext } from '../couriers/workers/result-return.ts';
+import { demandOf, type SupervisorDemand } from '../couriers/workers/prefetch.ts';
 import { deliveryOf } from '../couriers/workers/supervised-run.ts';
-import { errorIn, type TaskAndResult } from '../couriers/workers/task-results.ts';
 import type { CourierTaskContext } from '../couriers/workers/tasks-in-flight.ts';
 import { Timer } from '../platform/clock.ts';
 import { type Deferred, defer } from '../platform/deferred.ts';
 import { Promise } from '../platform/globals.ts';
 import { untilAborted } from '../platform/on-abort.ts';
-import type { RateOptions } from '../queue/keys/rate.ts';
+import { keyOf } from '../task/call/task-key.ts';
 import { foreverPendingPromise, isHost, isLoadingModule } from '../task/definition/load-phase.ts';
 import { currentTask } from '../task/inside/context.ts';
 import type { EndReason } from '../task/record/task-info.ts';
 import { BackgroundWorker } from './background-worker.ts';
 import type { AnyArgs } from './hooked-worker.ts';
+import { FetchLoop } from './items/fetch-loop.ts';
 import { type QueueOptions, type QueueWorkerOptions, queueRule } from './worker-options.ts';
 import type { RunOutcome } from './worker-run.ts';
 
@@ -67,7 +65,8 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
   /**
    * Puts an item into the queue, whether the worker is started or not. Resolves with its id as soon as there is room for it. To
    * wait for its result, use `courier.waitForTaskResult(queueName, id)`. Without `batchSize`, the run of the item has the same
-   * id, for `getTaskInfo()`; later attempts have it with `.2` and so on. Canceling the item cancels its run.
+   * id, for `getTaskInfo()`; later attempts have it with `.2` and so on. Canceling the item cancels its run. The item has the key
+   * that the worker's option `key` gives, a function of the item alone, unless it has one of its own; with `batchSize` only a text.
    */
   put(item: I, options: AddOptions = {}): Promise<string> {
     if (isLoadingModule()) return foreverPendingPromise();
@@ -75,7 +74,19 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
       const { signal, ...rest } = options;
       return this.askProgram('putFor', [item, rest], { waits: true, signal }) as Promise<string>;
     }
-    return this.courier.addTaskToQueue(this.queueName, item, { wait: true, priority: this.priority, ...options });
+    return this.#put(item, options);
+  }
+
+  async #put(item: I, options: AddOptions): Promise<string> {
+    const key = options.key ?? this.#keyOf(item);
+    const own = { wait: true, priority: this.priority, ...(key !== undefined && { key }) };
+    return this.courier.addTaskToQueue(this.queueName, item, { ...own, ...options });
+  }
+
+  #keyOf(item: I): string | undefined {
+    const { definition, options } = this.spec;
+    if (typeof options.key === 'function' && this.#queue.batchSize !== undefined) return undefined;
+    return keyOf(this.spec, definition.takesWorkerContext ? [undefined, item] : [item]);
   }
 
   /** @internal Called by tasks in threads and children. */
@@ -237,82 +248,5 @@ export class BackgroundQueueWorker<I = any, A extends unknown[] = AnyArgs> exten
         this.#toRetry.delete(failed);
       }
     }
-  }
-}
-
-interface FetchLoopOptions {
-  /** What a run needs: only items that can start are fetched. */
-  readonly demand?: SupervisorDemand;
-  readonly courier: ClientWorkerTaskCourier;
-  readonly queueName: string;
-  readonly maxTasksPerIteration: number;
-  readonly maxSimultaneousTasks: number;
-  readonly maxPerKey: number | undefined;
-  readonly rate: RateOptions | undefined;
-  readonly onError: (error: unknown) => void;
-  /** Called before each fetch of an iteration, which has no items then; other iterations may have some. */
-  readonly onFetch: () => void;
-  /** Called after failures were returned to the courier. */
-  readonly onFailed: (tasks: readonly CourierTask[]) => Promise<void>;
-  readonly perform: (
-    tasks: readonly CourierTask[],
-    contextOf: (task: CourierTask) => CourierTaskContext,
-  ) => Promise<readonly unknown[]>;
-}
-
-/** Fetches the items from the courier, and returns their results. */
-class FetchLoop extends BaseWorker {
-  readonly #perform: FetchLoopOptions['perform'];
-  readonly #onFetch: FetchLoopOptions['onFetch'];
-  readonly #onFailed: FetchLoopOptions['onFailed'];
-
-  readonly #demand: SupervisorDemand | undefined;
-  #prefetch: Prefetch | undefined;
-
-  constructor({ perform, onFetch, onFailed, demand, ...options }: FetchLoopOptions) {
-    super(options);
-    this.#perform = perform;
-    this.#onFetch = onFetch;
-    this.#onFailed = onFailed;
-    this.#demand = demand;
-  }
-
-  /** To be called when the run of the items that start with this one was submitted. */
-  submitted(task: CourierTask): void {
-    this.#prefetch?.submitted(task);
-  }
-
-  override waitForTasks(options: { readonly signal: AbortSignal }): Promise<readonly CourierTask[]> {
-    this.#onFetch();
-    if (this.#demand === undefined) return super.waitForTasks(options);
-    const { courier, queueName, maxTasksPerIteration: perIteration } = this;
-    const demands = [this.#demand];
-    this.#prefetch ??= new Prefetch({
-      courier,
-      queueName,
-      perIteration,
-      isShared: true,
-      demands,
-      signal: options.signal,
-    });
-    return this.#prefetch.next();
-  }
-
-  override takeNext(results: readonly TaskAndResult[], ask: ReturnForNext): Promise<readonly CourierTask[]> {
-    return this.#prefetch?.takeNext(ask) ?? super.takeNext(results, ask);
-  }
-
-  override onIterationEnd(tasks: readonly CourierTask[]): void {
-    for (const task of tasks) this.submitted(task);
-  }
-
-  override async returnTaskResults(results: readonly TaskAndResult[]): Promise<void> {
-    await super.returnTaskResults(results);
-    const failed = results.filter(([, result]) => errorIn(result) !== undefined);
-    if (failed.length > 0) await this.#onFailed(failed.map(([task]) => task));
-  }
-
-  override performTasks(tasks: readonly CourierTask[]): Promise<readonly unknown[]> {
-    return this.#perform(tasks, (task) => this.contextOf(task));
   }
 }

@@ -84,7 +84,7 @@ export class Admission implements SubmissionListener {
     if (run !== undefined && isHost()) return submitFrom(run, spec, args);
     this.#checkModule(spec);
     const task = this.#newTask(spec, args);
-    const handle = new TaskHandle<T, Y>(spec.options.unique === 'join' ? new TaskShare(task) : task);
+    const handle = new TaskHandle<T, Y>(spec.options.unique === undefined ? task : new TaskShare(task));
     if (!isHost()) this.#admitFromProgram(task, run);
     return handle;
   }

@@ -85,6 +85,19 @@ describe('join', () => {
     expect(supervisor.getInfo()).toMatchObject({ pending: 0, submitted: 2 });
   });
 
+  it('lets the first caller leave, too, if its own call would have refused or replaced others', async () => {
+    for (const unique of ['refuse', 'replace'] as const) {
+      await using supervisor = supervise();
+      const { task, open } = counting(supervisor, { unique });
+      const first = task('a1');
+      const second = task.with({ unique: 'join' })('a2');
+      expect(first.cancel()).toBe(true);
+      expect(await failure(first)).toMatchObject({ code: 'TASK_CANCELED' });
+      open();
+      expect(await second).toBe('a1 1');
+    }
+  });
+
   it('ends all with the failure of the task, calls all callbacks, and listens to each signal', async () => {
     await using supervisor = supervise();
     const results: string[] = [];

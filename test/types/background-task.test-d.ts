@@ -381,3 +381,60 @@ describe('steps', () => {
     expectTypeOf(checkpointed).toEqualTypeOf<unknown>();
   });
 });
+
+describe('keys, retries and deadlines', () => {
+  const task = backgroundTask(url, resize);
+
+  it('a key is a text, or a function of the arguments', () => {
+    task.with({ key: 'all' });
+    task.with({
+      key: (path, width) => {
+        expectTypeOf(path).toEqualTypeOf<string>();
+        expectTypeOf(width).toEqualTypeOf<number>();
+        return `${path} ${width}`;
+      },
+    });
+    backgroundTask(url, resize, { key: (path) => path, unique: 'join', uniqueWhile: 'waiting' });
+    // @ts-expect-error it gives no text
+    task.with({ key: (_path, width) => width });
+    // @ts-expect-error no key, and no function
+    task.with({ key: 5 });
+    // @ts-expect-error the function has no such argument
+    task.with({ key: (_path: string, _width: number, more: string) => more });
+  });
+
+  it('what becomes of a second one is one of three words', () => {
+    task.with({ key: 'all', unique: 'replace', delayMs: 100 });
+    task.with({ key: 'all', unique: 'refuse', uniqueForMs: 1_000 });
+    // @ts-expect-error no such word
+    task.with({ key: 'all', unique: true });
+    // @ts-expect-error no such word
+    task.with({ key: 'all', unique: 'join', uniqueWhile: 'running' });
+  });
+
+  it('a pause is a number, a back-off, or a function of the attempt and the error', () => {
+    task.with({ retries: 3, retryDelayMs: 100, deadlineMs: 60_000 });
+    task.with({ retryDelayMs: { minMs: 100, maxMs: 5_000, factor: 3, jitter: 0 } });
+    task.with({
+      retryDelayMs: (attempt, error) => {
+        expectTypeOf(attempt).toEqualTypeOf<number>();
+        expectTypeOf(error).toBeUnknown();
+        return attempt * 100;
+      },
+    });
+    // @ts-expect-error it gives no number
+    task.with({ retryDelayMs: () => '5s' });
+    // @ts-expect-error no such field
+    task.with({ retryDelayMs: { min: 100 } });
+    // @ts-expect-error no number
+    task.with({ deadlineMs: '1h' });
+  });
+
+  it('a handle changes its priority', () => {
+    const handle = task('a.png', 1);
+    expectTypeOf(handle.setPriority).returns.toEqualTypeOf<boolean>();
+    handle.setPriority('critical');
+    // @ts-expect-error no such priority
+    handle.setPriority('urgent');
+  });
+});

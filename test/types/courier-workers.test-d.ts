@@ -134,3 +134,31 @@ describe('typedQueue()', () => {
     queue.far.with({ type: 'loop' });
   });
 });
+
+describe('options of an add', () => {
+  it('are a key, what is unique by it, pauses that are no function, and a deadline', () => {
+    void courier.addTaskToQueue(queueName, 1, { key: 'a', unique: 'join', uniqueForMs: 5, deadlineMs: 1_000 });
+    void courier.addTaskToQueue(queueName, 1, { retries: 2, retryDelayMs: { minMs: 5, jitter: 0 } });
+    void courier.bulkAddTasksToQueue(queueName, [1], { key: 'a', deadlineMs: 1_000 });
+    // @ts-expect-error one of a bulk can't be unique
+    void courier.bulkAddTasksToQueue(queueName, [1], { key: 'a', unique: 'join' });
+    // @ts-expect-error a function can't go to a courier
+    void courier.addTaskToQueue(queueName, 1, { retryDelayMs: () => 5 });
+    // @ts-expect-error a key is a text
+    void courier.addTaskToQueue(queueName, 1, { key: 5 });
+    expectTypeOf<CourierTask['deadline']>().toEqualTypeOf<number | undefined>();
+  });
+
+  it('of calls that go by a courier are those of the task, without functions that decide on retries', () => {
+    const far = viaCourier(
+      courier,
+      queueName,
+      backgroundTask(import.meta.url, (a: number) => a, { name: 'far' }),
+    );
+    far.with({ key: (a) => `${a.toFixed()}`, unique: 'join', deadlineMs: 5_000 });
+    // @ts-expect-error a function can't go to a courier
+    far.with({ retryDelayMs: () => 5 });
+    // @ts-expect-error the same
+    far.with({ retryIf: () => true });
+  });
+});

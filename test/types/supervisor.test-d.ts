@@ -185,3 +185,31 @@ it('errors have a code of a known set', () => {
   // @ts-expect-error a comparison that is never true
   void (error.code === 'TASK_CANCELLED');
 });
+
+describe('what waits', () => {
+  it('is found by a filter', () => {
+    const filter = { status: 'queued', type: 'thread', priority: 'low', name: 'a', module: 'm', worker: 'w', key: 'k' };
+    expectTypeOf(taskSupervisor.setPriority).returns.toEqualTypeOf<number>();
+    taskSupervisor.setPriority({ key: 'k', status: 'delayed' }, 'high');
+    expectTypeOf(taskSupervisor.cancelTasks({ name: 'a', priority: 'low' }, 'why')).toEqualTypeOf<number>();
+    // @ts-expect-error texts are not the words of a filter
+    taskSupervisor.cancelTasks(filter);
+    // @ts-expect-error no such field
+    taskSupervisor.cancelTasks({ id: 'x' });
+    // @ts-expect-error no such priority
+    taskSupervisor.setPriority({}, 'urgent');
+    // @ts-expect-error no such status
+    taskSupervisor.cancelTasks({ status: 'waiting' });
+  });
+
+  it('runs in each thread, and gives the results of each', async () => {
+    const everywhere = taskSupervisor.runEverywhere(resizeTask, 'a.png', 1, { andLater: true });
+    const [result] = await everywhere;
+    if (result?.status === 'fulfilled') expectTypeOf(result.value).toEqualTypeOf<Resized>();
+    everywhere.cancel('why');
+    // @ts-expect-error an argument is missing
+    taskSupervisor.runEverywhere(resizeTask, 'a.png');
+    // @ts-expect-error no such option
+    taskSupervisor.runEverywhere(resizeTask, 'a.png', 1, { later: true });
+  });
+});
