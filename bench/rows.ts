@@ -100,6 +100,12 @@ export const rows: readonly Row[] = [
     load: () => import('./rows/children.ts'),
   },
   {
+    number: '16',
+    name: 'sqlite',
+    work: 'a courier on a file: tasks added, fetched and returned, durable, in one process',
+    load: () => import('./rows/sqlite.ts'),
+  },
+  {
     number: '17',
     name: 'keys',
     work: 'tasks of very many keys, on the event loop, limited in several ways',

@@ -224,6 +224,20 @@ describe('a disk', () => {
 });
 
 describe('the journal', () => {
+  it('is left to the program that has the lock for that, and all go on meanwhile', async () => {
+    const courier = connect();
+    await courier.addTaskToQueue('work', 1);
+    const other = openSqlite(`${path}-checkpoint`);
+    other.exec('BEGIN EXCLUSIVE');
+    const data = 'x'.repeat(100_000);
+    for (let n = 0; n < 150; n += 1) await courier.addTaskToQueue('work', data);
+    expect(statSync(path).size).toBeLessThan(1_000_000);
+    expect(statSync(`${path}-wal`).size).toBeGreaterThan(15_000_000);
+    other.exec('ROLLBACK');
+    other.close();
+    expect(await courier.getQueueInfo('work')).toMatchObject({ waiting: { normal: 151 } });
+  });
+
   it('is brought into the file as it gets long, and is gone when the last courier is closed', async () => {
     const courier = connect();
     await courier.addTaskToQueue('work', 1);

@@ -20,7 +20,7 @@ export interface SqliteCourierOptions {
   readonly resultTtlMs?: number;
   /** How many tasks may wait in each queue, delayed ones included. Default: Infinity. */
   readonly maxQueued?: number;
-  /** A task that has lost so many leases fails with `TASK_STALLED`. Default: 3. */
+  /** A task that has lost so many leases fails with `TASK_STALLED`; it is for the courier of the last worker to say. Default: 3. */
   readonly maxStalls?: number;
   /**
    * How long a call waits while another program writes, in milliseconds, before it fails with `COURIER_UNREACHABLE`.

@@ -18,11 +18,12 @@ import { Transaction } from './tasks/transaction.ts';
 import { doUpkeep, isUpkeepDue, nextDue } from './tasks/upkeep.ts';
 import { Watches } from './watches.ts';
 
-/** How often it looks whether others have committed, in milliseconds: soon after they did, and otherwise. */
-const livelyMs = 3;
-const calmMs = 20;
-/** It is lively for so long. */
-const livelyForMs = 300;
+/** How often it looks whether others have committed, in milliseconds: soon after they did, later, and long after that. */
+const paces = [
+  { forMs: 300, everyMs: 3 },
+  { forMs: 5_000, everyMs: 20 },
+  { forMs: Infinity, everyMs: 40 },
+] as const;
 /** The pause after a failure, in milliseconds. */
 const retryMs = 200;
 /** How often old events are removed, in milliseconds. */
@@ -60,7 +61,8 @@ export class Store {
   #database: Database | undefined;
   #version = 0;
   #timer: NodeJS.Timeout | undefined;
-  #livelyUntil = 0;
+  /** When others have last committed, or something was asked here; in epoch milliseconds. */
+  #livelyAt = 0;
   /** When time changes something, as far as is known, in epoch milliseconds. */
   #dueAt = Infinity;
   #retryAt = 0;
@@ -71,7 +73,7 @@ export class Store {
     this.#parts = parts;
     this.#answered = new Float64Array(settings.answered);
     const name = crypto.randomUUID().slice(0, 13);
-    const deliveries = new Deliveries(settings.leaseMs, name);
+    const deliveries = new Deliveries(settings, name);
     this.#waits = new TaskWaits(deliveries, settings);
     this.#watches = new Watches(name);
     this.#operations = operations(settings, deliveries, this.#waits, this.#watches);
@@ -88,6 +90,7 @@ export class Store {
     }
     if (replies.length > 0) this.#parts.send({ notices: [], replies });
     if (calls.length > 0) this.#perform(calls);
+    this.#livelyAt = Math.max(this.#livelyAt, Date.now() - paces[0].forMs);
     this.#look();
   }
 
@@ -136,7 +139,7 @@ export class Store {
       if (isWriting) database.begin();
       else database.beginReading();
       tx = new Transaction(database);
-      if (isWriting) doUpkeep(tx, this.#parts.settings.maxStalls);
+      if (isWriting) doUpkeep(tx);
       if (isWriting && tx.now >= this.#watches.renewalDue) this.#watches.renew(tx);
       if (isWriting && tx.now >= this.#forgetAt) this.#forget(tx);
       for (const call of calls) this.#call(tx, call, replies);
@@ -206,7 +209,7 @@ export class Store {
         replies: [],
       });
     }
-    const pollMs = now < this.#livelyUntil ? livelyMs : calmMs;
+    const { everyMs: pollMs } = paces.find(({ forMs }) => now - this.#livelyAt < forMs) ?? paces[2];
     const nextMs = Math.max(this.#retryAt - now, Math.min(pollMs, this.#alarmAt - now));
     this.#timer = setTimeout(() => this.#look(), Math.max(nextMs, 0));
   }
@@ -222,7 +225,7 @@ export class Store {
     const isChanged = version !== this.#version;
     if (isChanged) {
       this.#version = version;
-      this.#livelyUntil = now + livelyForMs;
+      this.#livelyAt = now;
       if (this.#read(database)) this.#perform([]);
     }
     if (isChanged || this.#dueAt <= now) this.#dueAt = nextDue(database);

@@ -51,6 +51,7 @@ const steps: readonly string[] = [
     counts INTEGER NOT NULL DEFAULT 0,
     has_work INTEGER NOT NULL DEFAULT 0,
     lease TEXT,
+    max_stalls REAL,
     time_queued REAL NOT NULL,
     time_started REAL,
     time_ended REAL

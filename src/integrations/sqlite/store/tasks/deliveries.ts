@@ -1,7 +1,7 @@
 /** How workers get tasks: the most urgent first, and inside a priority the first, as far as the limits of the queue let them. */
 import type { Priority, QueueLimits } from '../../../../index.ts';
 import type { Row } from '../../driver.ts';
-import type { DeliveredTask } from '../../protocol.ts';
+import type { DeliveredTask, StoreSettings } from '../../protocol.ts';
 import { arrivalAfter, countStart, hasKeyLimits, mayStart, opensAt } from './limits.ts';
 import { numberOf, priorityOf, rankAfter } from './ranks.ts';
 import type { Transaction } from './transaction.ts';
@@ -11,17 +11,19 @@ import { workOf } from './work.ts';
 const page = 50;
 
 const started = `UPDATE tasks SET state = 'leased', attempts = attempts + 1, lease = ? || number, due = ?, rank = ?,
-  time_started = ?, counts = ? WHERE number `;
+  time_started = ?, max_stalls = ?, counts = ? WHERE number `;
 const what = ` RETURNING number, id, name, data, priority, place, attempts, retries, delay_ms, key,
   deadline, has_work, time_queued, lease`;
 
 export class Deliveries {
   readonly #leaseMs: number;
+  readonly #maxStalls: number;
   /** Unique for this store: leases are, too, though a copy of the file is used. */
   readonly #prefix: string;
 
-  constructor(leaseMs: number, prefix: string) {
+  constructor({ leaseMs, maxStalls }: Pick<StoreSettings, 'leaseMs' | 'maxStalls'>, prefix: string) {
     this.#leaseMs = leaseMs;
+    this.#maxStalls = maxStalls;
     this.#prefix = prefix;
   }
 
@@ -50,9 +52,9 @@ export class Deliveries {
     );
   }
 
-  #lease(tx: Transaction): [prefix: string, due: number, rank: number, timeStarted: number] {
+  #lease(tx: Transaction): [prefix: string, due: number, rank: number, timeStarted: number, maxStalls: number] {
     const number = tx.next();
-    return [`${this.#prefix}.${number}.`, tx.now + this.#leaseMs, number, tx.now];
+    return [`${this.#prefix}.${number}.`, tx.now + this.#leaseMs, number, tx.now, this.#maxStalls];
   }
 
   #takeLimited(tx: Transaction, queue: string, max: number, below: number, limits: QueueLimits): readonly Row[] {

@@ -23,11 +23,11 @@ export function nextDue(database: Database): number {
   return Math.min(...['task', 'deadline', 'key'].map((name) => Number(row?.[name] ?? Infinity)));
 }
 
-export function doUpkeep(tx: Transaction, maxStalls: number): void {
+export function doUpkeep(tx: Transaction): void {
   if (!isUpkeepDue(tx.database, tx.now)) return;
   passDeadlines(tx);
   openDueKeys(tx);
-  const sql = `SELECT number, queue, id, name, key, state, priority, place, stalls FROM tasks
+  const sql = `SELECT number, queue, id, name, key, state, priority, place, stalls, max_stalls FROM tasks
     WHERE due <= ? ORDER BY due, number LIMIT ${atOnce}`;
   for (const row of tx.database.all(sql, tx.now)) {
     const queue = row['queue'] as string;
@@ -36,7 +36,7 @@ export function doUpkeep(tx: Transaction, maxStalls: number): void {
         endDelay(tx, queue, row);
         break;
       case 'leased':
-        loseLease(tx, queue, row, maxStalls);
+        loseLease(tx, queue, row);
         break;
       default:
         tx.database.run('DELETE FROM tasks WHERE number = ?', row['number'] as number);
@@ -58,9 +58,9 @@ function endDelay(tx: Transaction, queue: string, row: Row): void {
   tx.changed.add(queue);
 }
 
-function loseLease(tx: Transaction, queue: string, row: Row, maxStalls: number): void {
+function loseLease(tx: Transaction, queue: string, row: Row): void {
   const stalls = Number(row['stalls']) + 1;
   tx.touch(queue, row['id'] as string);
-  if (stalls < maxStalls) putBack(tx, queue, row, 'stalls = stalls + 1');
+  if (stalls < Number(row['max_stalls'])) putBack(tx, queue, row, 'stalls = stalls + 1');
   else buryTask(tx, queue, row, JSON.stringify({ stalls }), { stalls });
 }
