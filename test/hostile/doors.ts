@@ -6,7 +6,7 @@ import { type Progress, TaskSupervisor, TaskwardenError } from 'taskwarden';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LaneUnderTest } from '../conformance/lane.ts';
 import { interceptWarnings } from '../fixtures/listening.ts';
-import { gives, heeds, receives, rejects, reports, sends, takes, throws, yields } from './tasks.ts';
+import { gives, heeds, receives, rejects, reports, sends, steps, takes, throws, yields } from './tasks.ts';
 import { type HostileName, hostile, hostileNames } from './values.ts';
 
 /** What became of something: 'done', the code of an error of ours, or 'failed' with one of the user's. */
@@ -134,6 +134,14 @@ export function testDoors({ type, pool }: LaneUnderTest): void {
       async open(name) {
         const handle = sends.with(options)(name);
         return [await fateOf(drain(handle.messages())), String(await handle)];
+      },
+    },
+    'a step and a checkpoint': {
+      allowed: ['done', 'plain', 'RESULT_NOT_CLONEABLE', 'WORK_TOO_LARGE', 'TypeError', 'Error', 'failed'],
+      async open(name) {
+        const fates = await steps.with(options)(name);
+        expect(fates.at(-1)).toBe('plain');
+        return fates;
       },
     },
     'the note of progress': {

@@ -1,5 +1,6 @@
 /** Tasks that give, throw or say a hostile value, which they make themselves: its name comes as their argument. */
-import { backgroundTask, currentTask } from 'taskwarden';
+import { types } from 'node:util';
+import { backgroundTask, currentTask, TaskwardenError } from 'taskwarden';
 import { type HostileName, hostile } from './values.ts';
 
 const plain = 'plain';
@@ -91,4 +92,32 @@ export const heeds = backgroundTask(
     return typeof signal.reason;
   },
   { name: 'heeds' },
+);
+
+/** Gives what its steps and its checkpoint failed with, or that they are done: the value is a result, a name, what to do, and data. */
+export const steps = backgroundTask(
+  import.meta.url,
+  async (name: HostileName) => {
+    const task = currentTask();
+    const value = hostile(name);
+    const calls = [
+      () => task.step('result', () => [value][0]),
+      () => task.step('in a result', () => [value]),
+      () => task.step(value as string, () => 1),
+      () => task.step('what to do', value as () => unknown),
+      () => task.checkpoint([value]),
+    ];
+    const fates: string[] = [];
+    for (const call of calls) {
+      try {
+        await call();
+        fates.push('done');
+      } catch (error) {
+        const isOurs = error instanceof TaskwardenError;
+        fates.push(isOurs ? error.code : types.isNativeError(error) ? error.name : 'failed');
+      }
+    }
+    return [...fates, await task.step('plain', () => plain)];
+  },
+  { name: 'steps' },
 );

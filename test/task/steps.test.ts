@@ -8,6 +8,7 @@ import { failure } from '../fixtures/listening.ts';
 import { SharedSupervisors } from '../fixtures/shared-supervisors.ts';
 import {
   allMisuses,
+  callsWorkInSteps,
   doneIn,
   type Misuse,
   misusesSteps,
@@ -77,6 +78,21 @@ describe.each(types)('steps on the %s lane', (type) => {
   ])('say what is wrong: %s', async (misuse, error) => {
     await using supervisor = shared.take({ logger: false });
     expect(await misusesSteps.with({ type, supervisor })(misuse)).toMatchObject(error);
+  });
+
+  it('are done once for each input of an all() that is tried again', async () => {
+    await using supervisor = shared.take({ logger: false });
+    const all = Array.from({ length: 5 }, () => newFile());
+    const task = worksInSteps.with({ type, supervisor, retries: 2, retryDelayMs: 0 });
+    await task.all(all.map((file) => [file, 'throws'] as const) as [string, 'throws'][]);
+    for (const file of all) expect(doneIn(file)).toEqual(['first', 'second']);
+  });
+
+  it('are done once in a task that a task has called', async () => {
+    await using supervisor = shared.take({ logger: false });
+    const file = newFile();
+    expect(await callsWorkInSteps.with({ type, supervisor })(file)).toBe('done');
+    expect(doneIn(file)).toEqual(['first', 'second']);
   });
 
   it('of inputs that run in one chunk are kept apart', async () => {
