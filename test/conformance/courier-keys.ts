@@ -229,6 +229,30 @@ export function courierKeys({ name, create, shortLeaseMs = 300 }: CourierUnderTe
       expect(await failure(limit({ rate: { max: 1 } as never }))).toBeInstanceOf(TypeError);
     });
 
+    it('lists tasks that are held back among those that wait, in the order in which they will be delivered', async () => {
+      const listed = async (state: 'waiting' | 'delayed', offset = 0, max = 10) =>
+        (await courier.listTasks('work', { state, offset, max })).map(({ id }) => id);
+      await limit({ maxPerKey: 1 });
+      await add('first', { key: 'a' });
+      const held = [await add('a1', { key: 'a' }), await add('a2', { key: 'a' })];
+      const delayed = await add('later', { key: 'a', delayMs: 3_600_000 });
+      expect(await started()).toEqual(['first']);
+      const plain = await add('plain');
+      const urgent = await add('urgent', { key: 'a', priority: 'high' });
+      expect(await listed('waiting')).toEqual([urgent, ...held, plain]);
+      expect(await listed('waiting', 1, 2)).toEqual(held);
+      expect(await listed('waiting', 3, 5)).toEqual([plain]);
+      expect(await listed('delayed')).toEqual([delayed]);
+      expect(await started()).toEqual(['plain']);
+      expect(await listed('waiting')).toEqual([urgent, ...held]); // now it has been looked at
+      expect(await courier.listTasks('work', { state: 'waiting' })).toMatchObject([
+        { state: 'waiting', key: 'a', attempts: 0 },
+        { state: 'waiting' },
+        { state: 'waiting' },
+      ]);
+      expect(await courier.getQueueInfo('work')).toMatchObject({ waiting: { high: 1, normal: 2 }, delayed: 1 });
+    });
+
     it('maxPerKey: holds back the tasks of a key, and no others', async () => {
       await limit({ maxPerKey: 1 });
       for (const data of ['a1', 'a2', 'a3', 'b1', 'b2']) await add(data, { key: data.slice(0, 1) });

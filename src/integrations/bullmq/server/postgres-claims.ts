@@ -63,8 +63,11 @@ SELECT publish_event($1, 'failed', jsonb_build_object('jobId', id, 'failedReason
 const isCanceled = `coalesce(jsonb_typeof(return_value) = 'object' AND return_value ? '${canceledKey}', false)`;
 
 const listed: Readonly<Record<ListedRange['state'], { readonly where: string; readonly order: string }>> = {
-  waiting: { where: `state = 'waiting'`, order: 'priority' },
-  delayed: { where: `state = 'delayed'`, order: 'process_at_ms' },
+  waiting: {
+    where: `(state = 'waiting' OR (state = 'delayed' AND process_at_ms = ${limitsSql.far}))`,
+    order: 'priority',
+  },
+  delayed: { where: `state = 'delayed' AND process_at_ms < ${limitsSql.far}`, order: 'process_at_ms' },
   leased: { where: `state = 'active'`, order: 'processed_at_ms' },
   completed: { where: `state = 'completed' AND NOT ${isCanceled}`, order: 'finished_at_ms' },
   failed: { where: `state = 'failed'`, order: 'finished_at_ms' },

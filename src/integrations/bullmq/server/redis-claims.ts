@@ -1,7 +1,7 @@
 /** Claims on Redis: scripts over BullMQ's keys. Each is atomic, and leaves a queue as BullMQ's own scripts would. */
 import type { IQueueBackend } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { canceledKey } from '../job/job-format.ts';
+import { RedisList } from './lists/redis-list.ts';
 import { isReserved } from './names.ts';
 import { claimLimited, keepUnique, leaveKey, limitsField, queueState, replace, setLimits } from './redis-limits.ts';
 import {
@@ -131,19 +131,6 @@ redis.call('HSET', KEYS[1], 'failedReason', ARGV[3], 'stacktrace', ARGV[4], 'fin
 redis.call('ZADD', KEYS[8], ARGV[2], ARGV[1])
 redis.call('XADD', KEYS[9], '*', 'event', 'failed', 'jobId', ARGV[1], 'failedReason', ARGV[3], 'prev', 'active')`;
 
-/** KEYS: completed. ARGV: prefix of jobs, start of the value of a canceled one, whether these are wanted, least time, from, count. */
-const ended = `
-local ids = redis.call('ZRANGEBYSCORE', KEYS[1], ARGV[4], '+inf', 'LIMIT', ARGV[5], ARGV[6])
-local found = {}
-for _, id in ipairs(ids) do
-  local value = redis.pcall('HGET', ARGV[1] .. id, 'returnvalue')
-  local isCanceled = type(value) == 'string' and string.sub(value, 1, #ARGV[2]) == ARGV[2]
-  if isCanceled == (ARGV[3] == '1') then found[#found + 1] = id end
-end
-return {#ids, found}`;
-
-/** At how many jobs one script looks, so that no other call waits for long. */
-const listedAtOnce = 1_000;
 /** Where a job can be that has not ended. */
 const places = ['wait', 'active', 'stalled', 'prioritized', 'delayed'];
 
@@ -260,42 +247,8 @@ export class RedisClaims implements Claims {
     return (await this.#redis.eval(unsound, keys.length, ...keys, this.#key(''))) as string[];
   }
 
-  async list({ state, offset, max }: ListedRange, since: number): Promise<string[]> {
-    switch (state) {
-      case 'waiting':
-        return this.#listWaiting(offset, max);
-      case 'delayed':
-      case 'failed':
-        return this.#redis.zrange(this.#key(state), offset, offset + max - 1);
-      case 'leased': // the latest first
-        return (await this.#redis.lrange(this.#key('active'), -offset - max, -offset - 1)).reverse();
-      default:
-        return this.#listEnded(state === 'canceled', offset, max, since);
-    }
-  }
-
-  /** Jobs without a priority are delivered before all others, the last one of their list first. */
-  async #listWaiting(offset: number, max: number): Promise<string[]> {
-    const plain = await this.#redis.llen(this.#key('wait'));
-    const first = (await this.#redis.lrange(this.#key('wait'), -offset - max, -offset - 1)).reverse();
-    if (first.length === max) return first;
-    const from = Math.max(offset - plain, 0);
-    return [...first, ...(await this.#redis.zrange(this.#key('prioritized'), from, from + max - first.length - 1))];
-  }
-
-  /** Canceled jobs are among those that have completed: they are told apart by looking at each, some at a time. */
-  async #listEnded(isCanceled: boolean, offset: number, max: number, since: number): Promise<string[]> {
-    const found: string[] = [];
-    const args = [this.#key(''), `{"${canceledKey}"`, isCanceled ? 1 : 0, Number.isFinite(since) ? since : '-inf'];
-    for (let from = 0; found.length < offset + max; from += listedAtOnce) {
-      const [seen, ids] = (await this.#redis.eval(ended, 1, this.#key('completed'), ...args, from, listedAtOnce)) as [
-        number,
-        string[],
-      ];
-      found.push(...ids);
-      if (seen < listedAtOnce) break;
-    }
-    return found.slice(offset, offset + max);
+  list(range: ListedRange, since: number): Promise<string[]> {
+    return new RedisList(this.#redis, (name) => this.#key(name)).of(range, since);
   }
 
   async timeFailed(id: string): Promise<number | undefined> {

@@ -23,6 +23,9 @@ export const limitsField = 'taskwarden:limits';
 /** The time of a delayed job that is held back, in epoch milliseconds: a score of BullMQ has room for no later one. */
 const farMs = 2 ** 41 - 1;
 
+/** Its score among those that are delayed. */
+export const heldScore: number = farMs * 4096;
+
 /** To be put after what declares `found`, `most`, `max` and `take`. Tells keys apart, and takes jobs that may start. */
 export const claimLimited: string = `
 local own = ARGV[1] .. 'taskwarden:'
