@@ -54,6 +54,8 @@ export type QueueEvent =
   /** It failed for good, or will be tried again. `message` is that of its error. */
   | (TaskEventFacts & { readonly kind: 'failed' | 'retried'; readonly message: string })
   | (TaskEventFacts & { readonly kind: 'progress'; readonly progress: Progress })
+  /** The queue was paused, and was not before; or the other way round. */
+  | { readonly kind: 'paused' | 'resumed'; readonly queue: string; readonly time: number }
   /** Events up to now may have been missed: the server was away, or the listener was too slow. `listTasks()` says how things are. */
   | { readonly kind: 'missed'; readonly queue: string; readonly time: number };
 

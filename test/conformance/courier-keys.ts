@@ -3,6 +3,7 @@ import {
   type AddOptions,
   type ClientWorkerTaskCourier,
   type CourierTask,
+  type QueueEvent,
   type QueueLimits,
   TaskwardenError,
 } from 'taskwarden';
@@ -63,6 +64,19 @@ export function courierKeys({ name, create, shortLeaseMs = 300 }: CourierUnderTe
       await add('kept');
       await courier.resumeQueue('work');
       expect(await waiting).toMatchObject({ data: 'kept' });
+    });
+
+    it('tells those who listen to the queue, once', async () => {
+      const seen: QueueEvent[] = [];
+      await courier.subscribe('work', (event) => seen.push(event));
+      await courier.pauseQueue('work');
+      await courier.pauseQueue('work');
+      await add('meanwhile');
+      await courier.resumeQueue('work');
+      await courier.pauseQueue('other');
+      await add('last');
+      await expect.poll(() => seen.map(({ kind }) => kind)).toEqual(['paused', 'added', 'resumed', 'added']);
+      expect(seen[0]).toEqual({ kind: 'paused', queue: 'work', time: expect.any(Number) });
     });
 
     it('pauses one queue, and once', async () => {

@@ -101,6 +101,7 @@ export class MemoryQueue {
   }
 
   pause(isPaused: boolean): void {
+    if (this.#deliveries.isPaused !== isPaused) this.messages.tellPause(isPaused);
     this.#deliveries.isPaused = isPaused;
     this.#dispatch();
   }

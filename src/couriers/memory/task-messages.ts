@@ -78,6 +78,11 @@ export class TaskMessages {
     else this.#events.publish({ ...what, ...facts });
   }
 
+  /** Tells them that the queue was paused, or is not any more. */
+  tellPause(isPaused: boolean): void {
+    this.#events.publish({ kind: isPaused ? 'paused' : 'resumed', queue: this.#queue, time: timeOfDay() });
+  }
+
   /** The task has ended: its clients get no more updates. */
   end(task: MemoryTask): void {
     const { state: kind, outcome } = task;

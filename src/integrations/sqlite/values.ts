@@ -76,5 +76,5 @@ export function eventOf(queue: string, text: string): QueueEvent {
   const { id, name, key, stalls, passed: deadline, ...event } = JSON.parse(text);
   if (stalls !== undefined) event.message = taskStalled(queue, id, stalls).message;
   if (deadline !== undefined) event.message = passed(deadline, queue, id).message;
-  return { ...event, queue, id, name, key };
+  return id === undefined ? { ...event, queue } : { ...event, queue, id, name, key };
 }

@@ -42,6 +42,8 @@ export class QueueFeed implements EventListener {
   #pending: Pending[] = [];
   #isDraining = false;
   #hasMissed = false;
+  /** What was told last of the queue itself; undefined if that is not known. */
+  #lastPause: 'paused' | 'resumed' | undefined;
 
   /** @param find Looks a job up. */
   constructor(queue: string, find: (id: string) => Promise<Job | undefined>) {
@@ -59,7 +61,7 @@ export class QueueFeed implements EventListener {
   }
 
   onEvent(event: BullEvent, time: number): void {
-    if (this.#listeners.size === 0 || !isOfTask(event)) return;
+    if (this.#listeners.size === 0 || !(isOfTask(event) || isPause(event))) return;
     if (this.#pending.length >= mostPending) {
       this.#hasMissed = true;
       return;
@@ -83,6 +85,10 @@ export class QueueFeed implements EventListener {
         const jobs = await this.#lookUp(batch);
         for (const [place, { event, time }] of batch.entries()) {
           if (isStall(event, batch[place + 1]?.event)) continue;
+          if (isPause(event)) {
+            this.#tellPause(event.event, time);
+            continue;
+          }
           const read = this.#read(event, time, jobs.get(event.jobId as string));
           if (read !== undefined) this.#publish(read);
         }
@@ -94,9 +100,17 @@ export class QueueFeed implements EventListener {
     }
   }
 
+  /** BullMQ tells each call, also one that has changed nothing. */
+  #tellPause(kind: 'paused' | 'resumed', time: number): void {
+    if (this.#lastPause === kind) return;
+    this.#lastPause = kind;
+    this.#publish({ kind, queue: this.#queue, time });
+  }
+
   #tellMissed(): void {
     if (!this.#hasMissed) return;
     this.#hasMissed = false;
+    this.#lastPause = undefined;
     this.#publish({ kind: 'missed', queue: this.#queue, time: Date.now() });
   }
 
@@ -104,7 +118,8 @@ export class QueueFeed implements EventListener {
   async #lookUp(batch: readonly Pending[]): Promise<Map<string, Job | undefined>> {
     const wanted = new Set<string>();
     for (const { event } of batch) {
-      const id = event.jobId as string;
+      const id = event.jobId;
+      if (id === undefined) continue;
       if (!this.#known.has(id) || isPlace(event)) wanted.add(id);
     }
     const jobs = await Promise.all(
@@ -172,6 +187,7 @@ export class QueueFeed implements EventListener {
     this.#listeners.clear();
     this.#known.clear();
     this.#pending = [];
+    this.#lastPause = undefined;
   }
 }
 
@@ -189,4 +205,8 @@ function isOfTask({ event, jobId, ...more }: BullEvent): boolean {
   if (jobId === undefined) return false;
   if (event === 'waiting') return more['prev'] !== 'delayed';
   return ['added', 'active', 'completed', 'failed', 'progress', 'delayed', 'stalled', releasedEvent].includes(event);
+}
+
+function isPause(event: BullEvent): event is BullEvent & { readonly event: 'paused' | 'resumed' } {
+  return event.jobId === undefined && (event.event === 'paused' || event.event === 'resumed');
 }

@@ -88,6 +88,7 @@ export function setLimits(tx: Transaction, queue: string, limits: QueueLimits): 
 }
 
 export function setPaused(tx: Transaction, queue: string, isPaused: boolean): void {
+  if (tx.queue(queue).isPaused !== isPaused) tx.tellPause(queue, isPaused);
   const sql = `INSERT INTO queues (queue, is_paused) VALUES (?, ?)
     ON CONFLICT (queue) DO UPDATE SET is_paused = excluded.is_paused`;
   tx.database.run(sql, queue, isPaused ? 1 : 0);

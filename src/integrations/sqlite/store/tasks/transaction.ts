@@ -102,6 +102,12 @@ export class Transaction {
     this.#write(queue, String(id), 'event', JSON.stringify(event));
   }
 
+  /** Tells them that the queue was paused, or is not any more. */
+  tellPause(queue: string, isPaused: boolean): void {
+    if (!this.#isListened(queue, 'events')) return;
+    this.#write(queue, '', 'event', JSON.stringify({ kind: isPaused ? 'paused' : 'resumed', time: this.now }));
+  }
+
   /** Tells those who have subscribed to the task. */
   update(queue: string, id: string, update: string): void {
     if (this.#isListened(queue, 'updates')) this.#write(queue, id, 'update', update);
