@@ -99,3 +99,41 @@ it('the items of a queue worker have steps, too', async () => {
   await worker.stop();
   expect(done.toSorted()).toEqual([1, 2]);
 });
+
+it('what can not be read of a step fails that step, by its name, and is not done again', async () => {
+  await using supervisor = new TaskSupervisor({ logger: false });
+  const courier = new MemoryTaskCourier();
+  let calls = 0;
+  const pays = backgroundTask(() => currentTask().step('pay', () => (calls += 1)), { name: 'pays', type: 'loop' });
+  const id = await courier.addTaskToQueue('work', { function: 'pays', args: [] });
+  const task = (await courier.getTask('work')) as CourierTask;
+  await courier.keepWork('work', task, 'step:pay', Uint8Array.of(1, 2, 3));
+  await courier.releaseTask('work', task);
+  const worker = new ClassicWorker({ courier, queueName: 'work', supervisor, functions: { pays } });
+  const performing = worker.perform();
+  expect(await failure(courier.waitForTaskResult('work', id))).toMatchObject({
+    code: 'RESULT_NOT_CLONEABLE',
+    message: expect.stringContaining("the result of step 'pay' was kept, and can't be read here"),
+    taskId: id,
+  });
+  expect(calls).toBe(0);
+  worker.stop();
+  await performing;
+});
+
+it('a step is not waited for when the courier was closed', async () => {
+  await using supervisor = new TaskSupervisor({ logger: false });
+  const courier = new MemoryTaskCourier();
+  let problem: Promise<unknown> = Promise.resolve();
+  const pays = backgroundTask(
+    async () => {
+      problem = failure(currentTask().step('pay', () => courier.close()));
+      await problem;
+    },
+    { name: 'pays', type: 'loop' },
+  );
+  await courier.addTaskToQueue('work', { function: 'pays', args: [] });
+  const worker = new ClassicWorker({ courier, queueName: 'work', supervisor, functions: { pays }, onError: () => {} });
+  expect(await failure(worker.perform())).toMatchObject({ code: 'COURIER_CLOSED' });
+  expect(await problem).toMatchObject({ code: 'COURIER_CLOSED' });
+});
