@@ -4,8 +4,6 @@
  */
 import { backgroundTask, type ModuleOptions, type TaskOptions, TaskSupervisor } from 'taskwarden';
 
-const tasks = 200_000;
-
 const limits: Readonly<Record<string, ModuleOptions>> = {
   'a key alone': {},
   maxPerKey: { maxPerKey: 1 },
@@ -14,7 +12,7 @@ const limits: Readonly<Record<string, ModuleOptions>> = {
   unique: {},
 };
 
-export async function run(limit: string, keys: string): Promise<number> {
+export async function run(limit: string, keys: string, tasks: string): Promise<number> {
   const supervisor = new TaskSupervisor({ loop: { poolSize: 4 }, logger: false, timeoutWarningMs: Infinity });
   const module = supervisor.module('limited', limits[limit]);
   const options: TaskOptions<(n: number) => number> = {
@@ -24,12 +22,12 @@ export async function run(limit: string, keys: string): Promise<number> {
     ...(limit === 'unique' && { unique: 'join' }),
   };
   const task = backgroundTask((n: number) => n, { name: 'number', ...options });
-  await flood(task, 20_000);
+  await flood(task, Number(tasks) / 10);
   const before = process.cpuUsage();
-  await flood(task, tasks);
+  await flood(task, Number(tasks));
   const { user, system } = process.cpuUsage(before);
   await supervisor.stop();
-  return (user + system) / tasks;
+  return (user + system) / Number(tasks);
 }
 
 async function flood(task: (n: number) => PromiseLike<number>, count: number): Promise<void> {

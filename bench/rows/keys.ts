@@ -11,16 +11,15 @@ import {
 import { apart } from '../program.ts';
 
 const program = new URL('../keys/flood.ts', import.meta.url);
-const sizes = { full: { runs: 5 }, quick: { runs: 1 } };
+const sizes = { full: { runs: 5, tasks: 200_000, many: 100_000 }, quick: { runs: 1, tasks: 40_000, many: 20_000 } };
 const limits = ['a key alone', 'maxPerKey', 'fair', 'rate', 'unique'];
 const few = 100;
-const many = 100_000;
-/** More than nothing: the memory of 100,000 keys is out of the caches. */
+/** More than nothing: the memory of very many keys is out of the caches. */
 const mostGrowth = 2;
 
 export async function measure(pace: Pace): Promise<Measurement[]> {
-  const { runs } = sizes[pace];
-  const contestants = [few, many].flatMap((keys) => limits.map((limit) => withKeys(limit, keys)));
+  const { runs, tasks, many } = sizes[pace];
+  const contestants = [few, many].flatMap((keys) => limits.map((limit) => withKeys(limit, keys, tasks)));
   const figures = await compare(contestants, { runs, warmups: 0 });
   const ofFew = figures.slice(0, limits.length);
   const ofMany = figures.slice(limits.length);
@@ -44,10 +43,10 @@ export async function measure(pace: Pace): Promise<Measurement[]> {
   ];
 }
 
-function withKeys(limit: string, keys: number): Contestant {
+function withKeys(limit: string, keys: number, tasks: number): Contestant {
   return {
     name: limit,
     settings: `${formatCount(keys)} keys`,
-    run: () => apart<number>(program, limit, String(keys)),
+    run: () => apart<number>(program, limit, String(keys), String(tasks)),
   };
 }
