@@ -13,7 +13,9 @@ export function keepWork(
   const sql = `UPDATE tasks SET has_work = 1 WHERE queue = ? AND id = ? AND state = 'leased' AND lease = ? RETURNING number`;
   const row = tx.database.get(sql, queue, id, lease);
   if (row === undefined) return false;
-  const kept = 'INSERT INTO work (task, name, work) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET work = excluded.work';
+  // Node 22 binds no bytes as null.
+  const kept = `INSERT INTO work (task, name, work) VALUES (?, ?, coalesce(?, x''))
+    ON CONFLICT DO UPDATE SET work = excluded.work`;
   tx.database.run(kept, row['number'] as number, name, work);
   return true;
 }
