@@ -82,7 +82,7 @@ export async function exportTasks(
   }
 }
 
-/** Page by page: what moves meanwhile may be left out, or come twice. */
+/** Page by page: what moves meanwhile may be left out, or come twice. A page may be short because some have gone. */
 async function* tasksOf(
   courier: ClientTaskCourier,
   name: string,
@@ -92,16 +92,16 @@ async function* tasksOf(
   for (let offset = 0; offset < max; offset += pageSize) {
     const wanted = Math.min(max - offset, pageSize);
     const tasks = await courier.listTasks(name, { state, offset, max: wanted });
+    if (tasks.length === 0) return;
     yield* tasks;
-    if (tasks.length < wanted) return;
   }
 }
 
 async function* deadLettersOf(courier: ClientTaskCourier, name: string): AsyncGenerator<DeadLetter> {
   for (let offset = 0; ; offset += pageSize) {
     const letters = await courier.getDeadLetters(name, { offset, max: pageSize });
+    if (letters.length === 0) return;
     yield* letters;
-    if (letters.length < pageSize) return;
   }
 }
 
