@@ -17,7 +17,7 @@ import { untilReachable } from './outages.ts';
 import type { NewTask, NewTaskOptions } from './protocol.ts';
 import type { Subscriptions } from './subscriptions.ts';
 import type { ThreadLink } from './thread-link.ts';
-import { cancelText, failureOf, fromText, listedTask, resultOf, toText } from './values.ts';
+import { cancelText, failureOf, fromText, listedTask, readableOf, resultOf, toText } from './values.ts';
 
 const { calledName, resultNotReady, resultTimeout } = courierKit;
 
@@ -142,7 +142,7 @@ export class ClientSide implements ClientTaskCourier {
       what: 'its dead letters are not known',
     });
     return letters.map(({ data, outcome, ...letter }) => {
-      return { ...letter, data: fromText(data), error: failureOf(outcome, queue, letter.id) };
+      return { ...letter, data: readableOf(data), error: failureOf(outcome, queue, letter.id) };
     });
   }
 

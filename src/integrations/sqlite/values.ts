@@ -1,5 +1,12 @@
 /** What is stored of values and errors, as JSON that one can read in the file; and what they are when they are read again. */
-import { type CourierTask, courierKit, type ErrorCode, type ListedTask, type QueueEvent } from '../../index.ts';
+import {
+  type CourierTask,
+  courierKit,
+  type ErrorCode,
+  type ListedTask,
+  type QueueEvent,
+  TaskwardenError,
+} from '../../index.ts';
 import { isJson, PlainCopy, plainJson } from '../plain-copy.ts';
 import type { DeliveredTask, PassedDeadline, StoredCommand, StoredEnd, StoredFailure, StoredTask } from './protocol.ts';
 
@@ -11,8 +18,23 @@ export function toText(value: unknown, code: ErrorCode, what: string): string | 
   return plain === undefined ? null : JSON.stringify(plain);
 }
 
+/** @throws TaskwardenError `TASK_MALFORMED` if it is no JSON: somebody has changed it in the file. */
 export function fromText(text: string | null): unknown {
-  return text === null ? undefined : JSON.parse(text);
+  if (text === null) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new TaskwardenError('TASK_MALFORMED', 'what the file has of the task is no JSON', { cause });
+  }
+}
+
+/** The same, but undefined of what is none. */
+export function readableOf(text: string | null): unknown {
+  try {
+    return fromText(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** What was thrown, as plain data. Of what can't be carried, its text is. */
@@ -31,7 +53,7 @@ export function cancelText(reason: unknown): string {
 
 /** Why a task has failed, or was canceled. */
 export function failureOf(outcome: string | null, queue: string, id: string): unknown {
-  const failure = fromText(outcome) as StoredFailure;
+  const failure = (readableOf(outcome) ?? { thrown: undefined }) as StoredFailure;
   if ('deadlineMs' in failure) return passed(failure, queue, id);
   if ('stalls' in failure) return taskStalled(queue, id, failure.stalls);
   if ('replacedBy' in failure) return taskReplaced(queue, id, failure.replacedBy);
@@ -44,7 +66,13 @@ function passed({ last, ...facts }: PassedDeadline, queue: string, id: string): 
 }
 
 function decode(thrown: unknown): unknown {
-  return decodeThrown(thrown as courierKit.WireThrown);
+  try {
+    return decodeThrown(thrown as courierKit.WireThrown);
+  } catch (cause) {
+    return new TaskwardenError('TASK_MALFORMED', 'what the file has of the error of the task can not be read', {
+      cause,
+    });
+  }
 }
 
 /** The result of a task. Throws its error if it has failed. */

@@ -55,8 +55,7 @@ export class WorkerSide implements WorkerTaskCourier {
   }
 
   async bulkGetTasks(queue: string, max: number, { minPriority = 'low' }: FetchOptions): Promise<CourierTask[]> {
-    const tasks = await this.#link.call('claim', [queue, max, minPriority], fetching);
-    return tasks.map((task) => courierTask(queue, task));
+    return this.#read(queue, await this.#link.call('claim', [queue, max, minPriority], fetching));
   }
 
   async waitForTask(queue: string, options: WaitOptions & FetchOptions): Promise<CourierTask | undefined> {
@@ -80,8 +79,27 @@ export class WorkerSide implements WorkerTaskCourier {
         onLate: (late) => this.#giveBack(queue, late),
       });
     const onOutage = (error: unknown) => this.reportOutage(error);
-    const tasks = await untilReachable(this.#link, wait, { signal, timeoutMs, onTimeout, onOutage });
-    return tasks.map((task) => courierTask(queue, task));
+    const until = performance.now() + timeoutMs;
+    for (;;) {
+      const leftMs = Math.max(until - performance.now(), 0);
+      const found = await untilReachable(this.#link, wait, { signal, timeoutMs: leftMs, onTimeout, onOutage });
+      const tasks = await this.#read(queue, found);
+      if (tasks.length > 0 || found.length === 0) return tasks;
+    }
+  }
+
+  /** One that can't be read has failed: it harms no other. */
+  async #read(queue: string, delivered: readonly DeliveredTask[]): Promise<CourierTask[]> {
+    const tasks: CourierTask[] = [];
+    for (const task of delivered) {
+      try {
+        tasks.push(courierTask(queue, task));
+      } catch (error) {
+        const failure = { outcome: failureText(error), message: messageOf(error), isFinal: true, retries: 0 };
+        await this.#link.call('fail', [queue, task, { ...failure, retryDelayMs: undefined }], fetching).catch(() => {});
+      }
+    }
+    return tasks;
   }
 
   /** Tasks that came when nobody waited for them any more. If that fails, their leases run out. */
@@ -132,7 +150,7 @@ export class WorkerSide implements WorkerTaskCourier {
     const given = await this.#link.call('complete', [queue, returned, next], { what: 'no result was returned' });
     for (const { id, lease } of returned) if (!given.lost.includes(id)) this.#subscriptions.release(lease);
     if (given.lost.length > 0) throw leaseLost(queue, given.lost);
-    return given.next.map((task) => courierTask(queue, task));
+    return this.#read(queue, given.next);
   }
 
   async extendLease(queue: string, task: CourierTask): Promise<void> {

@@ -8,7 +8,7 @@ import type { DriverName } from '../driver.ts';
 import type { CallName, Failure, FromThread, Notice, Reply, StoreSettings, ToThread } from '../protocol.ts';
 import { Checkpoints } from './file/checkpoints.ts';
 import { Database } from './file/database.ts';
-import { failureOf, UnusableError } from './file/problems.ts';
+import { failureOf } from './file/problems.ts';
 import { later, type Operations, operations } from './operations.ts';
 import { TaskWaits } from './task-waits.ts';
 import { Deliveries } from './tasks/deliveries.ts';
@@ -156,8 +156,20 @@ export class Store {
       this.#retryAt = Date.now() + retryMs;
       const failure = failureOf(this.#parts.settings.path, error);
       const isOfOneCall = tx !== undefined && failure.code === 'unreachable' && failure.cause.code === undefined;
-      if (error instanceof UnusableError) this.#database = undefined;
+      this.#reopen(failure);
       return { failure, isOfOneCall };
+    }
+  }
+
+  /** Of a file that failed, nothing is kept: it may be another one, or mended, when it is opened again. */
+  #reopen(failure: Failure): void {
+    if (failure.code !== 'unusable' && !('cause' in failure && failure.cause.code === 'SQLITE_IOERR')) return;
+    const database = this.#database;
+    this.#database = undefined;
+    try {
+      database?.close();
+    } catch {
+      // it can't even be closed
     }
   }
 

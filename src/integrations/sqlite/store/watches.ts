@@ -8,6 +8,9 @@ import { Refusal } from './tasks/refusal.ts';
 import { nameOf, type Transaction } from './tasks/transaction.ts';
 import { endOf } from './tasks/views.ts';
 
+/** How often it is looked whether what is waited for is still there, in milliseconds. */
+const lookEveryMs = 1_000;
+
 interface Watch extends HeldTask {
   readonly queue: string;
   /** The last command that its worker got. */
@@ -36,6 +39,8 @@ export class Watches {
   #seenEnd = 0;
   #seenEvent = 0;
   #listensUntil = Infinity;
+  /** When it was last looked whether what is waited for is still there. */
+  #lookedAt = 0;
 
   constructor(listener: string) {
     this.#listener = listener;
@@ -188,6 +193,7 @@ export class Watches {
     this.#readEvents(tx);
     for (const watch of [...this.#held.values()]) this.#readCommands(tx, watch);
     if (this.#awaited.size === 0) return;
+    if (tx.now - this.#lookedAt > lookEveryMs) this.#refuseForgotten(tx, replies);
     const queues = new Set([...this.#awaited.values()].map(({ queue }) => queue));
     for (const queue of queues) {
       for (const state of ['completed', 'failed', 'canceled']) {
@@ -200,6 +206,20 @@ export class Watches {
       }
     }
     this.#seenEnd = sequence(tx);
+  }
+
+  /** A task may have been forgotten before its end was seen. */
+  #refuseForgotten(tx: Transaction, replies: Reply[]): void {
+    this.#lookedAt = tx.now;
+    for (const awaited of [...this.#awaited.values()]) {
+      const { queue, id, calls } = awaited;
+      if (calls.size === 0) continue;
+      const sql = 'SELECT 1 AS found FROM tasks WHERE queue = ? AND id = ?';
+      if (tx.database.get(sql, queue, id) !== undefined) continue;
+      for (const n of calls) replies.push({ n, failure: { code: 'TASK_NOT_FOUND', id } });
+      calls.clear();
+      this.#leave(awaited);
+    }
   }
 
   #ended(tx: Transaction, queue: string, id: string, end: StoredEnd, replies: Reply[]): void {
