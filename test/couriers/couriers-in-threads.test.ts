@@ -216,6 +216,32 @@ describe.each<TaskType>(['thread', 'process'])('a courier of the program, used i
     });
   });
 
+  it('tells what happens to the tasks of a queue, and to the queue', async () => {
+    const options = on();
+    const queue = newQueue();
+    const watching = tasks.watches.with(options)(queue, 'completed');
+    for await (const message of watching.messages()) if (message === 'listens') break;
+    await numbers.pauseQueue(queue);
+    const id = await numbers.addTaskToQueue(queue, 5, { key: 'a' });
+    await numbers.resumeQueue(queue);
+    await tasks.doubles.with(options)(queue, 1);
+    const events = await watching;
+    expect(events.map(({ kind }) => kind)).toEqual(['paused', 'added', 'resumed', 'started', 'completed']);
+    expect(events[1]).toEqual({ kind: 'added', queue, id, name: undefined, key: 'a', time: expect.any(Number) });
+  });
+
+  it('lists the tasks of a queue, with their errors', async () => {
+    const options = on();
+    const queue = newQueue();
+    const id = await numbers.addTaskToQueue(queue, 1, { deadlineMs: 1 });
+    await failure(numbers.waitForTaskResult(queue, id));
+    const waiting = await numbers.addTaskToQueue(queue, 2, { priority: 'low' });
+    expect(await tasks.lists.with(options)(queue, 'failed')).toMatchObject([{ id, code: 'TASK_EXPIRED' }]);
+    expect(await tasks.lists.with(options)(queue, 'waiting')).toMatchObject([
+      { id: waiting, priority: 'low', attempts: 0, timeQueued: expect.any(Number) },
+    ]);
+  });
+
   it('leaves nothing that runs', async () => {
     const options = on();
     const queue = newQueue();

@@ -58,7 +58,9 @@ export class EventReader {
 
   async #start(server: Server): Promise<void> {
     const from = await server.backend(this.#queue).publishEvent({ event: startEvent }, maxEvents);
-    const backend = await server.reading(this.#queue);
+    const backend = await server.reading(this.#queue, () => {
+      if (!this.#closing.signal.aborted) this.#listener.onGap();
+    });
     // On PostgreSQL the first read looks before it listens: an event in between would come late.
     await backend.readEvents(from, 1).catch(() => {});
     this.#isListening = true;

@@ -134,9 +134,11 @@ export class RedisServer implements Server {
     return backend;
   }
 
-  async reading(queue: string): Promise<IQueueBackend> {
+  /** A read that was not answered is sent again when the connection is back. */
+  async reading(queue: string, onBack: () => void): Promise<IQueueBackend> {
     const backend = this.#build(queue, { main: true });
     await backend.waitUntilReady();
+    this.#blocking.get(backend)?.on('ready', onBack);
     return backend;
   }
 

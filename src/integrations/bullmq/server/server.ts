@@ -106,8 +106,11 @@ export interface Server {
   backend(queue: string): IQueueBackend;
   /** To wait for jobs, and nothing else. */
   waiting(queue: string): Promise<IQueueBackend>;
-  /** To read events, and nothing else. */
-  reading(queue: string): Promise<IQueueBackend>;
+  /**
+   * To read events, and nothing else.
+   * @param onBack Called each time its connection is back after it was lost, if no read fails then.
+   */
+  reading(queue: string, onBack: () => void): Promise<IQueueBackend>;
   /** Whether an event is never seen after one with a higher number. */
   readonly ordersEvents: boolean;
   claims(queue: string): Claims;
