@@ -88,6 +88,33 @@ it('lets a task fail whose data was spoiled in the file, and harms no other', as
   expect(await courier.listTasks('work', { state: 'failed' })).toMatchObject([{ error: { code: 'TASK_MALFORMED' } }]);
 });
 
+it.each([
+  ['a proxy', new Proxy({}, {})],
+  ['an object', {}],
+  ['a function', () => {}],
+  ['a symbol', Symbol('id')],
+])('refuses %s as an id, or as the ids of dead letters, and harms no call beside it', async (_, wrong) => {
+  const added = courier.addTaskToQueue('work', 1);
+  const refused = [
+    courier.getTaskResult('work', wrong as string),
+    courier.waitForTaskResult('work', wrong as string),
+    courier.returnTaskResult('work', { id: wrong, lease: wrong } as CourierTask, 1),
+    courier.getTaskResult(wrong as string, 'id'),
+  ].map(failure);
+  for (const error of await Promise.all(refused)) expect(error).toBeInstanceOf(Error);
+  await courier.redriveTasks('work', new Proxy(['none'], {}));
+  expect(await courier.getTask('work')).toMatchObject({ id: await added });
+});
+
+it('keeps ids, keys and queues of any characters apart', async () => {
+  const names = ['a', 'A', 'a\0', 'a\0b', "'", '"', '%', 'ä', '🦀', ' '];
+  for (const name of names) await courier.addTaskToQueue(name, name, { id: name, key: name, unique: 'refuse' });
+  for (const name of names) {
+    expect(await courier.bulkGetTasks(name, 5)).toMatchObject([{ id: name, key: name, data: name, queue: name }]);
+  }
+  expect(await courier.getQueueNames()).toEqual([...names].sort());
+});
+
 it('says that a result was spoiled in the file', async () => {
   const id = await courier.addTaskToQueue('work', 1);
   await courier.returnTaskResult('work', (await courier.getTask('work')) as CourierTask, 'fine');

@@ -147,11 +147,11 @@ export class ClientSide implements ClientTaskCourier {
   }
 
   async redriveTasks(queue: string, ids?: readonly string[]): Promise<number> {
-    return this.#link.call('redrive', [queue, ids], { what: 'nothing was redriven' });
+    return this.#link.call('redrive', [queue, ids && [...ids]], { what: 'nothing was redriven' });
   }
 
   async removeDeadLetters(queue: string, ids?: readonly string[]): Promise<number> {
-    return this.#link.call('removeDead', [queue, ids], { what: 'nothing was removed' });
+    return this.#link.call('removeDead', [queue, ids && [...ids]], { what: 'nothing was removed' });
   }
 
   async listTasks(queue: string, { state, offset = 0, max = 100 }: ListOptions): Promise<ListedTask[]> {

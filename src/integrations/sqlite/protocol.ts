@@ -177,6 +177,8 @@ export type Failure =
   | { readonly code: 'TASK_EXISTS'; readonly key: string; readonly id: string }
   | { readonly code: 'QUEUE_FULL' }
   | { readonly code: 'unreachable' | 'unusable'; readonly message: string; readonly cause: SqliteProblem }
+  /** It was called with something that is none of its arguments. */
+  | { readonly code: 'invalid'; readonly message: string }
   | { readonly code: 'over' };
 
 /** An error of SQLite, as far as it can be sent. */

@@ -15,7 +15,7 @@ export function refusalOf(
   queue: string,
   { maxQueued }: StoreSettings,
   { what, taskId }: Asked,
-): TaskwardenError {
+): Error {
   switch (failure.code) {
     case 'TASK_NOT_FOUND':
       return taskNotFound(queue, failure.id);
@@ -29,6 +29,8 @@ export function refusalOf(
       return courierUnreachable(`${what} (${failure.message})`, causeOf(failure), taskId);
     case 'unusable':
       return new TaskwardenError('DATABASE_UNUSABLE', failure.message, { cause: serverError(causeOf(failure)) });
+    case 'invalid':
+      return new TypeError(`SqliteTaskCourier: ${failure.message}`);
     case 'over':
       return courierClosed();
   }

@@ -8,7 +8,7 @@ import { ClientSide } from './client-side.ts';
 import { findDriver } from './driver.ts';
 import { refusalOf } from './refusals.ts';
 import { Subscriptions } from './subscriptions.ts';
-import { ThreadLink } from './thread-link.ts';
+import { checkThread, ThreadLink } from './thread-link.ts';
 import { WorkerSide } from './worker-side.ts';
 
 const { checkOptions, rules } = courierKit;
@@ -56,6 +56,7 @@ export class SqliteTaskCourier extends courierKit.CheckedCourier {
     const { leaseMs = 30_000, resultTtlMs = 3_600_000, maxQueued = Infinity, maxStalls = 3 } = options;
     const found = findDriver();
     if ('problem' in found) throw new TaskwardenError('PEER_MISSING', `SqliteTaskCourier needs ${found.problem}`);
+    checkThread();
     const settings = {
       path: resolve(path),
       leaseMs,

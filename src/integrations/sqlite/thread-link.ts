@@ -2,8 +2,10 @@
  * The courier's side of its thread, which has the database. The thread starts at the first call. Calls of one turn go together.
  * It keeps the process alive while a call is not answered, and never when all are.
  */
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { courierKit, type TaskwardenError } from '../../index.ts';
+import { courierKit } from '../../index.ts';
 import type { DriverName } from './driver.ts';
 import type { CallName, Failure, FromThread, Notice, StoreCalls, StoreSettings, ToThread } from './protocol.ts';
 import { type Asked, refusalOf } from './refusals.ts';
@@ -14,6 +16,18 @@ const { courierClosed, onAbort, Timer } = courierKit;
 const graceMs = 500;
 /** The same, for its end. */
 const closeMs = 2_000;
+
+const threadProgram = new URL('./thread.js', import.meta.url);
+
+/** @throws Error if the program was bundled without it. */
+export function checkThread(): void {
+  if (existsSync(threadProgram)) return;
+  throw new Error(
+    `taskwarden was bundled into the program, without what the thread of SqliteTaskCourier runs (${fileURLToPath(threadProgram)}): ` +
+      "leave it out of the bundle, by external: ['taskwarden'] (esbuild, Rollup), ssr.external (Vite) or externals (webpack), " +
+      'and install it beside the program',
+  );
+}
 
 interface WaitParts<R> {
   readonly signal?: AbortSignal | undefined;
@@ -69,8 +83,7 @@ export class ThreadLink {
   }
 
   #start(): Worker {
-    const file = import.meta.url.endsWith('.ts') ? '../../../dist/src/integrations/sqlite/thread.js' : './thread.js';
-    const worker = new Worker(new URL(file, import.meta.url), {
+    const worker = new Worker(threadProgram, {
       workerData: { settings: this.settings, driver: this.#driver },
       execArgv: [],
       name: 'taskwarden/sqlite',
@@ -86,11 +99,12 @@ export class ThreadLink {
     if (this.#worker !== worker || this.isClosed) return;
     this.#worker = undefined;
     this.#hasDied = true;
-    const failure: Failure = {
-      code: 'unreachable',
-      message: cause.message,
-      cause: { message: cause.message, code: undefined },
-    };
+    this.#failAll(cause);
+  }
+
+  #failAll(error: unknown): void {
+    const message = courierKit.messageOf(error);
+    const failure: Failure = { code: 'unreachable', message, cause: { message, code: undefined } };
     for (const open of [...this.#open.values()]) open.fail(failure);
   }
 
@@ -114,12 +128,30 @@ export class ThreadLink {
     const messages = this.#outbox;
     this.#outbox = [];
     if (this.isClosed) return;
-    if (this.#worker === undefined) {
-      this.#worker = this.#start();
-      if (this.#hasDied) queueMicrotask(this.#onRestart);
-      this.#hasDied = false;
+    try {
+      this.#worker ??= this.#start();
+    } catch (error) {
+      this.#failAll(error); // Node was told to allow no threads
+      return;
     }
-    this.#worker.postMessage(messages);
+    if (this.#hasDied) queueMicrotask(this.#onRestart);
+    this.#hasDied = false;
+    try {
+      this.#worker.postMessage(messages);
+    } catch {
+      this.#sendEach(this.#worker, messages);
+    }
+  }
+
+  /** One that can't be copied is refused alone. */
+  #sendEach(worker: Worker, messages: readonly ToThread[]): void {
+    for (const message of messages) {
+      try {
+        worker.postMessage([message]);
+      } catch (error) {
+        if ('n' in message) this.#open.get(message.n)?.reject(error);
+      }
+    }
   }
 
   #receive({ notices, replies }: FromThread): void {
@@ -206,7 +238,7 @@ export class ThreadLink {
     });
   }
 
-  #errorOf(failure: Failure, queue: string, asked: Asked): TaskwardenError {
+  #errorOf(failure: Failure, queue: string, asked: Asked): Error {
     return refusalOf(failure, queue, this.settings, asked);
   }
 

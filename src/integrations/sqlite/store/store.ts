@@ -153,9 +153,11 @@ export class Store {
     } catch (error) {
       this.#database?.rollback();
       for (const undo of (tx?.undo ?? []).reverse()) undo();
-      this.#retryAt = Date.now() + retryMs;
       const failure = failureOf(this.#parts.settings.path, error);
-      const isOfOneCall = tx !== undefined && failure.code === 'unreachable' && failure.cause.code === undefined;
+      const isOfOneCall =
+        tx !== undefined &&
+        (failure.code === 'invalid' || (failure.code === 'unreachable' && failure.cause.code === undefined));
+      if (!isOfOneCall) this.#retryAt = Date.now() + retryMs;
       this.#reopen(failure);
       return { failure, isOfOneCall };
     }

@@ -52,6 +52,7 @@ function primaryName(code: unknown): string | undefined {
 
 /** What the calls of a transaction are told that has failed. */
 export function failureOf(path: string, error: unknown): Failure {
+  if (error instanceof TypeError) return { code: 'invalid', message: error.message }; // it can't be bound
   const cause = problemOf(error);
   const lasting = error instanceof UnusableError ? error.message : unusable[cause.code ?? ''];
   if (lasting !== undefined) return { code: 'unusable', message: `${path} can't be used: ${lasting}`, cause };
