@@ -59,7 +59,7 @@ describe('start and ready', () => {
 describe('threads that are not needed', () => {
   it('are retired after idleTimeoutMs, down to minSize', async () => {
     await using supervisor = new TaskSupervisor({
-      threads: { poolSize: 3, reserveNormal: 0, minSize: 1, idleTimeoutMs: 30 },
+      threads: { poolSize: 3, reserveNormal: 0, reserveHigh: 0, minSize: 1, idleTimeoutMs: 30 },
     });
     await using gate = await Gate.create();
     const handles = ['a', 'b', 'c'].map((label) => holds.with({ supervisor })(gate.port, label));
