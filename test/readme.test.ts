@@ -286,6 +286,8 @@ describe('the tables of docs', () => {
     const page = 'docs/reference/couriers.md';
     const [overBullMq] = tables('BullMQTaskCourier', 'docs/many-machines.md');
     expectSame(names(overBullMq), members('BullMQCourierOptions'));
+    const [inFile] = tables('SqliteTaskCourier', 'docs/durable.md');
+    expectSame(names(inFile), members('SqliteCourierOptions'));
     const [client, task] = tables("The client's side", page);
     expectSame(names(client), members('ClientTaskCourier'));
     expectSame(names(task), members('AddOptions'));

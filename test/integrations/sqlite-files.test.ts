@@ -122,6 +122,27 @@ describe('a file that can not be used', () => {
   });
 });
 
+it.each([
+  [{ leaseMs: 0 }, RangeError],
+  [{ resultTtlMs: -1 }, RangeError],
+  [{ maxQueued: 0 }, RangeError],
+  [{ maxStalls: 1.5 }, RangeError],
+  [{ busyTimeoutMs: -1 }, RangeError],
+  [{ busyTimeoutMs: '5' }, TypeError],
+  [{ prefix: 'p' }, TypeError],
+])('refuses the options %j', (options, kind) => {
+  expect(() => new SqliteTaskCourier(path, options as object)).toThrow(kind);
+  expect(existsSync(path)).toBe(false);
+});
+
+it('is made once, by however many open it at once', async () => {
+  const couriers = Array.from({ length: 6 }, () => connect());
+  await Promise.all(couriers.map((courier, n) => courier.addTaskToQueue('work', n)));
+  for (const courier of couriers) {
+    expect(await courier.getQueueInfo('work')).toMatchObject({ waiting: { normal: 6 } });
+  }
+});
+
 describe('a database that another program has locked', () => {
   /** Has the lock of writers until it is called. */
   async function lock(): Promise<() => void> {
@@ -224,6 +245,17 @@ describe('a disk', () => {
 });
 
 describe('the journal', () => {
+  it('has one entry for all calls that come together', async () => {
+    const together = connect();
+    const apart = connect({}, join(folder, 'apart.db'));
+    await Promise.all([together.addTaskToQueue('work', 0), apart.addTaskToQueue('work', 0)]);
+    const ids = await Promise.all(Array.from({ length: 200 }, (_, n) => together.addTaskToQueue('work', n)));
+    expect(new Set(ids).size).toBe(200);
+    for (let n = 0; n < 200; n += 1) await apart.addTaskToQueue('work', n);
+    const sizes = [path, join(folder, 'apart.db')].map((file) => statSync(`${file}-wal`).size) as [number, number];
+    expect(sizes[0]).toBeLessThan(sizes[1] / 4);
+  });
+
   it('is left to the program that has the lock for that, and all go on meanwhile', async () => {
     const courier = connect();
     await courier.addTaskToQueue('work', 1);
