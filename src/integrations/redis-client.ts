@@ -9,7 +9,7 @@ import { is, type Rule } from '../base/options.ts';
 import { courierKit, TaskwardenError } from '../index.ts';
 import { isRefusalOfRedis, isReply, keepToDatabase } from './redis-connection.ts';
 
-const { backoffMs, messageOf, pause, serverError } = courierKit;
+const { backoffMs, fieldOf, messageOf, pause, serverError } = courierKit;
 
 /** A URL, the options of ioredis, or a client of it, which is left alone: what is needed is opened beside it. */
 export type RedisConnection = string | RedisOptions | Redis;
@@ -210,6 +210,9 @@ export class Client {
   close(): void {
     this.#end.abort();
     this.#redis.disconnect();
+    // Its timer for an answer that does not come goes on, and would keep the process alive.
+    const timer = fieldOf(this.#redis, 'socketTimeoutTimer');
+    if (typeof fieldOf(timer, 'unref') === 'function') (timer as NodeJS.Timeout).unref();
   }
 }
 

@@ -201,4 +201,31 @@ describe('the connections', () => {
     expect(await client(redis.url).llen('celery')).toBe(3);
     expect(await client(redis.url).info('stats')).toMatch(/total_connections_received:[3-9]\b/);
   });
+
+  it('end with the program, also those on which an answer is still awaited', async () => {
+    await using redis = await startRedis();
+    const program = `
+      import { celeryTask } from 'taskwarden/celery';
+      const broker = ${JSON.stringify(redis.url)};
+      const handle = celeryTask('a', { broker, stopGraceMs: 1 })();
+      process.once('SIGUSR2', () => handle.cancel());
+      setTimeout(() => {}, 60_000).unref();
+      console.log('calling');
+      await handle.catch(({ code }) => console.log(code));
+      const ended = performance.now();
+      process.on('exit', () => console.log(performance.now() - ended < 10_000));`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let said = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+    });
+    await poll(() => client(redis.url).llen('celery')).toBe(1);
+    await redis.pause();
+    child.kill('SIGUSR2');
+    await once(child, 'close');
+    expect(said).toBe('calling\nTASK_CANCELED\ntrue\n');
+  });
 });
