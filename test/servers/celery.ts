@@ -31,6 +31,8 @@ export interface CeleryWorkerOptions {
   readonly name?: string;
   /** Kombu's visibility timeout, in seconds. Default: 3,600. */
   readonly visibilityTimeout?: number;
+  /** Whether all tasks are acknowledged when they have ended. Default: false. */
+  readonly acksLate?: boolean;
   /** Of its own command line, after all others. */
   readonly args?: readonly string[];
 }
@@ -44,6 +46,7 @@ export async function startCelery({
   concurrency = 2,
   name = 'python@test',
   visibilityTimeout = 3_600,
+  acksLate = false,
   args = [],
 }: CeleryWorkerOptions): Promise<Server> {
   binary('celery'); // it is installed
@@ -57,6 +60,7 @@ export async function startCelery({
       return [
         'env',
         `VISIBILITY_TIMEOUT=${visibilityTimeout}`,
+        ...(acksLate ? ['ACKS_LATE=1'] : []),
         'PYTHONDONTWRITEBYTECODE=1',
         ...celery,
         ...appArgs(broker, backend),
