@@ -67,6 +67,21 @@ it('addAll() adds all or none, and gives the ids in order', async () => {
   expect(await courier.waitForTaskResult('work', waited[8] as string)).toBe(16);
 });
 
+it.each([
+  ['a number', 5, 'the inputs of sum.addAll() must be an iterable, and no async one; got 5'],
+  ['inputs that are no lists', [[1, 2], 3], 'takes lists of arguments, such as [path, width]; input 1 is 3'],
+  ['a text', 'ab', "input 0 is 'a'"],
+  ['an async iterable', (async function* () {})(), 'must be an iterable, and no async one; got an object'],
+])('addAll() refuses %s, and adds nothing', async (_, inputs, message) => {
+  const courier = new MemoryTaskCourier();
+  const { sum } = typedQueue<typeof functions>(courier, 'work');
+  const error = await failure(sum.addAll(inputs as never));
+  expect(error).toBeInstanceOf(TypeError);
+  expect((error as TypeError).message).toContain(message);
+  expect(await courier.getQueueInfo('work')).toMatchObject({ waiting: { normal: 0 } });
+  await courier.close();
+});
+
 it('functions are known by their names alone, and give handles with results', async () => {
   const courier = new MemoryTaskCourier();
   serve(courier);
@@ -98,6 +113,15 @@ it('add() and addAll() bring a deadline, which the courier keeps', async () => {
   for (const id of ids) {
     expect(await failure(courier.waitForTaskResult('work', id))).toMatchObject({ code: 'TASK_EXPIRED', timeoutMs: 20 });
   }
+  await courier.close();
+});
+
+it('what is left of the deadline of a call is whole milliseconds at the courier', async () => {
+  const courier = new MemoryTaskCourier();
+  const call = typedQueue<typeof functions>(courier, 'work').sum.with({ deadlineMs: 20 })(1, 2);
+  expect(await failure(call)).toMatchObject({ code: 'TASK_EXPIRED', timeoutMs: 20 });
+  const { message } = (await failure(courier.waitForTaskResult('work', call.id))) as Error;
+  expect(message).toMatch(/ within its deadline of \d+ ms$/);
   await courier.close();
 });
 

@@ -75,7 +75,7 @@ export class CourierRelay {
   #withTimeLeft(options: AddOptions): AddOptions {
     const { deadline } = this.#task;
     if (deadline === undefined) return options;
-    this.#courierDeadlineMs = Math.max(deadline.leftMs, (options.delayMs ?? 0) + 1);
+    this.#courierDeadlineMs = Math.max(Math.ceil(deadline.leftMs), (options.delayMs ?? 0) + 1);
     return { ...options, deadlineMs: this.#courierDeadlineMs };
   }
 

@@ -4,12 +4,14 @@
  */
 
 import type { Backoff } from '../../base/backoff.ts';
+import { isArray } from '../../base/foreign-value.ts';
 import { checkOptions, is, type Rule, rules } from '../../base/options.ts';
 import { randomUUID, timeOfDay } from '../../platform/globals.ts';
 import { type BackgroundTask, wrapPlan } from '../../task/call/background-task.ts';
 import { keyOf } from '../../task/call/task-key.ts';
 import type { ResolvedTaskOptions, TaskOptions, TaskSpec } from '../../task/call/task-options.ts';
 import type { TaskFunction } from '../../task/definition/definition.ts';
+import { notAnInput } from '../../task/inputs/input-source.ts';
 import { currentRun, type RunningTask } from '../../task/inside/context.ts';
 import type { Task } from '../../task/record/task.ts';
 import type { AddOptions, ClientTaskCourier } from '../courier.ts';
@@ -74,6 +76,11 @@ export function nameViaCourier(
 const addAllRules: Readonly<Record<keyof AddAllOptions, Rule>> = { wait: rules.boolean, signal: rules.signal };
 
 const backgroundTaskRule = is('a background task', (value) => typeof value === 'function' && 'spec' in value);
+
+const iterableRule = is(
+  'an iterable, and no async one',
+  (value) => typeof Object(value)[Symbol.iterator] === 'function',
+);
 
 class CourierPlan extends RelayPlan {
   readonly name: string;
@@ -162,16 +169,15 @@ class CourierPlan extends RelayPlan {
         return this.#courier.addTaskToQueue(this.#queue, callOf(args), { ...addOptions, ...own });
       },
       addAll: async (inputs: Iterable<readonly unknown[]>, own: AddAllOptions = {}) => {
+        const call = `${this.name}.addAll()`;
         refuse('addAll()', Object.keys(notAdded));
-        checkOptions(own, addAllRules, `${this.name}.addAll()`);
+        checkOptions(own, addAllRules, call);
         if (typeof options.key === 'function') {
-          throw new TypeError(
-            `${this.name}.addAll() takes no function as option "key": all have the same one; use add()`,
-          );
+          throw new TypeError(`${call} takes no function as option "key": all have the same one; use add()`);
         }
         const key = options.key !== undefined && { key: options.key };
-        const more = { ...addOptions, ...key, ...own };
-        return this.#courier.bulkAddTasksToQueue(this.#queue, Array.from(inputs, callOf), more);
+        const calls = inputsOf(inputs, call).map(callOf);
+        return this.#courier.bulkAddTasksToQueue(this.#queue, calls, { ...addOptions, ...key, ...own });
       },
     };
   }
@@ -184,6 +190,15 @@ const notAdded: Readonly<Record<string, string>> = {
   unique: 'use add()',
   taskId: 'use add()',
 };
+
+/** @throws TypeError if they are no lists of arguments: a worker could not call its function. */
+function inputsOf(inputs: Iterable<readonly unknown[]>, call: string): readonly (readonly unknown[])[] {
+  iterableRule(inputs, `the inputs of ${call}`);
+  return Array.from(inputs, (input, index) => {
+    if (!isArray(input)) throw notAnInput(call, index, input);
+    return input;
+  });
+}
 
 /** The key of the call, by which the limits of the queue go, and whether there is one of it at a time. */
 function keyOfTask({ key }: Task, options: ResolvedTaskOptions): AddOptions {
