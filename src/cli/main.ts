@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The command line: runs a command, and turns its outcome into the exit code. */
 import { createRequire } from 'node:module';
+import { hasCode } from '../base/errors.ts';
 import { isInstance } from '../base/foreign-value.ts';
 import { setTimeout } from '../platform/globals.ts';
 import { help } from './help.ts';
@@ -40,7 +41,8 @@ function explain(error: unknown): number {
     process.stderr.write(`taskwarden: ${error.message}\nSee taskwarden --help\n`);
     return 2;
   }
-  process.stderr.write(`taskwarden: ${(error as Error).stack}\n`);
+  const said = hasCode(error, 'PEER_MISSING') ? error.message : (error as Error).stack;
+  process.stderr.write(`taskwarden: ${said}\n`);
   return 1;
 }
 

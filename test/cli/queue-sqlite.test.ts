@@ -29,3 +29,12 @@ it('says that a file is no queue, and leaves it as it is', async () => {
   expect(end.stderr).toMatch(/^taskwarden: .*notes\.txt.*\n$/);
   expect(readFileSync(file).equals(before)).toBe(true);
 });
+
+it('says once why a file can not be used', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'taskwarden-cli-queue-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  expect(await taskwarden(['queue', folder])).toMatchObject({
+    code: 1,
+    stderr: `taskwarden: ${folder} can't be used: it is a folder\n`,
+  });
+});

@@ -1,5 +1,10 @@
 /** `taskwarden queue` on a real Redis and PostgreSQL. */
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { BullMQTaskCourier } from 'taskwarden/bullmq';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { startPostgres } from '../servers/postgres.ts';
@@ -44,6 +49,25 @@ describe('queue', () => {
     expect(end).toMatchObject({ code: 1, stdout: '' });
     expect(end.stderr).toMatch(/^taskwarden: the courier's server refuses the connection.*\n$/);
     expect(end.stderr).not.toContain(password);
+  });
+
+  it('says in one line which package is missing', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'taskwarden-cli-queue-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const modules = join(folder, 'node_modules');
+    const root = fileURLToPath(new URL('../..', import.meta.url));
+    for (const part of ['dist', 'package.json']) {
+      cpSync(join(root, part), join(modules, 'taskwarden', part), { recursive: true });
+    }
+    for (const name of ['eventemitter3', 'piscina', 'croner', 'cli-progress']) {
+      symlinkSync(join(root, 'node_modules', name), join(modules, name));
+    }
+    const main = join(modules, 'taskwarden', 'dist', 'src', 'cli', 'main.js');
+    const { status, stdout, stderr } = spawnSync(process.execPath, [main, 'queue', 'redis://localhost'], {
+      encoding: 'utf8',
+    });
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(stderr).toMatch(/^taskwarden: .*npm install bullmq.*\n$/);
   });
 
   it.each([

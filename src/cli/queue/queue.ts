@@ -85,7 +85,8 @@ async function cancel(
 /** In one line, without what an error may show of the server's commands. */
 function explain(error: unknown): string {
   const cause = fieldOf(error, 'cause');
-  const why =
-    cause === undefined ? '' : ` (${messageOf(cause) || String(fieldOf(cause, 'code') ?? 'no reason given')})`;
-  return `${messageOf(error)}${why}`;
+  const message = messageOf(error);
+  if (cause === undefined) return message;
+  const why = messageOf(cause) || String(fieldOf(cause, 'code') ?? 'no reason given');
+  return message.includes(why) ? message : `${message} (${why})`;
 }
