@@ -34,8 +34,15 @@ const rateRules: Readonly<Record<string, Rule>> = {
   burst: rules.positiveCount,
 };
 
+/** More than 30 years. A server can't keep what is due in a million of them. In milliseconds. */
+const furthestMs = 1e12;
+
 export const rateRule: Rule = (value, option) => {
   optionsBy(rateRules, 'rate')(value, option);
-  const { max, perMs } = value as { readonly max?: number; readonly perMs?: number };
+  const { max, perMs, burst = 1 } = value as Partial<Record<'max' | 'perMs' | 'burst', number>>;
   if (max === undefined || perMs === undefined) throw new TypeError(`${option} needs both "max" and "perMs"`);
+  const reachMs = (perMs / max) * burst;
+  if (reachMs > furthestMs) {
+    throw new RangeError(`${option} must not reach further than ${furthestMs} ms; perMs / max x burst is ${reachMs}`);
+  }
 };

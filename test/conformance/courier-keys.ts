@@ -241,6 +241,11 @@ export function courierKeys({ name, create, shortLeaseMs = 300 }: CourierUnderTe
       expect(await limit({})).toBeUndefined();
       expect(await failure(limit({ maxPerKey: 0 }))).toBeInstanceOf(RangeError);
       expect(await failure(limit({ rate: { max: 1 } as never }))).toBeInstanceOf(TypeError);
+      const farAway = { max: 1, perMs: 1e300 };
+      expect(await failure(limit({ rate: farAway }))).toMatchObject({
+        message: expect.stringMatching(/1000000000000 ms/),
+      });
+      expect(await failure(limit({ rate: { max: 1, perMs: 1e9, burst: 1e6 } }))).toBeInstanceOf(RangeError);
     });
 
     it('lists tasks that are held back among those that wait, in the order in which they will be delivered', async () => {

@@ -33,6 +33,19 @@ describe.each(Object.entries(kinds))('BullMQTaskCourier on %s', (kind, start) =>
     await courier.returnTaskError(queue, task, new Error('failed'));
   }
 
+  it('takes keys of 1,024 bytes, and refuses longer ones, which would stop a queue with limits', async () => {
+    const courier = create();
+    await courier.setLimits('long keys', { maxPerKey: 1 });
+    // Letters that can't be shortened, of two bytes each.
+    const longest = Array.from({ length: 512 }, (_, n) => String.fromCharCode(0x400 + ((n * 7_919) % 256))).join('');
+    await courier.addTaskToQueue('long keys', 1, { key: longest, unique: 'join' });
+    expect(await courier.getTask('long keys')).toMatchObject({ key: longest });
+    await expect(courier.addTaskToQueue('long keys', 1, { key: `${longest}a` })).rejects.toThrow(
+      /1024 bytes; got 1025/,
+    );
+    await expect(courier.bulkAddTasksToQueue('long keys', [1], { key: `${longest}a` })).rejects.toThrow(TypeError);
+  });
+
   it('refuses ids and queue names that BullMQ does not take, and does not call the server away', async () => {
     const courier = create();
     for (const id of ['5', '0', '-1'])

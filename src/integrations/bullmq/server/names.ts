@@ -22,9 +22,17 @@ export function checkId(id: string): void {
   if (problem !== undefined) throw new TypeError(`the id of a task of BullMQ ${problem}; got ${JSON.stringify(id)}`);
 }
 
+/** In bytes. Longer ones find no place in the indexes of PostgreSQL. */
+const longestKey = 1_024;
+
 /** @throws TypeError for a key that PostgreSQL can't keep, which is so on all servers alike. */
 export function checkKey(key: string | undefined): void {
-  const problem = key === undefined ? undefined : unstorable(key);
+  if (key === undefined) return;
+  const bytes = Buffer.byteLength(key);
+  if (bytes > longestKey) {
+    throw new TypeError(`the key of a task of BullMQ must not be longer than ${longestKey} bytes; got ${bytes}`);
+  }
+  const problem = unstorable(key);
   if (problem !== undefined) throw new TypeError(`the key of a task of BullMQ ${problem}; got ${JSON.stringify(key)}`);
 }
 
