@@ -2,11 +2,22 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { CourierTask, QueueEvent, TaskCommand, TaskUpdate } from 'taskwarden';
+import {
+  BaseWorker,
+  ClassicWorker,
+  type CourierTask,
+  type QueueEvent,
+  type TaskCommand,
+  TaskSupervisor,
+  type TaskType,
+  type TaskUpdate,
+  viaCourier,
+} from 'taskwarden';
 import { SqliteTaskCourier } from 'taskwarden/sqlite';
 import { afterAll, afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { Program, runProgram } from '../fixtures/program.ts';
 import { openSqlite } from '../fixtures/sqlite.ts';
+import { asksFile, double } from '../fixtures/tasks/uses-file.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'taskwarden-sqlite-'));
 let path: string;
@@ -110,6 +121,12 @@ describe('couriers of one file', () => {
     expect(await canceled).toEqual({ kind: 'cancel', reason: 'no need' });
   });
 
+  it('are opened and closed by several programs at the same moment', async () => {
+    const args = [path, '60'];
+    const ends = await Promise.all([1, 2].map(() => runProgram('sqlite-opens.mjs', { args })));
+    for (const { lines, stderr } of ends) expect({ lines, stderr }).toEqual({ lines: ['added 60'], stderr: '' });
+  });
+
   it('share pauses, limits and room', async () => {
     const [one, other] = [connect({ maxQueued: 2 }), connect({ maxQueued: 2 })];
     await one.pauseQueue('work');
@@ -136,4 +153,43 @@ describe('couriers of one file', () => {
     await other.addTaskToQueue('work', 1);
     await expect.poll(() => events[0]).toMatchObject({ kind: 'missed', queue: 'work', time: expect.any(Number) });
   });
+});
+
+describe('functions that are called by a file', () => {
+  it('run in a supervisor, with their results, cancels and errors', async () => {
+    const [client, served] = [connect(), connect()];
+    await using supervisor = new TaskSupervisor({ logger: false, threads: { poolSize: 1 } });
+    const worker = new ClassicWorker({ courier: served, queueName: 'work', supervisor, functions: { double } });
+    const working = worker.perform();
+    const called = viaCourier(client, 'work', double);
+    expect(await Promise.all([called(1), called(2), called.with({ priority: 'high' })(3)])).toEqual([2, 4, 6]);
+    await client.pauseQueue('work');
+    const waiting = called(4);
+    waiting.cancel('no need');
+    await expect(waiting).rejects.toMatchObject({ code: 'TASK_CANCELED' });
+    await client.resumeQueue('work');
+    expect(await called(5)).toBe(10);
+    worker.stop();
+    await working;
+    expect(await client.getQueueInfo('work')).toMatchObject({ waiting: { normal: 0 }, leased: 0, deadLetters: 0 });
+  });
+
+  it.each<TaskType>(['thread', 'process'])(
+    'are called from a %s, too, which has a connection of its own',
+    async (type) => {
+      const courier = connect();
+      class Doubling extends BaseWorker<number> {
+        override performSingleTask({ data }: CourierTask<number>): number {
+          return data * 2;
+        }
+      }
+      const worker = new Doubling({ courier, queueName: 'work' });
+      const working = worker.perform();
+      await using supervisor = new TaskSupervisor({ logger: false });
+      const asked = asksFile.with({ type, supervisor });
+      expect(await Promise.all([asked(path, 1), asked(path, 2)])).toEqual([2, 4]);
+      worker.stop();
+      await working;
+    },
+  );
 });

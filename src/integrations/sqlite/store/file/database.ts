@@ -5,7 +5,7 @@
 import { statfsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type Connection, connect, type DriverName, type Row, type Statement, type Value } from '../../driver.ts';
-import { UnusableError } from './problems.ts';
+import { problemOf, UnusableError } from './problems.ts';
 import { migrate } from './schema.ts';
 
 /** Where the locks of SQLite, or its shared memory, do not hold: numbers of statfs(2). */
@@ -18,6 +18,9 @@ const remote: Readonly<Record<number, string>> = {
   1397113167: 'AFS',
 };
 
+/** The pause before it is tried again to open a file that is being opened or closed, in milliseconds. */
+const retryMs = 5;
+
 export class Database {
   readonly #connection: Connection;
   readonly #statements = new Map<string, Statement>();
@@ -29,13 +32,27 @@ export class Database {
     try {
       this.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
       this.exec('PRAGMA synchronous = FULL');
-      const { journal_mode: mode } = this.get('PRAGMA journal_mode = WAL') ?? {};
-      if (mode !== 'wal') throw new UnusableError(`its journal can't be WAL there, and is ${mode}`);
+      this.#useWal(busyTimeoutMs);
       this.exec('PRAGMA wal_autocheckpoint = 0'); // see Checkpoints
       migrate(this);
     } catch (error) {
       this.close();
       throw error;
+    }
+  }
+
+  /** While another program opens or closes the file, SQLite refuses this at once, whatever the busy timeout is. */
+  #useWal(busyTimeoutMs: number): void {
+    const until = Date.now() + busyTimeoutMs;
+    for (;;) {
+      try {
+        const { journal_mode: mode } = this.#connection.prepare('PRAGMA journal_mode = WAL').get() ?? {};
+        if (mode === 'wal') return;
+        throw new UnusableError(`its journal can't be WAL there, and is ${mode}`);
+      } catch (error) {
+        if (problemOf(error).code !== 'SQLITE_BUSY' || Date.now() >= until) throw error;
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, retryMs);
+      }
     }
   }
 

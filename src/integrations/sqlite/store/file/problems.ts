@@ -34,7 +34,7 @@ const unreachable: Readonly<Record<string, string>> = {
 /** Says that the file is none that can be used here. */
 export class UnusableError extends Error {}
 
-function problemOf(error: unknown): SqliteProblem {
+export function problemOf(error: unknown): SqliteProblem {
   const { message, code, errcode } = (error ?? {}) as {
     readonly message?: unknown;
     readonly code?: unknown;
