@@ -13,6 +13,7 @@ export { onAbort, untilAborted } from '../platform/on-abort.ts';
 export { pause } from '../platform/pause.ts';
 export { submitterOf } from '../task/call/background-task.ts';
 export { type ResolvedTaskOptions, resolveTaskOptions } from '../task/call/task-options.ts';
+export { foreverPendingPromise, isLoadingModule } from '../task/definition/load-phase.ts';
 export type { RunningTask } from '../task/inside/context.ts';
 export { calledName } from './calls/courier-call.ts';
 export { currentRelay, type RelayTarget, relayTask, showStatus } from './calls/relay-task.ts';

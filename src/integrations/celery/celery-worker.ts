@@ -11,7 +11,7 @@ import {
   defaultName,
 } from './worker/worker-options.ts';
 
-const { callSafely, messageOf, onAbort, rules, taskOf } = courierKit;
+const { callSafely, foreverPendingPromise, isLoadingModule, messageOf, onAbort, rules, taskOf } = courierKit;
 
 const performRules = { signal: rules.signal };
 
@@ -60,12 +60,16 @@ export class CeleryWorker {
    * Rejects with `SERVER_REFUSED` if Redis refuses the connection, or `ALREADY_PERFORMING`. Outages are waited for, and told
    * to `onError` once.
    */
-  async perform(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+  perform(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     checkOptions(options, performRules, `${this.constructor.name}.perform()`);
+    if (isLoadingModule()) return foreverPendingPromise(); // a thread imports this program for a function in it
+    return this.#perform(options);
+  }
+
+  async #perform({ signal }: { readonly signal?: AbortSignal }): Promise<void> {
     if (this.#session !== undefined) {
       throw new TaskwardenError('ALREADY_PERFORMING', `${this.constructor.name} ${this.name} performs already`);
     }
-    const { signal } = options;
     this.#isStopping = signal?.aborted ?? false;
     this.#session = this.#open();
     const unlisten = signal && onAbort(signal, () => this.stop());
