@@ -272,6 +272,9 @@ describe('options', () => {
     expect(() => viaCourier(courier, queueName, add).with(more)).toThrow(TypeError);
     const slow = add.with({ retryDelayMs: () => 5 });
     expect(() => viaCourier(courier, queueName, slow)).toThrow(/"retryDelayMs" of task "add" is a function/);
+    for (const task of [picky.with({ retryIf: undefined }), slow.with({ retryDelayMs: undefined })]) {
+      expect(viaCourier(courier, queueName, task).name).toBe('add'); // as the messages say
+    }
     expect(() => viaCourier({} as never, queueName, add)).toThrow(/must be a courier/);
     expect(() => viaCourier(courier, '', add)).toThrow(/must be a string that is not empty/);
     expect(() => viaCourier(courier, queueName, (() => {}) as never)).toThrow(/must be a background task/);

@@ -126,7 +126,7 @@ class CourierPlan extends RelayPlan {
       const option = retryIf === undefined ? 'retryDelayMs' : 'retryIf';
       throw new TypeError(
         `option "${option}" of task "${this.name}" is a function, and can't go by a courier: ` +
-          'set it to undefined for viaCourier(), or retry in your own code',
+          `give it task.with({ ${option}: undefined }), or retry in your own code`,
       );
     }
     return {

@@ -60,14 +60,15 @@ export interface TaskOptions<F extends TaskFunction = TaskFunction> {
   /**
    * The pause before a retry: `{ minMs: 1_000, maxMs: 3_600_000, factor: 2, jitter: 0.5 }` by default, which is a second to
    * a second and a half, doubled for each earlier retry, at most an hour; a number is `minMs`. Or a function that gives it
-   * in milliseconds; if it throws or gives no such number, that is logged, and the default holds.
+   * in milliseconds; if it throws or gives no such number, that is logged, and the default holds. `undefined` in `with()`
+   * stands for the default, too.
    */
-  readonly retryDelayMs?: RetryDelay;
+  readonly retryDelayMs?: RetryDelay | undefined;
   /**
    * Whether to retry after a failure; `attempt` counts from 1. May return a promise. If it throws or rejects, that is
-   * logged, and the task is not retried. Default: always.
+   * logged, and the task is not retried. Default: always; `undefined` in `with()` stands for that, too.
    */
-  readonly retryIf?: (error: unknown, attempt: number) => boolean | PromiseLike<boolean>;
+  readonly retryIf?: ((error: unknown, attempt: number) => boolean | PromiseLike<boolean>) | undefined;
   /** How often the task is run again after its thread or child died. Default: 0. */
   readonly crashRetries?: number;
   /** Called with the result when the task completes. */
@@ -175,6 +176,9 @@ export function shownAttempt({ delivery }: ResolvedTaskOptions, begun: number): 
 
 const defaults: ResolvedTaskOptions = Object.freeze({ priority: 'normal', type: 'thread', stopGraceMs: 1_000 });
 
+/** Of these, `undefined` takes away what the options before say: their functions can't go to threads and couriers. */
+const removable: ReadonlySet<string> = new Set(['retryIf', 'retryDelayMs']);
+
 export const taskRules: Readonly<Record<keyof TaskOptions, Rule>> = {
   name: rules.string,
   priority: oneOf(priorities),
@@ -223,7 +227,9 @@ export function resolveTaskOptions(
   base: ResolvedTaskOptions = defaults,
 ): ResolvedTaskOptions {
   checkOptions(options, taskRules, owner);
-  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  const given = Object.fromEntries(
+    Object.entries(options).filter(([name, value]) => value !== undefined || removable.has(name)),
+  );
   const all = { ...base, ...given } as TaskOptions;
   const { module, supervisor } = all;
   checkUnique(all, owner);
