@@ -36,6 +36,7 @@ const common: TestProjectInlineConfiguration['test'] = {
   maxWorkers: 2,
   testTimeout: 30_000,
   hookTimeout: 30_000,
+  expect: { poll: { timeout: 20_000 } }, // what comes, comes later on a busy machine
 };
 
 /** Of all other files. Threads, children and heaps are counted in tests: each file has a process of its own. */
