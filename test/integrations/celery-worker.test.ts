@@ -1,6 +1,9 @@
 /** CeleryWorker, asked by real programs of Celery: results, errors, options of the calls, late acknowledgement. */
+import { readFile } from 'node:fs/promises';
 import { Redis } from 'ioredis';
+import { CeleryWorker } from 'taskwarden/celery';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { celeryWorkerRules } from '../../src/integrations/celery/worker/worker-options.ts';
 import { type RunningNode, startNode } from '../fixtures/celery/celery-node.ts';
 import * as tasks from '../fixtures/celery/node-tasks.ts';
 import { type CeleryProject, celeryProject, PythonProgram } from '../servers/celery.ts';
@@ -198,5 +201,67 @@ describe('a message that can not be read', () => {
 
   it('fails for who waits for its result', async () => {
     expect(await call('node.sum', [1, 2], 'serializer="yaml"')).toMatchObject({ error: 'DecodeError' });
+  });
+});
+
+describe('the options of a CeleryWorker', () => {
+  const broker = 'redis://127.0.0.1:1';
+
+  it('are checked when it is made', () => {
+    const make = (options: object) => () => new CeleryWorker({ broker, functions: {}, ...options });
+    expect(make({ queue: 'x' })).toThrow(/CeleryWorker has no option "queue": did you mean "queues"/);
+    expect(make({ queues: [] })).toThrow(
+      /option "queues" of CeleryWorker must be an array of names, with at least one/,
+    );
+    expect(make({ functions: { x: 1 } })).toThrow(/option "functions" of CeleryWorker must be an object of functions/);
+    expect(make({ concurrency: 0 })).toThrow(RangeError);
+    expect(make({ visibilityTimeoutMs: 0 })).toThrow(RangeError);
+    expect(make({ routes: { x: 1 } })).toThrow(/option "routes" of CeleryWorker must be an object of names of queues/);
+    expect(() => new CeleryWorker({ functions: {} } as never)).toThrow(/option "broker" of CeleryWorker must be/);
+    expect(make({}) as () => unknown).not.toThrow();
+  });
+
+  it('and their table in docs are the same', async () => {
+    const page = await readFile(new URL('../../docs/with-python.md', import.meta.url), 'utf8');
+    const [, table = ''] = /\| option of `CeleryWorker` .*\n\|[- |]+\n((?:\|.*\n)+)/.exec(page) ?? [];
+    const named = [...table.matchAll(/^\| (.*?) \|/gm)].flatMap(([, cell = '']) => cell.match(/\w+/g) ?? []);
+    expect(named.sort()).toEqual(Object.keys(celeryWorkerRules).sort());
+  });
+});
+
+describe('what a worker takes', () => {
+  it('is no more than it can start, by the priorities of Celery, of all its queues', async () => {
+    await using narrow = startNode({ broker: redis.url, queues: ['a', 'b'], functions, concurrency: 1 });
+    const send = async (queue: string, priority: number, ms: number) =>
+      String(await python(`app.send_task('node.nap', [${ms}], queue='${queue}', priority=${priority}).id`));
+    const first = await send('a', 0, 60_000);
+    await expect.poll(() => tasks.begun.get(first)).toBe(1);
+    const ids: string[] = [];
+    for (const [queue, priority] of [
+      ['a', 9],
+      ['b', 6],
+      ['a', 3],
+      ['b', 0],
+    ] as const)
+      ids.push(await send(queue, priority, 1));
+    expect(narrow.worker.inFlight).toBe(1);
+    expect(await direct.hlen('unacked')).toBe(1);
+    await python(`app.control.revoke('${first}', terminate=True)`);
+    for (const id of ids) await expect.poll(() => tasks.begun.get(id)).toBe(1);
+    expect([...tasks.begun.keys()].filter((id) => ids.includes(id))).toEqual(ids.reverse());
+  });
+
+  it('shows as started, and how far it is, if that is tracked', async () => {
+    const options = { queues: ['tracked'], functions: { 'node.converse': tasks.converse, 'node.nap': tasks.nap } };
+    await using _tracked = startNode({ broker: redis.url, ...options, trackStarted: true });
+    const id = String(await python(`app.send_task('node.nap', [60000], queue='tracked').id`));
+    await expect.poll(() => python(`app.AsyncResult('${id}').state`)).toBe('STARTED');
+    expect(await python(`app.AsyncResult('${id}').info['pid']`)).toBe(process.pid);
+    await python(`app.control.revoke('${id}', terminate=True)`);
+    expect(await python(`outcome(app.AsyncResult('${id}'))`)).toMatchObject({ message: 'terminated' });
+    const talks = String(await python(`app.send_task('node.converse', queue='tracked').id`));
+    await expect.poll(() => python(`app.AsyncResult('${talks}').info`)).toEqual({ fraction: 0.5, note: 'half' });
+    await python(`app.control.broadcast('stop_task', {'task_id': '${talks}'}, pattern='taskwarden*', matcher='glob')`);
+    expect(await python(`outcome(app.AsyncResult('${talks}'))`)).toBe(0);
   });
 });
