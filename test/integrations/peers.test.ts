@@ -16,7 +16,8 @@ const instead = 'npm install better-sqlite3@^12, or use Node 22.13 or later, whi
 it.each([
   ['12.0.0', undefined],
   ['12.11.1', undefined],
-  ['11.9.0', `better-sqlite3 12 or later, and found 11.9.0: ${instead}`],
+  ['11.9.0', `better-sqlite3 12, and found 11.9.0: ${instead}`],
+  ['13.0.1', `better-sqlite3 12, and found 13.0.1: ${instead}`],
   [undefined, `the package better-sqlite3, as Node 20.19.0 has no SQLite: ${instead}`],
 ])('of better-sqlite3 %s it is said what is needed', (version, problem) => {
   expect(packageProblem('20.19.0', version)).toBe(problem);

@@ -20,8 +20,8 @@ export type DriverName = 'node:sqlite' | 'better-sqlite3';
 
 const require = createRequire(import.meta.url);
 
-/** Version 12 is the last that runs on Node 20; 13 crashes there. */
-const betterSqlite = { least: 12, name: 'better-sqlite3' } as const;
+/** Version 13 crashes on Node 20; a Node for which it is made has SQLite of its own. */
+const betterSqlite = { major: 12, name: 'better-sqlite3' } as const;
 
 /** Which one there is, or what is wrong. Loads none. */
 export function findDriver(): { readonly driver: DriverName } | { readonly problem: string } {
@@ -40,11 +40,11 @@ function installedVersion(): string | undefined {
 
 /** What is wrong with a version of better-sqlite3, for a Node without SQLite; undefined if nothing is. */
 export function packageProblem(node: string, version: string | undefined): string | undefined {
-  const { name, least } = betterSqlite;
-  const wanted = `npm install ${name}@^${least}, or use Node 22.13 or later, which has SQLite of its own`;
+  const { name, major } = betterSqlite;
+  const wanted = `npm install ${name}@^${major}, or use Node 22.13 or later, which has SQLite of its own`;
   if (version === undefined) return `the package ${name}, as Node ${node} has no SQLite: ${wanted}`;
-  if (Number.parseInt(version, 10) >= least) return undefined;
-  return `${name} ${least} or later, and found ${version}: ${wanted}`;
+  if (Number.parseInt(version, 10) === major) return undefined;
+  return `${name} ${major}, and found ${version}: ${wanted}`;
 }
 
 /** Opens a file; makes it if it is missing. */
