@@ -22,8 +22,9 @@ export class DoNotRetry extends Error {
   readonly retry = false;
 
   /** @param cause Why: an error, whose message it takes over, or a text. */
-  constructor(cause: unknown) {
-    super(messageOf(cause), { cause });
+  constructor(cause?: unknown) {
+    if (cause === undefined) super("another attempt can't succeed");
+    else super(messageOf(cause), { cause });
   }
 }
 

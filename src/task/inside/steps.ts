@@ -105,7 +105,7 @@ export class Steps {
       return { work, copy: deserialize(work) };
     } catch (cause) {
       const why = isInstance(cause, RangeError) ? 'it is nested too deeply, or too large' : messageOf(cause);
-      const message = `${what} can't be kept: ${why}; give plain data, without functions, sockets or other live things`;
+      const message = `${what} can't be kept (${why}); give plain data, without functions, sockets or other live things`;
       throw this.#error('RESULT_NOT_CLONEABLE', message, cause);
     }
   }
