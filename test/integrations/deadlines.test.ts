@@ -1,7 +1,7 @@
 /** Deadlines of tasks between machines, whose clocks differ, on a real Redis and a real PostgreSQL. */
 import { Redis } from 'ioredis';
 import { Client } from 'pg';
-import type { CourierTask } from 'taskwarden';
+import { backgroundTask, type CourierTask, TaskSupervisor, viaCourier } from 'taskwarden';
 import { BullMQTaskCourier } from 'taskwarden/bullmq';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { failure } from '../fixtures/listening.ts';
@@ -102,6 +102,26 @@ describe.each<[string, () => Promise<Server>, Count]>([
     await vi.waitFor(() => expect(failed).toHaveLength(300), 10_000);
     expect(await client.getQueueInfo('work')).toMatchObject({ waiting: { normal: 0 }, leased: 0, deadLetters: 300 });
     await vi.waitFor(async () => expect(await count(server.url, 'many')).toBe(0), 10_000);
+  });
+
+  it('calls of two machines join one task, and each has its own deadline', async () => {
+    const [here, there] = [machine('calls'), machine('calls')];
+    await using supervisor = new TaskSupervisor({ logger: false });
+    await using other = new TaskSupervisor({ logger: false });
+    const double = backgroundTask((n: number) => 2 * n, { name: 'double', type: 'loop' });
+    const keyed = double.with({ key: (n) => `double ${n}`, unique: 'join' });
+    const first = viaCourier(here, 'work', keyed).with({ supervisor })(4);
+    await vi.waitFor(async () => expect((await here.getQueueInfo('work')).waiting.normal).toBe(1), 10_000);
+    const second = viaCourier(there, 'work', keyed).with({ supervisor: other })(4);
+    const hasty = viaCourier(there, 'work', keyed).with({ supervisor: other, deadlineMs: 200 })(4);
+    expect(await failure(hasty)).toMatchObject({ timeoutMs: 200 });
+    const alone = viaCourier(there, 'work', double).with({ supervisor: other, deadlineMs: 100 })(5);
+    expect(await failure(alone)).toMatchObject({ code: 'TASK_EXPIRED', timeoutMs: 100 });
+    const task = (await there.getTask('work')) as CourierTask;
+    expect(task).toMatchObject({ id: first.id, data: { function: 'double', args: [4] } });
+    await there.returnTaskResult('work', task, 8);
+    expect(await Promise.all([first, second])).toEqual([8, 8]);
+    expect(await there.getTask('work')).toBeUndefined();
   });
 
   it('keeps nothing of tasks that have ended in time', async () => {
