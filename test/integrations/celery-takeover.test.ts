@@ -61,6 +61,10 @@ describe('a worker that is killed under its tasks', () => {
     await node.printed('late for Python');
     node.kill('SIGKILL');
     await node.ended;
+    // Kombu looks as it starts, and then again after 100 seconds.
+    const [, score] = await direct.zrange('unacked_index', 0, 0, 'WITHSCORES');
+    const visibleAt = Number(score) * 1_000 + visibilityMs;
+    await expect.poll(() => Date.now(), { timeout: 20_000 }).toBeGreaterThan(visibleAt);
     await using python = await startCelery({
       broker: redis.url,
       queues: ['killed-2'],

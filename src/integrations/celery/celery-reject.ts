@@ -5,7 +5,7 @@ const { fieldOf, messageOf, rules } = courierKit;
 
 /**
  * Rejects the message of the task: nothing is stored of it, and it is dropped, or, with `requeue: true`, put back as the last
- * of its queue, for any worker. The worker acknowledges late, else there is nothing left to reject.
+ * of its queue, for any worker.
  *
  *     if (!hasGpu) throw new CeleryReject('no GPU here', { requeue: true });
  *

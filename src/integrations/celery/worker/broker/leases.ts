@@ -51,9 +51,11 @@ export class Leases {
   #renewLater(): void {
     if (this.#isClosed) return;
     const everyMs = Math.min(this.#options.visibilityTimeoutMs / 3, longestRenewalMs);
+    // One after the other: in an outage a renewal waits, and a second one would not know the scores that the first has set.
     this.#renewal = new Timer(everyMs, () => {
-      this.#renewLater();
-      this.#renew().catch(this.#options.onProblem);
+      void this.#renew()
+        .catch(this.#options.onProblem)
+        .then(() => this.#renewLater());
     });
   }
 
