@@ -9,15 +9,15 @@ import { expect } from 'vitest';
 const urgency: readonly Priority[] = ['critical', 'high', 'normal', 'low'];
 export const queue = 'limited';
 
-/** Rates are of milliseconds that are so many times as long. */
+/** Rates are of milliseconds that are so many times as long. What is between two starts has no rounded digits, on any clock. */
 export function limitsOf(times = 1): fc.Arbitrary<QueueLimits> {
   return fc.record(
     {
       maxPerKey: fc.integer({ min: 1, max: 2 }),
       rate: fc.record(
         {
-          max: fc.integer({ min: 1, max: 4 }),
-          perMs: fc.constantFrom(100 * times, 400 * times),
+          max: fc.constantFrom(1, 2, 4),
+          perMs: fc.constantFrom(128 * times, 512 * times),
           perKey: fc.boolean(),
           burst: fc.integer({ min: 1, max: 3 }),
         },

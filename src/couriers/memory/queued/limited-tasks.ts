@@ -178,7 +178,7 @@ export class LimitedTasks {
 
   #forgetUnused(slots: KeySlots): void {
     if (slots.running > 0 || slots.held.size > 0) return;
-    if (this.#ratePerKey !== undefined && slots.arrival > now()) {
+    if (slots.arrival > now()) {
       this.#setAlarm(slots, slots.arrival);
       return;
     }
