@@ -387,7 +387,8 @@ export function testTalking({ type, pool, options }: LaneUnderTest): void {
 
     it('end for a recv() that waits, when the time of the task is over', async () => {
       await using supervisor = supervise();
-      const handle = recvsForEver.with({ type, supervisor, timeoutMs: 1, stopGraceMs: foreverMs })();
+      const handle = recvsForEver.with({ type, supervisor, timeoutMs: 300, stopGraceMs: foreverMs })();
+      await begun(handle); // one whose time is over before that never begins
       expect(await failure(handle)).toMatchObject({ code: 'TASK_TIMEOUT' });
       expect(await gather(handle.messages())).toEqual([{ received: undefined, code: 'TASK_TIMEOUT' }]);
     });
