@@ -33,7 +33,7 @@ const common: TestProjectInlineConfiguration['test'] = {
   // What is built is imported as users do.
   server: { deps: { external: [/\/dist\//] } },
   pool: 'forks',
-  maxWorkers: 2,
+  maxWorkers: 3, // on two cores: many tests wait for timers, and for processes that start
   testTimeout: 30_000,
   hookTimeout: 30_000,
   expect: { poll: { timeout: 20_000 } }, // what comes, comes later on a busy machine
