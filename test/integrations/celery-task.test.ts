@@ -162,7 +162,6 @@ describe('the options of a call', () => {
     expect(seen).toMatchObject({ retries: 0, timelimit: [60, null], priority: 9, queue: 'celery' });
     const eta = Date.parse(seen.eta as string);
     expect(eta).toBeGreaterThanOrEqual(before + 200);
-    expect(Date.now()).toBeGreaterThanOrEqual(eta);
     expect(Date.parse(seen.expires as string)).toBe(eta + 10_000);
     const expires = new Date(before + 100_000);
     expect(Date.parse((await request.with({ expires })()).expires as string)).toBe(expires.getTime());
