@@ -2,7 +2,8 @@
 import { type PoolOptions, TaskSupervisor, type TaskType } from 'taskwarden';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { failure, interceptStderr } from '../fixtures/listening.ts';
-import { Diary, type InputAct, inputs } from '../fixtures/tasks/inputs.ts';
+import { newDiary } from '../fixtures/new-diary.ts';
+import { type InputAct, inputs } from '../fixtures/tasks/inputs.ts';
 
 interface HostUnderTest {
   readonly type: Exclude<TaskType, 'loop'>;
@@ -27,7 +28,7 @@ export function testBulkHosts({ type, pool, deaths }: HostUnderTest): void {
     count: number,
   ): Promise<void> {
     await using supervisor = supervise();
-    const diary = new Diary();
+    const diary = newDiary();
     const run = inputs.with({ type, supervisor }).all(given(count, acts.act, acts.dying, diary.path), {
       settle: true,
     });
@@ -64,7 +65,7 @@ export function testBulkHosts({ type, pool, deaths }: HostUnderTest): void {
     it('is one attempt, as crashRetries says', async () => {
       await using supervisor = supervise();
       const [death] = deaths as [InputAct];
-      const diary = new Diary();
+      const diary = newDiary();
       const task = inputs.with({ type, supervisor, crashRetries: 1 });
       const items = given(20, 'number', { 11: death }, diary.path);
       const outcomes = await task.all(items, { settle: true });

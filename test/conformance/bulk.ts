@@ -2,6 +2,7 @@
 import { type PoolOptions, type SupervisorOptions, TaskSupervisor, TaskwardenError } from 'taskwarden';
 import { describe, expect, it } from 'vitest';
 import { failure, heard } from '../fixtures/listening.ts';
+import { newDiary } from '../fixtures/new-diary.ts';
 import { SharedSupervisors } from '../fixtures/shared-supervisors.ts';
 import { Diary, type InputAct, inputs } from '../fixtures/tasks/inputs.ts';
 import type { LaneUnderTest } from './lane.ts';
@@ -58,7 +59,7 @@ export function testBulk({ type, pool }: LaneUnderTest): void {
 
     it('runs each input once', async () => {
       await using supervisor = supervise();
-      const { path } = new Diary();
+      const { path } = newDiary();
       await inputs.with({ type, supervisor }).all(given(many, 'number', {}, path));
       expect(new Diary(path).all('ends').sort((a, b) => a - b)).toEqual(Array.from({ length: many }, (_, n) => n));
     });
@@ -85,7 +86,7 @@ export function testBulk({ type, pool }: LaneUnderTest): void {
 
     it('an input may wait for one behind it, which was sent together with it', async () => {
       await using supervisor = supervise();
-      const { path } = new Diary();
+      const { path } = newDiary();
       const items = given(many, 'number', { 700: 'waitsForNext' });
       for (const index of [700, 701]) items[index] = [items[index]?.[0] as InputAct, index, path];
       const results = await inputs.with({ type, supervisor }).all(items);
@@ -96,7 +97,7 @@ export function testBulk({ type, pool }: LaneUnderTest): void {
 
     it('runs no more of them at a time than concurrency allows', async () => {
       await using supervisor = supervise({ poolSize: 4, reserveNormal: 0, reserveHigh: 0 });
-      const { path } = new Diary();
+      const { path } = newDiary();
       const items = given(6, 'waits', {}, path);
       const run = inputs.with({ type, supervisor }).all(items, { concurrency: 2 });
       await expect.poll(() => new Diary(path).count('begins'), { timeout: 20_000 }).toBe(2);
@@ -139,7 +140,7 @@ export function testBulk({ type, pool }: LaneUnderTest): void {
 
     it('stops what runs, and begins nothing more', async () => {
       await using supervisor = supervise();
-      const { path } = new Diary();
+      const { path } = newDiary();
       const items = given(50, 'waits', { 1: 'throws' }, path);
       await failure(inputs.with({ type, supervisor }).all(items, { concurrency: 2 }));
       const diary = new Diary(path);
@@ -196,7 +197,7 @@ export function testBulk({ type, pool }: LaneUnderTest): void {
   describe(`all() in the ${type} lane: its end`, () => {
     it('cancel() leaves nothing running, and rejects then', async () => {
       await using supervisor = supervise();
-      const { path } = new Diary();
+      const { path } = newDiary();
       const run = inputs.with({ type, supervisor }).all(given(100, 'waits', {}, path));
       await expect.poll(() => new Diary(path).count('begins'), { timeout: 20_000 }).toBeGreaterThan(0);
       expect(run.cancel('enough')).toBe(true);
