@@ -13,7 +13,7 @@ export default defineConfig({
     include: [
       'test/soak/**/*.test.ts',
       'test/property/{batches,bullmq-courier,sqlite-courier,supervisor,task-trees}.test.ts',
-      'test/conformance/sqlite-courier.test.ts',
+      'test/{conformance/sqlite-courier,examples-sqlite}.test.ts',
     ],
     env: { TASKWARDEN_SOAK: 'yes' },
     testTimeout: 30 * 60_000,
