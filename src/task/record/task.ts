@@ -160,7 +160,7 @@ export class Task extends TaskRecord {
   /** Its arguments are not kept for `retryTask()`, and neither is its work. */
   dropArgs(): void {
     this.args = noArgs;
-    this.keptWork = undefined;
+    if (this.extras !== undefined) this.extras.keptWork = undefined;
     if (this.options.delivery?.kept !== undefined) this.options.delivery.kept = undefined;
   }
 
