@@ -15,7 +15,7 @@ export const usage = `npm run bench -- [--quick] [row ...]
 Without arguments, measures all rows and writes bench/RESULTS.md and bench/chart.svg. With numbers or names of rows, it
 measures and prints only those.
 
-  --quick  smaller sizes and fewer runs, without the heats for settings; all rows take three or four minutes
+  --quick  smaller sizes and fewer runs, without the heats for settings; all rows take two minutes
   --help   prints this
 
 Rows:

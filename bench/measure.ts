@@ -41,7 +41,7 @@ export interface Measurement {
   readonly notes: readonly string[];
 }
 
-/** `quick` has smaller sizes, fewer runs and no heats: in four minutes its figures say about the same. */
+/** `quick` has smaller sizes, fewer runs and no heats: in two minutes its figures say about the same. */
 export type Pace = 'full' | 'quick';
 
 export interface Row {
