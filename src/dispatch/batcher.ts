@@ -15,6 +15,12 @@ import type { TaskType } from '../task/record/task-type.ts';
  */
 const maxPerSlot = 16;
 
+/**
+ * A task with a longer text runs alone, in characters: many megabytes in one message take several times as long as in many,
+ * and what is saved for each task is no matter then.
+ */
+const longestText = 16_384;
+
 /** For how many definitions run times are kept. Each call may be of a new definition. */
 const maxEstimates = 10_000;
 
@@ -47,7 +53,7 @@ export class Batcher {
    */
   gather(task: Task, pool: PriorityPool<Task>, lane: Lane<Task>, free: number): Batch<Task> {
     const batch: [Task, ...Task[]] = [task];
-    const size = Math.min(this.#size(task, pool, free), lane.roomFor(task));
+    const size = hasLongText(task) ? 1 : Math.min(this.#size(task, pool, free), lane.roomFor(task));
     const fits = (other: Task) => mayShareBatch(task, other);
     while (batch.length < size) {
       const next = pool.dequeueBatch(task.priority, fits);
@@ -78,6 +84,11 @@ export class Batcher {
 function mayShareBatch(task: Task, other: Task): boolean {
   if (other.depth < task.depth || other.isPrefetched) return false;
   if (task.options.transfer !== undefined || other.options.transfer !== undefined) return false;
-  if (task.carried !== undefined || other.carried !== undefined) return false;
+  if (task.carried !== undefined || other.carried !== undefined || hasLongText(other)) return false;
   return task.spec === other.spec || (task.definition.index === other.definition.index && task.name === other.name);
+}
+
+function hasLongText({ args }: Task): boolean {
+  for (const arg of args) if (typeof arg === 'string' && arg.length > longestText) return true;
+  return false;
 }

@@ -48,10 +48,10 @@ class Scene {
     return { definition, options: resolveTaskOptions(options, 'it') };
   }
 
-  wait(count: number, spec: TaskSpec = this.spec()): Task[] {
+  wait(count: number, spec: TaskSpec = this.spec(), args: readonly unknown[] = []): Task[] {
     return Array.from({ length: count }, () => {
       this.#sequence += 1;
-      const task = new Task(spec, [], this.#sequence, noOwner);
+      const task = new Task(spec, args, this.#sequence, noOwner);
       task.enqueue();
       this.pool.put(task);
       return task;
@@ -153,6 +153,17 @@ describe('gather()', () => {
     const before = again.wait(2);
     again.wait(1, transfer);
     again.wait(1);
+    expect(again.gather()).toEqual(before);
+  });
+
+  it('sends each alone that has a long text', () => {
+    const text = 'x'.repeat(16_384);
+    const scene = new Scene().makeFast();
+    const [first] = scene.wait(3, scene.spec(), [1, `${text}x`]);
+    expect(scene.gather()).toEqual([first]);
+    const again = new Scene().makeFast();
+    const before = again.wait(2, again.spec(), [text]);
+    again.wait(1, before[0]?.spec, [`${text}x`]);
     expect(again.gather()).toEqual(before);
   });
 
