@@ -68,8 +68,10 @@ async function withTrouble<S extends TroubledServer>(
 ): Promise<{ troubledMs: number; healedMs: number }> {
   const bystanders = await Bystanders.start(options);
   const told = { ...load.told };
+  const letGo = await load.holdTasks(progressMs);
   const from = Date.now();
   const end = await begin(server);
+  letGo(); // each worker has a result to return now, and so notices
   const stopped = bystanders.stop(stopMs);
   await pause(troubleMs);
   await end();

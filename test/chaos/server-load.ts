@@ -23,7 +23,7 @@ import { redisBrpop, redisPubsub } from 'taskwarden/redis';
 const leaseMs = 4_000;
 const queues = ['tasks', 'items'] as const;
 const addMs = 20;
-/** So that the workers have a task in flight at all times, whose result they return in the middle of a trouble. */
+/** So that tasks are in flight when a trouble begins, and when it ends. */
 const longMs = 1_000;
 const tickMs = 200;
 /** So many tasks, and items of the list, are not over at once: who adds waits for them. */
@@ -61,6 +61,8 @@ export class Load {
   readonly #open = new Set<Promise<void>>();
   readonly #performed = new Map<string, number>();
   readonly #latest = { tasks: 0, items: 0, ticks: 0, list: 0, channel: 0 };
+  /** Which workers have no task yet that stays in flight, and until when those of the others do. */
+  #hold: { readonly wanted: Set<(typeof queues)[number]>; readonly until: Promise<void> } | undefined;
   #pushed = 0;
   #published = 0;
   #worker: Worker | undefined;
@@ -98,7 +100,8 @@ export class Load {
   #startWorkers(): void {
     const perform = (queue: (typeof queues)[number]) => async (work: Work, id: string, attempt: number) => {
       this.#notePerformed(`${queue} ${id}`, attempt);
-      await pause(work.n % 9 === 0 ? longMs : 5 + (work.n % 20));
+      if (this.#hold?.wanted.delete(queue)) await this.#hold.until;
+      else await pause(work.n % 9 === 0 ? longMs : 5 + (work.n % 20));
       if (work.fails) throw new Error(`no ${work.n}`);
       return { n: work.n, run: randomUUID() };
     };
@@ -120,6 +123,24 @@ export class Load {
     );
     this.#items = items;
     items.start();
+  }
+
+  /** Resolves when each worker has a task in flight that is performed until the function that this gives is called. */
+  async holdTasks(withinMs: number): Promise<() => void> {
+    let letGo = () => {};
+    const wanted = new Set(queues);
+    this.#hold = {
+      wanted,
+      until: new Promise((resolve) => {
+        letGo = resolve;
+      }),
+    };
+    for (const until = Date.now() + withinMs; wanted.size > 0; await pause(5)) {
+      if (Date.now() < until) continue;
+      this.#violated(`no task was fetched within ${withinMs} ms from: ${[...wanted]}`);
+      wanted.clear();
+    }
+    return letGo;
   }
 
   #note(queue: (typeof queues)[number], error: unknown): void {
