@@ -1,19 +1,38 @@
-/** One call of a background task: its definition and options, of which only the priority can change. */
+/** One call of a background task: its definition, its arguments, and its options, of which only the priority can change. */
 import type { Priority } from '../../queue/priority.ts';
 import type { Definition } from '../definition/definition.ts';
 import { TaskFlags } from '../record/task-flags.ts';
 import type { TaskType } from '../record/task-type.ts';
 import type { ResolvedTaskOptions, TaskSpec } from './task-options.ts';
 
+const dropped: readonly unknown[] = Object.freeze([]);
+
 export abstract class Call extends TaskFlags {
   spec: TaskSpec;
+  /** Of a call with one argument, as most are, that alone: a list would take more than a third of the memory of a task. */
+  #args: unknown;
   /** The number of the task among those of its supervisor. */
   readonly sequence: number;
 
-  constructor(spec: TaskSpec, sequence: number) {
+  constructor(spec: TaskSpec, args: readonly unknown[], sequence: number) {
     super();
     this.spec = spec;
+    this.hasOneArgument = args.length === 1;
+    this.#args = args.length === 1 ? args[0] : args;
     this.sequence = sequence;
+  }
+
+  get args(): readonly unknown[] {
+    return this.hasOneArgument ? [this.#args] : (this.#args as readonly unknown[]);
+  }
+
+  get hasArgs(): boolean {
+    return this.#args !== dropped;
+  }
+
+  dropArgs(): void {
+    this.hasOneArgument = false;
+    this.#args = dropped;
   }
 
   get definition(): Definition {

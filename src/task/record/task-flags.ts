@@ -15,7 +15,8 @@ const uniqueFlag = 2048;
 const sharedFlag = 4096;
 const followerFlag = 8192;
 const hostFlag = 16384;
-const warningShift = 15;
+const oneArgumentFlag = 32768;
+const warningShift = 16;
 
 export abstract class TaskFlags {
   #flags = 0;
@@ -153,6 +154,15 @@ export abstract class TaskFlags {
 
   set isForHost(is: boolean) {
     this.#set(hostFlag, is);
+  }
+
+  /** It was called with one argument, which it keeps without a list. */
+  protected get hasOneArgument(): boolean {
+    return this.#has(oneArgumentFlag);
+  }
+
+  protected set hasOneArgument(has: boolean) {
+    this.#set(oneArgumentFlag, has);
   }
 
   /** Which warnings about its waiting were logged, one bit each. */

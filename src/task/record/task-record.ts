@@ -8,7 +8,7 @@ import type { Deadline } from '../../platform/deadline.ts';
 import { comesBefore, type Place } from '../../queue/order/place.ts';
 import type { Priority } from '../../queue/priority.ts';
 import { Call } from '../call/call.ts';
-import { type TaskSpec, withPriority } from '../call/task-options.ts';
+import { withPriority } from '../call/task-options.ts';
 import type { TaskShare } from '../call/task-share.ts';
 import type { KeptWork } from '../inside/steps.ts';
 import type { CarriedContext } from '../inside/task-message.ts';
@@ -64,16 +64,10 @@ interface Extras {
 
 export abstract class TaskRecord extends Call {
   abstract readonly id: string;
-  args: readonly unknown[];
   status: TaskStatus = 'delayed';
   readonly #submitted: Moment = thisMoment();
   #attempts: AttemptRecord | undefined = undefined;
   protected extras: Extras | undefined = undefined;
-
-  constructor(spec: TaskSpec, args: readonly unknown[], sequence: number) {
-    super(spec, sequence);
-    this.args = args;
-  }
 
   protected get ensuredExtras(): Extras {
     this.extras ??= {};

@@ -18,8 +18,6 @@ import { type EndReason, infoOf, type TaskInfo } from './task-info.ts';
 import type { TaskOwner } from './task-owner.ts';
 import { TaskRecord } from './task-record.ts';
 
-const noArgs: readonly unknown[] = Object.freeze([]);
-
 export class Task extends TaskRecord {
   /** Links of the queue in which it waits. */
   next: Task | undefined = undefined;
@@ -157,15 +155,11 @@ export class Task extends TaskRecord {
     return true;
   }
 
-  /** Its arguments are not kept for `retryTask()`, and neither is its work. */
-  dropArgs(): void {
-    this.args = noArgs;
+  /** They are not kept for `retryTask()`, and neither is its work. */
+  override dropArgs(): void {
+    super.dropArgs();
     if (this.extras !== undefined) this.extras.keptWork = undefined;
     if (this.options.delivery?.kept !== undefined) this.options.delivery.kept = undefined;
-  }
-
-  get hasArgs(): boolean {
-    return this.args !== noArgs;
   }
 
   /** A task that did not complete can be retried as long as its supervisor keeps it, if its arguments are still whole. */
