@@ -31,12 +31,18 @@ import type { ModuleOptions, ModuleRegistration, TaskModule } from './task-modul
 
 /** Runs tasks by priority, in threads, in child processes and on the event loop. */
 export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, AsyncDisposable {
-  readonly #parts: SupervisorParts;
+  #built: SupervisorParts | undefined;
 
   /** @throws TypeError or RangeError for an option that is unknown or bad. */
-  constructor(options: SupervisorOptions = {}) {
+  constructor(options?: SupervisorOptions) {
     super();
-    this.#parts = buildParts(this, options);
+    if (options !== undefined) this.#built = buildParts(this, options);
+  }
+
+  /** Those of a supervisor without options are built on first use: the default one is not used by every program. */
+  get #parts(): SupervisorParts {
+    this.#built ??= buildParts(this, {});
+    return this.#built;
   }
 
   get id(): string {
@@ -251,9 +257,7 @@ export class TaskSupervisor extends SupervisorEmitter implements TaskSubmitter, 
     return this.#parts.table.find(id, this.#parts.dispatcher.pending.begun)?.info;
   }
 
-  /**
-   * Live tasks, then the last `keepFinished` ended ones, in the order in which they ended. Takes time for each task.
-   */
+  /** Live tasks, then the last `keepFinished` ended ones, in the order in which they ended. Takes time for each task. */
   getTasks(filter: TaskFilter = {}): TaskInfo[] {
     const { dispatcher, table } = this.#parts;
     const pending = dispatcher.pending.matching(filter, 'getTasks()');

@@ -3,12 +3,12 @@
  * its death loses nothing that it has written. What concerns tasks that may run already has a pipe of its own, which a
  * thread in the child reads, the guard, while a function blocks the child.
  */
-import { type ChildProcess, fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import type { Duplex, Readable } from 'node:stream';
 import type { ResourceLimits } from 'node:worker_threads';
 import { clearTimeout, Promise, setTimeout } from '../../platform/globals.ts';
-import { hostProgram, isSingleExecutable } from '../../platform/package-files.ts';
+import { hostProgram, isSingleExecutable, requireLate } from '../../platform/package-files.ts';
 import { batchMs } from '../../queue/run-time-estimate.ts';
 import { guarded, type HostListener, type HostOptions } from '../hosts/host.ts';
 import { type Frame, FrameReader, frame, guardPipe, replyPipe, serialize, workPipe } from '../wire/frames.ts';
@@ -46,6 +46,7 @@ export class ProcessHost implements Child {
         "a single executable can't start children: each would be the program once more; run it in threads, { type: 'thread' }",
       );
     }
+    const { fork } = requireLate('node:child_process') as typeof import('node:child_process');
     // A task module may be the program, and read its arguments as it loads.
     const child = fork(hostProgram('process'), process.argv.slice(2), {
       execArgv: [...(execArgv ?? flagsForChildren(process.execArgv)), ...limitFlags(resourceLimits)],
