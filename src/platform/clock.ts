@@ -51,7 +51,8 @@ export function timeOf(at: number, moment: Moment): number {
 
 /** A duration in milliseconds, rounded up to whole microseconds: further digits of the clock mean nothing. */
 export function shownMs(durationMs: number): number {
-  return Math.ceil(durationMs * 1_000) / 1_000;
+  const us = durationMs * 1_000 - 1e-6; // 0.069 * 1,000 is more than 69
+  return Math.max(Math.ceil(us), 0) / 1_000;
 }
 
 const longestTimeoutMs = 2 ** 31 - 1;

@@ -379,6 +379,10 @@ describe('info', () => {
     task.runMs = 0.123456789;
     expect(`${task.info.waitMs}`).toMatch(/^\d+(\.\d{1,3})?$/);
     expect(task.info.runMs).toBe(0.124);
+    task.runMs = 0.069; // times 1,000 is more than 69
+    expect(task.info.runMs).toBe(0.069);
+    task.runMs = 0;
+    expect(task.info.runMs).toBe(0);
   });
 
   it('tells the times of its way, which stand still once it has ended', () => {

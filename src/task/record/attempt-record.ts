@@ -5,11 +5,12 @@ import type { EndReason } from './task-info.ts';
 export class AttemptRecord {
   /** The number of the last attempt; 0 before the first. */
   attempt = 0;
-  /** When it started, on the clock of `now()`. */
-  startedAt = 0;
   /** When this process learned of the start. */
   started: Moment | undefined = undefined;
-  runMs: number | undefined = undefined;
+  // In whole microseconds: a number with a fraction would be an object of its own.
+  /** How long before that it started. */
+  #sinceUs = 0;
+  #runUs: number | undefined = undefined;
   /** The thread or process in which it runs or ran. */
   hostId: number | undefined = undefined;
   finished: Moment | undefined = undefined;
@@ -17,9 +18,9 @@ export class AttemptRecord {
 
   start(hostId: number | undefined, at: number, noticed: Moment): void {
     this.attempt += 1;
-    this.startedAt = at;
     this.started = noticed;
-    this.runMs = undefined;
+    this.#sinceUs = Math.floor((noticed.at - at) * 1_000);
+    this.#runUs = undefined;
     this.hostId = hostId;
   }
 
@@ -30,7 +31,21 @@ export class AttemptRecord {
     this.hostId = undefined;
   }
 
+  /** When it started, on the clock of `now()`; undefined before the first start. */
+  get startedAt(): number | undefined {
+    return this.started && this.started.at - this.#sinceUs / 1_000;
+  }
+
   get timeStarted(): number | undefined {
-    return this.started && timeOf(this.startedAt, this.started);
+    const { started, startedAt } = this;
+    return started && startedAt && timeOf(startedAt, started);
+  }
+
+  get runMs(): number | undefined {
+    return this.#runUs && this.#runUs / 1_000;
+  }
+
+  set runMs(runMs: number | undefined) {
+    this.#runUs = runMs && Math.ceil(runMs * 1_000);
   }
 }

@@ -165,7 +165,7 @@ export abstract class TaskRecord extends Call {
   get runMs(): number | undefined {
     const attempts = this.#attempts;
     if (attempts === undefined || attempts.runMs !== undefined || this.status !== 'started') return attempts?.runMs;
-    return Math.max(now() - attempts.startedAt, 0);
+    return Math.max(now() - (attempts.startedAt ?? Infinity), 0);
   }
 
   set runMs(runMs: number | undefined) {
@@ -175,9 +175,8 @@ export abstract class TaskRecord extends Call {
   /** How long it waited for its last start, or has waited until now. */
   get waitMs(): number {
     if (this.extras?.waitMs !== undefined) return this.extras.waitMs;
-    const attempts = this.#attempts;
-    const hasStarted = attempts?.started !== undefined && this.status !== 'queued';
-    return Math.max((hasStarted ? attempts.startedAt : now()) - this.queuedAt, 0);
+    const startedAt = this.status === 'queued' ? undefined : this.#attempts?.startedAt;
+    return Math.max((startedAt ?? now()) - this.queuedAt, 0);
   }
 
   get threadId(): number | undefined {
