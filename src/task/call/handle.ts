@@ -66,6 +66,12 @@ const keepResolve = (resolve: (value: never) => void): void => {
 /** Whether the library waits for a handle just now, which nobody is told of. */
 let isOurWait = false;
 
+function callAtEnd(handle: PromiseLike<unknown>, callback: () => void): void {
+  isOurWait = true;
+  Promise.prototype.then.call(handle, callback, callback);
+  isOurWait = false;
+}
+
 /**
  * The promise of a task's result, with its state. A failure that nobody awaits is an event and a log line, never an
  * unhandled rejection.
@@ -76,14 +82,25 @@ export class TaskHandle<T, Y = unknown> extends Promise<T> implements AsyncItera
   #outcome: unknown;
 
   static {
-    settleHandle = (handle, completed, outcome) => handle.#settle(completed, outcome);
+    // No private methods: for those, each handle would keep a field more.
+    settleHandle = (handle, completed, outcome) => {
+      const resolve = handle.#outcome as Resolve;
+      if (completed) {
+        handle.#outcome = outcome;
+        resolve(outcome);
+      } else {
+        handle.#outcome = undefined;
+        callAtEnd(handle, () => {}); // never an unhandled rejection
+        resolve(Promise.reject(outcome));
+      }
+    };
     onHandleEnd = (handle, callback) => {
       if (!(#task in handle)) {
         void handle.then(callback, callback); // of another copy of the package
         return;
       }
       handle.#task.release();
-      handle.#onEnd(callback);
+      callAtEnd(handle, callback);
     };
     // `await`, `then` and Promise.all all read `constructor` (https://tc39.es/ecma262/#sec-promise-resolve). They get
     // Promise, so nothing wraps or copies the handle, and the read tells the task that it is awaited.
@@ -102,24 +119,6 @@ export class TaskHandle<T, Y = unknown> extends Promise<T> implements AsyncItera
     this.#outcome = lastResolve;
     lastResolve = undefined; // otherwise it would keep the last task and its supervisor in memory
     task.attach(this as unknown as TaskHandle<unknown>);
-  }
-
-  #settle(completed: boolean, outcome: unknown): void {
-    const resolve = this.#outcome as Resolve;
-    if (completed) {
-      this.#outcome = outcome;
-      resolve(outcome);
-    } else {
-      this.#outcome = undefined;
-      this.#onEnd(() => {}); // never an unhandled rejection
-      resolve(Promise.reject(outcome));
-    }
-  }
-
-  #onEnd(callback: () => void): void {
-    isOurWait = true;
-    super.then(callback, callback);
-    isOurWait = false;
   }
 
   get id(): string {

@@ -23,146 +23,146 @@ export abstract class TaskFlags {
 
   /** It holds a slot, or shares that of its batch. */
   get hasSlot(): boolean {
-    return this.#has(slotFlag);
+    return isSet(this.#flags, slotFlag);
   }
 
   set hasSlot(has: boolean) {
-    this.#set(slotFlag, has);
+    this.#flags = withFlag(this.#flags, slotFlag, has);
   }
 
   /** Somebody waits, or has waited, for its handle. */
   get isAwaited(): boolean {
-    return this.#has(awaitedFlag);
+    return isSet(this.#flags, awaitedFlag);
   }
 
   set isAwaited(is: boolean) {
-    this.#set(awaitedFlag, is);
+    this.#flags = withFlag(this.#flags, awaitedFlag, is);
   }
 
   /** It can't be found by its id any more. */
   get isForgotten(): boolean {
-    return this.#has(forgottenFlag);
+    return isSet(this.#flags, forgottenFlag);
   }
 
   set isForgotten(is: boolean) {
-    this.#set(forgottenFlag, is);
+    this.#flags = withFlag(this.#flags, forgottenFlag, is);
   }
 
   /** It was asked to finish. */
   get isStopRequested(): boolean {
-    return this.#has(stopFlag);
+    return isSet(this.#flags, stopFlag);
   }
 
   set isStopRequested(is: boolean) {
-    this.#set(stopFlag, is);
+    this.#flags = withFlag(this.#flags, stopFlag, is);
   }
 
   /** It was called by a task. */
   get isSubTask(): boolean {
-    return this.#has(subTaskFlag);
+    return isSet(this.#flags, subTaskFlag);
   }
 
   set isSubTask(is: boolean) {
-    this.#set(subTaskFlag, is);
+    this.#flags = withFlag(this.#flags, subTaskFlag, is);
   }
 
   /** It has called tasks. */
   get isParent(): boolean {
-    return this.#has(parentFlag);
+    return isSet(this.#flags, parentFlag);
   }
 
   set isParent(is: boolean) {
-    this.#set(parentFlag, is);
+    this.#flags = withFlag(this.#flags, parentFlag, is);
   }
 
   /** As a generator, it need not wait for a reader of its results. */
   get isReleased(): boolean {
-    return this.#has(releasedFlag);
+    return isSet(this.#flags, releasedFlag);
   }
 
   set isReleased(is: boolean) {
-    this.#set(releasedFlag, is);
+    this.#flags = withFlag(this.#flags, releasedFlag, is);
   }
 
   /** It waits because its module is full. */
   get isHeld(): boolean {
-    return this.#has(heldFlag);
+    return isSet(this.#flags, heldFlag);
   }
 
   set isHeld(is: boolean) {
-    this.#set(heldFlag, is);
+    this.#flags = withFlag(this.#flags, heldFlag, is);
   }
 
   /** It waits in its queue, and a busy host has it already. */
   get isPrefetched(): boolean {
-    return this.#has(prefetchedFlag);
+    return isSet(this.#flags, prefetchedFlag);
   }
 
   set isPrefetched(is: boolean) {
-    this.#set(prefetchedFlag, is);
+    this.#flags = withFlag(this.#flags, prefetchedFlag, is);
   }
 
   /** It runs some inputs of a bulk, which alone is seen from outside. */
   get isPart(): boolean {
-    return this.#has(partFlag);
+    return isSet(this.#flags, partFlag);
   }
 
   set isPart(is: boolean) {
-    this.#set(partFlag, is);
+    this.#flags = withFlag(this.#flags, partFlag, is);
   }
 
   /** It is the record of an `all()`: it has many inputs, runs in no lane, and its parts have the slots. */
   get isBulk(): boolean {
-    return this.#has(bulkFlag);
+    return isSet(this.#flags, bulkFlag);
   }
 
   set isBulk(is: boolean) {
-    this.#set(bulkFlag, is);
+    this.#flags = withFlag(this.#flags, bulkFlag, is);
   }
 
   /** It is, or was, the one task of its definition and key. */
   get isUnique(): boolean {
-    return this.#has(uniqueFlag);
+    return isSet(this.#flags, uniqueFlag);
   }
 
   set isUnique(is: boolean) {
-    this.#set(uniqueFlag, is);
+    this.#flags = withFlag(this.#flags, uniqueFlag, is);
   }
 
   /** Others have joined it. */
   get isShared(): boolean {
-    return this.#has(sharedFlag);
+    return isSet(this.#flags, sharedFlag);
   }
 
   set isShared(is: boolean) {
-    this.#set(sharedFlag, is);
+    this.#flags = withFlag(this.#flags, sharedFlag, is);
   }
 
   /** It has joined another one, which runs for it. */
   get isFollower(): boolean {
-    return this.#has(followerFlag);
+    return isSet(this.#flags, followerFlag);
   }
 
   set isFollower(is: boolean) {
-    this.#set(followerFlag, is);
+    this.#flags = withFlag(this.#flags, followerFlag, is);
   }
 
   /** It is for one thread or child, and runs in no other. */
   get isForHost(): boolean {
-    return this.#has(hostFlag);
+    return isSet(this.#flags, hostFlag);
   }
 
   set isForHost(is: boolean) {
-    this.#set(hostFlag, is);
+    this.#flags = withFlag(this.#flags, hostFlag, is);
   }
 
   /** It was called with one argument, which it keeps without a list. */
   protected get hasOneArgument(): boolean {
-    return this.#has(oneArgumentFlag);
+    return isSet(this.#flags, oneArgumentFlag);
   }
 
   protected set hasOneArgument(has: boolean) {
-    this.#set(oneArgumentFlag, has);
+    this.#flags = withFlag(this.#flags, oneArgumentFlag, has);
   }
 
   /** Which warnings about its waiting were logged, one bit each. */
@@ -173,12 +173,12 @@ export abstract class TaskFlags {
   set warnings(warnings: number) {
     this.#flags = (this.#flags & ((1 << warningShift) - 1)) | (warnings << warningShift);
   }
+}
 
-  #has(flag: number): boolean {
-    return (this.#flags & flag) !== 0;
-  }
+function isSet(flags: number, flag: number): boolean {
+  return (flags & flag) !== 0;
+}
 
-  #set(flag: number, is: boolean): void {
-    this.#flags = is ? this.#flags | flag : this.#flags & ~flag;
-  }
+function withFlag(flags: number, flag: number, is: boolean): number {
+  return is ? flags | flag : flags & ~flag;
 }

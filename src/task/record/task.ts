@@ -18,6 +18,7 @@ import { type EndReason, infoOf, type TaskInfo } from './task-info.ts';
 import type { TaskOwner } from './task-owner.ts';
 import { TaskRecord } from './task-record.ts';
 
+// Its private methods have no `#`: for those, each object keeps a field more.
 export class Task extends TaskRecord {
   /** Links of the queue in which it waits. */
   next: Task | undefined = undefined;
@@ -141,7 +142,7 @@ export class Task extends TaskRecord {
   settle(endReason: EndReason, outcome: unknown, noticed: Moment = thisMoment()): boolean {
     if (this.isSettled) return false;
     this.recordEnd(endReason, outcome, noticed);
-    if (!this.#keepsArgs(endReason)) this.dropArgs();
+    if (!this.keepsArgs(endReason)) this.dropArgs();
     if (this.extras !== undefined) {
       this.stopTimer();
       this.extras.deadline?.cancel();
@@ -163,7 +164,7 @@ export class Task extends TaskRecord {
   }
 
   /** A task that did not complete can be retried as long as its supervisor keeps it, if its arguments are still whole. */
-  #keepsArgs(endReason: EndReason): boolean {
+  private keepsArgs(endReason: EndReason): boolean {
     if (endReason === 'completed' || endReason === 'shutdown' || this.isForgotten) return false;
     if (this.isPart || this.isBulk || this.options.transfer !== undefined) return false;
     return this.#owner.submitter !== undefined;
@@ -196,11 +197,11 @@ export class Task extends TaskRecord {
   /** Somebody waits for its end from now on. */
   markAwaited(): void {
     this.isAwaited = true;
-    this.#noteWait();
+    this.noteWait();
     this.extras?.channels?.results.countUnreadAsTaken();
   }
 
-  #noteWait(): void {
+  private noteWait(): void {
     if (this.isSubTask) this.#owner.onAwaited(this);
     else if (isLoadingModule()) noteModuleWait(); // of a running task, code that has lost its context may wait, too
   }
@@ -217,12 +218,12 @@ export class Task extends TaskRecord {
     const { messages } = this.channels;
     const message = needsNoCopy ? data : copyMessage(data, this);
     const sent = untilTaken ? messages.sendUntilTaken(message) : messages.send(message);
-    if (untilTaken || messages.isFull) this.#noteWait();
+    if (untilTaken || messages.isFull) this.noteWait();
     return sent;
   }
 
   channelsForReader(): TaskChannels {
-    this.#noteWait();
+    this.noteWait();
     return this.channels;
   }
 
