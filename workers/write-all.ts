@@ -16,7 +16,7 @@ export type Write = (part: Buffer, offset: number, length: number) => number;
 export function writeAll(parts: readonly Buffer[], write: Write): void {
   let bytes = 0;
   for (const { length } of parts) bytes += length;
-  for (const part of bytes < shortBytes ? [Buffer.concat(parts, bytes)] : parts) {
+  for (const part of parts.length > 1 && bytes < shortBytes ? [Buffer.concat(parts, bytes)] : parts) {
     for (let at = 0; at < part.length; ) {
       const left = part.length - at;
       at += writeSome(part, at, left < longestSlice ? left : longestSlice, write);

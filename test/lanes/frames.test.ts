@@ -13,6 +13,7 @@ import {
 
 const kinds: readonly FrameKind[] = [
   'message',
+  'run',
   'stop',
   'cancel',
   'recall',
@@ -20,6 +21,7 @@ const kinds: readonly FrameKind[] = [
   'loading',
   'begun',
   'ended',
+  'returned',
   'reply',
   'recalled',
 ];

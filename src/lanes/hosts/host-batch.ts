@@ -93,6 +93,7 @@ export abstract class HostBatch<T extends LaneTask> {
   reachOf(task: T): TaskReach {
     const item = this.itemOf(task);
     if (item < this.item || this.host === undefined) return item < this.item ? 'ended' : 'waits';
+    this.host.refresh?.();
     const state = this.control.state(item);
     if (state === 'waiting' || state === 'withdrawn') return 'waits';
     return state === 'running' ? 'runs' : 'ended';

@@ -30,6 +30,8 @@ export interface Host {
    * reply tells which will never begin.
    */
   recall?(from: number): void;
+  /** Only where the control block is a copy: what the host has begun without a message is in it from now on. */
+  refresh?(): void;
   /** Kills the thread or child, with all its slots. `exited` follows. */
   end(): void;
 }

@@ -13,6 +13,7 @@ import { batchMs } from '../../queue/run-time-estimate.ts';
 import { guarded, type HostListener, type HostOptions } from '../hosts/host.ts';
 import { type Frame, FrameReader, frame, guardPipe, replyPipe, serialize, workPipe } from '../wire/frames.ts';
 import type { ProcessStart } from '../wire/protocol.ts';
+import { BeginNotes } from './begin-notes.ts';
 import { forwardOutput } from './printed-output.ts';
 import { type Child, ProcessSlot } from './process-slot.ts';
 import { endWithParent } from './stopped-children.ts';
@@ -40,26 +41,32 @@ export class ProcessHost implements Child {
     listener: HostListener,
   ) {
     this.#listener = listener;
-    this.slots = Array.from({ length: concurrentTasks }, (_, slot) => new ProcessSlot(this, slot, listener));
     if (isSingleExecutable()) {
       throw new Error(
         "a single executable can't start children: each would be the program once more; run it in threads, { type: 'thread' }",
       );
     }
     const { fork } = requireLate('node:child_process') as typeof import('node:child_process');
+    const notes = new BeginNotes();
+    this.slots = Array.from({ length: concurrentTasks }, (_, slot) => new ProcessSlot(this, slot, listener, notes));
     // A task module may be the program, and read its arguments as it loads.
-    const child = fork(hostProgram('process'), process.argv.slice(2), {
-      execArgv: [...(execArgv ?? flagsForChildren(process.execArgv)), ...limitFlags(resourceLimits)],
-      ...(env && { env }),
-      stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe', 'pipe', 'ipc'],
-    });
+    const child = notes.closeIfThrown(() =>
+      fork(hostProgram('process'), process.argv.slice(2), {
+        execArgv: [...(execArgv ?? flagsForChildren(process.execArgv)), ...limitFlags(resourceLimits)],
+        ...(env && { env }),
+        stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe', 'pipe', notes.file ?? 'ignore', 'ipc'],
+      }),
+    );
     this.#child = child;
     this.id = child.pid ?? -1;
     child.on('error', (error) => {
       this.#cause ??= error;
       if (child.pid === undefined) listener.exited({ exitCode: undefined, signal: undefined, cause: error });
     });
-    if (child.pid === undefined) return;
+    if (child.pid === undefined) {
+      notes.close();
+      return;
+    }
     const pipes = child.stdio as unknown as readonly Duplex[];
     const [guard, replies, work] = [guardPipe, replyPipe, workPipe].map((pipe) => pipes[pipe] as Duplex) as [
       Duplex,
@@ -79,12 +86,20 @@ export class ProcessHost implements Child {
       clearTimeout(this.#killTimer);
       void this.#readToEnd([guard, replies, work, stdout, stderr]).then(() => {
         for (const slot of this.slots) slot.markNextBegun();
+        notes.close();
         listener.exited({ exitCode: exitCode ?? undefined, signal: signal ?? undefined, cause: this.#cause });
       });
     });
     const { idPrefix } = ids;
     const { maxHeapMb = Infinity } = recycle ?? {};
-    const start: ProcessStart = { slots: concurrentTasks, idPrefix, batchMs, maxHeapMb, nice };
+    const start: ProcessStart = {
+      slots: concurrentTasks,
+      hasNotes: notes.file !== undefined,
+      idPrefix,
+      batchMs,
+      maxHeapMb,
+      nice,
+    };
     this.sendWork(frame('message', 0, serialize(start)));
   }
 

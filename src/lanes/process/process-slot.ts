@@ -11,10 +11,14 @@ import {
   isSerializable,
   type Recalled,
   serialize,
+  textAfter,
+  textFrame,
   timeAt,
   times,
 } from '../wire/frames.ts';
+import { fromJson, jsonOfRun } from '../wire/json-text.ts';
 import type { HostMessage, HostReply } from '../wire/protocol.ts';
+import type { BeginNotes } from './begin-notes.ts';
 
 /** The child, as its slots see it. */
 export interface Child {
@@ -29,19 +33,21 @@ export interface Child {
 }
 
 export class ProcessSlot implements Host {
-  /** The state at the last frame. */
+  /** The state at the last frame, or when it was refreshed. */
   readonly control: ControlBlock = new ControlBlock();
   readonly #child: Child;
   readonly #number: number;
   readonly #listener: HostListener;
+  readonly #notes: BeginNotes;
   /** The items of the last batch: the first, and the one after the last. */
   #first = 0;
   #end = 0;
 
-  constructor(child: Child, number: number, listener: HostListener) {
+  constructor(child: Child, number: number, listener: HostListener, notes: BeginNotes) {
     this.#child = child;
     this.#number = number;
     this.#listener = listener;
+    this.#notes = notes;
   }
 
   get id(): number {
@@ -63,6 +69,9 @@ export class ProcessSlot implements Host {
         this.#checkItem(number);
         this.control.begin(number, timeAt(body, 0));
         this.control.finishByMessage(number, timeAt(body, 1));
+        break;
+      case 'returned':
+        this.#returned(number, body);
         break;
       case 'recalled':
         if (this.#has(number)) this.#recalled(deserialize(body) as Recalled); // else its batch is over
@@ -107,14 +116,30 @@ export class ProcessSlot implements Host {
     this.#listener.reply(reply, this.#number);
   }
 
+  #returned(item: number, body: Buffer): void {
+    this.#checkItem(item);
+    const text = textAfter(2, body);
+    const value = text === '' ? undefined : fromJson(text);
+    this.control.begin(item, timeAt(body, 0));
+    this.control.finishByMessage(item, timeAt(body, 1));
+    this.#listener.reply({ kind: 'result', item, value, isBuffer: false }, this.#number);
+  }
+
   #recalled({ items, running }: Recalled): void {
     const withdrawn = items.filter((item) => this.control.withdraw(item));
     if (running !== undefined) this.control.begin(running.item, running.at);
     this.#listener.reply({ kind: 'recalled', items: withdrawn }, this.#number);
   }
 
+  refresh(): void {
+    const note = this.#notes.read(this.#number);
+    if (note === undefined || !this.#has(note.item) || this.control.state(note.item) !== 'waiting') return;
+    this.control.begin(note.item, note.at);
+  }
+
   /** The item after one that has ended begins at once, but its frame comes only when it ends. So the child died in that one. */
   markNextBegun(): void {
+    this.refresh();
     let hasBegun = false;
     for (let item = this.#first; item < this.#end; item += 1) {
       const state = this.control.state(item);
@@ -142,12 +167,20 @@ export class ProcessSlot implements Host {
       case 'fallback':
         this.#child.sendGuard(this.#frame('message', message.item, serialize(message)));
         break;
-      default:
-        this.#child.sendWork(this.#frame('message', 0, serialize(message)));
-        if (message.kind !== 'run') break;
+      case 'run': {
+        const text = jsonOfRun(message);
+        this.#child.sendWork(text === undefined ? this.#work(message) : textFrame('run', 0, [], text, this.#number));
         this.#first = message.first;
         this.#end = message.first + message.items;
+        break;
+      }
+      default:
+        this.#child.sendWork(this.#work(message));
     }
+  }
+
+  #work(message: HostMessage): Buffer[] {
+    return this.#frame('message', 0, serialize(message));
   }
 
   recall(from: number): void {

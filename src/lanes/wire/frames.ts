@@ -8,18 +8,20 @@ import { Deserializer, Serializer } from 'node:v8';
 import { Buffer } from '../../platform/globals.ts';
 
 const kinds = [
-  // From the lane: a message for the child; a request to stop an item, or, if it has not begun, to let it be; a request to
+  // From the lane: a message for the child; a batch, in JSON; a request to stop an item, or, if it has not begun, to let it be; a request to
   // give back all items from that one on, of those in the body.
   'message',
+  'run',
   'stop',
   'cancel',
   'recall',
-  // From the child: it is up; it loads a definition; it has begun, or ended, an item, at the times in the body; a reply;
-  // which items will never begin, and which one runs.
+  // From the child: it is up; it loads a definition; it has begun, or ended, an item, at the times in the body; the same, and
+  // after the times the result in JSON; a reply; which items will never begin, and which one runs.
   'up',
   'loading',
   'begun',
   'ended',
+  'returned',
   'reply',
   'recalled',
 ] as const;
@@ -45,6 +47,10 @@ export interface Recalled {
 export const guardPipe = 3;
 export const replyPipe = 4;
 export const workPipe = 5;
+/** The file descriptor of the file in which a child may note what it has begun: for each slot an item, and the time. */
+export const noteFile = 6;
+const timeBytes: number = Float64Array.BYTES_PER_ELEMENT;
+export const noteBytes: number = 2 * timeBytes;
 
 /** Four bytes of length, two of kind and slot, six of number, four of checksum. */
 const headerBytes = 16;
@@ -66,11 +72,31 @@ export function frame(kind: FrameKind, number = 0, body: Buffer = noBody, slot =
     throw new RangeError(`its copy takes ${length} bytes, and a child can take or give ${longestBody} at once`);
   }
   const header = Buffer.allocUnsafe(headerBytes);
+  writeHeader(header, length, kind, number, slot);
+  return length === 0 ? [header] : [header, body];
+}
+
+/** A frame whose body is times and a text, in one part. */
+export function textFrame(
+  kind: FrameKind,
+  number: number,
+  begin: readonly number[],
+  text: string,
+  slot: number,
+): Buffer[] {
+  const textAt = headerBytes + begin.length * timeBytes;
+  const data = Buffer.allocUnsafe(textAt + Buffer.byteLength(text));
+  writeHeader(data, data.length - headerBytes, kind, number, slot);
+  for (const [index, time] of begin.entries()) data.writeDoubleLE(time, headerBytes + index * timeBytes);
+  data.write(text, textAt);
+  return [data];
+}
+
+function writeHeader(header: Buffer, length: number, kind: FrameKind, number: number, slot: number): void {
   header.writeUInt32LE(length, 0);
   header.writeUInt16LE((slot << kindBits) | kinds.indexOf(kind), kindAt);
   header.writeUIntLE(number, numberAt, 6);
   header.writeUInt32LE(checkOf(header), checkAt);
-  return length === 0 ? [header] : [header, body];
 }
 
 /** Of what stands before it in a header. */
@@ -111,11 +137,18 @@ export function deserialize(body: Buffer): unknown {
 }
 
 export function times(...values: readonly number[]): Buffer {
-  return Buffer.from(Float64Array.from(values).buffer);
+  const body = Buffer.allocUnsafe(values.length * timeBytes);
+  for (let index = 0; index < values.length; index += 1) body.writeDoubleLE(values[index] as number, index * timeBytes);
+  return body;
 }
 
 export function timeAt(body: Buffer, index: number): number {
-  return body.readDoubleLE(index * Float64Array.BYTES_PER_ELEMENT);
+  return body.readDoubleLE(index * timeBytes);
+}
+
+/** What follows so many times. */
+export function textAfter(timesBefore: number, body: Buffer): string {
+  return body.toString('utf8', timesBefore * timeBytes);
 }
 
 /** Cuts the frames out of a stream. Throws at anything else; nothing after that can be read. */

@@ -32,6 +32,8 @@ export interface ThreadStart extends HostStart {
 export interface ProcessStart extends HostStart {
   /** How many tasks run in the child at the same time. */
   readonly slots: number;
+  /** It notes in a file what it begins, instead of sending that. */
+  readonly hasNotes: boolean;
 }
 
 export interface RunMessage {
