@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { backgroundTask, TaskSupervisor } from 'taskwarden';
 import { expect, it } from 'vitest';
 import { failure, heard } from '../fixtures/listening.ts';
@@ -17,7 +18,7 @@ it('the end of a task that has not begun, behind one that blocks the thread, har
   const busy = blocks.with({ supervisor })(words);
   await heard(supervisor, 'task:started', ({ task }) => task.id === busy.id);
   const waits = echo.with({ supervisor, stopGraceMs: 0 })('too late');
-  while (supervisor.getInfo().threads.running < 2) await new Promise(setImmediate);
+  while (supervisor.getInfo().threads.running < 2) await pause(1);
   waits.cancel();
   expect(await failure(waits)).toMatchObject({ code: 'TASK_CANCELED' });
   const exited: number[] = [];

@@ -1,4 +1,5 @@
 /** What holds for background workers, wherever their runs are. Every lane runs this suite. */
+import { setTimeout as pause } from 'node:timers/promises';
 import {
   type BackgroundWorker,
   type FailedRun,
@@ -49,7 +50,7 @@ class Notes<T> {
 
 /** Resolves when the worker has ended by itself. */
 async function ended(worker: BackgroundWorker): Promise<void> {
-  while (worker.isActive) await new Promise((resolve) => setImmediate(resolve));
+  while (worker.isActive) await pause(1);
 }
 
 export function testWorkers(type: TaskType): void {

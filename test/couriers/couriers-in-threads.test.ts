@@ -1,4 +1,5 @@
 /** A memory courier of the program, used from threads and children. */
+import { setTimeout as pause } from 'node:timers/promises';
 import { MemoryTaskCourier, type TaskOptions, type TaskSupervisor, type TaskType } from 'taskwarden';
 import { afterEach, describe, expect, it } from 'vitest';
 import { failure } from '../fixtures/listening.ts';
@@ -16,7 +17,7 @@ function newQueue(): string {
 }
 
 async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await isSo())) await new Promise((resolve) => setImmediate(resolve));
+  while (!(await isSo())) await pause(1);
 }
 
 describe.each<TaskType>(['thread', 'process'])('a courier of the program, used in a %s', (type) => {

@@ -2,7 +2,7 @@
  * Small tasks of one definition that wait one behind the other go to their thread in one message and run in one slot.
  * It can't be seen from outside: each has its own result, its own times and its own end.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import {
   type SupervisorOptions,
   type TaskHandle,
@@ -51,9 +51,9 @@ async function scene(pool: ThreadOptions = {}, options: SupervisorOptions = {}):
   };
 }
 
-/** What is to be true is seen after some turns of the event loop. */
+/** Looks again and again, and leaves the processor to the threads meanwhile. */
 async function until(isTrue: () => boolean): Promise<void> {
-  while (!isTrue()) await nextTurn();
+  while (!isTrue()) await pause(1);
 }
 
 /** How many tasks wait for a slot. */

@@ -2,6 +2,7 @@
  * Every door that a hostile value can come by, for one lane. Whatever comes: what it belongs to settles, as what it is or
  * by a clear error; its neighbours, and those after it, give their results; and nothing is uncaught.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import { type Progress, TaskSupervisor, TaskwardenError } from 'taskwarden';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LaneUnderTest } from '../conformance/lane.ts';
@@ -123,7 +124,7 @@ export function testDoors({ type, pool }: LaneUnderTest): void {
       allowed: ['done', 'MESSAGE_NOT_CLONEABLE'],
       async open(name) {
         const handle = receives.with(options)();
-        while (handle.status !== 'started') await new Promise(setImmediate);
+        while (handle.status !== 'started') await pause(1);
         const fates = [await fateOf(handle.send(hostile(name))), await fateOf(handle.send('plain'))];
         expect(await handle).toBe('received');
         return fates;

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
+import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { type TaskHandle, type TaskOptions, TaskSupervisor, TaskwardenError, tasksFrom } from 'taskwarden';
 import { describe, expect, it } from 'vitest';
@@ -436,7 +436,7 @@ async function scene(options: { poolSize?: number; resourceLimits?: object } = {
   const records = new Records();
   const supervisor = superviseMany(poolSize, more);
   await makeRecorded(supervisor, 16, poolSize);
-  while (supervisor.getInfo().processes.running > 0) await nextTurn();
+  while (supervisor.getInfo().processes.running > 0) await pause(1);
   let n = 0;
   return {
     supervisor,
@@ -456,7 +456,7 @@ async function scene(options: { poolSize?: number; resourceLimits?: object } = {
 }
 
 async function recordedBegun({ records }: Scene, n: number): Promise<void> {
-  while (!records.order.includes(n)) await nextTurn();
+  while (!records.order.includes(n)) await pause(1);
 }
 
 /** In the same turn of the event loop, so before anything of them is taken back. */
@@ -632,7 +632,7 @@ describe('small tasks', () => {
     await gate.arrived(1);
     const [long, ...behind] = s.submit('holds', 'pid', 'pid', 'pid', 'pid', 'pid');
     await recordedBegun(s, 0);
-    while (s.supervisor.getInfo().processes.waiting.normal !== 5) await nextTurn();
+    while (s.supervisor.getInfo().processes.waiting.normal !== 5) await pause(1);
     gate.open();
     const pids = await Promise.all(behind);
     expect(new Set(pids)).toEqual(new Set([other.info.pid]));
@@ -646,7 +646,7 @@ describe('small tasks', () => {
     await using s = await scene();
     const handles = s.submit('number', 'holds', 'number', 'number');
     const waiting = () => Object.values(s.supervisor.getInfo().processes.waiting).reduce((sum, n) => sum + n, 0);
-    while (waiting() !== 2) await nextTurn();
+    while (waiting() !== 2) await pause(1);
     expect(handles.map(({ status }) => status)).toEqual(['completed', 'started', 'queued', 'queued']);
     s.records.open(1);
     expect(await Promise.all(handles)).toEqual([0, 1, 2, 3]);
@@ -655,7 +655,7 @@ describe('small tasks', () => {
   it('at its end, and running long, are told to run', async () => {
     await using s = await scene();
     const handles = s.submit('number', 'number', 'holds');
-    while (handles.at(-1)?.status !== 'started') await nextTurn();
+    while (handles.at(-1)?.status !== 'started') await pause(1);
     s.records.open(2);
     expect(await Promise.all(handles)).toEqual([0, 1, 2]);
   });

@@ -12,7 +12,7 @@ import { defineBySource, defineExport } from '../../src/task/definition/definiti
 const staff = { minSize: 0, maxSize: 2, idleTimeoutMs: Infinity };
 const never = 'data:text/javascript,await new Promise(() => {})';
 const busy = 'data:text/javascript,for (;;);';
-const busySetup = new URL('../fixtures/tasks/blocks-setting-up.js', import.meta.url).href;
+const blockingSetup = new URL('../fixtures/tasks/blocks-setting-up.js', import.meta.url).href;
 
 class Scene implements LaneListener<LaneTask> {
   readonly lane: HostLane<LaneTask>;
@@ -109,8 +109,8 @@ describe.each(['thread', 'child'] as const)('in a %s', (kind) => {
     expect(await made.run(defineBySource('one', () => 1))).toMatchObject({ kind: 'result', value: 1 });
   });
 
-  it('a setup that keeps its thread busy fails its task', async () => {
-    const outcome = await scene(kind, 4_000).run(defineExport(busySetup, 'neverSetUp'));
+  it('a setup that blocks its thread fails its task', async () => {
+    const outcome = await scene(kind, 4_000).run(defineExport(blockingSetup, 'neverSetUp'));
     expect(outcome).toMatchObject({ kind: 'unloadable', error: { code: 'LANE_SETUP_FAILED' } });
     expect((outcome as { error: Error }).error.message).toMatch(/blocks-setting-up\.js gives laneSetup.* after 4 s/);
   });
