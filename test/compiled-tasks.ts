@@ -12,8 +12,8 @@ const root = join(import.meta.dirname, '..');
 const output = join(root, 'dist');
 const folders = ['test/fixtures/tasks', 'test/hostile', 'examples'];
 const programs = [join(root, 'test/fixtures/programs/machine.ts')];
-/** Decorators, compilers that rename functions, and sources of the library in a task module. */
-const asTheyAre = /\/(decorated|named-like-its-const|damages|[^/]*\.test|[^/]*doors)\.ts$/;
+/** Decorators, compilers that rename functions, and what is no task module. */
+const asTheyAre = /\/(decorated|named-like-its-const|[^/]*\.test|[^/]*doors)\.ts$/;
 
 export function compiledTasks(): Plugin {
   const compiled = new Map<string, string>();
