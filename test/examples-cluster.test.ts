@@ -13,7 +13,7 @@ import { startRedis } from './servers/redis.ts';
 
 const main = compiledExample('cluster/main');
 const count = 600;
-const jobs = ['--jobs', `${count}`, fileURLToPath(new URL('../src', import.meta.url))];
+const files = fileURLToPath(new URL('../src', import.meta.url));
 
 describe('the cluster example', { timeout: 120_000 }, () => {
   let folder: string;
@@ -34,7 +34,7 @@ describe('the cluster example', { timeout: 120_000 }, () => {
   }
 
   it('loses nothing with a worker that is killed, and leaves no file', async () => {
-    const program = start(jobs);
+    const program = start(['--jobs', `${count}`, files]);
     expect(await program.ended).toBe(0);
     expect(program.errors).toBe('');
     expect(program.output).toMatch(new RegExp(`^${count} tasks for 3 workers`));
@@ -48,7 +48,7 @@ describe('the cluster example', { timeout: 120_000 }, () => {
 
   it('leaves nothing in a Redis that was there', async () => {
     await using redis = await startRedis();
-    const program = start(['--redis', redis.url, ...jobs]);
+    const program = start(['--redis', redis.url, '--jobs', '100', files]);
     expect(await program.ended).toBe(0);
     const client = new Redis(redis.url);
     expect(await client.keys('*')).toEqual([]);
@@ -56,7 +56,7 @@ describe('the cluster example', { timeout: 120_000 }, () => {
   });
 
   it('ends its workers and its Redis on Ctrl-C, and leaves no file', async () => {
-    const program = start(['--jobs', '10000', fileURLToPath(new URL('../node_modules', import.meta.url))]);
+    const program = start(['--jobs', '10000', files]);
     await program.says('tasks for 3 workers');
     program.signal('SIGINT');
     // The workers write to the same pipes, so that these are closed when all have ended.
