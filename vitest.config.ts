@@ -1,6 +1,7 @@
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 import { ForksPoolWorker, type PoolRunnerInitializer } from 'vitest/node';
 import { compiledTasks } from './test/compiled-tasks.ts';
+import { LongestFirst } from './test/longest-first.ts';
 import { nodeWithSqlite } from './test/servers/newer-node.ts';
 
 // Where it is set, Node 20 reads all certificates as each process starts, which takes as long as all else that it does then.
@@ -33,7 +34,7 @@ const common: TestProjectInlineConfiguration['test'] = {
   // What is built is imported as users do.
   server: { deps: { external: [/\/dist\//] } },
   pool: 'forks',
-  maxWorkers: 3, // on two cores: many tests wait for timers, and for processes that start
+  maxWorkers: 4, // on two cores: many tests wait for timers, and for processes that start
   testTimeout: 30_000,
   hookTimeout: 30_000,
   expect: { poll: { timeout: 20_000 } }, // what comes, comes later on a busy machine
@@ -79,6 +80,7 @@ export default defineConfig({
         test: { ...isolated, name: 'sqlite', pool: sqlitePool, include: onSqlite, exclude: ['test/soak/**'] },
       },
     ],
+    sequence: { sequencer: LongestFirst },
     globalSetup: ['test/servers/install.ts', 'test/servers/newer-node.ts'],
     coverage: { include: ['src/**', 'workers/**'], provider: 'v8' },
   },
