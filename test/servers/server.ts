@@ -4,6 +4,7 @@
  * are those that work in its folder.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmod, chown, mkdtemp, open, readdir, readFile, readlink, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, sep } from 'node:path';
@@ -159,7 +160,10 @@ export class Server implements AsyncDisposable {
       await Promise.race([exited, setTimeout(5_000, undefined, { ref: false })]);
     }
     await this.kill();
-    this.#watchdog.kill('SIGKILL');
+    if (this.#watchdog.kill('SIGKILL')) {
+      this.#watchdog.ref();
+      await once(this.#watchdog, 'exit');
+    }
     await rm(this.folder, { recursive: true, force: true });
   }
 
