@@ -31,11 +31,9 @@ type Ticker = (dueAt: (n: number) => number, tick: () => void, begin: (at: numbe
 const tickers: Record<string, Ticker> = {
   taskwarden: (dueAt, tick, begin) => {
     const supervisor = new TaskSupervisor({ logger: false });
-    const worker = backgroundWorker(tick, { name: 'tick', type: 'loop', supervisor, intervalMs });
-    const first = setTimeout(() => {
-      begin(performance.now());
-      worker.start();
-    }, dueAt(0) - performance.now());
+    const afterStart = () => begin(performance.now()); // its runs are counted from there
+    const worker = backgroundWorker(tick, { name: 'tick', type: 'loop', supervisor, intervalMs, afterStart });
+    const first = setTimeout(() => worker.start(), dueAt(0) - performance.now());
     return { stop: () => [clearTimeout(first), supervisor.stop({ wait: false })] };
   },
   'setTimeout, re-armed': (dueAt, tick) => {
