@@ -8,6 +8,7 @@ import type { Bulkhead } from '../queue/bulkhead.ts';
 import type { Capacity } from '../queue/capacity.ts';
 import type { FreeCapacity } from '../queue/free-capacity.ts';
 import type { Gate, StartLimits } from '../queue/gate.ts';
+import { Fifo } from '../queue/order/fifo.ts';
 import { priorities } from '../queue/priority.ts';
 import type { Task } from '../task/record/task.ts';
 import type { TaskType } from '../task/record/task-type.ts';
@@ -39,8 +40,8 @@ export class Slots {
   readonly #capacity: Pick<Capacity, 'offer'>;
   readonly #freeCapacity: Pick<FreeCapacity<TaskType>, 'changed'>;
   #listener!: SlotsListener;
-  /** Tasks that have a slot, and are about to be handed over. */
-  readonly #taken = new Set<Task>();
+  /** Tasks that have a slot, and are about to be handed over. No Set: that makes a new table whenever its last item goes. */
+  readonly #taken = new Fifo<Task>();
   /** Tasks that have their place in a module back, and may lend it again. */
   readonly #lenders = new Set<Task>();
   /** Gates of keys that may be open for another task. */
@@ -63,7 +64,7 @@ export class Slots {
 
   /** Tasks that have a slot, and no lane yet. */
   [Symbol.iterator](): Iterator<Task> {
-    return this.#taken.values();
+    return this.#taken[Symbol.iterator]();
   }
 
   /** Gives slots to all that may start now, in the order in which they came. */
@@ -77,7 +78,7 @@ export class Slots {
 
   #give(task: Task): void {
     task.hasSlot = true;
-    this.#taken.add(task);
+    this.#taken.push(task);
     this.wake();
   }
 
@@ -105,8 +106,7 @@ export class Slots {
       } finally {
         this.#isHandOverDue = false;
       }
-      for (const task of this.#taken) {
-        this.#taken.delete(task);
+      for (let task = this.#taken.shift(); task !== undefined; task = this.#taken.shift()) {
         const { pool, lane } = this.#lanes.of(task.type);
         lane.run(this.#batcher.gather(task, pool, lane, this.#taken.size + 1));
       }
@@ -150,7 +150,7 @@ export class Slots {
       pool.remove(task);
       return true;
     }
-    if (!this.#taken.delete(task)) return false;
+    if (!this.#taken.has(task)) return false;
     pool.release();
     this.free(task);
     return true;
@@ -162,7 +162,6 @@ export class Slots {
    */
   recall(): void {
     const recalled = [...this.#taken].toReversed();
-    this.#taken.clear();
     for (const task of recalled) {
       const { pool } = this.#lanes.of(task.type);
       pool.release();
@@ -183,6 +182,7 @@ export class Slots {
   /** The task has no slot any more. Its lane releases the slot of the pool, for a whole batch. */
   free(task: Task): void {
     if (!task.hasSlot) return;
+    if (this.#taken.has(task)) this.#taken.remove(task);
     task.hasSlot = false;
     const { bulkhead } = task;
     if (bulkhead === undefined) return;

@@ -79,6 +79,11 @@ export class Fifo<T extends FifoItem<T>> {
     this.#size += 1;
   }
 
+  /** Whether an item that is in no other queue is in this one. */
+  has(item: T): boolean {
+    return item.previous !== undefined || this.#head === item;
+  }
+
   get first(): T | undefined {
     return this.#head;
   }
