@@ -36,8 +36,12 @@ function isInstalled(name: string): boolean {
   }
 }
 
+let bullMqModule: typeof import('bullmq') | undefined;
+
+/** Kept here: to find a module that is loaded takes Node as long as a part of a task. */
 export function loadBullMq(): typeof import('bullmq') {
-  return require('bullmq') as typeof import('bullmq');
+  bullMqModule ??= require('bullmq') as typeof import('bullmq');
+  return bullMqModule;
 }
 
 export function loadIoRedis(): typeof import('ioredis') {
