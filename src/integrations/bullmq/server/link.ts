@@ -51,51 +51,66 @@ export class Link {
    * @throws TaskwardenError `COURIER_UNREACHABLE` or `COURIER_CLOSED`; as long as it has never let anybody in,
    * `SERVER_REFUSED` if it does not want to.
    */
-  async ask<R>(queue: string, what: string, call: (asked: Asked) => Promise<R>, taskId?: string): Promise<R> {
-    this.refuseIfClosed();
-    checkQueueName(queue);
+  ask<R>(queue: string, what: string, call: (asked: Asked) => Promise<R>, taskId?: string): Promise<R> {
+    if (!this.#queues.has(queue)) {
+      try {
+        this.refuseIfClosed();
+        checkQueueName(queue);
+      } catch (error) {
+        return Promise.reject(error);
+      }
+    }
     return this.askServer(what, (server) => call({ server, queue: this.#queueOf(server, queue) }), taskId);
   }
 
   /** The same for what is of no queue. */
-  async askServer<R>(what: string, call: (server: Server) => Promise<R>, taskId?: string): Promise<R> {
-    this.refuseIfClosed();
-    let server: Server | undefined;
-    try {
-      server = this.#connected ?? (await this.#connect());
-      this.refuseIfClosed(); // meanwhile
-      return await this.#untilClosed(call(server));
-    } catch (error) {
-      this.refuseIfClosed();
-      if (isAnswer(error)) throw error;
-      if (hasTimedOut(error)) server?.reconnect();
-      throw courierUnreachable(what, error, taskId);
-    }
+  askServer<R>(what: string, call: (server: Server) => Promise<R>, taskId?: string): Promise<R> {
+    if (this.#end.signal.aborted) return Promise.reject(courierClosed());
+    const server = this.#connected;
+    if (server !== undefined) return this.#untilClosed(server, what, call, taskId);
+    return this.#connect().then(
+      () => this.askServer(what, call, taskId),
+      (error: unknown) => {
+        throw this.#errorOf(error, undefined, what, taskId);
+      },
+    );
   }
 
   /** What is asked when the courier is closed may not be answered any more. */
-  #untilClosed<R>(answer: Promise<R>): Promise<R> {
+  #untilClosed<R>(
+    server: Server,
+    what: string,
+    call: (server: Server) => Promise<R>,
+    taskId: string | undefined,
+  ): Promise<R> {
     return new Promise((resolve, reject) => {
       this.#unanswered.add(reject);
-      const leave = () => this.#unanswered.delete(reject);
-      answer.then(
-        (value) => {
-          leave();
-          resolve(value);
-        },
-        (error) => {
-          leave();
-          reject(error);
-        },
-      );
+      const fail = (error: unknown) => {
+        this.#unanswered.delete(reject);
+        reject(this.#errorOf(error, server, what, taskId));
+      };
+      try {
+        call(server).then((answer) => {
+          this.#unanswered.delete(reject);
+          resolve(answer);
+        }, fail);
+      } catch (error) {
+        fail(error);
+      }
     });
   }
 
-  async #connect(): Promise<Server> {
+  #errorOf(error: unknown, server: Server | undefined, what: string, taskId: string | undefined): unknown {
+    if (this.#end.signal.aborted) return courierClosed();
+    if (isAnswer(error)) return error;
+    if (hasTimedOut(error)) server?.reconnect();
+    return courierUnreachable(what, error, taskId);
+  }
+
+  async #connect(): Promise<void> {
     this.#server ??= this.#open(this.#end.signal);
     try {
       this.#connected = await this.#server;
-      return this.#connected;
     } catch (error) {
       this.#server = undefined;
       throw isRefusal(error) ? serverRefused(error) : error;

@@ -2,13 +2,15 @@
 import type { AdvancedOptions, IQueueBackend, Job, Queue } from 'bullmq';
 import { courierKit, type KeptWork, type Priority, type TaskwardenError } from '../../../index.ts';
 import type { DeadlineStore } from '../deadlines/deadline-store.ts';
-import { endDeadline, failLate, leftOf, tooLate } from '../deadlines/job-deadline.ts';
+import { deadlineOf, endDeadline, failLate, leftOf, tooLate } from '../deadlines/job-deadline.ts';
 import { failureOf, finalOf, keyOf, priorityNumbers } from '../job/job-format.ts';
 import { backoffStrategy, isTaskMalformed, readJob, saysMalformed, taskMalformed } from '../job/job-reader.ts';
+import { isUnstorable, notCloneable } from '../job/json.ts';
 import { loadBullMq } from '../peers.ts';
 import { guardedMs } from '../server/redis-limits.ts';
-import { type Claims, isOfServer, maxEvents, type Server } from '../server/server.ts';
+import { type Claims, maxEvents, type Server } from '../server/server.ts';
 import type { StoredWork } from '../server/work/stored-work.ts';
+import { scheduleNext } from './job-schedule.ts';
 
 const { taskStalled } = courierKit;
 
@@ -120,6 +122,11 @@ export class BullQueue {
   }
 
   async #fetchAny(max: number): Promise<readonly Fetched[]> {
+    if (max === 1) {
+      const one = await this.#next();
+      this.#wasFull = one !== undefined;
+      return one === undefined ? [] : [one];
+    }
     // While many wait, all are fetched at once; else one, and then as many as are counted.
     const asked = this.#wasFull ? max : 1;
     const [found, waiting] = await Promise.all([this.#take(asked), asked < max ? this.#countWaiting() : 0]);
@@ -165,8 +172,10 @@ export class BullQueue {
       this.isLimited = limitedMs > guardedMs;
       this.limitedMs = this.isLimited ? 0 : Math.max(limitedMs, 0);
       if (!json) return undefined;
-      const fetched = await this.#begin({ queue: this, job: readJob(this.#queue, json, id), token });
-      if (fetched !== undefined) return fetched;
+      const job = readJob(this.#queue, json, id);
+      const fetched = { queue: this, job, token };
+      const begun = isPlain(job) ? fetched : await this.#begin(fetched);
+      if (begun !== undefined) return begun;
     } catch (error) {
       if (!isTaskMalformed(error) && !saysMalformed(error)) throw error;
       // The id of a job that can't be read is not known here; the server finds it by the token.
@@ -195,7 +204,7 @@ export class BullQueue {
       // Redis's script has done what came before the error: if the job is completed, it is the next one that can't be read.
       if (!fetchesNext || !saysMalformed(error) || (await this.backend.isFinished(job.id as string)) === 0) {
         await this.#keepWhilePending(job);
-        throw error;
+        throw isUnstorable(error) ? notCloneable('RESULT_NOT_CLONEABLE', 'the result', error) : error;
       }
       given = Promise.reject(error);
     }
@@ -236,10 +245,10 @@ export class BullQueue {
     await this.claims.bury(id, error.message);
   }
 
-  /** Undefined if the job has to fail before it starts. */
+  /** For one of which there is more to know. Undefined if the job has to fail before it starts. */
   async #begin(fetched: Fetched): Promise<Fetched | undefined> {
     const { job, token } = fetched;
-    if (job.repeatJobKey) await this.#scheduleNext(job);
+    if (job.repeatJobKey) await scheduleNext(job, this.name, this.backend);
     if (job.deferredFailure !== undefined) {
       await this.#bury(job, token);
       return undefined;
@@ -252,22 +261,6 @@ export class BullQueue {
     // At its first start there can be none.
     const kept = job.attemptsStarted > 1 ? await this.work.of(job) : undefined;
     return { ...fetched, leftMs, kept };
-  }
-
-  /** Adds the next job of a BullMQ scheduler, when the present one starts. */
-  async #scheduleNext(job: Job): Promise<void> {
-    const { JobScheduler } = loadBullMq();
-    const scheduler = new JobScheduler(this.name, { connection: {} }, () => this.backend);
-    scheduler.on('error', () => {});
-    const { repeatJobKey = '', name, data, opts, id } = job;
-    const repeat = (opts as { readonly repeat?: object }).repeat ?? {};
-    const producer = { override: false, ...(id !== undefined && { producerId: id }) };
-    try {
-      await scheduler.upsertJobScheduler(repeatJobKey, repeat, name, data, opts, producer);
-    } catch (error) {
-      if (isOfServer(error)) throw error;
-      throw taskMalformed(this.name, id as string, 'the scheduler that has made it can not go on');
-    }
   }
 
   async #claim(max: number, maxPriority: number): Promise<Fetched[]> {
@@ -313,4 +306,10 @@ export class BullQueue {
       await this.claims.bury(job.id as string, failure.message);
     }
   }
+}
+
+/** Whether a job is at its first start, and has no deadline, and no scheduler has made it: it can begin as it is. */
+function isPlain(job: Job): boolean {
+  const { repeatJobKey, deferredFailure, attemptsStarted } = job;
+  return !repeatJobKey && deferredFailure === undefined && attemptsStarted <= 1 && deadlineOf(job) === undefined;
 }

@@ -124,7 +124,7 @@ export class Lease {
   /** Sends the result of the task, which is the last. */
   sendLast<R>(send: () => Promise<R>): Promise<R> {
     this.#delayed = undefined;
-    return this.send(send);
+    return this.#lastSent === undefined ? send() : this.#lastSent.then(send, send);
   }
 
   /** Sends one after the other, so that the updates of a task arrive in order, and before its end. */

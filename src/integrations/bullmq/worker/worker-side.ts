@@ -83,7 +83,9 @@ export class WorkerSide implements WorkerTaskCourier {
       const timeoutMs = Math.max(until - performance.now(), 0);
       if (timeoutMs === 0) return [];
       try {
-        const fetcher = await this.#link.ask(queue, 'no task was fetched', async (asked) => this.#fetchers.of(asked));
+        const fetcher =
+          this.#fetchers.find(queue) ??
+          (await this.#link.ask(queue, 'no task was fetched', async (asked) => this.#fetchers.of(asked)));
         const found = await fetcher.wait(max, minPriority, { ...options, timeoutMs });
         return found.map((each) => this.#lease(each, each.token));
       } catch (error) {
@@ -107,17 +109,8 @@ export class WorkerSide implements WorkerTaskCourier {
   }
 
   /** Resolves with the next job, if that is to be fetched. */
-  async #returnJson(
-    queue: string,
-    task: CourierTask,
-    value: unknown,
-    fetchesNext: boolean,
-  ): Promise<Fetched | undefined> {
-    try {
-      return await this.#settle(queue, task, (asked, job, token) => asked.complete(job, value, token, fetchesNext));
-    } catch (error) {
-      throw isUnstorable(error) ? notCloneable('RESULT_NOT_CLONEABLE', 'the result', error) : error;
-    }
+  #returnJson(queue: string, task: CourierTask, value: unknown, fetchesNext: boolean): Promise<Fetched | undefined> {
+    return this.#settle(queue, task, (asked, job, token) => asked.complete(job, value, token, fetchesNext));
   }
 
   async returnTaskError(queue: string, task: CourierTask, error: unknown, options: ReturnErrorOptions): Promise<void> {
@@ -179,7 +172,7 @@ export class WorkerSide implements WorkerTaskCourier {
               const job = lease?.job ?? (await asked.queue.find(id));
               if (job === undefined) throw leaseLost(queue, [id]);
               const ended = await end(asked.queue, job, tokenOf(leaseId));
-              await asked.queue.leave(job);
+              if (asked.queue.isLimited) await asked.queue.leave(job);
               if (lease?.hasWork) await asked.queue.work.drop(id).catch(() => {}); // it goes with the job
               return ended;
             },
