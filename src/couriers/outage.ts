@@ -80,31 +80,29 @@ export class Outage {
    * aborts, rejects with the last error.
    * @param isFinal Says for which errors to reject at once.
    */
-  async retry<R>(call: () => Promise<R>, giveUp: AbortSignal, isFinal: IsFinal = isAnswer): Promise<R> {
-    let failuresBefore = this.#failures;
-    const attempt = () => {
-      failuresBefore = this.#failures;
-      return call();
-    };
-    try {
-      const answer = await this.retryWithoutEnding(attempt, giveUp, isFinal);
-      this.#end(failuresBefore);
-      return answer;
-    } catch (error) {
-      if (isFinal(error)) this.#end(failuresBefore); // the server has answered
-      throw error;
-    }
+  retry<R>(call: () => Promise<R>, giveUp: AbortSignal, isFinal: IsFinal = isAnswer): Promise<R> {
+    return this.#retry(call, giveUp, isFinal, true);
   }
 
   /** The same for a call whose success does not mean that other calls succeed. */
-  async retryWithoutEnding<R>(call: () => Promise<R>, giveUp: AbortSignal, isFinal: IsFinal = isAnswer): Promise<R> {
+  retryWithoutEnding<R>(call: () => Promise<R>, giveUp: AbortSignal, isFinal: IsFinal = isAnswer): Promise<R> {
+    return this.#retry(call, giveUp, isFinal, false);
+  }
+
+  async #retry<R>(call: () => Promise<R>, giveUp: AbortSignal, isFinal: IsFinal, ends: boolean): Promise<R> {
     let failures = 0;
+    let failuresBefore = this.#failures;
+    let isAnswered = false;
     try {
       for (;;) {
         try {
-          return await call();
+          failuresBefore = this.#failures;
+          const answer = await call();
+          isAnswered = true;
+          return answer;
         } catch (error) {
-          if (isFinal(error)) throw error;
+          isAnswered = isFinal(error);
+          if (isAnswered) throw error;
           failures += 1;
           if (failures === 1) this.#unanswered += 1;
           this.report(error);
@@ -114,6 +112,7 @@ export class Outage {
       }
     } finally {
       if (failures > 0) this.#unanswered -= 1;
+      if (ends && isAnswered) this.#end(failuresBefore);
     }
   }
 }

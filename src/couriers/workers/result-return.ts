@@ -27,14 +27,23 @@ export type ReturnForNext<D = unknown> = (max: number) => Promise<readonly Couri
  * Rejects with what the courier fails with, other than `LEASE_LOST`.
  * @param next How many tasks to fetch as well. None are fetched if a task has failed or its lease is lost.
  */
-export async function returnResults<D, R>(
+export function returnResults<D, R>(
   results: readonly TaskAndResult<D, R>[],
   next: number,
   settings: ResultReturnSettings<D>,
 ): Promise<readonly CourierTask<D>[]> {
-  const completed = results.filter(([, result]) => errorIn(result) === undefined);
-  const failed = results.filter(([, result]) => errorIn(result) !== undefined);
-  if (failed.length === 0) return returnCompleted(completed, next, settings);
+  const isCompleted = ([, result]: TaskAndResult<D, R>) => errorIn(result) === undefined;
+  return results.every(isCompleted)
+    ? returnCompleted(results, next, settings)
+    : returnWithFailed(results.filter(isCompleted), results, settings);
+}
+
+async function returnWithFailed<D, R>(
+  completed: readonly TaskAndResult<D, R>[],
+  all: readonly TaskAndResult<D, R>[],
+  settings: ResultReturnSettings<D>,
+): Promise<readonly CourierTask<D>[]> {
+  const failed = all.filter(([, result]) => errorIn(result) !== undefined);
   await Promise.all([
     returnCompleted(completed, 0, settings),
     ...failed.map(([task, result]) => returnError(task, errorIn(result)?.error, settings)),

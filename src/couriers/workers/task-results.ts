@@ -95,6 +95,11 @@ export async function performEach<D, R>(
   atOnce: number,
   perform: (task: CourierTask<D>) => Promise<R>,
 ): Promise<R[]> {
+  const [first] = tasks;
+  if (first !== undefined && tasks.length === 1) {
+    await nextTurnIfSpent();
+    return [await perform(first)];
+  }
   const results: R[] = [];
   const entries = tasks.entries();
   const performNext = async () => {
