@@ -1,4 +1,5 @@
 /** ResultWaits: which tasks are looked up, and which are known to go on. */
+import { setTimeout } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ResultWaits } from '../../src/integrations/bullmq/client/result-waits.ts';
 
@@ -25,8 +26,25 @@ describe('waits for results', () => {
     expect(looked).toEqual([]);
   });
 
+  it('look nothing up for a task whose end was heard while it was still being added', async () => {
+    waits.expect(['a', 'b']);
+    completed('a');
+    waits.added(['a', 'b']);
+    expect(await waits.wait('a', {}, true)).toBe('heard');
+    expect(looked).toEqual([]);
+  });
+
+  it('look up such a task for who waits in a later turn', async () => {
+    waits.expect(['a']);
+    completed('a');
+    waits.added(['a']);
+    await setTimeout(0); // its timer is behind the one that forgets the end
+    expect(await waits.wait('a', {}, true)).toBe('looked up');
+  });
+
   it('look up a task whose end came before the wait', async () => {
     waits.expect(['a']);
+    waits.added(['a']);
     completed('a');
     expect(await waits.wait('a', {}, true)).toBe('looked up');
   });
@@ -37,6 +55,7 @@ describe('waits for results', () => {
 
   it('look up a task that may not have been added, and all when ends may have been missed', async () => {
     waits.expect(['a', 'b']);
+    completed('a');
     waits.expectNoMore(['a']);
     expect(await waits.wait('a', {}, true)).toBe('looked up');
     waits.onGap();

@@ -161,7 +161,8 @@ export class Additions {
       added = await queue.add(jobs);
       return added;
     } finally {
-      if (added !== ids.at(-1)) waits?.expectNoMore(ids);
+      if (added === ids.at(-1)) waits?.added(ids);
+      else waits?.expectNoMore(ids);
     }
   }
 

@@ -25,6 +25,10 @@ const retryMs = 1_000;
 /** For how many tasks at most it is remembered that they have not ended. */
 const maxExpected = 100_000;
 
+/** How many ends are kept for who is still adding the tasks, and how long a result is that is, in characters. */
+const maxEarly = 10_000;
+const maxEarlyLength = 1_000;
+
 /** How many tasks are looked up at a time. */
 const maxLookUpsAtOnce = 100;
 
@@ -50,7 +54,9 @@ export class ResultWaits implements EventListener {
   readonly #waits = new Map<string, Set<ResultWait>>();
   readonly #subscribers = new Map<string, Set<(update: TaskUpdate) => void>>();
   /** Tasks that were added while the reader was listening, and have not ended. */
-  readonly #unfinished = new Set<string>();
+  readonly #unfinished = new Map<string, 'adding' | 'added'>();
+  /** The ends of some of those that have ended before their adder can wait for them. */
+  readonly #early = new Map<string, BullEvent>();
   #timer: courierKit.Timer | undefined;
   #lookUpAt = 0;
   #isLookingUp = false;
@@ -94,19 +100,32 @@ export class ResultWaits implements EventListener {
       if (waits === undefined) this.#waits.set(id, new Set([wait]));
       else waits.add(wait);
       this.#lookUpLater();
-      if (isHeard && !this.#unfinished.has(id)) void this.#lookUpOne(id, wait);
+      const early = this.#early.get(id);
+      if (early !== undefined) this.#ended(early, id, [wait]);
+      else if (isHeard && !this.#unfinished.has(id)) void this.#lookUpOne(id, wait);
     });
   }
 
   /** To be called before tasks with new ids are added: their ends will be noticed, so they need not be looked up. */
   expect(ids: readonly string[]): void {
     if (this.#unfinished.size + ids.length > maxExpected) this.#unfinished.clear(); // then they are looked up
-    for (const id of ids) this.#unfinished.add(id);
+    for (const id of ids) this.#unfinished.set(id, 'adding');
+  }
+
+  /** To be called when the tasks were added: in this turn of the event loop their adder can wait for them. */
+  added(ids: readonly string[]): void {
+    for (const id of ids) if (this.#unfinished.has(id)) this.#unfinished.set(id, 'added');
+    if (this.#early.size > 0) new Timer(0, () => this.#forgetEarly(ids));
   }
 
   /** To be called if the tasks may not have been added. */
   expectNoMore(ids: readonly string[]): void {
     for (const id of ids) this.#unfinished.delete(id);
+    this.#forgetEarly(ids);
+  }
+
+  #forgetEarly(ids: readonly string[]): void {
+    for (const id of ids) this.#early.delete(id);
   }
 
   subscribe(id: string, listener: (update: TaskUpdate) => void): () => void {
@@ -124,8 +143,11 @@ export class ResultWaits implements EventListener {
     const { jobId: id } = event;
     if (id === undefined) return;
     const isEnd = event.event === 'completed' || event.event === 'failed' || event.event === 'removed';
-    if (isEnd) this.#unfinished.delete(id);
     const waits = this.#waits.get(id);
+    if (isEnd) {
+      if (waits === undefined && this.#unfinished.get(id) === 'adding') this.#keepEarly(event, id);
+      this.#unfinished.delete(id);
+    }
     const subscribers = this.#subscribers.get(id);
     if (waits === undefined && subscribers === undefined) return;
     switch (event.event) {
@@ -150,7 +172,12 @@ export class ResultWaits implements EventListener {
     for (const listener of subscribers ?? []) callSafely(listener, update, onProblem);
   }
 
-  #ended(event: BullEvent, id: string, waits: ReadonlySet<ResultWait>): void {
+  #keepEarly(event: BullEvent, id: string): void {
+    const { returnvalue = '' } = event;
+    if (this.#early.size < maxEarly && returnvalue.length <= maxEarlyLength) this.#early.set(id, event);
+  }
+
+  #ended(event: BullEvent, id: string, waits: Iterable<ResultWait>): void {
     const end = this.#read(event, id);
     for (const wait of [...waits]) {
       if (end !== undefined) wait.end(end);
