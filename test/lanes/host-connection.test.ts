@@ -366,11 +366,11 @@ describe('isHeldBy()', () => {
 });
 
 describe('post()', () => {
-  it('sends primitives in one message, and objects each in its own, in their order', () => {
-    const scene = new Scene([1, 'a'], [{ n: 1 }], [2n, undefined, null], [[2]]).go();
+  it('sends primitives and small records in one message, and other objects each in its own, in their order', () => {
+    const scene = new Scene([1, 'a'], [new Map()], [2n, undefined, null], [[2]], [{ n: 1 }]).go();
     expect(scene.posted).toMatchObject([
-      { kind: 'run', args: [[1, 'a'], null, [2n, undefined, null], null], ids: 0 },
-      { kind: 'args', args: [{ n: 1 }] },
+      { kind: 'run', args: [[1, 'a'], null, [2n, undefined, null], null, [{ n: 1 }]], ids: 0 },
+      { kind: 'args', args: [new Map()] },
       { kind: 'args', args: [[2]] },
     ]);
   });
@@ -379,7 +379,7 @@ describe('post()', () => {
     ['the first', 0],
     ['the last', 3],
   ])('refuses what can not be sent, and that is told of no more: %s', (_, place) => {
-    const args = [0, 1, 2, 3].map((n) => [n === place ? () => {} : { n }]);
+    const args = [0, 1, 2, 3].map((n) => [n === place ? () => {} : [n]]);
     const scene = new Scene(...args.map((own, n) => (n === place ? [0] : own)));
     const tasks = scene.tasks.map((task, n) => ({ ...task, args: args[n] as readonly unknown[] }));
     scene.connection.take(tasks);
@@ -396,7 +396,7 @@ describe('post()', () => {
 it('sends one that throws as it is looked at to nobody, and its neighbours all the same', () => {
   const { proxy, revoke } = Proxy.revocable({}, {});
   const scene = new Scene(...four);
-  scene.connection.take(scene.tasks.map((task, n) => ({ ...task, args: [n === 1 ? proxy : { n }] })));
+  scene.connection.take(scene.tasks.map((task, n) => ({ ...task, args: [n === 1 ? proxy : [n]] })));
   revoke();
   scene.go();
   expect(scene.refused).toEqual(['1']);
@@ -446,11 +446,11 @@ describe('a prefetched task', () => {
   const nextItem = (scene: Scene) => scene.connection.end;
 
   it('follows what runs, with a number and a message of its own', () => {
-    const scene = prefetch([{ n: 2 }]);
+    const scene = prefetch([[2]]);
     const item = nextItem(scene);
     expect(scene.posted.slice(1)).toMatchObject([
       { kind: 'run', first: item, items: 1, args: [null] },
-      { kind: 'args', args: [{ n: 2 }] },
+      { kind: 'args', args: [[2]] },
     ]);
     scene.control.finish(scene.item(0), 10, 2);
     scene.control.begin(item, 3);

@@ -8,14 +8,14 @@ import { resolveTaskOptions } from '../../src/task/call/task-options.ts';
 import type { Definition, WireDefinition } from '../../src/task/definition/definition.ts';
 import { defineBySource } from '../../src/task/definition/definition-registry.ts';
 
-function taskOf(definition: Definition): LaneTask {
+function taskOf(definition: Definition, args: readonly unknown[] = []): LaneTask {
   return {
     id: '1',
     sequence: 1,
     name: definition.name,
     definition,
     options: resolveTaskOptions({}, 'it'),
-    args: [],
+    args,
     attempt: 0,
     runInScope: (call) => call(),
   };
@@ -45,4 +45,28 @@ it('a host keeps 500 definitions: the oldest make room, but for what is needed n
   expect(third).toMatchObject({ define: { index: next.definition.index }, forget: [1_000_000] });
   expect(known.size).toBe(499);
   for (const key of ['define', 'forget']) expect(last).not.toHaveProperty(key);
+});
+
+it('those of a batch are sent together as far as that goes: one that seems flat and can not be cloned fails alone', () => {
+  const posted: HostMessage[] = [];
+  const host = {
+    id: 1,
+    control: new ControlBlock(),
+    post: (message: HostMessage) => posted.push(structuredClone(message)),
+    end: () => {},
+  };
+  const definition = defineBySource('seems', (value: unknown) => value);
+  const bad = Object.setPrototypeOf(new WeakMap(), Object.prototype);
+  const batch = [{ n: 1 }, bad, { n: 3 }, 4].map((value) => taskOf(definition, [value]));
+  const failures = sendBatch(host, batch, 0);
+  expect(failures.map(({ task }) => task)).toEqual([batch[1]]);
+  expect(posted).toMatchObject([
+    { kind: 'run', args: [null, null, null, [4]] },
+    { kind: 'args', args: [{ n: 1 }] },
+    { kind: 'args', args: null },
+    { kind: 'args', args: [{ n: 3 }] },
+  ]);
+  posted.length = 0;
+  expect(sendBatch(host, [batch[0], batch[2], batch[3]] as LaneTask[], 4)).toEqual([]);
+  expect(posted).toMatchObject([{ kind: 'run', args: { arity: 1, values: [{ n: 1 }, { n: 3 }, 4] } }]);
 });

@@ -3,7 +3,7 @@ import { shownAttempt } from '../../task/call/task-options.ts';
 import { type WireDefinition, wireDefinition } from '../../task/definition/definition.ts';
 import type { LaneTask } from '../lane.ts';
 import { findBuffers } from '../wire/buffers.ts';
-import { packArgs, packIds } from '../wire/columns.ts';
+import { type ArgsColumn, packArgs, packIds, packPrimitives } from '../wire/columns.ts';
 import type { RunMessage } from '../wire/protocol.ts';
 import type { Host } from './host.ts';
 import { type SendFailure, transfersOf } from './send-failure.ts';
@@ -59,10 +59,10 @@ function sendOne<T extends LaneTask>(host: Host, message: RunMessage, task: T): 
 /** The host begins only when it has all arguments, so items that can't be sent can still be withdrawn. */
 function sendMany<T extends LaneTask>(host: Host, message: RunMessage, batch: readonly T[]): readonly SendFailure<T>[] {
   const failures: SendFailure<T>[] = [];
-  host.post(message, []);
-  if ('arity' in message.args) return failures;
+  const args = postRun(host, message, batch);
+  if ('arity' in args) return failures;
   for (const [item, task] of batch.entries()) {
-    if (message.args[item] !== null) continue;
+    if (args[item] !== null) continue;
     try {
       const buffers = findBuffers(task.args);
       host.post({ kind: 'args', args: task.args, ...(buffers && { buffers }) }, []);
@@ -73,6 +73,18 @@ function sendMany<T extends LaneTask>(host: Host, message: RunMessage, batch: re
     }
   }
   return failures;
+}
+
+/** Returns the arguments that were sent. */
+function postRun<T extends LaneTask>(host: Host, message: RunMessage, batch: readonly T[]): ArgsColumn {
+  try {
+    host.post(message, []);
+    return message.args;
+  } catch {
+    const args = packPrimitives(batch);
+    host.post({ ...message, args }, []);
+    return args;
+  }
 }
 
 /** @param forget Given if the host has to load definitions: the indexes of those that it need not keep. */

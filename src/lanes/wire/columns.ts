@@ -1,8 +1,10 @@
 /**
  * The columns of a batch as they are sent: as short as possible, because a million tasks may be sent in a second. Arguments
- * that are objects are never sent together with those of another task, because the structured clone would let the tasks
- * share them: then the column has `null`, and the arguments follow in a message of their own.
+ * that are objects are sent together with those of another task only if they are flat and not the same, because the
+ * structured clone would let the tasks share them: else the column has `null`, and the arguments follow in a message of
+ * their own.
  */
+import { isFlat, isPrimitive } from './flat-value.ts';
 
 /** The arguments of all items in a row, if all have the same number; otherwise a list for each. */
 export type ArgsColumn =
@@ -18,18 +20,32 @@ interface Sender {
   readonly options: { readonly taskId?: string; readonly delivery?: { readonly id: string } };
 }
 
-/** @param isApart Objects are sent apart, also those of a single task. */
+/** @param isApart Objects are sent apart unless they are flat, also those of a single task. */
 export function packArgs(tasks: readonly Sender[], isApart: boolean = tasks.length > 1): ArgsColumn {
   if (!isApart) return tasks.map(({ args }) => args);
   const arity = tasks[0]?.args.length ?? 0;
+  const packed = new Set<unknown>();
+  const lists = tasks.map(({ args }) => (canJoin(args, packed) ? args : null));
   const values: unknown[] = [];
-  for (const { args } of tasks) {
-    if (args.length !== arity || !args.every(isPrimitive)) {
-      return tasks.map((task) => (task.args.every(isPrimitive) ? task.args : null));
-    }
-    for (const value of args) values.push(value);
+  for (const list of lists) {
+    if (list?.length !== arity) return lists;
+    for (const value of list) values.push(value);
   }
   return { arity, values };
+}
+
+/** The same without any objects: for some that seem flat, and can't be cloned. */
+export function packPrimitives(tasks: readonly Sender[]): ArgsColumn {
+  return tasks.map(({ args }) => (args.every(isPrimitive) ? args : null));
+}
+
+/** @param packed The objects of tasks before, to which those of this one are added. */
+function canJoin(args: readonly unknown[], packed: Set<unknown>): boolean {
+  if (args.every(isPrimitive)) return true;
+  const objects = args.filter((value) => !isPrimitive(value));
+  const areFlat = objects.every((value) => typeof value === 'object' && !packed.has(value) && isFlat(value as object));
+  if (areFlat) for (const each of objects) packed.add(each);
+  return areFlat;
 }
 
 /** The arguments of an item; null if they follow in a message. */
@@ -52,8 +68,4 @@ function shownId({ options: { delivery, taskId } }: Sender): string | undefined 
 
 export function unpackId(column: IdsColumn, item: number): number | string {
   return typeof column === 'number' ? column + item : (column[item] as number | string);
-}
-
-function isPrimitive(value: unknown): boolean {
-  return (typeof value !== 'object' && typeof value !== 'function' && typeof value !== 'symbol') || value === null;
 }
