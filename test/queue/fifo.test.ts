@@ -52,6 +52,16 @@ it.each([
   expect(idsOf(fifo)).toEqual([...left, 9]);
 });
 
+it('has its items, wherever they are in it, and no longer when they are out', () => {
+  const { fifo, items } = filled(3);
+  expect(items.map((item) => fifo.has(item))).toEqual([true, true, true]);
+  for (const item of items) {
+    fifo.remove(item);
+    expect(fifo.has(item)).toBe(false);
+  }
+  expect(fifo.has(new Item(3))).toBe(false);
+});
+
 it('leaves no link in an item that is out, so that it holds no other', () => {
   const { fifo, items } = filled(3);
   fifo.shift();
