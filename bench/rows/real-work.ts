@@ -10,7 +10,7 @@ import { documents } from '../real-work/documents.ts';
 const sizes = { full: { files: 10_000, pages: 2_000, runs: 5 }, quick: { files: 300, pages: 100, runs: 2 } };
 
 const settings = {
-  taskwarden: 'all()',
+  taskwarden: 'all(), no reserves',
   piscina: 'Promise.all',
   'p-queue': 'addAll(), bare threads',
 };
