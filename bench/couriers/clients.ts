@@ -58,8 +58,11 @@ async function plainClient(url: string, queueName: string): Promise<BenchClient>
     all: async (data) => {
       added += data.length;
       const jobs = await queue.addBulk(data.map((each) => ({ name: 'task', data: each, opts })));
-      const received = Promise.all(jobs.map((job) => job.waitUntilFinished(events)));
-      await (losesEvents(url) ? Promise.race([received, allCompleted(queue, added)]) : received);
+      const unheard = new Set(jobs);
+      const received = Promise.all(jobs.map((job) => job.waitUntilFinished(events).then(() => unheard.delete(job))));
+      if (!losesEvents(url)) return received;
+      await Promise.race([received, allCompleted(queue, added)]);
+      return Promise.all([...unheard].map(({ id = '' }) => queue.getJob(id)));
     },
     close: () => Promise.all([queue.close(), events.close()]),
   };

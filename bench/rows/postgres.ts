@@ -5,6 +5,6 @@ import type { Measurement, Pace } from '../measure.ts';
 
 export function measure(pace: Pace): Promise<Measurement[]> {
   return compareCouriers(startPostgres, pace, [
-    'plain BullMQ misses events here when jobs end at the same time, so its client also counts the completed jobs of a bulk',
+    'plain BullMQ misses events here when jobs end at the same time, so its client also counts the completed jobs of a bulk, and then gets the results that it has not heard of',
   ]);
 }
