@@ -5,8 +5,7 @@
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import ts from 'typescript';
-import type { Plugin } from 'vitest/config';
+import { type Plugin, transformWithEsbuild } from 'vite';
 
 const root = join(import.meta.dirname, '..');
 const output = join(root, 'dist');
@@ -17,12 +16,13 @@ const asTheyAre = /\/(decorated|named-like-its-const|[^/]*\.test|[^/]*doors)\.ts
 
 export function compiledTasks(): Plugin {
   const compiled = new Map<string, string>();
+  let compiling: Promise<[string, string][]> | undefined;
   return {
     name: 'compiled-tasks',
     enforce: 'pre',
-    configResolved() {
-      if (compiled.size > 0) return; // for another project of the same run
-      for (const file of [...folders.flatMap(modulesIn), ...programs]) compiled.set(file, compile(file));
+    async configResolved() {
+      compiling ??= Promise.all([...folders.flatMap(modulesIn), ...programs].map(compile)); // once for all projects of a run
+      for (const [file, target] of await compiling) compiled.set(file, target);
     },
     async resolveId(source, importer, options) {
       if (!/^\.\.?\/.*\.ts$/.test(source) || importer === undefined) return undefined;
@@ -48,13 +48,11 @@ export function compiledProgram(name: string): string {
   return join(output, 'test/fixtures/programs', `${name}.js`);
 }
 
-function compile(file: string): string {
-  const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile);
-  const { options } = ts.convertCompilerOptionsFromJson({ ...config.compilerOptions, module: 'esnext' }, root);
+async function compile(file: string): Promise<[string, string]> {
   const source = readFileSync(file, 'utf8').replaceAll(/(new URL\('[\w./-]+\.)ts'/g, "$1js'");
-  const { outputText } = ts.transpileModule(source, { fileName: file, compilerOptions: options });
+  const { code } = await transformWithEsbuild(source, file, { sourcemap: false, target: 'es2023' });
   const target = join(output, relative(root, file)).replace(/\.ts$/, '.js');
   mkdirSync(dirname(target), { recursive: true });
-  writeFileSync(target, outputText);
-  return target;
+  writeFileSync(target, code.replaceAll(/((?:from |import |import\()"\.[^"]+\.)ts"/g, '$1js"'));
+  return [file, target];
 }
