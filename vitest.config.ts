@@ -28,6 +28,20 @@ const plain = [
   'test/workers/write-all.test.ts',
 ];
 
+/**
+ * Tests of supervisors and couriers of their own, which end with each test. A process, and all that a file imports, cost up to
+ * a third of a second of processor time, more than most of these tests: these files share a few processes. They count no
+ * threads, children, listeners or memory of the whole process, put back all that they replace, and fake no time.
+ */
+const sharing = [
+  'test/conformance/{loop,thread,process,shared-thread,shared-process}-*.test.ts',
+  'test/conformance/memory-courier.test.ts',
+  'test/couriers/{kept-work,prefetch,typed-queue,waiting-tasks}.test.ts',
+  'test/dispatch/{batching,chunk-recall,task-counters}.test.ts',
+  'test/supervisor/{events-in-listeners,keys,limits,unique}.test.ts',
+  'test/task/{definition,handle,load-phase}.test.ts',
+];
+
 const plugins = [compiledTasks()];
 
 const common: TestProjectInlineConfiguration['test'] = {
@@ -65,13 +79,14 @@ export default defineConfig({
   test: {
     projects: [
       { plugins, test: { ...common, name: 'plain', include: plain, isolate: false } },
+      { plugins, test: { ...common, name: 'sharing', include: sharing, isolate: false } },
       {
         plugins,
         test: {
           ...isolated,
           name: 'isolated',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/soak/**', ...plain, ...onSqlite],
+          exclude: ['test/soak/**', ...plain, ...sharing, ...onSqlite],
           typecheck: { enabled: true, include: ['test/types/**/*.test-d.ts'], tsconfig: './test/types/tsconfig.json' },
         },
       },

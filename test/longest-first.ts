@@ -30,7 +30,7 @@ const longest = [
 ];
 
 /** Where a file that is not among them comes, by the project that it is of: those of `plain` take no time at all. */
-const projects = ['sqlite', 'isolated', 'plain'];
+const projects = ['sharing', 'sqlite', 'isolated', 'plain'];
 
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
