@@ -111,6 +111,20 @@ export function testHosts({ type, pool }: HostsUnderTest): void {
   const healthy: ThreadOptions =
     type === 'process' ? { execArgv: [] } : { resourceLimits: { maxOldGenerationSizeMb: 256 } };
 
+  it(`tasks one by one take turns in the two of ${type === 'thread' ? 'the threads' : 'the children'} that were busy last`, async () => {
+    await using supervisor = supervise(3);
+    await occupy(supervisor, 3);
+    const hosts: number[] = [];
+    for (let n = 0; n < 6; n += 1) {
+      const handle = seesSetup.with({ type, supervisor })();
+      await handle;
+      hosts.push(hostOf(handle));
+    }
+    const [one, other] = hosts;
+    expect(other).not.toBe(one);
+    expect(hosts).toEqual([one, other, one, other, one, other]);
+  });
+
   describe(`laneSetup() in a ${type}`, () => {
     it('is awaited before the first task of its module', async () => {
       using _diary = new Diary();
