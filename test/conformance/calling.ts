@@ -319,7 +319,7 @@ export function testCalling({ type, pool }: LaneUnderTest): void {
     });
 
     it('refuses what the code of an ended task calls, where that is not on the event loop', async () => {
-      await using supervisor = supervise();
+      await using supervisor = superviseAlone(type === 'loop' ? {} : one); // what was late is known where it was called
       await call(supervisor, 'callsLater');
       const became = await call(supervisor, 'seesWhatWasLate');
       if (type === 'loop') expect(became).toEqual({ gave: 2 });

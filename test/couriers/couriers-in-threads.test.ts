@@ -1,6 +1,6 @@
 /** A memory courier of the program, used from threads and children. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { MemoryTaskCourier, type TaskOptions, type TaskSupervisor, type TaskType } from 'taskwarden';
+import { MemoryTaskCourier, type TaskOptions, TaskSupervisor, type TaskType } from 'taskwarden';
 import { afterEach, describe, expect, it } from 'vitest';
 import { failure } from '../fixtures/listening.ts';
 import { runProgram } from '../fixtures/program.ts';
@@ -196,7 +196,9 @@ describe.each<TaskType>(['thread', 'process'])('a courier of the program, used i
   });
 
   it('refuses what a task that has ended still calls', async () => {
-    const options = on(1);
+    const pool = { poolSize: 1, reserveNormal: 0, reserveHigh: 0 };
+    supervisor = new TaskSupervisor({ threads: pool, processes: pool, logger: false }); // with one host
+    const options: TaskOptions<never> = { type, supervisor };
     const queue = newQueue();
     await tasks.callsLater.with(options)(queue);
     expect(await tasks.whatCameLater.with(options)()).toBe('NOT_IN_TASK');
