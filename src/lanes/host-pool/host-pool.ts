@@ -214,9 +214,10 @@ export class HostPool<T extends LaneTask> {
     this.fill(); // those that were not started while hosts died as they started
   }
 
-  /** Whether it may run one more task after the one that runs. */
-  mayPrefetch({ owner, size }: HostConnection<T>): boolean {
-    return !this.size.isTooLarge && !this.tasks.isAwaited(owner) && this.#recycling.mayGoOn(owner, size + 1);
+  /** Whether it may run that task, too, after the one that runs. */
+  mayPrefetch({ owner, size }: HostConnection<T>, task: T): boolean {
+    if (this.size.isTooLarge || !this.size.mayWaitAt(owner, task)) return false;
+    return !this.tasks.isAwaited(owner) && this.#recycling.mayGoOn(owner, size + 1);
   }
 
   /** Replaces its host by a successor. */

@@ -72,6 +72,11 @@ export class PoolSize<T extends LaneTask> {
     return isUrgent ? options : { ...options, nice };
   }
 
+  /** Whether a task may wait at a host. With `nice`, those for urgent tasks are kept free of others. */
+  mayWaitAt(host: PooledHost<HostConnection<T>>, task: T): boolean {
+    return this.settings.nice === undefined || !host.isUrgent || isUrgent(task);
+  }
+
   /** Whether there are fewer than there may be without critical tasks. */
   get hasRoom(): boolean {
     return this.count < (this.settings.slots ?? Infinity);

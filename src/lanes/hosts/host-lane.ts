@@ -175,7 +175,7 @@ export class HostLane<T extends LaneTask> implements Lane<T>, HostSupply {
     if (this.#suspects.has(task) || this.#unsendable.has(task)) return false;
     let best: HostConnection<T> | undefined;
     for (const connection of this.#pool) {
-      if (!connection.canPrefetch(task) || !this.#pool.mayPrefetch(connection)) continue;
+      if (!connection.canPrefetch(task) || !this.#pool.mayPrefetch(connection, task)) continue;
       const [running] = connection;
       if (running === undefined || !mayFollow(running, now() - connection.since)) continue;
       if (best === undefined || connection.since < best.since) best = connection;
