@@ -11,6 +11,7 @@ const sizes = {
 };
 const lowMs = 20;
 const reserveHigh = 1;
+const nice = 10;
 const limitMs = 1.5;
 
 export async function measure(pace: Pace): Promise<Measurement[]> {
@@ -22,9 +23,9 @@ export async function measure(pace: Pace): Promise<Measurement[]> {
 
 async function measureUrgent(pace: Pace, threads: number, iterations: number): Promise<Measurement> {
   const { lowTasks, highTasks, runs } = sizes[pace];
-  const work: UrgentWork = { threads, reserveHigh, lowTasks, iterations, highTasks };
+  const work: UrgentWork = { threads, reserveHigh, lowTasks, iterations, highTasks, nice };
   const settings = {
-    taskwarden: `poolSize ${threads - reserveHigh}, reserveHigh ${reserveHigh}`,
+    taskwarden: `poolSize ${threads - reserveHigh}, reserveHigh ${reserveHigh}, nice ${nice}`,
     piscina: `maxThreads ${threads}, a taskQueue with priorities, stricterFIFO`,
     'jest-worker': `numWorkers ${threads}, its PriorityQueue`,
   };

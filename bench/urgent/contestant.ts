@@ -19,6 +19,8 @@ export interface UrgentWork {
   /** Of a low task. */
   readonly iterations: number;
   readonly highTasks: number;
+  /** How much lower than that of the program the system priority of threads for low tasks is, where a library knows that. */
+  readonly nice: number;
 }
 
 type Contestant = (work: UrgentWork) => Promise<number>;
@@ -32,10 +34,17 @@ export function run(library: string, urgentWork: string): Promise<number> {
 
 const contestants: Readonly<Record<string, Contestant>> = { taskwarden, piscina, 'jest-worker': jestWorker };
 
-async function taskwarden({ threads, reserveHigh, lowTasks, iterations, highTasks }: UrgentWork): Promise<number> {
+async function taskwarden({
+  threads,
+  reserveHigh,
+  lowTasks,
+  iterations,
+  highTasks,
+  nice,
+}: UrgentWork): Promise<number> {
   const poolSize = threads - reserveHigh;
   const supervisor = new TaskSupervisor({
-    threads: { poolSize, reserveNormal: 0, reserveHigh, minSize: threads, maxSize: threads, execArgv: [] },
+    threads: { poolSize, reserveNormal: 0, reserveHigh, minSize: threads, maxSize: threads, nice, execArgv: [] },
     logger: false,
   });
   const { spinLow, clock } = tasksFrom<Work>(work, { supervisor });
