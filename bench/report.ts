@@ -89,7 +89,7 @@ export function resultsPage(results: readonly RowResult[]): string {
 ${machine()}
 
 Written by \`npm ci && npm run bench\`; \`npm run bench -- <number or name> ...\` prints single rows. Each row is measured
-in a process of its own, and so are contestants of rows 5 and 9. Its contestants take turns (A B C A B C ...), after a warm-up or each time in a new process, and
+in a process of its own, and so are contestants of rows 5, 9 and 10. Its contestants take turns (A B C A B C ...), after a warm-up or each time in a new process, and
 each run begins on a collected heap. A figure is the median of the runs, with the smallest and the largest beside it;
 ratios are ratios of medians. Only figures of one table can be compared. Each library runs with the settings that did
 best in a short heat, where several may suit. Threads are two, where nothing else is said.

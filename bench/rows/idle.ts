@@ -1,10 +1,8 @@
 /**
- * Row 10: what a process does while its supervisor has nothing to do, just after work: processor time of all its
- * threads, and callbacks on its main event loop. The same with no pool at all says what the process itself takes.
+ * Row 10: what a process does while its supervisor has nothing to do. Each run is a process of its own. The same with no
+ * pool at all says what Node itself takes.
  */
-import { createHook } from 'node:async_hooks';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { TaskSupervisor, tasksFrom } from 'taskwarden';
+import type { Idling } from '../idle/contestant.ts';
 import {
   type Contestant,
   compare,
@@ -16,34 +14,25 @@ import {
   medianOf,
   type Pace,
 } from '../measure.ts';
-import { jestWorkerPool } from '../pools/jest-worker.ts';
-import { piscinaPool } from '../pools/piscina.ts';
-import { poolifierPool } from '../pools/poolifier.ts';
-import { taskwardenPool } from '../pools/taskwarden.ts';
-import { tinypoolPool } from '../pools/tinypool.ts';
-import { workerpoolPool } from '../pools/workerpool.ts';
-import { type OpenPool, type Pool, threads, type Work, work } from '../pools.ts';
-import { allAtOnce } from '../tiny-tasks.ts';
+import { apart } from '../program.ts';
 
+const program = new URL('../idle/contestant.ts', import.meta.url);
 const sizes = { full: { watchMs: 1_500, runs: 5 }, quick: { watchMs: 500, runs: 1 } };
-const settleMs = 300;
-const peers: Record<string, OpenPool> = {
-  piscina: piscinaPool({ atomics: 'sync', concurrentTasksPerWorker: 1 }),
-  tinypool: tinypoolPool({ useAtomics: true, concurrentTasksPerWorker: 1, taskQueue: 'default' }),
-  workerpool: workerpoolPool('fifo'),
-  poolifier: poolifierPool({ workerChoiceStrategy: 'ROUND_ROBIN', concurrency: 1 }),
-  'jest-worker': jestWorkerPool('round-robin'),
+const kept = 'its two threads kept';
+const contestants = {
+  taskwarden: kept,
+  'taskwarden, retired': 'its threads ended by idleTimeoutMs',
+  piscina: kept,
+  tinypool: kept,
+  workerpool: kept,
+  poolifier: kept,
+  'jest-worker': kept,
+  'no pool': '',
 };
 
 export async function measure(pace: Pace): Promise<Measurement[]> {
   const { watchMs, runs } = sizes[pace];
-  const watch = (name: string, settings: string, open: () => Pool) => new Watch(name, settings, watchMs, open);
-  const watches = [
-    watch('taskwarden', 'its two threads kept', () => taskwardenPool('tiny')),
-    watch('taskwarden, retired', 'its threads ended by idleTimeoutMs', retiringPool),
-    ...Object.entries(peers).map(([name, open]) => watch(name, 'its two threads kept', () => open('tiny'))),
-    watch('no pool', '', noPool),
-  ];
+  const watches = Object.entries(contestants).map(([name, settings]) => new Watch(name, settings, watchMs));
   const shared = { better: 'lower', runs } as const;
   const cpu = await compare(watches, { runs, warmups: 0 });
   const percent = worst(cpu);
@@ -80,51 +69,18 @@ class Watch implements Contestant {
   readonly callbacks: number[] = [];
   readonly resources: Set<string> = new Set();
   readonly #watchMs: number;
-  readonly #open: () => Pool;
 
-  constructor(name: string, settings: string, watchMs: number, open: () => Pool) {
+  constructor(name: string, settings: string, watchMs: number) {
     this.name = name;
     this.settings = settings;
     this.#watchMs = watchMs;
-    this.#open = open;
   }
 
   /** Gives the share of a core, in percent. */
   async run(): Promise<number> {
-    const pool = this.#open();
-    await allAtOnce(pool, 1_000);
-    await sleep(settleMs);
-    let callbacks = -1; // the timer that ends the watch does not count
-    const promises = new Set<number>();
-    const hook = createHook({
-      init: (id, type) => {
-        if (type === 'PROMISE') promises.add(id);
-      },
-      before: (id) => {
-        if (!promises.has(id)) callbacks += 1;
-      },
-    }).enable();
-    const before = process.cpuUsage();
-    await new Promise((resolve) => setTimeout(resolve, this.#watchMs));
-    const { user, system } = process.cpuUsage(before);
-    hook.disable();
+    const { percent, callbacks, resources } = await apart<Idling>(program, this.name, String(this.#watchMs));
     this.callbacks.push(callbacks);
-    for (const resource of process.getActiveResourcesInfo()) this.resources.add(resource);
-    await pool.close();
-    return ((user + system) / 1_000 / this.#watchMs) * 100;
+    for (const resource of resources) this.resources.add(resource);
+    return percent;
   }
-}
-
-/** Its threads are gone before the watch begins. */
-function retiringPool(): Pool {
-  const supervisor = new TaskSupervisor({
-    threads: { poolSize: threads, idleTimeoutMs: settleMs / 5, execArgv: [] },
-    logger: false,
-  });
-  const { tiny } = tasksFrom<Work>(work, { supervisor });
-  return { name: '', settings: '', run: (n) => tiny(n as number), close: () => supervisor.stop() };
-}
-
-function noPool(): Pool {
-  return { name: '', settings: '', run: async (n) => (n as number) + 1, close: async () => {} };
 }
