@@ -6,14 +6,17 @@ import { ResultWaits } from '../../src/integrations/bullmq/client/result-waits.t
 describe('waits for results', () => {
   let looked: string[];
   let waits: ResultWaits;
+  let coming: string[];
 
   beforeEach(() => {
     looked = [];
+    coming = [];
     const look = async (id: string) => {
       looked.push(id);
       return { value: () => 'looked up' };
     };
-    waits = new ResultWaits('queue', look, () => ({ value: () => 'heard' }));
+    const isComing = async (id: string) => coming.includes(id);
+    waits = new ResultWaits('queue', look, isComing, () => ({ value: () => 'heard' }));
   });
 
   const completed = (jobId: string) => waits.onEvent({ event: 'completed', jobId });
@@ -68,5 +71,23 @@ describe('waits for results', () => {
     waits.onGap();
     expect(await Promise.all(all)).toEqual(['looked up', 'looked up']);
     expect(looked).toEqual(['a', 'b']);
+  });
+
+  it('have a result after the updates that are still on their way', async () => {
+    const heard: unknown[] = [];
+    waits.subscribe('a', (update) => heard.push(update));
+    coming = ['a'];
+    const wait = waits.wait('a', {}, true).then((result) => heard.push(result));
+    await setTimeout(0); // it is looked up, and has ended
+    expect({ looked, heard }).toEqual({ looked: ['a'], heard: [] });
+    waits.onEvent({ event: 'progress', jobId: 'a', data: '25' });
+    completed('a');
+    await wait;
+    expect(heard).toEqual([{ kind: 'progress', progress: { fraction: 0.25 } }, 'heard']);
+  });
+
+  it('have the result of a task that had ended before somebody subscribed', async () => {
+    waits.subscribe('a', () => {});
+    expect(await waits.wait('a', {}, true)).toBe('looked up');
   });
 });

@@ -26,7 +26,7 @@ import { pauseAfter } from '../server/pause.ts';
 import { endingMs } from '../worker/bull-queue.ts';
 import { Additions, isExpired, isUnreachable } from './additions.ts';
 import { DeadLetters, falseIfGone } from './dead-letters.ts';
-import { type QueueEvents, queueEvents } from './queue-events.ts';
+import { type IsComing, type QueueEvents, queueEvents } from './queue-events.ts';
 import type { QueueLimit } from './queue-limit.ts';
 import type { TaskEnd } from './result-waits.ts';
 import type { TaskCommands } from './task-commands.ts';
@@ -124,7 +124,9 @@ export class ClientSide implements ClientTaskCourier {
     let events = this.#eventSources.get(queue);
     if (events === undefined) {
       const find = (id: string) => this.#link.ask(queue, 'an event is not known', (asked) => asked.queue.find(id), id);
-      events = queueEvents(queue, (id) => this.#endOf(queue, id), find);
+      const isComing: IsComing = (reader, isWanted) =>
+        this.#link.ask(queue, 'its events are not known', ({ server }) => reader.isComing(server, isWanted));
+      events = queueEvents(queue, (id) => this.#endOf(queue, id), find, isComing);
       this.#eventSources.set(queue, events);
     }
     return events;

@@ -36,6 +36,8 @@ export class EventReader {
   readonly #closing = new AbortController();
   #ready: Promise<void> | undefined;
   #isListening = false;
+  /** The number of the last event that was delivered. */
+  #place = '';
 
   constructor(queue: string, listener: EventListener) {
     this.#queue = queue;
@@ -68,19 +70,19 @@ export class EventReader {
       ? undefined
       : new EventOrder(backend, from, (fields) => this.#deliver(fields, Date.now()));
     if (order !== undefined) this.#closing.signal.addEventListener('abort', () => order.close());
-    void this.#read(backend, from, order);
+    this.#place = from;
+    void this.#read(backend, order);
   }
 
-  async #read(backend: IQueueBackend, from: string, order: EventOrder | undefined): Promise<void> {
-    let place = from;
+  async #read(backend: IQueueBackend, order: EventOrder | undefined): Promise<void> {
     let failures = 0;
     const { signal } = this.#closing;
     while (!signal.aborted) {
       try {
-        const events = eventsIn(await backend.readEvents(place, order === undefined ? readMs : shortReadMs));
+        const events = eventsIn(await backend.readEvents(this.#place, order === undefined ? readMs : shortReadMs));
         if (failures > 0) this.#listener.onGap();
         failures = 0;
-        place = events.at(-1)?.[0] ?? place;
+        this.#place = events.at(-1)?.[0] ?? this.#place;
         order?.add(events.map(([id]) => id));
         for (const [id, fields] of events) this.#deliver(fields, timeOf(id));
       } catch {
@@ -88,6 +90,18 @@ export class EventReader {
         await pauseAfter(failures, signal);
       }
     }
+  }
+
+  /** Whether the server has an event that is wanted, and that is still to be delivered. */
+  async isComing(server: Server, isWanted: (event: BullEvent) => boolean): Promise<boolean> {
+    if (!this.#isListening) return false;
+    const backend = server.backend(this.#queue);
+    for (let place: string | undefined = this.#place; place !== undefined; ) {
+      const events = eventsIn(await backend.readEvents(place, 1)); // PostgreSQL gives a hundred at a time
+      if (events.some(([, fields]) => isWanted(eventOf(fields)))) return true;
+      place = events.at(-1)?.[0];
+    }
+    return false;
   }
 
   /** Any client can write events: one that can't be read is skipped. */

@@ -2,9 +2,9 @@
 import type { Job } from 'bullmq';
 import { resultOf } from '../job/job-format.ts';
 import { parseJson } from '../job/json.ts';
-import { EventReader } from './event-reader.ts';
+import { type BullEvent, EventReader } from './event-reader.ts';
 import { QueueFeed } from './queue-feed.ts';
-import { ResultWaits, type TaskEnd } from './result-waits.ts';
+import { isEndOf, ResultWaits, type TaskEnd } from './result-waits.ts';
 
 export interface QueueEvents {
   readonly waits: ResultWaits;
@@ -12,13 +12,18 @@ export interface QueueEvents {
   readonly reader: EventReader;
 }
 
+/** Whether the server has an event that is wanted, and that the reader has not come to. */
+export type IsComing = (reader: EventReader, isWanted: (event: BullEvent) => boolean) => Promise<boolean>;
+
 /** @param lookUp Looks up the end of a task; undefined if it has not ended. @param find Looks a job up. */
 export function queueEvents(
   queue: string,
   lookUp: (id: string) => Promise<TaskEnd | undefined>,
   find: (id: string) => Promise<Job | undefined>,
+  isComing: IsComing,
 ): QueueEvents {
-  const waits = new ResultWaits(queue, lookUp, ({ event, returnvalue }, id) => {
+  const isEndComing = (id: string) => isComing(reader, (event) => isEndOf(id, event));
+  const waits = new ResultWaits(queue, lookUp, isEndComing, ({ event, returnvalue }, id) => {
     if (event !== 'completed') return undefined;
     const result = parseJson(returnvalue);
     return result === undefined ? undefined : { value: () => resultOf(result, queue, id) };

@@ -39,6 +39,8 @@ export interface TaskEnd {
 
 /** Looks up the end of a task; undefined if it has not ended. */
 type LookUp = (id: string) => Promise<TaskEnd | undefined>;
+/** Whether its end will be heard: the reader has not come to it yet. */
+type IsComing = (id: string) => Promise<boolean>;
 /** Reads the end of a task from an event; undefined if it has to be looked up. */
 type Read = (event: BullEvent, id: string) => TaskEnd | undefined;
 
@@ -50,6 +52,7 @@ interface ResultWait {
 export class ResultWaits implements EventListener {
   readonly #queue: string;
   readonly #lookUp: LookUp;
+  readonly #isComing: IsComing;
   readonly #read: Read;
   readonly #waits = new Map<string, Set<ResultWait>>();
   readonly #subscribers = new Map<string, Set<(update: TaskUpdate) => void>>();
@@ -62,9 +65,10 @@ export class ResultWaits implements EventListener {
   #isLookingUp = false;
   #lookUpAgain = false;
 
-  constructor(queue: string, lookUp: LookUp, read: Read) {
+  constructor(queue: string, lookUp: LookUp, isComing: IsComing, read: Read) {
     this.#queue = queue;
     this.#lookUp = lookUp;
+    this.#isComing = isComing;
     this.#read = read;
   }
 
@@ -142,7 +146,7 @@ export class ResultWaits implements EventListener {
   onEvent(event: BullEvent): void {
     const { jobId: id } = event;
     if (id === undefined) return;
-    const isEnd = event.event === 'completed' || event.event === 'failed' || event.event === 'removed';
+    const isEnd = isEndOf(id, event);
     const waits = this.#waits.get(id);
     if (isEnd) {
       if (waits === undefined && this.#unfinished.get(id) === 'adding') this.#keepEarly(event, id);
@@ -189,7 +193,9 @@ export class ResultWaits implements EventListener {
   async #lookUpOne(id: string, wait: ResultWait): Promise<void> {
     try {
       const end = await this.#lookUp(id);
-      if (end !== undefined) wait.end(end);
+      if (end === undefined) return;
+      if (this.#subscribers.has(id) && (await this.#isComing(id))) return; // its updates come first
+      wait.end(end);
     } catch (error) {
       if (fieldOf(error, 'code') !== 'COURIER_UNREACHABLE') wait.fail(error);
       else if (this.#waits.size > 0) this.#lookUpLater(retryMs);
@@ -260,6 +266,10 @@ export class ResultWaits implements EventListener {
     this.fail(courierClosed());
     this.#subscribers.clear();
   }
+}
+
+export function isEndOf(id: string, { jobId, event }: BullEvent): boolean {
+  return jobId === id && (event === 'completed' || event === 'failed' || event === 'removed');
 }
 
 function progressUpdateOf(data: string | undefined): TaskUpdate | undefined {
