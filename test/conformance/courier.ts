@@ -764,6 +764,21 @@ export function courierConformance({
       expect(await waiting).toEqual(news);
     });
 
+    it('brings what a worker says before the result, also to who waits for it only when the task has ended', async () => {
+      for (let n = 0; n < 10; n += 1) {
+        const heard: TaskUpdate[] = [];
+        const id = `mine-${n}`;
+        await courier.subscribeToTask('work', id, (news) => heard.push(news));
+        await add(n, { id });
+        const task = await next();
+        const news: TaskUpdate = { kind: 'message', data: { n } };
+        await courier.sendToClient('work', task, news);
+        await courier.returnTaskResult('work', task, 'done');
+        await courier.waitForTaskResult('work', id);
+        expect(heard).toEqual([news]);
+      }
+    });
+
     it('brings what the worker says to all who follow, and to none who has stopped', async () => {
       const heard: unknown[] = [];
       const id = await add(1);
