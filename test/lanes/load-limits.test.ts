@@ -1,5 +1,6 @@
 /** Modules and setups that never end loading, in real threads and children: the lane ends them from outside. */
-import { afterEach, describe, expect, it } from 'vitest';
+import { fileURLToPath } from 'node:url';
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { TaskwardenError } from '../../src/base/errors.ts';
 import { HostLane } from '../../src/lanes/hosts/host-lane.ts';
 import type { HostWatcher, LaneListener, LaneOutcome, LaneTask } from '../../src/lanes/lane.ts';
@@ -9,9 +10,19 @@ import { resolveTaskOptions } from '../../src/task/call/task-options.ts';
 import type { Definition } from '../../src/task/definition/definition.ts';
 import { defineBySource, defineExport } from '../../src/task/definition/definition-registry.ts';
 
+const hosts = vi.hoisted(() => ({ fromSources: false }));
+
+// Threads and children run what is built: to compile the sources in each takes longer than all else that they do.
+vi.mock(import('../../src/platform/package-files.ts'), async (importOriginal) => {
+  const original = await importOriginal();
+  const built = (host: string) => fileURLToPath(new URL(`../../dist/workers/${host}.cjs`, import.meta.url));
+  return { ...original, hostProgram: (host) => (hosts.fromSources ? original.hostProgram(host) : built(host)) };
+});
+
 const staff = { minSize: 0, maxSize: 2, idleTimeoutMs: Infinity };
 const never = 'data:text/javascript,await new Promise(() => {})';
-const busy = 'data:text/javascript,for (;;);';
+/** Its event loop does not turn; it sleeps meanwhile, for the processor is for the tests that run beside it. */
+const busy = 'data:text/javascript,for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_000);';
 const blockingSetup = new URL('../fixtures/tasks/blocks-setting-up.js', import.meta.url).href;
 
 class Scene implements LaneListener<LaneTask> {
@@ -129,11 +140,19 @@ describe.each(['thread', 'child'] as const)('in a %s', (kind) => {
     const made = scene(kind);
     const leaves = defineBySource('leaves', () => {
       setImmediate(() => {
-        for (;;);
+        for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_000);
       });
     });
     expect(await made.run(leaves)).toMatchObject({ kind: 'result' });
     expect(await made.run(defineBySource('two', () => 2))).toMatchObject({ kind: 'result', value: 2 });
     expect(made.told.filter((each) => each === 'returned').length).toBeLessThanOrEqual(1);
+  });
+
+  it('runs the sources where the package is not built', async () => {
+    hosts.fromSources = true;
+    onTestFinished(() => {
+      hosts.fromSources = false;
+    });
+    expect(await scene(kind, 10_000).run(defineBySource('three', () => 3))).toMatchObject({ kind: 'result', value: 3 });
   });
 });
