@@ -519,6 +519,21 @@ describe('clients', () => {
     expect(worker.troubles).toEqual([]);
   });
 
+  it('are not listened to any more while the result of a task is on its way', async () => {
+    const courier = new MemoryTaskCourier();
+    const log: string[] = [];
+    vi.spyOn(courier, 'subscribeToClient').mockResolvedValue(() => void log.push('listened to no more'));
+    const give = courier.bulkReturnTaskResults.bind(courier);
+    vi.spyOn(courier, 'bulkReturnTaskResults').mockImplementation((...args) => {
+      log.push('result returned');
+      return give(...args);
+    });
+    await courier.addTaskToQueue('work', 1);
+    const worker = new Single({ queueName: 'work', courier }, () => new Promise((resolve) => setImmediate(resolve)));
+    await worker.perform({ totalIterations: 1 });
+    expect(log).toEqual(['listened to no more', 'result returned']);
+  });
+
   it('that cancel a task of a bulk before its turn keep it from being performed', async () => {
     const courier = new MemoryTaskCourier();
     const ids = await courier.bulkAddTasksToQueue(queueName, [1, 2]);

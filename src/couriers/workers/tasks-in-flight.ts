@@ -90,7 +90,7 @@ export class TasksInFlight<D> {
   }
 
   remove(task: CourierTask<D>): void {
-    this.find(task)?.remove();
+    this.find(task)?.leave('left');
     this.#held.delete(task.lease);
     if (this.#held.size > 0) return;
     this.#timer?.cancel();
@@ -175,7 +175,7 @@ class TaskInFlight<D> implements CourierTaskContext {
       const subscribe = () =>
         this.#courier.subscribeToClient(this.#queue, this.task, (command) => this.#receive(command));
       const unsubscribe = await subscribe().catch((error: unknown) => this.#retrySubscribe(error, subscribe));
-      if (this.#state === 'left') unsubscribe();
+      if (this.#state === 'left' || this.#state === 'finished') unsubscribe();
       else this.#unsubscribe = unsubscribe;
     } catch (error) {
       this.#handleError(error);
@@ -262,13 +262,14 @@ class TaskInFlight<D> implements CourierTaskContext {
   /** Ends the task for all but its result. Returns whether there is a result to return. */
   finish(): boolean {
     if (!this.isHeld) return false;
-    this.#state = 'finished';
     this.endedAt = now();
+    this.leave('finished');
     return true;
   }
 
-  remove(): void {
-    this.#state = 'left';
+  /** Listens no more: a courier that did would look for commands while the result is on its way. */
+  leave(state: 'finished' | 'left'): void {
+    this.#state = state;
     this.#subscribing?.abort();
     this.#unsubscribe?.();
     this.#unsubscribe = undefined;
