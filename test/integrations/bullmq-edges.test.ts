@@ -200,7 +200,8 @@ describe.each(Object.entries(kinds))('BullMQTaskCourier on %s', (kind, start) =>
       const waits = [courier.waitForTask('closing'), courier.waitForTask('closing', { minPriority: 'high' })];
       for (let n = 0; n < steps; n += 1) await Promise.resolve();
       const closed = courier.close();
-      for (const wait of waits) await expect(wait).rejects.toMatchObject({ code: 'COURIER_CLOSED' });
+      const closing = { code: 'COURIER_CLOSED' };
+      await Promise.all(waits.map((wait) => expect(wait).rejects.toMatchObject(closing)));
       await closed;
     }
   });
