@@ -154,8 +154,8 @@ export class HostRuntime {
   }
 
   async #runItems({ message, args }: Batch): Promise<void> {
-    const { define, definition, carried, forget = [], first } = message;
-    this.#control.beginBatch();
+    const { define, definition, carried, forget = [], first, isAhead = false } = message;
+    this.#control.beginBatch(isAhead);
     this.#forgetBefore(first);
     for (const index of forget) this.#functions.delete(index);
     if (define !== undefined && !(await this.#load(first, define, carried))) return;

@@ -38,6 +38,7 @@ import { becomeHost } from '../src/task/definition/load-phase.ts';
 import { type Forwarded, Guard, type GuardStart } from './guard.ts';
 import { HostRuntime } from './host-runtime.ts';
 import { lowerPriority } from './system-priority.ts';
+import { isTakenBack } from './taken-back.ts';
 import { writeAll } from './write-all.ts';
 
 /** How much is read at once. */
@@ -128,6 +129,8 @@ class ChildControl extends ControlBlock {
   readonly #hasNotes: boolean;
   /** No item of the batch has begun. */
   #isFirst = true;
+  /** The batch may be taken back until it begins. */
+  #isAhead = false;
   /** The item that has ended, and when: told together with its outcome, which is the next reply. */
   #ended: { readonly item: number; readonly at: number } | undefined;
 
@@ -137,8 +140,9 @@ class ChildControl extends ControlBlock {
     this.#hasNotes = hasNotes;
   }
 
-  override beginBatch(): void {
+  override beginBatch(isAhead: boolean): void {
     this.#isFirst = true;
+    this.#isAhead = isAhead;
   }
 
   override beginLoading(isSetup = false): void {
@@ -148,10 +152,12 @@ class ChildControl extends ControlBlock {
 
   /** Only the first begin of a batch is sent: an `ended` frame implies the begin of its own item. */
   override begin(item: number, at: number): boolean {
-    const begins = super.begin(item, at);
-    if (begins && this.#isFirst) this.#tellBegun(item, at);
-    if (begins) this.#isFirst = false;
-    return begins;
+    if (!super.begin(item, at)) return false;
+    if (this.#isFirst) this.#tellBegun(item, at);
+    this.#isFirst = false;
+    if (!this.#isAhead || !isTakenBack(this.#slot, item)) return true;
+    super.finishByMessage(item, at); // it is over
+    return false;
   }
 
   /** A note takes a tenth of the time of a frame, which wakes the lane. */

@@ -54,8 +54,8 @@ describe('JSON of a batch', () => {
     );
     const ids = fc.oneof(fc.nat(), fc.array(fc.oneof(fc.nat(), fc.string()), { maxLength: 3 }));
     fc.assert(
-      fc.property(args, ids, fc.string(), (args, ids, name) => {
-        const message: RunMessage = { ...single, args, ids, name };
+      fc.property(args, ids, fc.string(), fc.constantFrom({}, { isAhead: true }), (args, ids, name, when) => {
+        const message: RunMessage = { ...single, args, ids, name, ...when };
         const text = jsonOfRun(message);
         if (text !== undefined) expect(runFromJson(text)).toStrictEqual(message);
       }),

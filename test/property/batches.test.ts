@@ -1,4 +1,7 @@
-/** What holds for small tasks of one batch, and for prefetched ones, on real threads, under random endings, resizes and stops. */
+/** What holds for small tasks of one batch, and for prefetched ones, on real threads and children, under random endings, resizes and stops. */
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { setEnvironmentData } from 'node:worker_threads';
 import fc from 'fast-check';
@@ -12,22 +15,30 @@ const slow = ['spins', 'waits', 'ignores', 'blocks', 'exits', 'rejects', 'exitsF
 type Behaviour = (typeof quick)[number] | (typeof slow)[number];
 
 const memoryKey = 'taskwarden.test.batches';
+const fileKey = 'TASKWARDEN_TEST_BATCHES';
 
 /**
- * Counts itself in the memory, then does as it is told. Only its first call in a thread has to wait for what it needs:
+ * Counts itself in the memory, or in a child in a file, then does as it is told. Only its first call in a thread has to wait for what it needs:
  * the others end in the turn of the event loop in which they begin.
  */
 const act = backgroundTask(function act(behaviour: Behaviour, index: number, ms: number, again?: unknown): unknown {
-  const here = globalThis as { words?: Int32Array; currentTask?: typeof import('taskwarden').currentTask };
-  const { words, currentTask } = here;
-  if (words === undefined || currentTask === undefined) {
-    return Promise.all([import('node:worker_threads'), import('taskwarden')]).then(([threads, taskwarden]) => {
-      here.words = threads.getEnvironmentData('taskwarden.test.batches') as Int32Array;
+  const here = globalThis as {
+    count?: (index: number) => void;
+    currentTask?: typeof import('taskwarden').currentTask;
+  };
+  const { count, currentTask } = here;
+  if (count === undefined || currentTask === undefined) {
+    const modules = [import('node:fs'), import('node:worker_threads'), import('taskwarden')] as const;
+    return Promise.all(modules).then(([fs, threads, taskwarden]) => {
+      const words = threads.getEnvironmentData('taskwarden.test.batches') as Int32Array;
+      const file = process.env['TASKWARDEN_TEST_BATCHES'];
+      here.count = (n) =>
+        void (file === undefined ? Atomics.add(words, n, 1) : fs.appendFileSync(file, Uint8Array.of(n & 255, n >> 8)));
       here.currentTask = taskwarden.currentTask;
       return act(behaviour, index, ms, again);
     });
   }
-  if (index >= 0) Atomics.add(words, index, 1);
+  if (index >= 0) count(index);
   for (const end = performance.now() + ms; performance.now() < end; );
   switch (behaviour) {
     case 'number':
@@ -159,24 +170,49 @@ const stop = fc.oneof(
 );
 
 const kinds = [
-  { what: 'tiny task', ms: 0 },
-  { what: 'task of a millisecond', ms: 0.8 },
-];
+  { what: 'tiny task in threads', type: 'thread', ms: 0 },
+  { what: 'task of a millisecond in threads', type: 'thread', ms: 0.8 },
+  { what: 'task of a millisecond in children', type: 'process', ms: 0.8 },
+] as const;
+
+/** In which a child appends two bytes for each task that has begun. */
+class CountFile implements Disposable {
+  readonly path: string = join(tmpdir(), `taskwarden-test-${process.pid}-${performance.now()}`);
+
+  constructor() {
+    writeFileSync(this.path, '');
+  }
+
+  count(index: number): number {
+    const bytes = readFileSync(this.path);
+    let count = 0;
+    for (let at = 0; at < bytes.length; at += 2) if (bytes.readUInt16LE(at) === index) count += 1;
+    return count;
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.path);
+  }
+}
 
 it.each(kinds)(
   'each $what has its own end, runs once, and pays for no neighbour, whatever happens',
-  async ({ ms }) => {
+  async ({ type, ms }) => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 8 }), stop, async (steps, stopOptions) => {
         const tasks = steps.reduce((sum, each) => sum + (each.kind === 'submit' ? each.plans.length : 0), 0);
         const words = new Int32Array(new SharedArrayBuffer(4 * (tasks + 1)));
         setEnvironmentData(memoryKey, words);
+        using file = new CountFile();
+        const pool = { poolSize: ms === 0 ? 1 : 2, reserveNormal: 0, reserveHigh: 0 };
         const supervisor = new TaskSupervisor({
-          threads: { poolSize: ms === 0 ? 1 : 2, reserveNormal: 0, reserveHigh: 0 },
+          ...(type === 'thread'
+            ? { threads: pool }
+            : { processes: { ...pool, env: { ...process.env, [fileKey]: file.path } } }),
           keepFinished: 1_000,
           logger: false,
         });
-        const warm = act.with({ supervisor });
+        const warm = act.with({ supervisor, type });
         for (let left = 20; left > 0; left -= 1) await warm('nothing', -1, ms);
 
         const starts = new Map<string, number>();
@@ -184,17 +220,20 @@ it.each(kinds)(
         const lastNotes = new Map<string, string | undefined>();
         const threads = new Set<number>();
         const exited = new Set<number>();
-        /** The threads whose death ended an attempt of a task. */
+        /** The threads and children whose death ended an attempt of a task. */
         const deaths: (number | undefined)[] = [];
         const problems: string[] = [];
         const isDeath = (error: unknown) =>
           ['TASK_CRASHED', 'TASK_TIMEOUT'].includes((error as { code?: string } | undefined)?.code ?? '');
-        for (const { threadId } of supervisor.getTasks()) threads.add(threadId as number);
+        for (const info of supervisor.getTasks()) threads.add((info.threadId ?? info.pid) as number);
+        const onExited = (id: number) => {
+          threads.delete(id);
+          exited.add(id);
+        };
         supervisor.on('thread:started', ({ threadId }) => threads.add(threadId));
-        supervisor.on('thread:exited', ({ threadId }) => {
-          threads.delete(threadId);
-          exited.add(threadId);
-        });
+        supervisor.on('thread:exited', ({ threadId }) => onExited(threadId));
+        supervisor.on('child:started', ({ pid }) => threads.add(pid));
+        supervisor.on('child:exited', ({ pid }) => onExited(pid));
         supervisor.on('task:started', ({ task }) => {
           if (ends.has(task.id)) problems.push(`start of ${task.id} after its end`);
           starts.set(task.id, (starts.get(task.id) ?? 0) + 1);
@@ -204,12 +243,12 @@ it.each(kinds)(
           lastNotes.set(task.id, progress.note);
         });
         supervisor.on('task:retried', ({ task, error }) => {
-          if (isDeath(error)) deaths.push(task.threadId);
+          if (isDeath(error)) deaths.push(task.threadId ?? task.pid);
         });
         for (const event of ['task:completed', 'task:failed', 'task:canceled'] as const) {
           supervisor.on(event, ({ task }) => {
             ends.set(task.id, (ends.get(task.id) ?? 0) + 1);
-            if (event === 'task:failed' && isDeath(task.error)) deaths.push(task.threadId);
+            if (event === 'task:failed' && isDeath(task.error)) deaths.push(task.threadId ?? task.pid);
           });
         }
 
@@ -225,6 +264,7 @@ it.each(kinds)(
               const isStuck = behaviour === 'ignores' || behaviour === 'blocks';
               const run = act.with({
                 supervisor,
+                type,
                 ...(isStuck && { timeoutMs: 10 }),
                 stopGraceMs: isStuck ? 1 : 100,
                 retries: again,
@@ -244,7 +284,7 @@ it.each(kinds)(
           } else if (each.kind === 'turn') {
             await nextTurn();
           } else {
-            supervisor.configure({ threads: { poolSize: each.poolSize } });
+            supervisor.configure({ [type === 'thread' ? 'threads' : 'processes']: { poolSize: each.poolSize } });
           }
           const live = supervisor.getTasks().filter(({ timeFinished }) => timeFinished === undefined);
           const pending = submitted.filter(({ handle }) => !handle.done).map(({ handle }) => handle.id);
@@ -264,8 +304,8 @@ it.each(kinds)(
         for (const threadId of deaths) expect(exited).toContain(threadId);
         for (const [index, { handle, plan, canceled }] of submitted.entries()) {
           const { behaviour, given, again } = plan;
-          const { endReason, status, attempt, runMs, waitMs, timeStarted, timeQueued, threadId } = handle.info;
-          const runs = Atomics.load(words, index);
+          const { endReason, status, attempt, runMs, waitMs, timeStarted, timeQueued, threadId, pid } = handle.info;
+          const runs = type === 'thread' ? Atomics.load(words, index) : file.count(index);
           const label = `task ${index}, ${behaviour}, ${given}, ${endReason}`;
           const expected = given === 'function' ? (['failed'] as const) : allowed[behaviour];
           expect(handle.done, label).toBe(true);
@@ -276,7 +316,7 @@ it.each(kinds)(
           expect(starts.get(handle.id) ?? 0, label).toBeGreaterThanOrEqual(attempt);
           expect(waitMs, label).toBeGreaterThanOrEqual(0);
           if (attempt > 0) expect(timeStarted, label).toBeGreaterThanOrEqual(timeQueued);
-          if (attempt > 0) expect(threadId, label).toBeGreaterThan(0);
+          if (attempt > 0) expect(threadId ?? pid, label).toBeGreaterThan(0);
           if (endReason === 'completed') {
             expect(runs, label).toBe(attempt);
             expect(runMs, label).toBeGreaterThanOrEqual(0);

@@ -149,6 +149,22 @@ export abstract class HostBatch<T extends LaneTask> {
     if (this.size === 0 || isOpen) throw new Error('it is done with what it has not ended');
   }
 
+  /**
+   * A child is done with all before that item, and goes on with others. What has not begun there never will: it may say so
+   * before its guard tells what was withdrawn. Returns their tasks.
+   */
+  onPassed(end: number): readonly T[] {
+    const passed: T[] = [];
+    while (this.item < Math.min(end, this.end) && this.control.state(this.item) === 'waiting') {
+      const task = this.taskOf(this.item);
+      if (task !== undefined) passed.push(task);
+      this.moveOn();
+    }
+    this.drop(new Set(passed));
+    if (passed.length > 0) this.reportChanges();
+    return passed;
+  }
+
   /** Whether the next message can only be the outcome of the next item. */
   get isOutcomeNext(): boolean {
     this.reportChanges();

@@ -126,7 +126,7 @@ export class HostConnection<T extends LaneTask> extends HostBatch<T> {
       !this.isLoading &&
       !this.isLent &&
       this.hasLoaded(task) &&
-      this.host?.recall === undefined &&
+      (this.host?.recall === undefined || this.host.takeBack !== undefined) &&
       this.#next - this.first < ControlBlock.capacity
     );
   }
@@ -145,7 +145,7 @@ export class HostConnection<T extends LaneTask> extends HostBatch<T> {
   takeBack(): boolean {
     const task = this.#prefetched as T;
     this.#prefetched = undefined;
-    if (this.control.withdraw(this.#prefetchedItem)) return true;
+    if (this.host?.takeBack?.(this.#prefetchedItem) ?? this.control.withdraw(this.#prefetchedItem)) return true;
     const gap = Array.from<undefined>({ length: this.#prefetchedItem - this.end });
     this.batch = [...this.batch, ...gap, task];
     this.listener.prefetchedBegan(task);
@@ -160,6 +160,11 @@ export class HostConnection<T extends LaneTask> extends HostBatch<T> {
     return task;
   }
 
+  /** Whether it is a child that goes on with others when it is done with those before that item. */
+  goesOnAfter(end: number): boolean {
+    return this.host?.recall !== undefined && (end < this.end || this.#prefetched !== undefined);
+  }
+
   /** Nothing of the batch runs any more, and the prefetched task follows it. Returns false if there is none. */
   advance(): boolean {
     const task = this.#prefetched;
@@ -168,6 +173,8 @@ export class HostConnection<T extends LaneTask> extends HostBatch<T> {
     this.#prefetched = undefined;
     this.setBatch([task], this.#prefetchedItem);
     this.since = now();
+    this.recallAskedAt = undefined;
+    this.host?.refresh?.();
     this.listener.prefetchedBegan(task);
     this.onBegun();
     return true;
@@ -199,7 +206,7 @@ export class HostConnection<T extends LaneTask> extends HostBatch<T> {
     const item = this.itemOf(task);
     if (this.host.recall === undefined) return this.host.control.withdraw(item);
     if (this.reachOf(task) !== 'waits') return false;
-    this.host.recall(item);
+    this.host.recall(item, this.end);
     return 'asked';
   }
 
@@ -213,7 +220,7 @@ export class HostConnection<T extends LaneTask> extends HostBatch<T> {
     if (this.host?.recall !== undefined) {
       if (this.size > 1 && this.recallAskedAt === undefined) {
         this.recallAskedAt = now();
-        this.host.recall(this.item + 1);
+        this.host.recall(this.item + 1, this.end);
       }
       return [];
     }

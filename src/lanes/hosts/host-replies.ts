@@ -63,6 +63,7 @@ export class HostReplies<T extends LaneTask> {
         break;
       case 'done':
         connection.reportChanges(reply.end === connection.end);
+        if (connection.goesOnAfter(reply.end)) this.#parts.giveBack(connection.onPassed(reply.end));
         // Else it is about a prefetched task that was taken back, or one that has such a task behind it.
         if (connection.size === 0 || reply.end !== connection.end) break;
         connection.checkDone();

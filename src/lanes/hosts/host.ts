@@ -26,10 +26,15 @@ export interface Host {
   /** Throws if something in the message can't be cloned; then nothing was sent. A stop also sets the flag in the control block. */
   post(message: HostMessage, transfer: readonly Transferable[]): void;
   /**
-   * Only where the control block is a copy, so that nothing can be withdrawn in it. Asks for all items from that one on; the
-   * reply tells which will never begin.
+   * Only where the control block is a copy, so that nothing can be withdrawn in it. Asks for all items from that one on, and
+   * before `end`; the reply tells which will never begin.
    */
-  recall?(from: number): void;
+  recall?(from: number, end: number): void;
+  /**
+   * Only where the control block is a copy: its `withdraw()` for an item that was sent ahead. The copy tells the same from then
+   * on. Absent if nothing can be sent ahead.
+   */
+  readonly takeBack?: ((item: number) => boolean) | undefined;
   /** Only where the control block is a copy: what the host has begun without a message is in it from now on. */
   refresh?(): void;
   /** Kills the thread or child, with all its slots. `exited` follows. */

@@ -43,7 +43,7 @@ export function sendBatch<T extends LaneTask>(
  */
 export function sendAhead<T extends LaneTask>(host: Host, task: T, item: number): boolean {
   const message = runMessage([task], item);
-  return sendMany(host, { ...message, args: packArgs([task], true) }, [task]).length === 0;
+  return sendMany(host, { ...message, args: packArgs([task], true), isAhead: true }, [task]).length === 0;
 }
 
 function sendOne<T extends LaneTask>(host: Host, message: RunMessage, task: T): readonly SendFailure<T>[] {

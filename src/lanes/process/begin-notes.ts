@@ -1,11 +1,12 @@
 /**
  * A file in memory, without a name, in which a child notes for each of its slots which item it has begun last, and when. A
  * note outlives the child, and unlike a message wakes nobody: it is read when somebody asks, or when the child has died.
+ * The lane answers there when it wants an item back; see `take-backs.ts`.
  * Only Linux has such files; elsewhere, and where none can be made, the child sends messages.
  */
-import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
 import { Buffer } from '../../platform/globals.ts';
-import { noteBytes, timeAt } from '../wire/frames.ts';
+import { answerAt, noteBytes, timeAt } from '../wire/frames.ts';
 
 /** See open(2). Node has no name for it. */
 const temporary = 0o20000000;
@@ -18,8 +19,13 @@ export interface BeginNote {
 }
 
 export class BeginNotes {
-  #file: number | undefined = openFile();
+  #file: number | undefined;
   readonly #note: Buffer = Buffer.alloc(noteBytes);
+  readonly #answer: Buffer = Buffer.alloc(1);
+
+  constructor(slots: number) {
+    this.#file = openFile(slots);
+  }
 
   /** Its descriptor; undefined if there is none. */
   get file(): number | undefined {
@@ -33,6 +39,12 @@ export class BeginNotes {
       return undefined;
     const [item, at] = [timeAt(note, 0), timeAt(note, 1)];
     return Number.isInteger(item) ? { item, at } : undefined;
+  }
+
+  /** Writes what the child reads when it begins an item that was sent ahead. */
+  answer(slot: number, item: number, answer: number): void {
+    this.#answer[0] = answer;
+    if (this.#file !== undefined) writeSync(this.#file, this.#answer, 0, 1, answerAt(slot, item));
   }
 
   /** Nothing can be read any more. */
@@ -51,11 +63,20 @@ export class BeginNotes {
   }
 }
 
-function openFile(): number | undefined {
+/** All its memory is taken here: if there is too little, there is no file, and no write to it fails later. */
+function openFile(slots: number): number | undefined {
   if (process.platform !== 'linux') return undefined;
+  let file: number | undefined;
   try {
-    return openSync(memory, temporary | constants.O_DIRECTORY | constants.O_RDWR, 0o600);
+    file = openSync(memory, temporary | constants.O_DIRECTORY | constants.O_RDWR, 0o600);
+    const notes = Buffer.alloc(slots * noteBytes, 0xff); // no number can be read there
+    const answers = Buffer.alloc(answerAt(slots, 0) - answerAt(0, 0));
+    const written =
+      writeSync(file, notes, 0, notes.length, 0) + writeSync(file, answers, 0, answers.length, answerAt(0, 0));
+    if (written < notes.length + answers.length) throw new RangeError('there is too little memory');
+    return file;
   } catch {
+    if (file !== undefined) closeSync(file);
     return undefined;
   }
 }

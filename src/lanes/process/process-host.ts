@@ -47,7 +47,7 @@ export class ProcessHost implements Child {
       );
     }
     const { fork } = requireLate('node:child_process') as typeof import('node:child_process');
-    const notes = new BeginNotes();
+    const notes = new BeginNotes(concurrentTasks);
     this.slots = Array.from({ length: concurrentTasks }, (_, slot) => new ProcessSlot(this, slot, listener, notes));
     // A task module may be the program, and read its arguments as it loads.
     const child = notes.closeIfThrown(() =>

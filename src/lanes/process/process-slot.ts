@@ -19,6 +19,7 @@ import {
 import { fromJson, jsonOfRun } from '../wire/json-text.ts';
 import type { HostMessage, HostReply } from '../wire/protocol.ts';
 import type { BeginNotes } from './begin-notes.ts';
+import { TakeBacks } from './take-backs.ts';
 
 /** The child, as its slots see it. */
 export interface Child {
@@ -39,15 +40,21 @@ export class ProcessSlot implements Host {
   readonly #number: number;
   readonly #listener: HostListener;
   readonly #notes: BeginNotes;
-  /** The items of the last batch: the first, and the one after the last. */
+  readonly #takeBacks: TakeBacks;
+  readonly takeBack: ((item: number) => boolean) | undefined;
+  /** The items that it may tell of: the first, and the one after the last. */
   #first = 0;
   #end = 0;
+  /** Where the last batch ended: the items after that were sent ahead, and it notes of each that it begins it. */
+  #batchEnd = 0;
 
   constructor(child: Child, number: number, listener: HostListener, notes: BeginNotes) {
     this.#child = child;
     this.#number = number;
     this.#listener = listener;
     this.#notes = notes;
+    this.#takeBacks = new TakeBacks(notes, number);
+    this.takeBack = notes.file === undefined ? undefined : (item) => this.#takeBack(item);
   }
 
   get id(): number {
@@ -141,7 +148,7 @@ export class ProcessSlot implements Host {
   markNextBegun(): void {
     this.refresh();
     let hasBegun = false;
-    for (let item = this.#first; item < this.#end; item += 1) {
+    for (let item = this.#first; item < this.#batchEnd; item += 1) {
       const state = this.control.state(item);
       if (state === 'running') return;
       if (state === 'posted') hasBegun = true;
@@ -168,10 +175,17 @@ export class ProcessSlot implements Host {
         this.#child.sendGuard(this.#frame('message', message.item, serialize(message)));
         break;
       case 'run': {
+        const { first, items, isAhead = false } = message;
+        if (isAhead) this.#takeBacks.allow(first);
         const text = jsonOfRun(message);
         this.#child.sendWork(text === undefined ? this.#work(message) : textFrame('run', 0, [], text, this.#number));
-        this.#first = message.first;
-        this.#end = message.first + message.items;
+        this.#end = first + items;
+        if (isAhead) {
+          this.#passEnded();
+        } else {
+          this.#first = first;
+          this.#batchEnd = this.#end;
+        }
         break;
       }
       default:
@@ -183,8 +197,23 @@ export class ProcessSlot implements Host {
     return this.#frame('message', 0, serialize(message));
   }
 
-  recall(from: number): void {
-    this.#child.sendGuard(this.#frame('recall', from, times(this.#first, this.#end)));
+  recall(from: number, end: number): void {
+    this.#child.sendGuard(this.#frame('recall', from, times(this.#first, end)));
+  }
+
+  #takeBack(item: number): boolean {
+    // After its death, only the copy is left, in which all stands that it had begun.
+    if (this.#notes.file !== undefined && this.control.state(item) === 'waiting') {
+      const begunAt = this.#takeBacks.ask(item);
+      if (begunAt !== undefined) this.control.begin(item, begunAt);
+    }
+    return this.control.withdraw(item);
+  }
+
+  #passEnded(): void {
+    while (this.control.state(this.#first) === 'posted' || this.control.state(this.#first) === 'withdrawn') {
+      this.#first += 1;
+    }
   }
 
   #frame(kind: FrameKind, number: number, body: Buffer): Buffer[] {

@@ -75,8 +75,8 @@ export class ControlBlock {
     Atomics.store(this.#words, loadingIndex, 0);
   }
 
-  /** The host comes to a batch. */
-  beginBatch(): void {}
+  /** The host comes to a batch. `isAhead`: until it begins, the lane may take it back. */
+  beginBatch(_isAhead: boolean): void {}
 
   /** The host begins to load the definition of the batch, or to set up its module. */
   beginLoading(isSetup = false): void {

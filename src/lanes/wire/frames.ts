@@ -52,10 +52,24 @@ export const noteFile = 6;
 const timeBytes: number = Float64Array.BYTES_PER_ELEMENT;
 export const noteBytes: number = 2 * timeBytes;
 
+/**
+ * What the lane answers, in one byte, when a child has begun an item that was sent ahead. While it is `asked`, it reads whether
+ * the child has; then the item is `left` to the child, or `takenBack`. 0: it does not want the item back.
+ */
+export const answers = { asked: 1, left: 2, takenBack: 3 } as const;
+/** How many items of a slot have an answer in the file at the same time. */
+export const answerRing = 1024;
+
+/** Where the answer for an item stands in the file: behind the notes of all slots that a child may have. */
+export function answerAt(slot: number, item: number): number {
+  return (noteBytes << slotBits) + slot * answerRing + (item % answerRing);
+}
+
 /** Four bytes of length, two of kind and slot, six of number, four of checksum. */
 const headerBytes = 16;
 const [kindAt, numberAt, checkAt] = [4, 6, 12] as const;
 const kindBits = 4;
+const slotBits = 16 - kindBits;
 const longestBody: number = 2 ** 32 - 1;
 const noBody: Buffer = Buffer.alloc(0);
 

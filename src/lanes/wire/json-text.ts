@@ -31,14 +31,15 @@ export function fromJson(text: string): unknown {
 
 /** A batch of tasks whose definition is loaded, without anything that most tasks have not. */
 export function jsonOfRun(message: RunMessage): string | undefined {
-  const { definition, name, first, items, ids, args, define, buffers, carried, attempts, keys, kept } = message;
+  const { definition, name, first, items, ids, args, isAhead, define, buffers, carried, attempts, keys, kept } =
+    message;
   if ((define ?? buffers ?? carried ?? attempts ?? keys ?? kept) !== undefined) return undefined;
   const argsText = jsonOfArgs(args);
   if (argsText === undefined) return undefined;
   const nameText = jsonOf(name);
   const idsText = typeof ids === 'number' ? `${ids}` : jsonOfList(ids);
   if (nameText === undefined || idsText === undefined) return undefined;
-  return `[${definition},${nameText},${first},${items},${idsText},${argsText}]`;
+  return `[${definition},${nameText},${first},${items},${idsText},${argsText}${isAhead ? ',true' : ''}]`;
 }
 
 function jsonOfArgs(column: ArgsColumn): string | undefined {
@@ -67,13 +68,14 @@ function jsonOfList(values: readonly unknown[]): string | undefined {
 
 /** Throws at what `jsonOfRun` does not make. */
 export function runFromJson(text: string): RunMessage {
-  const [definition, name, first, items, ids, args] = parse(text) as readonly [
+  const [definition, name, first, items, ids, args, isAhead] = parse(text) as readonly [
     number,
     string,
     number,
     number,
     RunMessage['ids'],
     ArgsColumn,
+    boolean?,
   ];
-  return { kind: 'run', definition, name, first, items, ids, args };
+  return { kind: 'run', definition, name, first, items, ids, args, ...(isAhead && { isAhead }) };
 }

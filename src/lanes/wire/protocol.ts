@@ -52,6 +52,8 @@ export interface RunMessage {
   readonly items: number;
   readonly ids: IdsColumn;
   readonly args: ArgsColumn;
+  /** Of a single task that was sent while another runs, and that the lane may take back until it begins. */
+  readonly isAhead?: boolean;
   /** Of a single task: the indexes of the arguments that are Buffers. */
   readonly buffers?: readonly number[];
   /** Of a single task: the context of its caller that it carries along. */
