@@ -360,8 +360,9 @@ export function testCalling({ type, pool }: LaneUnderTest): void {
         most = Math.max(most, info[pool].running);
         if (pool !== 'loop') hosts = Math.max(hosts, info[pool].size);
       });
-      const numbers = Array.from({ length: 2 ** depth }, (_, n) => (n * 7_919) % 2 ** depth);
-      const sorted = await mergeSort.with({ type, supervisor })(type, numbers);
+      // Parts of 89 and 55, and so on: 287 tasks; by halves, 2,047 would be no deeper.
+      const numbers = Array.from({ length: 144 }, (_, n) => (n * 7_919) % 144);
+      const sorted = await mergeSort.with({ type, supervisor })(type, numbers, 0.618);
       expect(sorted).toEqual(numbers.toSorted((a, b) => a - b));
       expect(hosts).toBeLessThanOrEqual(depth + 4);
       expect(most).toBeLessThanOrEqual(depth + 1);
@@ -394,11 +395,8 @@ export function testCalling({ type, pool }: LaneUnderTest): void {
       supervisor.on('thread:started', count(1)).on('child:started', count(1));
       supervisor.on('thread:exited', count(-1)).on('child:exited', count(-1));
       const priorities = ['low', 'critical', 'normal', 'high'] as const;
-      const sorts = Array.from({ length: 8 }, (_, n) =>
-        mergeSort.with({ type, supervisor, priority: priorities[n % 4] as (typeof priorities)[0] })(
-          type,
-          [4, 2, 3, 1, 8, 7, 6, 5],
-        ),
+      const sorts = priorities.map((priority) =>
+        mergeSort.with({ type, supervisor, priority })(type, [4, 2, 3, 1, 8, 7, 6, 5]),
       );
       for (const sorted of await Promise.all(sorts)) expect(sorted).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
       expect(most).toBeLessThanOrEqual(2 + 3);
