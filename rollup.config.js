@@ -35,6 +35,21 @@ function join(input, file, format, external = []) {
   };
 }
 
+/** More than one file: what only one command needs is loaded for that one. */
+function commandLine() {
+  const { output, ...options } = join(['src/cli/main.ts', 'src/cli/command-line.ts'], 'dist/src/cli/main.js', 'es', [
+    index,
+    bullmq,
+    sqlite,
+  ]);
+  const { file, ...rest } = output;
+  return {
+    ...options,
+    preserveEntrySignatures: 'allow-extension', // what commands share is in the file that loads them
+    output: { ...rest, dir: dirname(file), chunkFileNames: '[name].js', hoistTransitiveImports: false },
+  };
+}
+
 const index = resolve('src/index.ts');
 const bullmq = resolve('src/integrations/bullmq/index.ts');
 const sqlite = resolve('src/integrations/sqlite/index.ts');
@@ -55,7 +70,7 @@ function toBundle(file, id) {
 export default [
   join('src/index.ts', 'dist/src/index.js', 'es'),
   // The command line must not have a supervisor of its own.
-  join('src/cli/main.ts', 'dist/src/cli/main.js', 'es', [index, bullmq, sqlite]),
+  commandLine(),
   join('src/integrations/bullmq/index.ts', 'dist/src/integrations/bullmq/index.js', 'es', [index]),
   join('src/integrations/celery/index.ts', 'dist/src/integrations/celery/index.js', 'es', [index]),
   join('src/integrations/redis/index.ts', 'dist/src/integrations/redis/index.js', 'es', [index]),

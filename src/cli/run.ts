@@ -5,18 +5,19 @@ import { importModule } from '../task/definition/import-module.ts';
 import { parseFlags } from './flags.ts';
 import { runHelp } from './help.ts';
 import { onStopSignal } from './stop-signals.ts';
+import type { Streams } from './streams.ts';
 import { findModule } from './target.ts';
 import { UsageError } from './usage-error.ts';
 
 /** Resolves with the exit code: 0 after a graceful stop, that of the signal after a second signal. */
-export async function run(argv: readonly string[]): Promise<number> {
+export async function run(argv: readonly string[], { stdout, stderr }: Streams): Promise<number> {
   const { values, positionals } = parseFlags({
     args: [...argv],
     allowPositionals: true,
     options: { help: { type: 'boolean', short: 'h' } },
   });
   if (values.help) {
-    process.stdout.write(runHelp);
+    stdout.write(runHelp);
     return 0;
   }
   const [path, ...rest] = positionals;
@@ -30,7 +31,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const blocked = taskSupervisor.block();
   importModule(moduleUrl).catch(async (error: unknown) => {
     if (taskSupervisor.state !== 'running') return; // the stop has failed something that the module awaited
-    process.stderr.write(`taskwarden: ${path} could not be imported: ${describe(error)}\n`);
+    stderr.write(`taskwarden: ${path} could not be imported: ${describe(error)}\n`);
     exitCode = 1;
     await taskSupervisor.stop({ wait: false });
   });

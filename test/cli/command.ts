@@ -1,19 +1,24 @@
-/** The command line as a user starts it: a process of its own, in the folder of the fixtures. */
+/** The command line, in the folder of the fixtures: as a user starts it, in a process of its own, or in that of the test. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
+import { runCommandLine } from '../../dist/src/cli/command-line.js';
 
 const main = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
 export const fixtures: string = fileURLToPath(new URL('../fixtures/cli', import.meta.url));
 
 export interface CommandEnd {
   readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
   readonly stdout: string;
   readonly stderr: string;
   /** Standard output, each line parsed. */
   readonly results: readonly ResultLine[];
+}
+
+interface ProcessEnd extends CommandEnd {
+  readonly signal: NodeJS.Signals | null;
 }
 
 export interface ResultLine {
@@ -52,12 +57,16 @@ export class Command {
     });
   }
 
-  async end(): Promise<CommandEnd> {
+  async end(): Promise<ProcessEnd> {
     await this.#closed;
     const { exitCode: code, signalCode: signal } = this.process;
     const { stdout, stderr } = this.#said;
-    return { code, signal, stdout, stderr, results: stdout.startsWith('{') ? parseLines(stdout) : [] };
+    return { code, signal, stdout, stderr, results: resultsIn(stdout) };
   }
+}
+
+function resultsIn(stdout: string): ResultLine[] {
+  return stdout.startsWith('{') ? parseLines(stdout) : [];
 }
 
 export function parseLines(text: string): ResultLine[] {
@@ -67,10 +76,33 @@ export function parseLines(text: string): ResultLine[] {
 }
 
 /** Runs the command to its end, with this as its standard input. */
-export async function taskwarden(args: readonly string[], input = ''): Promise<CommandEnd> {
+export async function taskwarden(args: readonly string[], input = ''): Promise<ProcessEnd> {
   const command = new Command(args);
   command.process.stdin?.on('error', () => {}).end(input); // it may end before it has read all
   return command.end();
+}
+
+/** What was written to it. */
+class Written extends Writable {
+  text = '';
+
+  override _write(chunk: Buffer, _: unknown, callback: () => void): void {
+    this.text += chunk;
+    callback();
+  }
+}
+
+/** The same as `taskwarden()` without the start of a process, for what only reads its arguments, or asks a courier. */
+export async function taskwardenHere(args: readonly string[]): Promise<CommandEnd> {
+  const [stdout, stderr] = [new Written(), new Written()];
+  const folder = process.cwd();
+  process.chdir(fixtures);
+  try {
+    const code = await runCommandLine(args, { stdout, stderr });
+    return { code, stdout: stdout.text, stderr: stderr.text, results: resultsIn(stdout.text) };
+  } finally {
+    process.chdir(folder);
+  }
 }
 
 /** The results, in the order of their inputs. */

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { type Halt, isReached, parseHalt } from '../../src/cli/map/halt.ts';
 import { Tally } from '../../src/cli/map/tally.ts';
 import { UsageError } from '../../src/cli/usage-error.ts';
-import { byIndex, Command, taskwarden } from './command.ts';
+import { byIndex, Command, taskwarden, taskwardenHere } from './command.ts';
 import { HoldingServer } from './holding-server.ts';
 
 describe('--halt', () => {
@@ -118,7 +118,7 @@ describe('a run with --halt', () => {
   });
 
   it('is refused without a count, with exit code 2', async () => {
-    const end = await taskwarden(['map', './functions.mjs#length', '--halt', 'soon', 'x']);
+    const end = await taskwardenHere(['map', './functions.mjs#length', '--halt', 'soon', 'x']);
     expect(end).toMatchObject({ code: 2, stdout: '' });
     expect(end.stderr).toMatch(/^taskwarden: --halt must be .*\nSee taskwarden --help\n$/);
   });

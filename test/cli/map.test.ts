@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { byIndex, Command, parseLines, taskwarden } from './command.ts';
+import { byIndex, Command, parseLines, taskwarden, taskwardenHere } from './command.ts';
 import { HoldingServer } from './holding-server.ts';
 import { mkdtempDisposable } from './temporary-folder.ts';
 
 describe('the function', () => {
   it('is the export that the target names, and each input its one argument, a string', async () => {
-    const end = await taskwarden(['map', './functions.ts#length', 'four', '12']);
+    const end = await taskwarden(['map', './functions.mjs#length', 'four', '12']);
     expect(byIndex(end)).toEqual([
       { index: 0, input: 'four', result: 4 },
       { index: 1, input: '12', result: 2 },
@@ -327,7 +327,7 @@ describe('a wrong call', () => {
     ['a file that is not there', ['./nowhere.ts', 'x'], /there is no file \.\/nowhere\.ts/],
     ['an output that is no file', ['./functions.mjs', '-o', './nowhere/out', 'x'], /can't write results to/],
   ])('is refused in a line or two, with exit code 2: %s', async (_, args, message) => {
-    const end = await taskwarden(['map', ...args]);
+    const end = await taskwardenHere(['map', ...args]);
     expect(end).toMatchObject({ code: 2, stdout: '' });
     expect(end.stderr).toMatch(message);
     expect(end.stderr).toMatch(/^taskwarden: .*\nSee taskwarden --help\n$/);

@@ -9,7 +9,7 @@ import { BullMQTaskCourier } from 'taskwarden/bullmq';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { startPostgres } from '../servers/postgres.ts';
 import { startRedis } from '../servers/redis.ts';
-import { Command, taskwarden } from './command.ts';
+import { Command, taskwarden, taskwardenHere } from './command.ts';
 import { type Place, type Places, queueCommand } from './queue.ts';
 
 const password = 'S3cr3tPw';
@@ -103,7 +103,7 @@ describe('queue', () => {
     ['a bad queue', ['redis://localhost', 'list', '--queue', 'a:b'], /must not contain ":"/],
     ['an unknown flag', ['redis://localhost', '--bogus'], /'--bogus'/],
   ])('refuses a wrong call in a line or two, with exit code 2: %s', async (_, args, message) => {
-    const end = await taskwarden(['queue', ...args]);
+    const end = await taskwardenHere(['queue', ...args]);
     expect(end).toMatchObject({ code: 2, stdout: '' });
     expect(end.stderr).toMatch(message);
     expect(end.stderr).toMatch(/^taskwarden: .*\nSee taskwarden --help\n$/);

@@ -1,7 +1,7 @@
 /** What `taskwarden queue` does, whatever the courier is. */
 import type { ClientWorkerTaskCourier } from 'taskwarden';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { Command, type CommandEnd, taskwarden } from './command.ts';
+import { Command, type CommandEnd, taskwarden, taskwardenHere } from './command.ts';
 
 /** A courier, and how the command line finds it. */
 export interface Place {
@@ -35,7 +35,7 @@ export function queueCommand(name: string, start: () => Promise<Places>): void {
     });
 
     function queue(...action: string[]): Promise<CommandEnd> {
-      return taskwarden(['queue', ...place.args(...action)]);
+      return taskwardenHere(['queue', ...place.args(...action)]);
     }
 
     /** One dead letter, one that waits, one that a worker has, one that is delayed, and one that has completed. */
@@ -56,7 +56,11 @@ export function queueCommand(name: string, start: () => Promise<Places>): void {
     }
 
     it('shows how many tasks there are in each queue', async () => {
-      expect(await queue()).toMatchObject({ code: 0, stdout: 'there are no queues\n', stderr: '' });
+      expect(await taskwarden(['queue', ...place.args()])).toMatchObject({
+        code: 0,
+        stdout: 'there are no queues\n',
+        stderr: '',
+      });
       await fill();
       const rows = (await queue()).stdout.split('\n').map((line) => line.split(/ +/));
       expect(rows).toEqual([
@@ -134,7 +138,7 @@ export function queueCommand(name: string, start: () => Promise<Places>): void {
         'many',
         Array.from({ length: 2_500 }, (_, n) => n),
       );
-      const { results } = await queue('export');
+      const { results } = await taskwarden(['queue', ...place.args('export')]);
       expect(results.length).toBe(2_505);
       expect(results).toContainEqual(
         expect.objectContaining({

@@ -4,7 +4,7 @@ import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { jobLogHeader } from '../../src/cli/map/job-log/job-line.ts';
-import { byIndex, Command, parseLines, type ResultLine, taskwarden } from './command.ts';
+import { byIndex, Command, parseLines, type ResultLine, taskwarden, taskwardenHere } from './command.ts';
 import { mkdtempDisposable } from './temporary-folder.ts';
 
 interface Files {
@@ -173,7 +173,7 @@ describe('a run that goes on', () => {
     ['a log that would be overwritten', ['--joblog', './functions.mjs', 'x'], /functions\.mjs is no job log/],
     ['a log in no folder', ['--joblog', './nowhere/log', 'x'], /can't write a job log to \.\/nowhere\/log/],
   ])('is refused in a line or two, with exit code 2: %s', async (_, args, message) => {
-    const end = await taskwarden(['map', './functions.mjs#length', ...args]);
+    const end = await taskwardenHere(['map', './functions.mjs#length', ...args]);
     expect(end).toMatchObject({ code: 2, stdout: '' });
     expect(end.stderr).toMatch(message);
     expect(end.stderr).toMatch(/^taskwarden: .*\nSee taskwarden --help\n$/);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Command, taskwarden } from './command.ts';
+import { Command, taskwarden, taskwardenHere } from './command.ts';
 
 describe('run', () => {
   it.each(['SIGTERM', 'SIGINT'] as const)(
@@ -51,7 +51,7 @@ describe('run', () => {
     ['a module that is not there', ['./nowhere.ts'], /there is no file \.\/nowhere\.ts/],
     ['an unknown flag', ['./service.ts', '--bogus'], /'--bogus'/],
   ])('refuses a wrong call in a line or two, with exit code 2: %s', async (_, args, message) => {
-    const end = await taskwarden(['run', ...args]);
+    const end = await taskwardenHere(['run', ...args]);
     expect(end).toMatchObject({ code: 2, stdout: '' });
     expect(end.stderr).toMatch(message);
     expect(end.stderr).toMatch(/^taskwarden: .*\nSee taskwarden --help\n$/);

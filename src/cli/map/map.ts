@@ -1,20 +1,21 @@
 /** `taskwarden map`: calls one function for many inputs, on all cores. */
 import { mapHelp } from '../help.ts';
 import { onStopSignal } from '../stop-signals.ts';
+import type { Streams } from '../streams.ts';
 import { EarlierRuns } from './job-log/earlier-runs.ts';
 import { JobLog } from './job-log/job-log.ts';
 import { parseMapArguments } from './map-arguments.ts';
-import { MapRun, type StopCause } from './map-run.ts';
+import type { StopCause } from './map-run.ts';
 import { Output, openOutputFile } from './output.ts';
-import { ProgressBar } from './progress-bar.ts';
+import type { ProgressBar } from './progress-bar.ts';
 import { summarize, summarizeDryRun } from './summary.ts';
 import { Tally } from './tally.ts';
 
 /** Resolves with the exit code. */
-export async function map(argv: readonly string[]): Promise<number> {
+export async function map(argv: readonly string[], streams: Streams): Promise<number> {
   const given = parseMapArguments(argv);
   if (given === undefined) {
-    process.stdout.write(mapHelp);
+    streams.stdout.write(mapHelp);
     return 0;
   }
   const { stdout, stderr } = process;
@@ -29,8 +30,9 @@ export async function map(argv: readonly string[]): Promise<number> {
   if (log?.isMended) {
     stderr.write(`taskwarden: the last line of ${jobLog} was cut short, and is dropped: its input runs again\n`);
   }
+  const { MapRun } = await import('./map-run.ts'); // with all of the library: help and wrong calls need none of it
   const tally = new Tally();
-  const bar = stderr.isTTY ? new ProgressBar(tally, stderr) : undefined;
+  const bar = stderr.isTTY ? new (await import('./progress-bar.ts')).ProgressBar(tally, stderr) : undefined;
   redirectPrints(bar);
   const output = new Output(file ?? stdout, {
     ordered: given.ordered,

@@ -3,6 +3,7 @@ import { fieldOf, isInstance, messageOf } from '../../base/foreign-value.ts';
 import type { ClientTaskCourier } from '../../index.ts';
 import { queueHelp } from '../help.ts';
 import { onStopSignal } from '../stop-signals.ts';
+import type { Streams } from '../streams.ts';
 import { UsageError } from '../usage-error.ts';
 import { courierAt } from './courier-at.ts';
 import { isBrokenPipe, Printer } from './printer.ts';
@@ -10,10 +11,10 @@ import { parseQueueArguments, type QueueArguments } from './queue-arguments.ts';
 import { exportTasks, printInfo, printList } from './queue-reports.ts';
 
 /** Resolves with the exit code. */
-export async function queue(argv: readonly string[]): Promise<number> {
+export async function queue(argv: readonly string[], streams: Streams): Promise<number> {
   const given = parseQueueArguments(argv);
   if (given === undefined) {
-    process.stdout.write(queueHelp);
+    streams.stdout.write(queueHelp);
     return 0;
   }
   const courier = await courierAt(given.where, given.prefix);
@@ -23,20 +24,19 @@ export async function queue(argv: readonly string[]): Promise<number> {
     void courier.close(); // what it was asked is rejected
   });
   try {
-    return await act(courier, given);
+    return await act(courier, given, new Printer(streams.stdout));
   } catch (error) {
     if (stopCode !== undefined) return stopCode;
     if (isBrokenPipe(error)) return 0;
     if (isInstance(error, TypeError)) throw new UsageError(error.message); // such as a bad name of a queue
-    process.stderr.write(`taskwarden: ${explain(error)}\n`);
+    streams.stderr.write(`taskwarden: ${explain(error)}\n`);
     return 1;
   } finally {
     await courier.close();
   }
 }
 
-async function act(courier: ClientTaskCourier, given: QueueArguments): Promise<number> {
-  const printer = new Printer(process.stdout);
+async function act(courier: ClientTaskCourier, given: QueueArguments, printer: Printer): Promise<number> {
   const names = given.queue === undefined ? await courier.getQueueNames() : [given.queue];
   switch (given.action) {
     case 'info':
