@@ -90,8 +90,8 @@ export function testHosts({ type, pool }: HostsUnderTest): void {
 
   const shared = new SharedSupervisors();
 
-  function superviseWithContext(): TaskSupervisor {
-    return shared.take({ [pool]: { ...staying, poolSize: 1 }, logger: false, context: carrier });
+  function superviseWithContext(poolSize = 1): TaskSupervisor {
+    return shared.take({ [pool]: { ...staying, poolSize }, logger: false, context: carrier });
   }
 
   /** Has each of so many run a task at the same time, and gives their ids. */
@@ -628,14 +628,14 @@ export function testHosts({ type, pool }: HostsUnderTest): void {
     });
 
     it('replaces all, and their number is as before', async () => {
-      await using supervisor = supervise(3);
+      await using supervisor = supervise(2);
       const comings = new Comings(supervisor);
-      const old = await occupy(supervisor, 3);
+      const old = await occupy(supervisor, 2);
       await supervisor.recycle();
       expect(new Set(comings.exited)).toEqual(new Set(old));
-      expect(supervisor.getInfo()[pool]).toMatchObject({ size: 3, running: 0 });
-      const hosts = await occupy(supervisor, 3);
-      expect(new Set(hosts)).toEqual(new Set(comings.started.slice(3)));
+      expect(supervisor.getInfo()[pool]).toMatchObject({ size: 2, running: 0 });
+      const hosts = await occupy(supervisor, 2);
+      expect(new Set(hosts)).toEqual(new Set(comings.started.slice(2)));
     });
 
     it('never has fewer than minSize', async () => {
@@ -809,7 +809,7 @@ export function testHosts({ type, pool }: HostsUnderTest): void {
     });
 
     it('goes along with map()', async () => {
-      await using supervisor = supervise(2, {}, { context: carrier });
+      await using supervisor = superviseWithContext(2);
       const seen = await within('r-1', async () => {
         const all: unknown[] = [];
         for await (const each of seesRequest.with({ type, supervisor }).map([[1], [2], [3]])) all.push(each);
@@ -825,7 +825,7 @@ export function testHosts({ type, pool }: HostsUnderTest): void {
     });
 
     it('is not mixed up with those of others at the same time', async () => {
-      await using supervisor = supervise(2, {}, { context: carrier });
+      await using supervisor = superviseWithContext(2);
       const requests = Array.from({ length: 200 }, (_, n) => `r-${n}`);
       const handles = requests.map((request, n) =>
         n % 10 === 9

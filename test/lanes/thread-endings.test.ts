@@ -1,6 +1,7 @@
 import { backgroundTask, type TaskHandle, TaskSupervisor, TaskwardenError } from 'taskwarden';
 import { describe, expect, it } from 'vitest';
 import { begun, failure, heard } from '../fixtures/listening.ts';
+import { SharedSupervisors } from '../fixtures/shared-supervisors.ts';
 import { add, echo } from '../fixtures/tasks/echo.ts';
 import {
   exhaustsMemory,
@@ -21,12 +22,21 @@ import { countsBytes, handsOverTwice, increments, keeps, returnsFunction } from 
 
 const foreverMs = 2 ** 30;
 
+const shared = new SharedSupervisors();
+
+const optionsOf = (options: object) => ({
+  logger: false as const,
+  threads: { poolSize: 1, reserveNormal: 0, reserveHigh: 0, idleTimeoutMs: Infinity, ...options },
+});
+
 /** One thread for all but critical tasks. */
 function superviseOne(options = {}): TaskSupervisor {
-  return new TaskSupervisor({
-    logger: false,
-    threads: { poolSize: 1, reserveNormal: 0, reserveHigh: 0, idleTimeoutMs: Infinity, ...options },
-  });
+  return new TaskSupervisor(optionsOf(options));
+}
+
+/** One thread, which may have run tasks of other tests. */
+function superviseShared(): TaskSupervisor {
+  return shared.take(optionsOf({}));
 }
 
 async function threadOf(handle: TaskHandle<unknown>): Promise<number | undefined> {
@@ -36,7 +46,7 @@ async function threadOf(handle: TaskHandle<unknown>): Promise<number | undefined
 
 describe('the death of a thread', () => {
   it.each([0, 1, 42])('by process.exit(%d) fails its task, and the next one has another thread', async (code) => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const exited = heard(supervisor, 'thread:exited');
     const handle = exits.with({ supervisor })(code);
     const waiting = add.with({ supervisor })(1, 2);
@@ -53,7 +63,7 @@ describe('the death of a thread', () => {
     ['an uncaught exception', throwsUncaught, RangeError, 'LATE'],
     ['an unhandled rejection', rejectsUnhandled, TypeError, undefined],
   ] as const)('by %s fails its task with that as the cause', async (_, task, errorClass, code) => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const exited = heard(supervisor, 'thread:exited');
     const handle = task.with({ supervisor })('out of reach');
     const error = await failure(handle);
@@ -93,7 +103,7 @@ describe('the death of a thread', () => {
   });
 
   it('is not blamed on an exception that the task module has caught before', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     expect(await survivesUncaught.with({ supervisor })()).toBe('survived');
     const error = (await failure(exits.with({ supervisor })(3))) as Error;
     expect(error).toMatchObject({ code: 'TASK_CRASHED', exitCode: 3 });
@@ -133,7 +143,7 @@ describe('the death of a thread', () => {
   });
 
   it('while it is idle is told of, and the next task has another thread', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const exited = heard(supervisor, 'thread:exited');
     const handle = exitsLater.with({ supervisor })();
     expect(await handle).toBe('done');
@@ -159,7 +169,7 @@ describe('the death of a thread', () => {
 
 describe('crashRetries', () => {
   it('run a task again whose thread died, apart from its retries', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const retried: unknown[] = [];
     supervisor.on('task:retried', ({ error, task }) => retried.push([(error as TaskwardenError).code, task.attempt]));
     const handle = exitsBefore.with({ supervisor, crashRetries: 2 })(3);
@@ -172,14 +182,14 @@ describe('crashRetries', () => {
   });
 
   it('are counted', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const handle = exitsBefore.with({ supervisor, crashRetries: 1 })(9);
     expect(await failure(handle)).toMatchObject({ code: 'TASK_CRASHED', exitCode: 7 });
     expect(handle.info).toMatchObject({ endReason: 'crashed', attempt: 2 });
   });
 
   it('are not retries: those never run a task again whose thread died', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const handle = exitsBefore.with({ supervisor, retries: 5, retryDelayMs: 0 })(2);
     expect(await failure(handle)).toMatchObject({ code: 'TASK_CRASHED' });
     expect(handle.info.attempt).toBe(1);
@@ -196,7 +206,7 @@ describe('a task', () => {
       await new Promise((resolve) => signal.addEventListener('abort', resolve));
       task.progress(1, String(signal.reason instanceof Imported));
     });
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const handle = says.with({ supervisor })();
     const last = new Promise((resolve) => {
       handle.onProgress(({ note }) => {
@@ -211,7 +221,7 @@ describe('a task', () => {
 
 describe('a task that keeps its thread busy', () => {
   it('sees its stop flag in a synchronous loop, and keeps its thread', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const handle = spins.with({ supervisor, stopGraceMs: foreverMs })();
     await begun(handle);
     handle.cancel('enough');
@@ -220,14 +230,14 @@ describe('a task that keeps its thread busy', () => {
   });
 
   it('sees it when it runs out of time', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const handle = spins.with({ supervisor, timeoutMs: 50, stopGraceMs: foreverMs })();
     expect(await failure(handle)).toMatchObject({ code: 'TASK_TIMEOUT', timeoutMs: 50 });
     expect(await threadOf(add.with({ supervisor })(1, 1))).toBe(handle.info.threadId);
   });
 
   it('and never looks is ended after its grace, with its thread, which is replaced', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const exited = heard(supervisor, 'thread:exited');
     const handle = spinsOn.with({ supervisor, stopGraceMs: 20 })();
     await begun(handle);
@@ -241,7 +251,7 @@ describe('a task that keeps its thread busy', () => {
   });
 
   it('and never looks is ended after its timeout and its grace', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const handle = spinsOn.with({ supervisor, timeoutMs: 30, stopGraceMs: 20 })();
     expect(await failure(handle)).toMatchObject({ code: 'TASK_TIMEOUT' });
     expect(handle.info).toMatchObject({ status: 'failed', endReason: 'timeout' });
@@ -277,7 +287,7 @@ describe('a task that keeps its thread busy', () => {
 
 describe('what can not be copied', () => {
   it('among the arguments fails the task, says which, and harms no thread', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const before = await threadOf(add.with({ supervisor })(1, 1));
     const takesAny = add.with({ supervisor, retries: 3, retryDelayMs: 0 }) as unknown as (
       ...args: unknown[]
@@ -292,7 +302,7 @@ describe('what can not be copied', () => {
   });
 
   it('in the result fails the task, without a retry, and harms no thread', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const handle = returnsFunction.with({ supervisor, retries: 3, retryDelayMs: 0 })();
     const error = await failure(handle);
     expect(error).toBeInstanceOf(TaskwardenError);
@@ -302,7 +312,7 @@ describe('what can not be copied', () => {
   });
 
   it('in a field of an error is a text there, and the error arrives', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const error = await failure(throws.with({ supervisor })('uncloneable'));
     expect(error).toBeInstanceOf(Error);
     expect(error).toMatchObject({ message: 'with a function', url: 'http://example.org', retry: expect.any(String) });
@@ -311,7 +321,7 @@ describe('what can not be copied', () => {
 
 describe('a module', () => {
   it('that throws as it loads fails its task after its retries, and leaves no thread too many', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const handle = throwsWhileLoading.with({ supervisor, retries: 3, retryDelayMs: 0 })();
     const error = await failure(handle);
     expect(error).toBeInstanceOf(TaskwardenError);
@@ -358,7 +368,7 @@ describe('a module', () => {
 
 describe('transfer', () => {
   it('hands an argument over, and transferred() a result, without a copy', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const bytes = new Uint8Array([1, 2, 3]);
     const { buffer } = bytes;
     const handle = increments.with({ supervisor })(bytes);
@@ -371,14 +381,14 @@ describe('transfer', () => {
   });
 
   it('is a copy without the option', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const buffer = new ArrayBuffer(64);
     expect(await countsBytes.with({ supervisor })(buffer)).toBe(64);
     expect(buffer.byteLength).toBe(64);
   });
 
   it('is a copy where the task may need its arguments again', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const bytes = new Uint8Array([7]);
     for (const again of [{ retries: 1 }, { crashRetries: 1 }]) {
       expect(await increments.with({ supervisor, ...again })(bytes)).toEqual(new Uint8Array([8]));
@@ -387,7 +397,7 @@ describe('transfer', () => {
   });
 
   it('leaves the buffer where it is on the event loop', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const bytes = new Uint8Array([7]);
     expect(await increments.with({ supervisor, type: 'loop' })(bytes)).toBe(bytes);
     expect(bytes).toEqual(new Uint8Array([8]));
@@ -397,7 +407,7 @@ describe('transfer', () => {
     ['a view', () => new Uint8Array([7]), increments],
     ['a buffer', () => new ArrayBuffer(1), countsBytes.with({ transfer: ([buffer]) => [buffer] })],
   ] as const)('fails a task that is given %s that was handed over before', async (_, make, task) => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const argument = make() as never;
     await task.with({ supervisor })(argument);
     expect(await failure(task.with({ supervisor })(argument))).toMatchObject({ code: 'ARGUMENT_NOT_CLONEABLE' });
@@ -405,14 +415,14 @@ describe('transfer', () => {
   });
 
   it('fails a task that hands back what it has handed back before', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     expect(await handsOverTwice.with({ supervisor })()).toEqual(new Uint8Array([1, 2]));
     expect(await failure(handsOverTwice.with({ supervisor })())).toMatchObject({ code: 'RESULT_NOT_CLONEABLE' });
     expect(await add.with({ supervisor })(1, 1)).toBe(2);
   });
 
   it('fails a task whose transfer option throws, and no other', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const transfer = () => {
       throw new Error('no list');
     };
@@ -424,7 +434,7 @@ describe('transfer', () => {
   });
 
   it('fails a task whose transfer option throws, or whose argument does, what has no text', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const refuse = () => {
       throw Object.create(null);
     };
@@ -444,7 +454,7 @@ describe('transfer', () => {
   });
 
   it('shares memory that is meant to be shared', async () => {
-    await using supervisor = superviseOne();
+    await using supervisor = superviseShared();
     const words = new Int32Array(new SharedArrayBuffer(4));
     const handle = spinsUntil.with({ supervisor })(words);
     await begun(handle);
@@ -511,11 +521,11 @@ describe('many tasks at once', () => {
   it('keep their own results where threads die among them', async () => {
     await using supervisor = new TaskSupervisor({ logger: false, threads: { poolSize: 2 } });
     const handles = Array.from({ length: 400 }, (_, n) =>
-      n % 80 === 40 ? exits.with({ supervisor })(n) : echo.with({ supervisor })(n),
+      n % 160 === 40 ? exits.with({ supervisor })(n) : echo.with({ supervisor })(n),
     );
     const outcomes = await Promise.allSettled<unknown>(handles);
     outcomes.forEach((outcome, n) => {
-      if (n % 80 === 40) expect(outcome).toMatchObject({ status: 'rejected', reason: { exitCode: n } });
+      if (n % 160 === 40) expect(outcome).toMatchObject({ status: 'rejected', reason: { exitCode: n } });
       else expect(outcome).toEqual({ status: 'fulfilled', value: n });
     });
   });

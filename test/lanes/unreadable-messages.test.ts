@@ -1,7 +1,8 @@
 /** What one side can say and the other can't hear: too deep for its stack, or said to what has ended. */
-import { TaskSupervisor, type TaskType } from 'taskwarden';
+import { type SupervisorOptions, TaskSupervisor, type TaskType } from 'taskwarden';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { failure, heard, interceptWarnings } from '../fixtures/listening.ts';
+import { SharedSupervisors } from '../fixtures/shared-supervisors.ts';
 import { deep, hearsDeep, leavesListening, returnsDeep, sendsDeep } from '../fixtures/tasks/deep.ts';
 import { echo } from '../fixtures/tasks/echo.ts';
 import { neverLoads } from '../fixtures/tasks/hangs-while-loading.ts';
@@ -11,14 +12,21 @@ const types = ['thread', 'process'] as const;
 /** More than the main thread's stack can copy, and less than four times that can. */
 const levels = 6_000;
 
-function supervise(stackSizeMb?: number): TaskSupervisor {
+const shared = new SharedSupervisors();
+
+function optionsOf(stackSizeMb?: number): SupervisorOptions {
   const one = {
     poolSize: 1,
     reserveNormal: 0,
     reserveHigh: 0,
     ...(stackSizeMb && { resourceLimits: { stackSizeMb } }),
   };
-  return new TaskSupervisor({ threads: one, processes: one, logger: false });
+  return { threads: one, processes: one, logger: false };
+}
+
+/** Its thread and its child may have run tasks of other tests. */
+function supervise(stackSizeMb?: number): TaskSupervisor {
+  return shared.take(optionsOf(stackSizeMb));
 }
 
 /** A task that comes next gets its own result. */
@@ -46,11 +54,10 @@ describe.each(types)('what can not be read that comes from a %s', (type) => {
 });
 
 describe.each(types)('arguments that a %s can not read', (type) => {
-  const superviseSmall = () => supervise(0.5);
   const unread = { code: 'ARGUMENT_NOT_CLONEABLE' };
 
   it('fail their task, and no other, whether the definition came with them or was there', async () => {
-    await using supervisor = superviseSmall();
+    await using supervisor = new TaskSupervisor(optionsOf(0.5));
     const send = echo.with({ supervisor, type });
     for (let round = 0; round < 2; round += 1) {
       expect(await failure(send(deep(2_500)))).toMatchObject(unread);
@@ -60,7 +67,7 @@ describe.each(types)('arguments that a %s can not read', (type) => {
   });
 
   it.each(['first', 'last'])('fail their task alone, the %s of those of one batch', async (place) => {
-    await using supervisor = superviseSmall();
+    await using supervisor = supervise(0.5);
     const send = echo.with({ supervisor, type });
     const all = (args: (n: number) => unknown) =>
       Promise.allSettled(Array.from({ length: 30 }, (_, n) => send(args(n))));
