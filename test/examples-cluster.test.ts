@@ -12,7 +12,7 @@ import { compiledExample } from './compiled-tasks.ts';
 import { startRedis } from './servers/redis.ts';
 
 const main = compiledExample('cluster/main');
-const count = 600;
+const count = 300;
 const files = fileURLToPath(new URL('../src', import.meta.url));
 
 describe('the cluster example', { timeout: 120_000 }, () => {
@@ -56,7 +56,7 @@ describe('the cluster example', { timeout: 120_000 }, () => {
   });
 
   it('ends its workers and its Redis on Ctrl-C, and leaves no file', async () => {
-    const program = start(['--jobs', '10000', files]);
+    const program = start(['--jobs', '4000', files]);
     await program.says('tasks for 3 workers');
     program.signal('SIGINT');
     // The workers write to the same pipes, so that these are closed when all have ended.

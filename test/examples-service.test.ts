@@ -196,7 +196,7 @@ describe('the service example', () => {
 
 describe('the load script of the service example', () => {
   it('finds nothing wrong, with threads that die and a stop in the middle', { timeout: 120_000 }, async () => {
-    const uploads = 1_000;
+    const uploads = 400; // two of a megabyte
     const args = [compiledExample('service/load'), '--uploads', `${uploads}`];
     const settings = fileURLToPath(new URL('../examples/service/settings.json', import.meta.url));
     const env = { ...process.env, SERVICE_SETTINGS: settings };
