@@ -138,7 +138,12 @@ export function testCourierDoors(label: string, create: () => ClientWorkerTaskCo
     it.each(Object.entries(doors))('as %s', async (_as, { allowed, open }) => {
       const fates = await open(name);
       expect(fates.filter((fate) => !allowed.includes(fate))).toEqual([]);
-      expect(await resultOf('singles', await ask('singles', 'give', 'plain'))).toBe('plain');
+    });
+
+    it('and the workers go on', async () => {
+      for (const queue of ['singles', 'bulks']) {
+        expect(await resultOf(queue, await ask(queue, 'give', 'plain'))).toBe('plain');
+      }
     });
   });
 }

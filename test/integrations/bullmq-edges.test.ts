@@ -175,7 +175,7 @@ describe.each(Object.entries(kinds))('BullMQTaskCourier on %s', (kind, start) =>
 
   it('redrives dead letters once, though they fail again meanwhile', async () => {
     const courier = create();
-    const count = 600;
+    const count = 200;
     await courier.bulkAddTasksToQueue('dead', new Array(count).fill(1));
     const failTen = async () => {
       for (let left = 10; left > 0; left -= 1) await fail(courier, 'dead');

@@ -95,12 +95,12 @@ describe.each<[string, () => Promise<Server>, Count]>([
     await client.pauseQueue('work');
     const failed: string[] = [];
     await client.subscribe('work', (event) => event.kind === 'failed' && failed.push(event.id));
-    const ids = await client.bulkAddTasksToQueue('work', new Array<number>(300).fill(0), { deadlineMs: 50 });
+    const ids = await client.bulkAddTasksToQueue('work', new Array<number>(150).fill(0), { deadlineMs: 50 });
     for (const id of ids) {
       expect(await failure(client.waitForTaskResult('work', id))).toMatchObject({ code: 'TASK_EXPIRED' });
     }
-    await vi.waitFor(() => expect(failed).toHaveLength(300), 10_000);
-    expect(await client.getQueueInfo('work')).toMatchObject({ waiting: { normal: 0 }, leased: 0, deadLetters: 300 });
+    await vi.waitFor(() => expect(failed).toHaveLength(150), 10_000);
+    expect(await client.getQueueInfo('work')).toMatchObject({ waiting: { normal: 0 }, leased: 0, deadLetters: 150 });
     await vi.waitFor(async () => expect(await count(server.url, 'many')).toBe(0), 10_000);
   });
 

@@ -5,6 +5,7 @@
 import fc from 'fast-check';
 import { backgroundTask, currentTask, type TaskHandle, type TaskModule, TaskSupervisor } from 'taskwarden';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { lengthOf } from '../fixtures/random-runs.ts';
 
 const keys = ['a', 'b'] as const;
 type Key = (typeof keys)[number];
@@ -275,6 +276,6 @@ it('each call comes to what its option says, and one task runs for all who share
         expect(vi.getTimerCount()).toBe(0);
       },
     ),
-    { numRuns: 200 },
+    { numRuns: lengthOf(100, 300) },
   );
 });
