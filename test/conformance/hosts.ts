@@ -210,7 +210,7 @@ export function testHosts({ type, pool }: HostsUnderTest): void {
     it('that can not be loaded is logged, and fails its own tasks alone', async () => {
       const errors: string[] = [];
       const logger = { warn: () => {}, error: (line: string) => errors.push(line) };
-      const missing = new URL('../fixtures/tasks/is-not-there.ts', import.meta.url);
+      const missing = new URL('../fixtures/tasks/is-not-there.js', import.meta.url);
       await using supervisor = supervise(1, { minSize: 1, preload: [missing, echo] }, { logger });
       await supervisor.ready();
       expect(errors).toEqual([expect.stringMatching(/could not preload.*is-not-there/s)]);
