@@ -2,7 +2,7 @@ import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config
 import { ForksPoolWorker, type PoolRunnerInitializer } from 'vitest/node';
 import { compiledTasks } from './test/compiled-tasks.ts';
 import { LongestFirst } from './test/longest-first.ts';
-import { nodeWithSqlite } from './test/servers/newer-node.ts';
+import { newerNode, nodeWithSqlite } from './test/servers/newer-node.ts';
 
 // Where it is set, Node 20 reads all certificates as each process starts, which takes as long as all else that it does then.
 // No test needs them.
@@ -59,7 +59,8 @@ export const isolated: TestProjectInlineConfiguration['test'] = { ...common, set
 
 /** Its processes run the Node that has SQLite. */
 class SqliteWorker extends ForksPoolWorker {
-  override start(): Promise<void> {
+  override async start(): Promise<void> {
+    await newerNode();
     const own = process.execPath;
     process.execPath = nodeWithSqlite; // what `fork()` starts
     const started = super.start();

@@ -10,7 +10,7 @@ import { errorCodes } from 'taskwarden';
 import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { taskRules } from '../src/task/call/task-options.ts';
-import { nodeWithSqlite } from './servers/newer-node.ts';
+import { newerNode, nodeWithSqlite } from './servers/newer-node.ts';
 import { type RedisServer, startRedis } from './servers/redis.ts';
 
 const run = promisify(execFile);
@@ -113,7 +113,9 @@ describe('the programs of the README and of docs', () => {
   for (const { file, text, output } of programs) {
     if (file === undefined || output === undefined) continue;
     it(`${file} prints what its page says, and ends by itself`, async () => {
-      const node = text.includes('taskwarden/sqlite') ? nodeWithSqlite : process.execPath;
+      const isNewer = text.includes('taskwarden/sqlite');
+      if (isNewer) await newerNode();
+      const node = isNewer ? nodeWithSqlite : process.execPath;
       const { stdout, stderr } = await run(node, howToRun(file), {
         cwd: directory,
         env: { ...process.env, REDIS_URL: redis.url },

@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { nodeWithSqlite, setup } from '../../test/servers/newer-node.ts';
+import { newerNode, nodeWithSqlite, setup } from '../../test/servers/newer-node.ts';
 import { type Check, compare, type Figure, formatCount, type Measurement, medianOf, type Pace } from '../measure.ts';
 
 const program = fileURLToPath(new URL('../durable/courier.mjs', import.meta.url));
@@ -12,7 +12,8 @@ const sizes = {
 };
 
 export async function measure(pace: Pace): Promise<Measurement[]> {
-  setup();
+  await setup();
+  await newerNode();
   const { single, oneByOne, bulk, runs } = sizes[pace];
   const notes = ['durable: each call is on the disk (fsync) when its promise resolves; one process'];
   const of = async (what: string, layout: string, count: number, least?: number): Promise<Measurement> => {
