@@ -9,6 +9,9 @@ import { runCommandLine } from '../../dist/src/cli/command-line.js';
 const main = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
 export const fixtures: string = fileURLToPath(new URL('../fixtures/cli', import.meta.url));
 
+/** For what does not depend on where functions run: a thread would take as much processor time as all else of a short run. */
+export const mapOnLoop: readonly string[] = ['map', '--type', 'loop'];
+
 export interface CommandEnd {
   readonly code: number | null;
   readonly stdout: string;

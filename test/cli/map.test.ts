@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { byIndex, Command, parseLines, taskwarden, taskwardenHere } from './command.ts';
+import { byIndex, Command, mapOnLoop, parseLines, taskwarden, taskwardenHere } from './command.ts';
 import { HoldingServer } from './holding-server.ts';
 import { mkdtempDisposable } from './temporary-folder.ts';
 
@@ -68,7 +68,7 @@ describe('the function', () => {
 
 describe('inputs', () => {
   it('are the lines of standard input when there are no arguments', async () => {
-    const end = await taskwarden(['map', './functions.mjs#length'], 'one\nthree\n\nlast');
+    const end = await taskwarden([...mapOnLoop, './functions.mjs#length'], 'one\nthree\n\nlast');
     expect(byIndex(end)).toEqual([
       { index: 0, input: 'one', result: 3 },
       { index: 1, input: 'three', result: 5 },
@@ -78,35 +78,43 @@ describe('inputs', () => {
   });
 
   it("are the lines of standard input for '-'", async () => {
-    expect((await taskwarden(['map', './functions.mjs#length', '-'], 'one\n')).results).toEqual([
+    expect((await taskwarden([...mapOnLoop, './functions.mjs#length', '-'], 'one\n')).results).toEqual([
       { index: 0, input: 'one', result: 3 },
     ]);
   });
 
   it('may begin with a dash after --', async () => {
-    expect((await taskwarden(['map', './functions.mjs#length', '--', '--long'])).results).toEqual([
+    expect((await taskwarden([...mapOnLoop, './functions.mjs#length', '--', '--long'])).results).toEqual([
       { index: 0, input: '--long', result: 6 },
     ]);
   });
 
   it('may be none: then nothing is done, and that is no failure', async () => {
-    const end = await taskwarden(['map', './functions.mjs#length'], '');
+    const end = await taskwarden([...mapOnLoop, './functions.mjs#length'], '');
     expect(end).toMatchObject({ code: 0, stdout: '' });
     expect(end.stderr).toMatch(/^0 done/);
   });
 
   it('are JSON with --json: an array is the list of arguments, any other value the only one', async () => {
-    const end = await taskwarden(['map', './functions.mjs#add', '--json', '[1, 2]', '5']);
+    const end = await taskwarden([...mapOnLoop, './functions.mjs#add', '--json', '[1, 2]', '5']);
     expect(byIndex(end)).toEqual([
       { index: 0, input: [1, 2], result: 3 },
       { index: 1, input: 5, result: 5 },
     ]);
-    const types = await taskwarden(['map', './functions.mjs#typeOf', '--json', '[[1]]', '{"a":1}', '"text"', 'true']);
+    const types = await taskwarden([
+      ...mapOnLoop,
+      './functions.mjs#typeOf',
+      '--json',
+      '[[1]]',
+      '{"a":1}',
+      '"text"',
+      'true',
+    ]);
     expect(byIndex(types).map(({ result }) => result)).toEqual(['array', 'object', 'string', 'boolean']);
   });
 
   it('that are no JSON fail, and the others go on', async () => {
-    const end = await taskwarden(['map', './functions.mjs#add', '--json', '-'], '[1,2]\n{oops\n[3,4]\n');
+    const end = await taskwarden([...mapOnLoop, './functions.mjs#add', '--json', '-'], '[1,2]\n{oops\n[3,4]\n');
     const [first, second, third] = byIndex(end);
     expect([first?.result, third?.result]).toEqual([3, 7]);
     expect(second).toMatchObject({ index: 1, input: '{oops', error: { name: 'SyntaxError' } });

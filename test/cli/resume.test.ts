@@ -4,7 +4,7 @@ import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { jobLogHeader } from '../../src/cli/map/job-log/job-line.ts';
-import { byIndex, Command, parseLines, type ResultLine, taskwarden, taskwardenHere } from './command.ts';
+import { byIndex, Command, mapOnLoop, parseLines, type ResultLine, taskwarden, taskwardenHere } from './command.ts';
 import { mkdtempDisposable } from './temporary-folder.ts';
 
 interface Files {
@@ -35,7 +35,7 @@ const seqs = (lines: readonly string[][]) => lines.map(([seq]) => Number(seq));
 describe('--joblog', () => {
   it('gets a line for each input that has ended', async () => {
     const { log } = await newFiles();
-    await taskwarden(['map', './functions.mjs#refuse', '--ordered', '--joblog', log, 'good', 'bad', 'é']);
+    await taskwarden([...mapOnLoop, './functions.mjs#refuse', '--ordered', '--joblog', log, 'good', 'bad', 'é']);
     const lines = await jobs(log);
     expect(seqs(lines)).toEqual([1, 2, 3]);
     expect(lines.map((columns) => columns.slice(6))).toEqual([
@@ -63,12 +63,12 @@ describe('--joblog', () => {
 
   it('has inputs that can not be read', async () => {
     const { log } = await newFiles();
-    await taskwarden(['map', './functions.mjs#add', '--json', '--joblog', log, '{oops']);
+    await taskwarden([...mapOnLoop, './functions.mjs#add', '--json', '--joblog', log, '{oops']);
     expect((await jobs(log)).map((columns) => columns.slice(6))).toEqual([['1', '0', './functions.mjs#add "{oops"']]);
   });
 
   it('that has no space left ends the run, with a message and exit code 1', async () => {
-    const end = await taskwarden(['map', './functions.mjs#length', '--joblog', '/dev/full', 'x']);
+    const end = await taskwarden([...mapOnLoop, './functions.mjs#length', '--joblog', '/dev/full', 'x']);
     expect(end).toMatchObject({ code: 2, stdout: '' });
     expect(end.stderr).toContain("can't write a job log to /dev/full: ENOSPC");
   });
@@ -77,8 +77,18 @@ describe('--joblog', () => {
 describe('a run that goes on', () => {
   it('leaves out what the log has: --resume', async () => {
     const { log } = await newFiles();
-    await taskwarden(['map', './functions.mjs#refuse', '--joblog', log, 'a', 'bad']);
-    const end = await taskwarden(['map', './functions.mjs#refuse', '--joblog', log, '--resume', 'a', 'bad', 'c', 'd']);
+    await taskwarden([...mapOnLoop, './functions.mjs#refuse', '--joblog', log, 'a', 'bad']);
+    const end = await taskwarden([
+      ...mapOnLoop,
+      './functions.mjs#refuse',
+      '--joblog',
+      log,
+      '--resume',
+      'a',
+      'bad',
+      'c',
+      'd',
+    ]);
     expect(byIndex(end).map(({ index, input }) => [index, input])).toEqual([
       [2, 'c'],
       [3, 'd'],
@@ -90,9 +100,19 @@ describe('a run that goes on', () => {
 
   it('runs again what has failed, and then the rest: --resume-failed', async () => {
     const { log } = await newFiles();
-    await taskwarden(['map', './functions.mjs#refuse', '--joblog', log, 'a', 'bad']);
+    await taskwarden([...mapOnLoop, './functions.mjs#refuse', '--joblog', log, 'a', 'bad']);
     // Another function, which does not fail: what matters are the inputs.
-    const again = ['map', './functions.mjs#length', '--joblog', log, '--resume', '--resume-failed', 'a', 'bad', 'c'];
+    const again = [
+      ...mapOnLoop,
+      './functions.mjs#length',
+      '--joblog',
+      log,
+      '--resume',
+      '--resume-failed',
+      'a',
+      'bad',
+      'c',
+    ];
     const end = await taskwarden(again);
     expect(byIndex(end).map(({ index }) => index)).toEqual([1, 2]);
     expect(end.stderr).toMatch(/; 1 more was done before\n$/);
@@ -101,33 +121,33 @@ describe('a run that goes on', () => {
 
   it('takes what has failed from the log, and reads no standard input: --retry-failed', async () => {
     const { log } = await newFiles();
-    await taskwarden(['map', './functions.mjs#refuse', '--joblog', log, 'a', 'bad 1', 'b', 'bad\n2']);
-    const command = new Command(['map', './functions.mjs#length', '--joblog', log, '--retry-failed']);
+    await taskwarden([...mapOnLoop, './functions.mjs#refuse', '--joblog', log, 'a', 'bad 1', 'b', 'bad\n2']);
+    const command = new Command([...mapOnLoop, './functions.mjs#length', '--joblog', log, '--retry-failed']);
     const end = await command.end();
     expect(byIndex(end)).toEqual([
       { index: 1, input: 'bad 1', result: 5 },
       { index: 3, input: 'bad\n2', result: 5 },
     ]);
     expect(end.stderr).toMatch(/^2 done in [^;]*\n$/);
-    const nothing = await taskwarden(['map', './functions.mjs#length', '--joblog', log, '--retry-failed']);
+    const nothing = await taskwarden([...mapOnLoop, './functions.mjs#length', '--joblog', log, '--retry-failed']);
     expect(nothing).toMatchObject({ code: 0, stdout: '' });
   });
 
   it('adds to the output file, in order with --ordered', async () => {
     const { log, output } = await newFiles();
     const flags = ['--joblog', log, '-o', output, '--ordered'];
-    await taskwarden(['map', './functions.mjs#length', ...flags, 'a', 'b']);
-    await taskwarden(['map', './functions.mjs#length', ...flags, '--resume', ...'abcdefgh']);
+    await taskwarden([...mapOnLoop, './functions.mjs#length', ...flags, 'a', 'b']);
+    await taskwarden([...mapOnLoop, './functions.mjs#length', ...flags, '--resume', ...'abcdefgh']);
     expect((await resultsIn(output)).map(({ index }) => index)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
   });
 
   it('drops a last line that was cut short, of the log and of the output', async () => {
     const { log, output } = await newFiles();
     const flags = ['--joblog', log, '-o', output];
-    await taskwarden(['map', './functions.mjs#length', ...flags, 'a']);
+    await taskwarden([...mapOnLoop, './functions.mjs#length', ...flags, 'a']);
     await appendFile(log, '2\t:\t17');
     await appendFile(output, '{"index":1,"inp');
-    const end = await taskwarden(['map', './functions.mjs#length', ...flags, '--resume', 'a', 'bb']);
+    const end = await taskwarden([...mapOnLoop, './functions.mjs#length', ...flags, '--resume', 'a', 'bb']);
     expect(end.stderr).toContain(`the last line of ${log} was cut short, and is dropped: its input runs again\n`);
     expect(await resultsIn(output)).toEqual([
       { index: 0, input: 'a', result: 1 },
@@ -138,14 +158,14 @@ describe('a run that goes on', () => {
 
   it('begins at the first input if there is no log yet', async () => {
     const { log } = await newFiles();
-    const end = await taskwarden(['map', './functions.mjs#length', '--joblog', log, '--resume', 'a']);
+    const end = await taskwarden([...mapOnLoop, './functions.mjs#length', '--joblog', log, '--resume', 'a']);
     expect(end.results).toHaveLength(1);
     expect(await jobs(log)).toHaveLength(1);
   });
 
   it('takes the rest of standard input', async () => {
     const { log } = await newFiles();
-    const args = ['map', './functions.mjs#length', '--joblog', log];
+    const args = [...mapOnLoop, './functions.mjs#length', '--joblog', log];
     await taskwarden(args, 'a\nb\n');
     const end = await taskwarden([...args, '--resume'], 'a\nb\nc\n');
     expect(end.results).toEqual([{ index: 2, input: 'c', result: 1 }]);
@@ -153,9 +173,9 @@ describe('a run that goes on', () => {
 
   it('ends with a message and exit code 2 if the log has another input in the place of one', async () => {
     const { log } = await newFiles();
-    await taskwarden(['map', './functions.mjs#length', '--joblog', log, 'a', 'b']);
+    await taskwarden([...mapOnLoop, './functions.mjs#length', '--joblog', log, 'a', 'b']);
     const before = await readFile(log, 'utf8');
-    const end = await taskwarden(['map', './functions.mjs#length', '--joblog', log, '--resume', 'a', 'c', 'd']);
+    const end = await taskwarden([...mapOnLoop, './functions.mjs#length', '--joblog', log, '--resume', 'a', 'c', 'd']);
     expect(end).toMatchObject({ code: 2, stdout: '' });
     expect(end.stderr).toBe(
       `taskwarden: input 1 is "c", but ${log} has another one as Seq 2: ` +
@@ -173,7 +193,7 @@ describe('a run that goes on', () => {
     ['a log that would be overwritten', ['--joblog', './functions.mjs', 'x'], /functions\.mjs is no job log/],
     ['a log in no folder', ['--joblog', './nowhere/log', 'x'], /can't write a job log to \.\/nowhere\/log/],
   ])('is refused in a line or two, with exit code 2: %s', async (_, args, message) => {
-    const end = await taskwardenHere(['map', './functions.mjs#length', ...args]);
+    const end = await taskwardenHere([...mapOnLoop, './functions.mjs#length', ...args]);
     expect(end).toMatchObject({ code: 2, stdout: '' });
     expect(end.stderr).toMatch(message);
     expect(end.stderr).toMatch(/^taskwarden: .*\nSee taskwarden --help\n$/);
@@ -189,13 +209,13 @@ describe('after an end that was not its own', () => {
     command.process.kill('SIGINT');
     expect((await command.end()).code).toBe(130);
     expect(seqs(await jobs(log))).toEqual([1]); // what was stopped is not in it
-    const end = await taskwarden(['map', './functions.mjs#length', '--joblog', log, '--resume', ...inputs]);
+    const end = await taskwarden([...mapOnLoop, './functions.mjs#length', '--joblog', log, '--resume', ...inputs]);
     expect(byIndex(end).map(({ input }) => input)).toEqual(['one', 'two']);
   });
 
   it('a run goes on: a halt', async () => {
     const { log } = await newFiles();
-    const args = ['map', './functions.mjs#refuse', '--concurrency', '1', '--joblog', log];
+    const args = [...mapOnLoop, './functions.mjs#refuse', '--concurrency', '1', '--joblog', log];
     const inputs = ['a', 'bad 1', 'b', 'bad 2', 'c'];
     const halted = await taskwarden([...args, '--halt', 'now,fail=1', ...inputs]);
     expect(halted.results).toHaveLength(2);
@@ -230,7 +250,7 @@ describe('after an end that was not its own', () => {
 describe('--dry-run', () => {
   it('shows what would run, calls nothing and writes into no file', async () => {
     const { log, output } = await newFiles();
-    const args = ['map', './functions.mjs#refuse', '--joblog', log, '-o', output];
+    const args = [...mapOnLoop, './functions.mjs#refuse', '--joblog', log, '-o', output];
     await taskwarden([...args, 'a', 'bad']);
     await appendFile(log, '3\t:');
     const before = await Promise.all([log, output].map((path) => readFile(path, 'utf8')));
@@ -244,7 +264,7 @@ describe('--dry-run', () => {
   });
 
   it('shows inputs as the function would get them, and those that can not be read', async () => {
-    const end = await taskwarden(['map', './functions.mjs#add', '--json', '--dry-run', '[1,2]', '{oops']);
+    const end = await taskwarden([...mapOnLoop, './functions.mjs#add', '--json', '--dry-run', '[1,2]', '{oops']);
     expect(end.results).toMatchObject([
       { index: 0, input: [1, 2] },
       { index: 1, input: '{oops', error: { name: 'SyntaxError' } },
@@ -256,7 +276,7 @@ describe('--dry-run', () => {
   it('leaves a log alone that it would begin anew', async () => {
     const { log } = await newFiles();
     await writeFile(log, `${jobLogHeader}\n`);
-    await taskwarden(['map', './functions.mjs#length', '--joblog', log, '--dry-run', 'a']);
+    await taskwarden([...mapOnLoop, './functions.mjs#length', '--joblog', log, '--dry-run', 'a']);
     expect(await readFile(log, 'utf8')).toBe(`${jobLogHeader}\n`);
   });
 });
