@@ -19,6 +19,9 @@ const readMs = 5_000;
 /** The same on PostgreSQL, where BullMQ sends no signal for some parallel events. */
 const shortReadMs = 500;
 
+/** So many events PostgreSQL gives at a time; Redis gives all. */
+const pageLength = 100;
+
 /** A reader publishes this event to find its place in the stream; others ignore it. */
 const startEvent = 'taskwarden:reader';
 
@@ -97,9 +100,9 @@ export class EventReader {
     if (!this.#isListening) return false;
     const backend = server.backend(this.#queue);
     for (let place: string | undefined = this.#place; place !== undefined; ) {
-      const events = eventsIn(await backend.readEvents(place, 1)); // PostgreSQL gives a hundred at a time
+      const events = eventsIn(await backend.readEvents(place, 1));
       if (events.some(([, fields]) => isWanted(eventOf(fields)))) return true;
-      place = events.at(-1)?.[0];
+      place = events.length < pageLength ? undefined : events.at(-1)?.[0]; // what comes meanwhile is not waited for
     }
     return false;
   }

@@ -40,7 +40,7 @@ export interface TaskEnd {
 /** Looks up the end of a task; undefined if it has not ended. */
 type LookUp = (id: string) => Promise<TaskEnd | undefined>;
 /** Whether its end will be heard: the reader has not come to it yet. */
-type IsComing = (id: string) => Promise<boolean>;
+type IsEndComing = (id: string) => Promise<boolean>;
 /** Reads the end of a task from an event; undefined if it has to be looked up. */
 type Read = (event: BullEvent, id: string) => TaskEnd | undefined;
 
@@ -52,7 +52,7 @@ interface ResultWait {
 export class ResultWaits implements EventListener {
   readonly #queue: string;
   readonly #lookUp: LookUp;
-  readonly #isComing: IsComing;
+  readonly #isEndComing: IsEndComing;
   readonly #read: Read;
   readonly #waits = new Map<string, Set<ResultWait>>();
   readonly #subscribers = new Map<string, Set<(update: TaskUpdate) => void>>();
@@ -65,10 +65,10 @@ export class ResultWaits implements EventListener {
   #isLookingUp = false;
   #lookUpAgain = false;
 
-  constructor(queue: string, lookUp: LookUp, isComing: IsComing, read: Read) {
+  constructor(queue: string, lookUp: LookUp, isEndComing: IsEndComing, read: Read) {
     this.#queue = queue;
     this.#lookUp = lookUp;
-    this.#isComing = isComing;
+    this.#isEndComing = isEndComing;
     this.#read = read;
   }
 
@@ -194,7 +194,7 @@ export class ResultWaits implements EventListener {
     try {
       const end = await this.#lookUp(id);
       if (end === undefined) return;
-      if (this.#subscribers.has(id) && (await this.#isComing(id))) return; // its updates come first
+      if (this.#subscribers.has(id) && (await this.#isEndComing(id))) return; // its updates come first
       wait.end(end);
     } catch (error) {
       if (fieldOf(error, 'code') !== 'COURIER_UNREACHABLE') wait.fail(error);
