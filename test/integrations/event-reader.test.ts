@@ -28,6 +28,7 @@ it('knows what the server has that it has not read yet', async () => {
   const server = {
     ordersEvents: true,
     backend: () => stream as unknown as IQueueBackend,
+    eventsAfter: (_: string, place: string) => stream.readEvents(place),
     reading: async () => blocked as unknown as IQueueBackend,
   } as unknown as Server;
   const reader = new EventReader('queue', { onEvent: () => {}, onGap: () => {} });

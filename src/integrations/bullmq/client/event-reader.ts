@@ -98,9 +98,8 @@ export class EventReader {
   /** Whether the server has an event that is wanted, and that is still to be delivered. */
   async isComing(server: Server, isWanted: (event: BullEvent) => boolean): Promise<boolean> {
     if (!this.#isListening) return false;
-    const backend = server.backend(this.#queue);
     for (let place: string | undefined = this.#place; place !== undefined; ) {
-      const events = eventsIn(await backend.readEvents(place, 1));
+      const events = eventsIn(await server.eventsAfter(this.#queue, place));
       if (events.some(([, fields]) => isWanted(eventOf(fields)))) return true;
       place = events.length < pageLength ? undefined : events.at(-1)?.[0]; // what comes meanwhile is not waited for
     }

@@ -155,6 +155,10 @@ export class PostgresServer implements Server {
     }
   }
 
+  eventsAfter(queue: string, place: string): ReturnType<IQueueBackend['readEvents']> {
+    return this.backend(queue).readEvents(place, 1); // one that shares its connection does not wait
+  }
+
   claims(queue: string): Claims {
     return new PostgresClaims(this.#pool, queue, priorityNumbers.normal, this.#settings.stalledIntervalMs);
   }

@@ -142,6 +142,11 @@ export class RedisServer implements Server {
     return backend;
   }
 
+  /** BullMQ's own call would break the connection of all calls if it were not answered within a second. */
+  eventsAfter(queue: string, place: string): ReturnType<IQueueBackend['readEvents']> {
+    return this.#redis.xread('STREAMS', this.backend(queue).toKey('events'), place);
+  }
+
   claims(queue: string): Claims {
     return new RedisClaims(this.#redis, this.backend(queue), priorityNumbers.normal);
   }

@@ -111,6 +111,8 @@ export interface Server {
    * @param onBack Called each time its connection is back after it was lost, if no read fails then.
    */
   reading(queue: string, onBack: () => void): Promise<IQueueBackend>;
+  /** What comes after a place in the events of a queue, in the shape of BullMQ's `readEvents()`, without waiting. */
+  eventsAfter(queue: string, place: string): ReturnType<IQueueBackend['readEvents']>;
   /** Whether an event is never seen after one with a higher number. */
   readonly ordersEvents: boolean;
   claims(queue: string): Claims;
