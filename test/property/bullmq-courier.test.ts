@@ -1,7 +1,7 @@
 /** BullMQTaskCourier against the model of couriers, on a real Redis and a real PostgreSQL. */
 import fc from 'fast-check';
 import { Redis } from 'ioredis';
-import pg from 'pg';
+import { Client } from 'pg';
 import { BullMQTaskCourier } from 'taskwarden/bullmq';
 import { describe, it } from 'vitest';
 import { PostgresServer } from '../../src/integrations/bullmq/server/postgres-server.ts';
@@ -79,13 +79,13 @@ describe('loses nothing, settles nothing twice, and delivers in order', () => {
   it('on PostgreSQL', { timeout: 120_000 }, async () => {
     const server = await startPostgres();
     const { url } = server;
-    const pool = new pg.Pool({ connectionString: url });
-    const expire = (prefix: string) =>
-      pool.query(`UPDATE ${prefix}.job SET locked_until_ms = 0 WHERE state = 'active'`);
+    const sql = new Client({ connectionString: url }); // a pool has ended before its connections have
+    const expire = (prefix: string) => sql.query(`UPDATE ${prefix}.job SET locked_until_ms = 0 WHERE state = 'active'`);
     try {
+      await sql.connect();
       await tryOn(url, (prefix) => PostgresServer.connect(url, prefix, settings, never), expire, randomRuns(25), {});
     } finally {
-      await pool.end();
+      await sql.end();
       await server.stop();
     }
   });
