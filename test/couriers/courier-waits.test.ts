@@ -2,11 +2,12 @@
 import { expect, it } from 'vitest';
 import { runProgram } from '../fixtures/program.ts';
 
-it.each([
+it.concurrent.each([
   ['result in time', ['RESULT_TIMEOUT']],
   ['task in time', ['none']],
   ['delayed task', ['data']],
   ['lost lease', ['2']],
+  ['lease lost while the event loop was busy', ['2']],
   ['result of a task whose leases are lost', ['again', 'TASK_STALLED']],
   ['retried task', ['2']],
 ])('a wait does, while a timer of the courier is to end it: %s', async (name, lines) => {
@@ -18,7 +19,7 @@ it.each([
   });
 });
 
-it.each([
+it.concurrent.each([
   ['nobody waits', 'added'],
   ['a wait that was given up', 'given up'],
   ['a courier that was closed', 'COURIER_CLOSED'],

@@ -81,7 +81,8 @@ export class ExpiryQueue<T extends ExpiringItem<T>> {
     if (first === undefined || this.#timer !== undefined) return;
     this.#timer = new Timer(Math.max(Math.ceil(first.expiresAt - now() - toleranceMs), 0), () => {
       const wasBusy = now() - (this.#items.first as T).expiresAt > busyMs;
-      if (wasBusy) this.#immediate = setImmediate(() => this.#fire()).unref();
+      // Not unref'd: a quiet loop would not turn for it.
+      if (wasBusy) this.#immediate = setImmediate(() => this.#fire());
       else this.#fire();
     });
   }
