@@ -1,7 +1,7 @@
 /** The command line, in the folder of the fixtures: as a user starts it, in a process of its own, or in that of the test. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { Writable } from 'node:stream';
+import { PassThrough, type Stream, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import { runCommandLine } from '../../dist/src/cli/command-line.js';
@@ -95,17 +95,32 @@ class Written extends Writable {
   }
 }
 
-/** The same as `taskwarden()` without the start of a process, for what only reads its arguments, or asks a courier. */
-export async function taskwardenHere(args: readonly string[]): Promise<CommandEnd> {
-  const [stdout, stderr] = [new Written(), new Written()];
+/**
+ * The same as `taskwarden()` without the start of a process, for what is not about processes, signals, pipes and what
+ * functions print. This process is in the folder of the fixtures meanwhile, and its streams are those of the command.
+ */
+export async function taskwardenHere(args: readonly string[], input = ''): Promise<CommandEnd> {
+  const [stdin, stdout, stderr] = [new PassThrough().end(input), new Written(), new Written()];
   const folder = process.cwd();
+  const giveBack = replaceStreams({ stdin, stdout, stderr });
   process.chdir(fixtures);
   try {
-    const code = await runCommandLine(args, { stdout, stderr });
+    const code = await runCommandLine(args, process);
     return { code, stdout: stdout.text, stderr: stderr.text, results: resultsIn(stdout.text) };
   } finally {
     process.chdir(folder);
+    giveBack();
   }
+}
+
+/** Those of this process. Returns what puts its own back. */
+function replaceStreams(streams: Readonly<Record<'stdin' | 'stdout' | 'stderr', Stream>>): () => void {
+  const names = Object.keys(streams) as (keyof typeof streams)[];
+  const own = names.map((name) => [name, Object.getOwnPropertyDescriptor(process, name)] as const);
+  for (const name of names) Object.defineProperty(process, name, { value: streams[name] });
+  return () => {
+    for (const [name, descriptor] of own) Object.defineProperty(process, name, descriptor as PropertyDescriptor);
+  };
 }
 
 /** The results, in the order of their inputs. */

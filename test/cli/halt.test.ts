@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { type Halt, isReached, parseHalt } from '../../src/cli/map/halt.ts';
 import { Tally } from '../../src/cli/map/tally.ts';
 import { UsageError } from '../../src/cli/usage-error.ts';
-import { byIndex, Command, taskwarden, taskwardenHere } from './command.ts';
+import { byIndex, Command, mapOnLoop, taskwardenHere } from './command.ts';
 import { HoldingServer } from './holding-server.ts';
 
 describe('--halt', () => {
@@ -55,7 +55,7 @@ describe('a run with --halt', () => {
 
   it('begins with nothing after so many failures', async () => {
     const flags = ['--halt', 'soon,fail=2', ...oneByOne];
-    const end = await taskwarden(['map', './functions.mjs#refuse', ...flags, 'bad 1', 'good', 'bad 2', 'good']);
+    const end = await taskwardenHere(['map', './functions.mjs#refuse', ...flags, 'bad 1', 'good', 'bad 2', 'good']);
     expect(end.results.map(({ index }) => index)).toEqual([0, 1, 2]);
     expect(end.code).toBe(1);
     expect(end.stderr).toMatch(
@@ -64,7 +64,15 @@ describe('a run with --halt', () => {
   });
 
   it('is not stopped by fewer', async () => {
-    const end = await taskwarden(['map', './functions.mjs#refuse', '--halt', 'now,fail=2', 'bad', 'good', 'good']);
+    const end = await taskwardenHere([
+      ...mapOnLoop,
+      './functions.mjs#refuse',
+      '--halt',
+      'now,fail=2',
+      'bad',
+      'good',
+      'good',
+    ]);
     expect(end.results).toHaveLength(3);
     expect(end.stderr).toMatch(/^3 done/);
   });
@@ -88,21 +96,21 @@ describe('a run with --halt', () => {
 
   it.each([[], ['--ordered']])('ends those that run: now %j', async (...ordered) => {
     const flags = ['--halt', 'now,success=1', '--concurrency', '2', ...ordered];
-    const end = await taskwarden(['map', './stops.mjs#listens', ...flags, 'one', 'quick', 'quick']);
+    const end = await taskwardenHere(['map', './stops.mjs#waits', ...flags, 'one', 'quick', 'quick']);
     expect(end.results).toEqual([{ index: 1, input: 'quick', result: 'quick' }]);
     expect(end.code).toBe(0);
   });
 
   it('counts a percentage of all lines of standard input', async () => {
     const flags = ['--halt', 'soon,done=30%', ...oneByOne];
-    const end = await taskwarden(['map', './functions.mjs#length', ...flags], 'line\n'.repeat(10));
+    const end = await taskwardenHere([...mapOnLoop, './functions.mjs#length', ...flags], 'line\n'.repeat(10));
     expect(end.results).toHaveLength(3);
     expect(end.code).toBe(0);
   });
 
   it('counts inputs that can not be read', async () => {
     const flags = ['--json', '--halt', 'now,fail=1', ...oneByOne];
-    const end = await taskwarden(['map', './functions.mjs#add', ...flags, '[1,2]', '{oops', '[3,4]']);
+    const end = await taskwardenHere([...mapOnLoop, './functions.mjs#add', ...flags, '[1,2]', '{oops', '[3,4]']);
     expect(byIndex(end).map(({ index }) => index)).toEqual([0, 1]);
     expect(end.code).toBe(1);
   });
