@@ -13,6 +13,7 @@ import {
 } from 'taskwarden';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { failure, heard } from '../fixtures/listening.ts';
+import { SharedSupervisors } from '../fixtures/shared-supervisors.ts';
 import { type Act, makeSmall, small, Tally, values } from '../fixtures/tasks/small.ts';
 
 const foreverMs = 2 ** 30;
@@ -27,13 +28,31 @@ interface Scene extends AsyncDisposable {
   submit(...acts: readonly (Act | readonly [Act, TaskOptions])[]): TaskHandle<unknown>[];
 }
 
-/** A supervisor whose one slot (or more) is free, and that knows that the tasks are small. */
-async function scene(pool: ThreadOptions = {}, options: SupervisorOptions = {}): Promise<Scene> {
-  const tally = Tally.share();
+const shared = new SharedSupervisors();
+const tally = Tally.share();
+
+function optionsOf(pool: ThreadOptions, options: SupervisorOptions): SupervisorOptions {
   const threads = { poolSize: 1, reserveNormal: 0, reserveHigh: 0, idleTimeoutMs: Infinity, ...pool };
-  const supervisor = new TaskSupervisor({ logger: false, threads, ...options });
-  await makeSmall(supervisor, 16 * threads.poolSize, threads.poolSize);
+  return { logger: false, threads, ...options };
+}
+
+/**
+ * A supervisor whose one slot (or more) is free, and that knows that the tasks are small. Its threads may have run tasks of
+ * other tests.
+ */
+function scene(pool: ThreadOptions = {}, options: SupervisorOptions = {}): Promise<Scene> {
+  return sceneWith(shared.take(optionsOf(pool, options)), pool.poolSize);
+}
+
+/** The same for a test whose threads die, keep something or are stopped: with a supervisor of its own. */
+function sceneAlone(pool: ThreadOptions = {}, options: SupervisorOptions = {}): Promise<Scene> {
+  return sceneWith(new TaskSupervisor(optionsOf(pool, options)), pool.poolSize);
+}
+
+async function sceneWith(supervisor: TaskSupervisor, poolSize = 1): Promise<Scene> {
+  await makeSmall(supervisor, 16 * poolSize, poolSize);
   await until(() => supervisor.getInfo().threads.running === 0);
+  tally.clear();
   let n = 0;
   return {
     supervisor,
@@ -46,7 +65,8 @@ async function scene(pool: ThreadOptions = {}, options: SupervisorOptions = {}):
       }),
     [Symbol.asyncDispose]: async () => {
       for (let other = 0; other < n; other += 1) tally.open(other);
-      await supervisor.stop({ wait: true, cancelTasks: true });
+      if (supervisor.getInfo().pending > 0) await supervisor.stop({ wait: true, cancelTasks: true });
+      await supervisor[Symbol.asyncDispose]();
     },
   };
 }
@@ -205,7 +225,7 @@ describe('of the tasks of a batch, each has its own', () => {
     const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
     const printed = () => write.mock.calls.map(([text]) => String(text)).join('');
     try {
-      await using s = await scene();
+      await using s = await sceneAlone();
       await Promise.allSettled(s.submit('number', 'prints', 'prints', 'number', 'prints', 'exits'));
       await until(() => printed().includes('printed by 4\n'));
       expect(printed().match(/printed by \d/g)).toEqual(['printed by 1', 'printed by 2', 'printed by 4']);
@@ -280,7 +300,7 @@ describe('one task of a batch, canceled', () => {
   });
 
   it('and ended with its thread harms no neighbour: those before keep their results, those behind run once', async () => {
-    await using s = await scene();
+    await using s = await sceneAlone();
     const exited = heard(s.supervisor, 'thread:exited');
     const handles = s.submit('object', 'text', ['spinsOn', { stopGraceMs: 5 }], 'number', 'buffer', 'number');
     await until(() => s.tally.runs(2) === 1);
@@ -333,7 +353,7 @@ describe('one task of a batch, out of time', () => {
   });
 
   it('and ended with its thread harms no neighbour', async () => {
-    await using s = await scene();
+    await using s = await sceneAlone();
     const exits: number[] = [];
     s.supervisor.on('thread:exited', ({ threadId }) => exits.push(threadId));
     const limited = { timeoutMs: 100, stopGraceMs: 1 };
@@ -346,7 +366,7 @@ describe('one task of a batch, out of time', () => {
   });
 
   it('is tried again, if it wants that', async () => {
-    await using s = await scene();
+    await using s = await sceneAlone();
     const handles = s.submit(
       'number',
       ['never', { timeoutMs: 100, stopGraceMs: 1, retries: 1, retryDelayMs: 1 }],
@@ -396,7 +416,7 @@ describe('a thread that dies takes along the one that ran, and no other', () => 
     ['throwsUncaught', { exitCode: 1, cause: new TypeError('left behind by 7') }],
     ['exhaustsMemory', { cause: { code: 'ERR_WORKER_OUT_OF_MEMORY' } }],
   ])('%s', async (act, error) => {
-    await using s = await scene({ resourceLimits: { maxOldGenerationSizeMb: 64 } });
+    await using s = await sceneAlone({ resourceLimits: { maxOldGenerationSizeMb: 64 } });
     const exits: number[] = [];
     s.supervisor.on('thread:exited', ({ threadId }) => exits.push(threadId));
     const handles = s.submit(...before, act, ...after);
@@ -425,7 +445,7 @@ describe('a thread that dies takes along the one that ran, and no other', () => 
   });
 
   it('though several die one after the other', async () => {
-    await using s = await scene();
+    await using s = await sceneAlone();
     const acts: readonly Act[] = ['object', 'exits', 'number', 'exits', 'exits', 'text'];
     const handles = s.submit(...acts);
     await Promise.allSettled(handles);
@@ -436,7 +456,7 @@ describe('a thread that dies takes along the one that ran, and no other', () => 
   });
 
   it('and only that one is run again, where crashRetries say so', async () => {
-    await using s = await scene();
+    await using s = await sceneAlone();
     const again = { crashRetries: 1 };
     const handles = s.submit('object', ['number', again], ['exitsFirst', again], ['number', again], ['object', again]);
     expect(await Promise.all(handles)).toEqual([values.object(0), 1, 2, 3, values.object(4)]);
@@ -483,7 +503,7 @@ describe('one that takes long after short ones', () => {
   });
 
   it('counts as one that waits, in maxQueued and capacity(), each that comes back', async () => {
-    await using s = await scene({}, { maxQueued: 40 });
+    await using s = await sceneAlone({}, { maxQueued: 40 });
     s.supervisor.configure({ maxQueued: 4 });
     const handles = s.submit('holds', 'number', 'number', 'number', 'number');
     await handedOver();
@@ -545,7 +565,7 @@ describe('what can not be copied', () => {
   });
 
   it('because it was handed over before fails that task alone', async () => {
-    await using s = await scene();
+    await using s = await sceneAlone();
     const handles = s.submit('number', 'handsOverAgain', 'object', 'handsOverAgain', 'text', 'handsOverAgain');
     const outcomes = await Promise.allSettled(handles);
     const late = { status: 'rejected', reason: { code: 'RESULT_NOT_CLONEABLE' } };
@@ -575,7 +595,7 @@ describe('the tasks of a batch share no object', () => {
   });
 
   it('though all return the same', async () => {
-    await using s = await scene();
+    await using s = await sceneAlone();
     const results = (await Promise.all(s.submit(...new Array<Act>(5).fill('cached')))) as {
       times: number;
       list: number[];
@@ -628,7 +648,7 @@ describe('travelling together keeps nobody waiting', () => {
 
 describe('getTasks()', () => {
   it('lists each once, at any time', async () => {
-    await using s = await scene({}, { keepFinished: 0 });
+    await using s = await sceneAlone({}, { keepFinished: 0 });
     const problems: string[] = [];
     let handles: readonly TaskHandle<unknown>[] = [];
     const check = (when: string) => {
@@ -668,7 +688,7 @@ describe('stop()', () => {
     ['{ cancelTasks: true }', { cancelTasks: true }],
     ['{ cancelTasks: true, wait: 40 }', { cancelTasks: true, wait: 40 }],
   ])('%s settles each once, and lets none that waits begin', async (_, options) => {
-    await using s = await scene();
+    await using s = await sceneAlone();
     const ends = new Map<string, number>();
     for (const event of ['task:completed', 'task:failed', 'task:canceled'] as const) {
       s.supervisor.on(event, ({ task }) => ends.set(task.id, (ends.get(task.id) ?? 0) + 1));
@@ -689,7 +709,7 @@ describe('stop()', () => {
   });
 
   it('before they begin, without wait, lets none begin', async () => {
-    await using s = await scene();
+    await using s = await sceneAlone();
     const handles = s.submit('number', 'number', 'object', 'number');
     const report = await s.supervisor.stop({ wait: false });
     expect(report).toEqual({ finished: 0, canceled: 4, terminated: 0 });
@@ -698,7 +718,7 @@ describe('stop()', () => {
   });
 
   it('waits for all that were submitted', async () => {
-    await using s = await scene();
+    await using s = await sceneAlone();
     const handles = s.submit('number', 'throws', 'holds', 'object', 'exits', 'number', ['failsFirst', { retries: 1 }]);
     await until(() => s.tally.runs(2) === 1);
     const stopped = s.supervisor.stop();
