@@ -1,5 +1,5 @@
 /** What holds for tasks that are controlled while they run, wherever that is. Every lane runs this suite. */
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import { chain, controller, type PoolOptions, Task, type TaskContext, TaskSupervisor, waitUntilDone } from 'taskwarden';
 import { describe, expect, it } from 'vitest';
 import { begun, failure } from '../fixtures/listening.ts';
@@ -52,9 +52,17 @@ class Feed {
   }
 
   /** Each in a turn of its own. */
-  async *slow(): AsyncGenerator<number> {
+  async *byTurns(): AsyncGenerator<number> {
     for (const n of this.endless()) {
       await nextTurn();
+      yield n;
+    }
+  }
+
+  /** Each a while after the other, in which the processor is free. */
+  async *slow(): AsyncGenerator<number> {
+    for (const n of this.endless()) {
+      await pause(1);
       yield n;
     }
   }
@@ -417,7 +425,7 @@ export function testControlling({ type, pool, options }: LaneUnderTest): void {
       async function* portThenNumbers() {
         yield gate.port;
         await gate.arrived(1);
-        yield* feed.slow();
+        yield* feed.byTurns();
       }
       const results = chain(portThenNumbers(), takesUntilGate.with({ type, supervisor }));
       while (feed.given < windowSize - 2) await nextTurn();
@@ -440,13 +448,13 @@ export function testControlling({ type, pool, options }: LaneUnderTest): void {
       const feed = new Feed();
       const stages = [passesNext, failsAtThree, sums].map((stage) => stage.with({ type, supervisor, stopGraceMs: 0 }));
       expect(await failure(chain(feed.slow(), ...stages))).toEqual(new RangeError('no third'));
-      while (supervisor.getInfo().pending > 0) await nextTurn();
+      while (supervisor.getInfo().pending > 0) await pause(1);
       expect(Object.fromEntries(supervisor.getTasks().map(({ name, status }) => [name, status]))).toEqual({
         passesNext: 'canceled',
         failsAtThree: 'failed',
         sums: 'canceled',
       });
-      while (!feed.isClosed) await nextTurn();
+      while (!feed.isClosed) await pause(1);
     });
 
     it('ends those before a stage that ends early, and closes the feed', async () => {
@@ -476,7 +484,7 @@ export function testControlling({ type, pool, options }: LaneUnderTest): void {
       }
       const stages = [passesDoubles, sums].map((stage) => stage.with({ type, supervisor, stopGraceMs: 0 }));
       expect(await failure(chain(feed(), ...stages))).toEqual(new TypeError('fed up'));
-      while (supervisor.getInfo().pending > 0) await nextTurn();
+      while (supervisor.getInfo().pending > 0) await pause(1);
       expect(supervisor.getTasks().map(({ status }) => status)).toEqual(['canceled', 'canceled']);
     });
 

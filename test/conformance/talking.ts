@@ -106,28 +106,28 @@ export function testTalking({ type, pool, options }: LaneUnderTest): void {
 
     it('are all there before the promise settles, though the task awaited none of them', async () => {
       await using supervisor = supervise();
-      const handle = tells.with({ type, supervisor })(10_000, false);
+      const handle = tells.with({ type, supervisor })(3_000, false);
       await handle;
-      expect(await gather(handle.messages())).toEqual(numbersBelow(10_000));
+      expect(await gather(handle.messages())).toEqual(numbersBelow(3_000));
     });
 
     it('are all there before the promise rejects, though the task throws at once', async () => {
       await using supervisor = supervise();
-      const handle = tellsAndThrows.with({ type, supervisor })(10_000);
+      const handle = tellsAndThrows.with({ type, supervisor })(3_000);
       expect(await failure(handle)).toEqual(new RangeError('told it all'));
-      expect(await gather(handle.messages())).toEqual(numbersBelow(10_000));
+      expect(await gather(handle.messages())).toEqual(numbersBelow(3_000));
     });
 
     it('have all gone to their reader before the promise settles', async () => {
       await using supervisor = supervise();
-      const handle = tells.with({ type, supervisor })(10_000, false);
+      const handle = tells.with({ type, supervisor })(3_000, false);
       const read: unknown[] = [];
       const reading = (async () => {
         for await (const message of handle.messages()) read.push(message);
       })();
       await handle;
       await reading;
-      expect(read).toEqual(numbersBelow(10_000));
+      expect(read).toEqual(numbersBelow(3_000));
     });
 
     it('are given once: a reader that comes after another gets what is left, and then the end', async () => {
@@ -166,7 +166,7 @@ export function testTalking({ type, pool, options }: LaneUnderTest): void {
 
     it('wait for their reader: a task that awaits each is ahead by no more than the window', async () => {
       await using supervisor = supervise();
-      const handle = tellsWhenAsked.with({ type, supervisor })(10_000);
+      const handle = tellsWhenAsked.with({ type, supervisor })(3_000);
       const told = toldBy(handle);
       const reader = handle.messages();
       let read = 0;
@@ -285,9 +285,9 @@ export function testTalking({ type, pool, options }: LaneUnderTest): void {
     it('arrive in order though the sender awaited none of them', async () => {
       await using supervisor = supervise();
       const handle = answers.with({ type, supervisor })();
-      const sent = [...numbersBelow(10_000), null].map((data) => handle.send(data));
+      const sent = [...numbersBelow(3_000), null].map((data) => handle.send(data));
       expect(await handle).toBe('over');
-      expect(await gather(handle.messages())).toEqual(numbersBelow(10_000));
+      expect(await gather(handle.messages())).toEqual(numbersBelow(3_000));
       expect(new Set(await Promise.all(sent))).toEqual(new Set([true]));
     });
 
@@ -738,7 +738,7 @@ export function testTalking({ type, pool, options }: LaneUnderTest): void {
 
     it('are ahead of a reader that has paused by no more than the window', async () => {
       await using supervisor = supervise();
-      const handle = yieldsWhenAsked.with({ type, supervisor })(10_000);
+      const handle = yieldsWhenAsked.with({ type, supervisor })(2_000);
       const results = handle[Symbol.asyncIterator]();
       const made = handle.messages<number>();
       let read = 0;
@@ -750,19 +750,19 @@ export function testTalking({ type, pool, options }: LaneUnderTest): void {
           expect((await made.next()).value).toBeLessThanOrEqual(read + windowSize);
         }
       }
-      expect(await gather({ [Symbol.asyncIterator]: () => results })).toEqual(numbersBelow(10_000).slice(read));
-      expect(await handle).toBe(10_000);
+      expect(await gather({ [Symbol.asyncIterator]: () => results })).toEqual(numbersBelow(2_000).slice(read));
+      expect(await handle).toBe(2_000);
     });
 
     it('wait before the window is passed while nobody reads or awaits, and go on when someone does', async () => {
       await using supervisor = supervise();
-      const handle = yieldsWhenAsked.with({ type, supervisor })(10_000);
+      const handle = yieldsWhenAsked.with({ type, supervisor })(2_000);
       const made = handle.messages<number>();
       for (let times = 0; times < 5; times += 1) {
         void handle.send('how many?');
         expect((await made.next()).value).toBeLessThanOrEqual(windowSize);
       }
-      expect(await handle).toBe(10_000);
+      expect(await handle).toBe(2_000);
     });
 
     it('throw what they fail with after what they have yielded', async () => {
