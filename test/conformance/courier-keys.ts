@@ -7,96 +7,97 @@ import {
   type QueueLimits,
   TaskwardenError,
 } from 'taskwarden';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { failure } from '../fixtures/listening.ts';
 import type { CourierUnderTest } from './courier.ts';
-import { closedAfterEach } from './open-couriers.ts';
+import { closedAfterEach, sharedInGroups } from './open-couriers.ts';
 
 const longMs = 20_000;
 
 export function courierKeys({ name, create, shortLeaseMs = 300 }: CourierUnderTest): void {
   let courier: ClientWorkerTaskCourier;
+  let queue: string;
+  let otherQueue: string;
   const make = closedAfterEach(create);
-
-  beforeEach(async () => {
-    courier = await make({});
+  const describeSharing = sharedInGroups(create, (given) => {
+    ({ courier, queue, otherQueue } = given);
   });
 
   function add(data: unknown, options?: AddOptions): Promise<string> {
-    return courier.addTaskToQueue('work', data, options);
+    return courier.addTaskToQueue(queue, data, options);
   }
 
   async function next(): Promise<CourierTask> {
-    const task = await courier.waitForTask('work', { timeoutMs: longMs });
+    const task = await courier.waitForTask(queue, { timeoutMs: longMs });
     if (task === undefined) throw new Error('no task came');
     return task;
   }
 
   /** The data of all that may start now. */
   async function started(): Promise<unknown[]> {
-    return (await courier.bulkGetTasks('work', 20)).map(({ data }) => data);
+    return (await courier.bulkGetTasks(queue, 20)).map(({ data }) => data);
   }
 
   function limit(limits: QueueLimits): Promise<QueueLimits | undefined> {
-    return courier.setLimits('work', limits);
+    return courier.setLimits(queue, limits);
   }
 
-  describe(`${name}: pauses`, () => {
+  describeSharing(`${name}: pauses`, {}, () => {
     it('gives no task of a queue that is paused, and takes the results of those that run', async () => {
-      await courier.bulkAddTasksToQueue('work', [1, 2, 3]);
+      await courier.bulkAddTasksToQueue(queue, [1, 2, 3]);
       const task = await next();
-      await courier.pauseQueue('work');
+      await courier.pauseQueue(queue);
       expect(await started()).toEqual([]);
-      expect(await courier.getTask('work', { minPriority: 'normal' })).toBeUndefined();
-      expect(await courier.waitForTask('work', { timeoutMs: 50 })).toBeUndefined();
-      expect(await courier.bulkReturnTaskResults('work', [[task, 'done']], { next: 1 })).toEqual([]);
-      expect(await courier.getTaskResult('work', task.id)).toBe('done');
+      expect(await courier.getTask(queue, { minPriority: 'normal' })).toBeUndefined();
+      expect(await courier.waitForTask(queue, { timeoutMs: 50 })).toBeUndefined();
+      expect(await courier.bulkReturnTaskResults(queue, [[task, 'done']], { next: 1 })).toEqual([]);
+      expect(await courier.getTaskResult(queue, task.id)).toBe('done');
       await add(4);
-      expect(await courier.getQueueInfo('work')).toMatchObject({ isPaused: true, waiting: { normal: 3 } });
-      await courier.resumeQueue('work');
-      expect(await courier.getQueueInfo('work')).toMatchObject({ isPaused: false });
+      expect(await courier.getQueueInfo(queue)).toMatchObject({ isPaused: true, waiting: { normal: 3 } });
+      await courier.resumeQueue(queue);
+      expect(await courier.getQueueInfo(queue)).toMatchObject({ isPaused: false });
       expect(await started()).toEqual([2, 3, 4]);
     });
 
     it('serves a worker that waits as soon as it is resumed', async () => {
-      await courier.pauseQueue('work');
+      await courier.pauseQueue(queue);
       const waiting = next();
       await add('kept');
-      await courier.resumeQueue('work');
+      await courier.resumeQueue(queue);
       expect(await waiting).toMatchObject({ data: 'kept' });
     });
 
     it('tells those who listen to the queue, once', async () => {
       const seen: QueueEvent[] = [];
-      await courier.subscribe('work', (event) => seen.push(event));
-      await courier.pauseQueue('work');
-      await courier.pauseQueue('work');
+      await courier.subscribe(queue, (event) => seen.push(event));
+      await courier.pauseQueue(queue);
+      await courier.pauseQueue(queue);
       await add('meanwhile');
-      await courier.resumeQueue('work');
-      await courier.pauseQueue('other');
+      await courier.resumeQueue(queue);
+      await courier.pauseQueue(otherQueue);
       await add('last');
       await expect.poll(() => seen.map(({ kind }) => kind)).toEqual(['paused', 'added', 'resumed', 'added']);
-      expect(seen[0]).toEqual({ kind: 'paused', queue: 'work', time: expect.any(Number) });
+      expect(seen[0]).toEqual({ kind: 'paused', queue, time: expect.any(Number) });
     });
 
     it('pauses one queue, and once', async () => {
-      await courier.pauseQueue('work');
-      await courier.pauseQueue('work');
-      await courier.addTaskToQueue('other', 1);
-      expect(await courier.getTask('other')).toMatchObject({ data: 1 });
-      await courier.resumeQueue('work');
-      await courier.resumeQueue('other'); // which was not paused
+      await courier.pauseQueue(queue);
+      await courier.pauseQueue(queue);
+      await courier.addTaskToQueue(otherQueue, 1);
+      expect(await courier.getTask(otherQueue)).toMatchObject({ data: 1 });
+      await courier.resumeQueue(queue);
+      await courier.resumeQueue(otherQueue); // which was not paused
       await add(1);
       expect(await started()).toEqual([1]);
     });
   });
 
-  describe(`${name}: one task of a key`, () => {
+  describeSharing(`${name}: one task of a key`, {}, () => {
     it('is told its key', async () => {
       await add(1, { key: 'a tenant: 1' });
-      await courier.bulkAddTasksToQueue('work', [2], { key: 'b' });
+      await courier.bulkAddTasksToQueue(queue, [2], { key: 'b' });
       await add(3);
-      expect((await courier.bulkGetTasks('work', 3)).map(({ key }) => key)).toEqual(['a tenant: 1', 'b', undefined]);
+      expect((await courier.bulkGetTasks(queue, 3)).map(({ key }) => key)).toEqual(['a tenant: 1', 'b', undefined]);
     });
 
     it.each([
@@ -115,10 +116,10 @@ export function courierKeys({ name, create, shortLeaseMs = 300 }: CourierUnderTe
       const ids = await Promise.all([1, 2, 3, 4, 5].map((n) => add(n, options)));
       const [id] = ids as [string];
       expect(new Set(ids)).toEqual(new Set([id]));
-      const results = ids.map((each) => courier.waitForTaskResult('work', each));
+      const results = ids.map((each) => courier.waitForTaskResult(queue, each));
       const task = await next();
       expect(await add(6, options)).toBe(id); // while it runs
-      await courier.returnTaskResult('work', task, 'shared');
+      await courier.returnTaskResult(queue, task, 'shared');
       expect(await Promise.all(results)).toEqual(ids.map(() => 'shared'));
       expect(await started()).toEqual([]);
       expect(await add(7, options)).not.toBe(id);
@@ -130,16 +131,16 @@ export function courierKeys({ name, create, shortLeaseMs = 300 }: CourierUnderTe
       await add(1, options);
       await add(2, { ...options, key: 'K' });
       await add(3, { key: 'k' });
-      await courier.addTaskToQueue('other', 4, options);
+      await courier.addTaskToQueue(otherQueue, 4, options);
       expect(await started()).toEqual([1, 2, 3]);
-      expect(await courier.getTask('other')).toMatchObject({ data: 4 });
+      expect(await courier.getTask(otherQueue)).toMatchObject({ data: 4 });
     });
 
     it('join: goes with an id that is given, and with the first one that is delayed', async () => {
       const first = await add(1, { key: 'k', unique: 'join', id: 'mine', delayMs: longMs });
       expect(first).toBe('mine');
       expect(await add(2, { key: 'k', unique: 'join', id: 'other' })).toBe('mine');
-      expect(await courier.getQueueInfo('work')).toMatchObject({ delayed: 1, waiting: { normal: 0 } });
+      expect(await courier.getQueueInfo(queue)).toMatchObject({ delayed: 1, waiting: { normal: 0 } });
     });
 
     it('join: needs no room', async () => {
@@ -156,7 +157,7 @@ export function courierKeys({ name, create, shortLeaseMs = 300 }: CourierUnderTe
       const refusal = await failure(add(2, options));
       expect(refusal).toBeInstanceOf(TaskwardenError);
       expect(refusal).toMatchObject({ code: 'TASK_EXISTS', taskId: id });
-      await courier.cancelTask('work', id);
+      await courier.cancelTask(queue, id);
       expect(await add(3, options)).not.toBe(id);
       expect(await started()).toEqual([3]);
     });
@@ -164,11 +165,11 @@ export function courierKeys({ name, create, shortLeaseMs = 300 }: CourierUnderTe
     it('is unique through its retries, and not after its last failure', async () => {
       const options = { key: 'k', unique: 'join', retries: 1, retryDelayMs: 1 } as const;
       const id = await add(1, options);
-      await courier.returnTaskError('work', await next(), new Error('again'));
+      await courier.returnTaskError(queue, await next(), new Error('again'));
       expect(await add(2, options)).toBe(id);
       const second = await next();
       expect(second).toMatchObject({ id, attempt: 2 });
-      await courier.returnTaskError('work', second, new Error('for good'));
+      await courier.returnTaskError(queue, second, new Error('for good'));
       expect(await add(3, { ...options, uniqueForMs: longMs })).not.toBe(id);
     });
 
@@ -176,11 +177,11 @@ export function courierKeys({ name, create, shortLeaseMs = 300 }: CourierUnderTe
       const options = { key: 'k', unique: 'replace' } as const;
       const id = await add('old', options);
       await add('other');
-      const waiting = failure(courier.waitForTaskResult('work', id));
+      const waiting = failure(courier.waitForTaskResult(queue, id));
       const other = await add('new', options);
       expect(await waiting).toMatchObject({ code: 'TASK_REPLACED', taskId: id });
-      expect(await failure(courier.getTaskResult('work', id))).toMatchObject({ code: 'TASK_REPLACED' });
-      expect(await courier.getDeadLetters('work')).toEqual([]);
+      expect(await failure(courier.getTaskResult(queue, id))).toMatchObject({ code: 'TASK_REPLACED' });
+      expect(await courier.getDeadLetters(queue)).toEqual([]);
       expect(await started()).toEqual(['new', 'other']);
       expect(other).not.toBe(id);
     });
@@ -188,10 +189,10 @@ export function courierKeys({ name, create, shortLeaseMs = 300 }: CourierUnderTe
     it('replace: with a delay is a debounce', async () => {
       const options = { key: 'k', unique: 'replace', delayMs: 60 } as const;
       const ids = [await add('o', options), await add('on', options), await add('one', options)];
-      expect(await courier.getQueueInfo('work')).toMatchObject({ delayed: 1, waiting: { normal: 0 } });
+      expect(await courier.getQueueInfo(queue)).toMatchObject({ delayed: 1, waiting: { normal: 0 } });
       const task = await next();
       expect(task).toMatchObject({ data: 'one', id: ids[2] });
-      expect(await failure(courier.getTaskResult('work', ids[0] as string))).toMatchObject({ code: 'TASK_REPLACED' });
+      expect(await failure(courier.getTaskResult(queue, ids[0] as string))).toMatchObject({ code: 'TASK_REPLACED' });
     });
 
     it('replace: leaves one that runs', async () => {
@@ -200,44 +201,44 @@ export function courierKeys({ name, create, shortLeaseMs = 300 }: CourierUnderTe
       const old = await next();
       const id = await add('new', options);
       expect(await started()).toEqual(['new']);
-      await courier.returnTaskResult('work', old, 'ended');
-      expect(await courier.getTaskResult('work', old.id)).toBe('ended');
+      await courier.returnTaskResult(queue, old, 'ended');
+      expect(await courier.getTaskResult(queue, old.id)).toBe('ended');
       expect(await add('joins', { key: 'k', unique: 'join' })).toBe(id);
     });
 
     it('replace: many at once leave one', async () => {
       const options = { key: 'k', unique: 'replace' } as const;
       const ids = await Promise.all([1, 2, 3, 4, 5, 6].map((n) => add(n, options)));
-      const [left] = await courier.bulkGetTasks('work', 10);
+      const [left] = await courier.bulkGetTasks(queue, 10);
       expect(ids).toContain(left?.id);
-      expect(await courier.getQueueInfo('work')).toMatchObject({ waiting: { normal: 0 }, leased: 1 });
+      expect(await courier.getQueueInfo(queue)).toMatchObject({ waiting: { normal: 0 }, leased: 1 });
     });
 
     it('keeps a result for `uniqueForMs`', async () => {
       const options = { key: 'k', unique: 'join', uniqueForMs: longMs } as const;
       const id = await add(1, options);
-      await courier.returnTaskResult('work', await next(), 'kept');
+      await courier.returnTaskResult(queue, await next(), 'kept');
       expect(await add(2, options)).toBe(id);
-      expect(await courier.waitForTaskResult('work', id)).toBe('kept');
+      expect(await courier.waitForTaskResult(queue, id)).toBe('kept');
       expect(await failure(add(3, { ...options, unique: 'refuse' }))).toMatchObject({ code: 'TASK_EXISTS' });
       expect(await started()).toEqual([]);
       const short = { key: 'short', unique: 'join', uniqueForMs: 30 } as const;
       const first = await add(4, short);
-      await courier.bulkReturnTaskResults('work', [[await next(), 'soon old']]);
+      await courier.bulkReturnTaskResults(queue, [[await next(), 'soon old']]);
       while ((await add(5, short)) === first) await new Promise((resolve) => setTimeout(resolve, 10));
       expect(await started()).toEqual([5]);
     });
   });
 
-  describe(`${name}: limits`, () => {
+  describeSharing(`${name}: limits`, {}, () => {
     it('are of the queue, and the last ones hold', async () => {
       const rate = { max: 5, perMs: 1_000, burst: 2 };
       expect(await limit({ maxPerKey: 2 })).toBeUndefined();
       expect(await limit({ rate })).toEqual({ maxPerKey: 2 });
-      expect(await courier.getQueueInfo('work')).toMatchObject({ limits: { rate } });
-      expect(await courier.getQueueInfo('other')).toMatchObject({ limits: undefined });
+      expect(await courier.getQueueInfo(queue)).toMatchObject({ limits: { rate } });
+      expect(await courier.getQueueInfo(otherQueue)).toMatchObject({ limits: undefined });
       expect(await limit({ maxPerKey: Infinity })).toEqual({ rate });
-      expect(await courier.getQueueInfo('work')).toMatchObject({ limits: undefined });
+      expect(await courier.getQueueInfo(queue)).toMatchObject({ limits: undefined });
       expect(await limit({})).toBeUndefined();
       expect(await failure(limit({ maxPerKey: 0 }))).toBeInstanceOf(RangeError);
       expect(await failure(limit({ rate: { max: 1 } as never }))).toBeInstanceOf(TypeError);
@@ -250,7 +251,7 @@ export function courierKeys({ name, create, shortLeaseMs = 300 }: CourierUnderTe
 
     it('lists tasks that are held back among those that wait, in the order in which they will be delivered', async () => {
       const listed = async (state: 'waiting' | 'delayed', offset = 0, max = 10) =>
-        (await courier.listTasks('work', { state, offset, max })).map(({ id }) => id);
+        (await courier.listTasks(queue, { state, offset, max })).map(({ id }) => id);
       await limit({ maxPerKey: 1 });
       await add('first', { key: 'a' });
       const held = [await add('a1', { key: 'a' }), await add('a2', { key: 'a' })];
@@ -264,28 +265,28 @@ export function courierKeys({ name, create, shortLeaseMs = 300 }: CourierUnderTe
       expect(await listed('delayed')).toEqual([delayed]);
       expect(await started()).toEqual(['plain']);
       expect(await listed('waiting')).toEqual([urgent, ...held]); // now it has been looked at
-      expect(await courier.listTasks('work', { state: 'waiting' })).toMatchObject([
+      expect(await courier.listTasks(queue, { state: 'waiting' })).toMatchObject([
         { state: 'waiting', key: 'a', attempts: 0 },
         { state: 'waiting' },
         { state: 'waiting' },
       ]);
-      expect(await courier.getQueueInfo('work')).toMatchObject({ waiting: { high: 1, normal: 2 }, delayed: 1 });
+      expect(await courier.getQueueInfo(queue)).toMatchObject({ waiting: { high: 1, normal: 2 }, delayed: 1 });
     });
 
     it('maxPerKey: holds back the tasks of a key, and no others', async () => {
       await limit({ maxPerKey: 1 });
       for (const data of ['a1', 'a2', 'a3', 'b1', 'b2']) await add(data, { key: data.slice(0, 1) });
-      await courier.bulkAddTasksToQueue('work', ['x1', 'x2']);
+      await courier.bulkAddTasksToQueue(queue, ['x1', 'x2']);
       expect(await started()).toEqual(['a1', 'b1', 'x1', 'x2']);
       expect(await started()).toEqual([]);
       const waiting = { critical: 0, high: 0, normal: 3, low: 0 };
-      expect(await courier.getQueueInfo('work')).toMatchObject({ waiting, delayed: 0, leased: 4 });
+      expect(await courier.getQueueInfo(queue)).toMatchObject({ waiting, delayed: 0, leased: 4 });
     });
 
     it.each([
-      ['completed', (task: CourierTask) => courier.returnTaskResult('work', task, 1)],
-      ['failed', (task: CourierTask) => courier.returnTaskError('work', task, new Error('no'))],
-      ['canceled', (task: CourierTask) => courier.cancelTask('work', task.id)],
+      ['completed', (task: CourierTask) => courier.returnTaskResult(queue, task, 1)],
+      ['failed', (task: CourierTask) => courier.returnTaskError(queue, task, new Error('no'))],
+      ['canceled', (task: CourierTask) => courier.cancelTask(queue, task.id)],
     ])('maxPerKey: starts the next one as soon as one is %s', async (_, end) => {
       await limit({ maxPerKey: 1 });
       for (const n of [1, 2, 3]) await add(n, { key: 'k' });
@@ -312,7 +313,7 @@ export function courierKeys({ name, create, shortLeaseMs = 300 }: CourierUnderTe
       expect(await started()).toEqual([]);
       const order: unknown[] = [];
       for (let task = first; order.length < 4; ) {
-        await courier.returnTaskResult('work', task, 1);
+        await courier.returnTaskResult(queue, task, 1);
         task = await next();
         order.push(task.data);
       }
@@ -326,7 +327,7 @@ export function courierKeys({ name, create, shortLeaseMs = 300 }: CourierUnderTe
       await add('a2', { key: 'a' });
       expect(await started()).toEqual([]);
       await add('b1', { key: 'b' });
-      await courier.returnTaskResult('work', first, 1);
+      await courier.returnTaskResult(queue, first, 1);
       expect(await started()).toEqual(['a2', 'b1']);
     });
 
@@ -335,7 +336,7 @@ export function courierKeys({ name, create, shortLeaseMs = 300 }: CourierUnderTe
       for (const n of [1, 2]) await add(n, { key: 'k' });
       const first = await next();
       expect(await started()).toEqual([]);
-      await courier.releaseTask('work', first);
+      await courier.releaseTask(queue, first);
       expect(await next()).toMatchObject({ data: 1, attempt: 1 });
       expect(await started()).toEqual([]);
     });
@@ -350,7 +351,7 @@ export function courierKeys({ name, create, shortLeaseMs = 300 }: CourierUnderTe
         const task = await next();
         order.push(task.data);
         expect(await started()).toEqual([]);
-        await courier.returnTaskResult('work', task, 1);
+        await courier.returnTaskResult(queue, task, 1);
       }
       expect(order.sort()).toEqual([1, 2]);
     });
@@ -361,29 +362,29 @@ export function courierKeys({ name, create, shortLeaseMs = 300 }: CourierUnderTe
       for (const n of [1, 2, 3]) ids.push(await add(n, { key: 'k' }));
       const first = await next();
       expect(await started()).toEqual([]);
-      expect(await courier.cancelTask('work', ids[1] as string)).toBe(true);
-      expect(await courier.getQueueInfo('work')).toMatchObject({ waiting: { normal: 1 }, delayed: 0 });
-      await courier.returnTaskResult('work', first, 1);
+      expect(await courier.cancelTask(queue, ids[1] as string)).toBe(true);
+      expect(await courier.getQueueInfo(queue)).toMatchObject({ waiting: { normal: 1 }, delayed: 0 });
+      await courier.returnTaskResult(queue, first, 1);
       expect(await started()).toEqual([3]);
     });
 
     it('maxPerKey: holds for tasks that come with results, for delayed ones, retries, and a bulk', async () => {
       await limit({ maxPerKey: 2 });
-      await courier.bulkAddTasksToQueue('work', ['a1', 'a2', 'a3', 'a4'], { key: 'a', retries: 1, retryDelayMs: 1 });
+      await courier.bulkAddTasksToQueue(queue, ['a1', 'a2', 'a3', 'a4'], { key: 'a', retries: 1, retryDelayMs: 1 });
       await add('late', { key: 'a', delayMs: 1 });
-      const running = await courier.bulkGetTasks('work', 10);
+      const running = await courier.bulkGetTasks(queue, 10);
       expect(running.map(({ data }) => data)).toEqual(['a1', 'a2']);
       const [a1, a2] = running as [CourierTask, CourierTask];
-      const more = await courier.bulkReturnTaskResults('work', [[a1, 1]], { next: 3 });
+      const more = await courier.bulkReturnTaskResults(queue, [[a1, 1]], { next: 3 });
       expect(more.map(({ data }) => data)).toEqual(['a3']);
-      await courier.returnTaskError('work', a2, new Error('again'));
-      await courier.bulkReturnTaskResults('work', [[more[0] as CourierTask, 1]]);
+      await courier.returnTaskError(queue, a2, new Error('again'));
+      await courier.bulkReturnTaskResults(queue, [[more[0] as CourierTask, 1]]);
       const last = [await next(), await next()] as [CourierTask, CourierTask];
       expect(await started()).toEqual([]);
-      await courier.returnTaskResult('work', last[0], 1);
+      await courier.returnTaskResult(queue, last[0], 1);
       last.push(await next());
       expect(last.map(({ data }) => data).sort()).toEqual(['a2', 'a4', 'late']);
-      expect(await courier.getQueueInfo('work')).toMatchObject({ leased: 2, delayed: 0 });
+      expect(await courier.getQueueInfo(queue)).toMatchObject({ leased: 2, delayed: 0 });
     });
 
     it('gives all that was held back when the limits are removed', async () => {
@@ -411,29 +412,29 @@ export function courierKeys({ name, create, shortLeaseMs = 300 }: CourierUnderTe
       await add('a3', { key: 'a' });
       await limit({});
       expect(await last).toMatchObject({ data: 'a3' });
-      await courier.returnTaskResult('work', before, 1);
+      await courier.returnTaskResult(queue, before, 1);
     });
 
     it('rate: gives so many tasks, whoever asks', async () => {
       await limit({ rate: { max: 1, perMs: longMs } });
-      await courier.bulkAddTasksToQueue('work', [1, 2]);
+      await courier.bulkAddTasksToQueue(queue, [1, 2]);
       await add(3, { priority: 'critical' });
       expect(await started()).toEqual([3]);
       expect(await started()).toEqual([]);
-      expect(await courier.getTask('work', { minPriority: 'normal' })).toBeUndefined();
-      expect(await courier.getQueueInfo('work')).toMatchObject({ waiting: { normal: 2 }, leased: 1 });
+      expect(await courier.getTask(queue, { minPriority: 'normal' })).toBeUndefined();
+      expect(await courier.getQueueInfo(queue)).toMatchObject({ waiting: { normal: 2 }, leased: 1 });
     });
 
     it('rate: gives `burst` at once', async () => {
       await limit({ rate: { max: 1, perMs: longMs, burst: 3 } });
-      await courier.bulkAddTasksToQueue('work', [1, 2, 3, 4]);
+      await courier.bulkAddTasksToQueue(queue, [1, 2, 3, 4]);
       expect(await started()).toEqual([1, 2, 3]);
       expect(await started()).toEqual([]);
     });
 
     it('rate: gives the next one in time to who waits', async () => {
       await limit({ rate: { max: 1, perMs: 60 } });
-      await courier.bulkAddTasksToQueue('work', [1, 2, 3]);
+      await courier.bulkAddTasksToQueue(queue, [1, 2, 3]);
       await next();
       const first = performance.now();
       expect(await next()).toMatchObject({ data: 2 });
@@ -444,9 +445,9 @@ export function courierKeys({ name, create, shortLeaseMs = 300 }: CourierUnderTe
     it('rate: per key, holds for each key, and for no task without one', async () => {
       await limit({ rate: { max: 1, perMs: longMs, perKey: true } });
       for (const data of ['a1', 'a2', 'b1', 'b2']) await add(data, { key: data.slice(0, 1) });
-      await courier.bulkAddTasksToQueue('work', ['x1', 'x2']);
+      await courier.bulkAddTasksToQueue(queue, ['x1', 'x2']);
       expect(await started()).toEqual(['a1', 'b1', 'x1', 'x2']);
-      expect(await courier.getQueueInfo('work')).toMatchObject({ waiting: { normal: 2 }, delayed: 0, leased: 4 });
+      expect(await courier.getQueueInfo(queue)).toMatchObject({ waiting: { normal: 2 }, delayed: 0, leased: 4 });
     });
 
     it('rate: per key, gives the next one of a key in time', async () => {
@@ -461,11 +462,11 @@ export function courierKeys({ name, create, shortLeaseMs = 300 }: CourierUnderTe
       for (const n of [1, 2]) await add(n, { key: 'k' });
       const first = await next();
       expect(await started()).toEqual([]);
-      await courier.pauseQueue('work');
-      await courier.returnTaskResult('work', first, 1);
+      await courier.pauseQueue(queue);
+      await courier.returnTaskResult(queue, first, 1);
       expect(await started()).toEqual([]);
       const waiting = next();
-      await courier.resumeQueue('work');
+      await courier.resumeQueue(queue);
       expect(await waiting).toMatchObject({ data: 2 });
     });
   });

@@ -9,23 +9,23 @@ import {
   TaskSupervisor,
   viaCourier,
 } from 'taskwarden';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { failure } from '../fixtures/listening.ts';
 import type { CourierUnderTest } from './courier.ts';
-import { closedAfterEach } from './open-couriers.ts';
+import { closedAfterEach, sharedInGroups } from './open-couriers.ts';
 
 const longMs = 20_000;
 
 export function courierWork({ name, create, shortLeaseMs = 300 }: CourierUnderTest): void {
   let courier: ClientWorkerTaskCourier;
+  let queue: string;
   const make = closedAfterEach(create);
-
-  beforeEach(async () => {
-    courier = await make({});
+  const describeSharing = sharedInGroups(create, (given) => {
+    ({ courier, queue } = given);
   });
 
   async function next(from: ClientWorkerTaskCourier = courier): Promise<CourierTask> {
-    const task = await from.waitForTask('work', { timeoutMs: longMs });
+    const task = await from.waitForTask(queue, { timeoutMs: longMs });
     if (task === undefined) throw new Error('no task came');
     return task;
   }
@@ -34,65 +34,65 @@ export function courierWork({ name, create, shortLeaseMs = 300 }: CourierUnderTe
   const keptBy = ({ kept = new Map() }: CourierTask) =>
     Object.fromEntries([...kept].map(([key, work]) => [key, new TextDecoder().decode(work)]));
 
-  describe(`${name}: kept work`, () => {
+  describeSharing(`${name}: kept work`, {}, () => {
     it('comes with the next attempt after an error, and after that', async () => {
-      await courier.addTaskToQueue('work', 'a', { retries: 2, retryDelayMs: 0 });
+      await courier.addTaskToQueue(queue, 'a', { retries: 2, retryDelayMs: 0 });
       const first = await next();
       expect(first.kept).toBeUndefined();
-      await courier.keepWork('work', first, 'one', bytes('1'));
-      await courier.keepWork('work', first, 'two', bytes('2'));
-      await courier.returnTaskError('work', first, new Error('once more'));
+      await courier.keepWork(queue, first, 'one', bytes('1'));
+      await courier.keepWork(queue, first, 'two', bytes('2'));
+      await courier.returnTaskError(queue, first, new Error('once more'));
       const second = await next();
       expect(keptBy(second)).toEqual({ one: '1', two: '2' });
-      await courier.keepWork('work', second, 'three', bytes('3'));
-      await courier.returnTaskError('work', second, new Error('once more'));
+      await courier.keepWork(queue, second, 'three', bytes('3'));
+      await courier.returnTaskError(queue, second, new Error('once more'));
       expect(keptBy(await next())).toEqual({ one: '1', two: '2', three: '3' });
     });
 
     it('comes with the next delivery when the worker that has kept it dies', async () => {
       const short = await make({ leaseMs: shortLeaseMs });
-      await short.addTaskToQueue('work', 'a');
+      await short.addTaskToQueue(queue, 'a');
       const first = await next(short);
-      await short.keepWork('work', first, 'one', bytes('1'));
+      await short.keepWork(queue, first, 'one', bytes('1'));
       expect(keptBy(await next(short))).toEqual({ one: '1' });
     });
 
     it('comes with a task that was given back', async () => {
-      await courier.addTaskToQueue('work', 'a');
+      await courier.addTaskToQueue(queue, 'a');
       const first = await next();
-      await courier.keepWork('work', first, 'one', bytes('1'));
-      await courier.releaseTask('work', first);
+      await courier.keepWork(queue, first, 'one', bytes('1'));
+      await courier.releaseTask(queue, first);
       expect(keptBy(await next())).toEqual({ one: '1' });
     });
 
     it('comes with a dead letter that is redriven', async () => {
-      const id = await courier.addTaskToQueue('work', 'a');
+      const id = await courier.addTaskToQueue(queue, 'a');
       const first = await next();
-      await courier.keepWork('work', first, 'one', bytes('1'));
-      await courier.returnTaskError('work', first, new Error('no'));
-      await courier.redriveTasks('work', [id]);
+      await courier.keepWork(queue, first, 'one', bytes('1'));
+      await courier.returnTaskError(queue, first, new Error('no'));
+      await courier.redriveTasks(queue, [id]);
       const again = await next();
       expect(again.attempt).toBe(1);
       expect(keptBy(again)).toEqual({ one: '1' });
     });
 
     it('goes with a dead letter that is removed', async () => {
-      const id = await courier.addTaskToQueue('work', 'a', { id: 'same' });
+      const id = await courier.addTaskToQueue(queue, 'a', { id: 'same' });
       const first = await next();
-      await courier.keepWork('work', first, 'one', bytes('1'));
-      await courier.returnTaskError('work', first, new Error('no'));
-      await courier.removeDeadLetters('work', [id]);
-      await courier.addTaskToQueue('work', 'b', { id: 'same' });
-      await courier.releaseTask('work', await next());
+      await courier.keepWork(queue, first, 'one', bytes('1'));
+      await courier.returnTaskError(queue, first, new Error('no'));
+      await courier.removeDeadLetters(queue, [id]);
+      await courier.addTaskToQueue(queue, 'b', { id: 'same' });
+      await courier.releaseTask(queue, await next());
       const other = await next();
       expect([other.data, other.kept]).toEqual(['b', undefined]);
     });
 
     it('is of its task alone', async () => {
-      await courier.bulkAddTasksToQueue('work', ['a', 'b'], { retries: 1, retryDelayMs: 0 });
+      await courier.bulkAddTasksToQueue(queue, ['a', 'b'], { retries: 1, retryDelayMs: 0 });
       const [first, second] = [await next(), await next()];
-      await courier.keepWork('work', first, 'one', bytes('1'));
-      for (const task of [first, second]) await courier.returnTaskError('work', task, new Error('once more'));
+      await courier.keepWork(queue, first, 'one', bytes('1'));
+      for (const task of [first, second]) await courier.returnTaskError(queue, task, new Error('once more'));
       const again = [await next(), await next()];
       expect(new Map(again.map((task) => [task.data, keptBy(task)]))).toEqual(
         new Map([
@@ -103,24 +103,24 @@ export function courierWork({ name, create, shortLeaseMs = 300 }: CourierUnderTe
     });
 
     it('takes the place of what has its name', async () => {
-      await courier.addTaskToQueue('work', 'a');
+      await courier.addTaskToQueue(queue, 'a');
       const first = await next();
-      await courier.keepWork('work', first, 'one', bytes('old'));
-      await courier.keepWork('work', first, 'one', bytes('new'));
-      await courier.releaseTask('work', first);
+      await courier.keepWork(queue, first, 'one', bytes('old'));
+      await courier.keepWork(queue, first, 'one', bytes('new'));
+      await courier.releaseTask(queue, first);
       expect(keptBy(await next())).toEqual({ one: 'new' });
     });
 
     it('is any bytes, under any name', async () => {
       const all = Uint8Array.from({ length: 100_000 }, (_, n) => n % 256);
       const names = ['__proto__', 'constructor', 'a:b c', 'ä🦀', '"', "'", '\\', '{}'];
-      await courier.addTaskToQueue('work', 'a');
+      await courier.addTaskToQueue(queue, 'a');
       const first = await next();
-      await courier.keepWork('work', first, 'all', all);
-      await courier.keepWork('work', first, 'none', new Uint8Array());
-      await courier.keepWork('work', first, 'part', all.subarray(7, 11));
-      await Promise.all(names.map((each) => courier.keepWork('work', first, each, bytes(each))));
-      await courier.releaseTask('work', first);
+      await courier.keepWork(queue, first, 'all', all);
+      await courier.keepWork(queue, first, 'none', new Uint8Array());
+      await courier.keepWork(queue, first, 'part', all.subarray(7, 11));
+      await Promise.all(names.map((each) => courier.keepWork(queue, first, each, bytes(each))));
+      await courier.releaseTask(queue, first);
       const { kept } = await next();
       expect([...(kept?.keys() ?? [])].sort()).toEqual(['all', 'none', 'part', ...names].sort());
       expect(Buffer.from(kept?.get('all') ?? []).equals(all)).toBe(true);
@@ -131,51 +131,51 @@ export function courierWork({ name, create, shortLeaseMs = 300 }: CourierUnderTe
 
     it('is a copy', async () => {
       const work = bytes('1');
-      await courier.addTaskToQueue('work', 'a');
+      await courier.addTaskToQueue(queue, 'a');
       const first = await next();
-      await courier.keepWork('work', first, 'one', work);
+      await courier.keepWork(queue, first, 'one', work);
       work.fill(0);
-      await courier.releaseTask('work', first);
+      await courier.releaseTask(queue, first);
       expect(keptBy(await next())).toEqual({ one: '1' });
     });
 
     it('is refused once the lease is lost, or the task was returned or given back; then nothing is kept', async () => {
       const short = await make({ leaseMs: shortLeaseMs });
-      await short.addTaskToQueue('work', 'a');
+      await short.addTaskToQueue(queue, 'a');
       const lost = await next(short);
       const released = await next(short);
-      expect(await failure(short.keepWork('work', lost, 'late', bytes('x')))).toMatchObject({ code: 'LEASE_LOST' });
-      await short.releaseTask('work', released);
-      expect(await failure(short.keepWork('work', released, 'late', bytes('x')))).toMatchObject({ code: 'LEASE_LOST' });
+      expect(await failure(short.keepWork(queue, lost, 'late', bytes('x')))).toMatchObject({ code: 'LEASE_LOST' });
+      await short.releaseTask(queue, released);
+      expect(await failure(short.keepWork(queue, released, 'late', bytes('x')))).toMatchObject({ code: 'LEASE_LOST' });
       const last = await next(short);
       expect(last.kept).toBeUndefined();
-      await short.returnTaskResult('work', last, 'done');
-      expect(await failure(short.keepWork('work', last, 'late', bytes('x')))).toMatchObject({ code: 'LEASE_LOST' });
+      await short.returnTaskResult(queue, last, 'done');
+      expect(await failure(short.keepWork(queue, last, 'late', bytes('x')))).toMatchObject({ code: 'LEASE_LOST' });
     });
 
     it('is refused for a task that was canceled', async () => {
-      const id = await courier.addTaskToQueue('work', 'a');
+      const id = await courier.addTaskToQueue(queue, 'a');
       const task = await next();
-      await courier.cancelTask('work', id);
-      expect(await failure(courier.keepWork('work', task, 'late', bytes('x')))).toMatchObject({ code: 'LEASE_LOST' });
+      await courier.cancelTask(queue, id);
+      expect(await failure(courier.keepWork(queue, task, 'late', bytes('x')))).toMatchObject({ code: 'LEASE_LOST' });
     });
 
     it('is refused at the call if it is no bytes, or has no name', async () => {
-      await courier.addTaskToQueue('work', 'a');
+      await courier.addTaskToQueue(queue, 'a');
       const task = await next();
-      expect(await failure(courier.keepWork('work', task, '', bytes('x')))).toBeInstanceOf(TypeError);
-      expect(await failure(courier.keepWork('work', task, 'one', 'x' as never))).toBeInstanceOf(TypeError);
+      expect(await failure(courier.keepWork(queue, task, '', bytes('x')))).toBeInstanceOf(TypeError);
+      expect(await failure(courier.keepWork(queue, task, 'one', 'x' as never))).toBeInstanceOf(TypeError);
     });
   });
 
-  describe(`${name}: steps of its tasks`, () => {
+  describeSharing(`${name}: steps of its tasks`, {}, () => {
     /** Works on the queue with a function on the event loop, while `whileItRuns` runs. */
     async function withWorker<R>(
       functions: Readonly<Record<string, BackgroundTask<() => unknown>>>,
       whileItRuns: (supervisor: TaskSupervisor) => Promise<R>,
     ): Promise<R> {
       await using supervisor = new TaskSupervisor({ logger: false });
-      const worker = new ClassicWorker({ courier, queueName: 'work', functions, supervisor, onError: () => {} });
+      const worker = new ClassicWorker({ courier, queueName: queue, functions, supervisor, onError: () => {} });
       const performing = worker.perform();
       try {
         return await whileItRuns(supervisor);
@@ -200,7 +200,7 @@ export function courierWork({ name, create, shortLeaseMs = 300 }: CourierUnderTe
         { name: 'order', type: 'loop', retries: 2, retryDelayMs: 0 },
       );
       await withWorker({ order }, async (supervisor) => {
-        const result = await viaCourier(courier, 'work', order.with({ supervisor }))();
+        const result = await viaCourier(courier, queue, order.with({ supervisor }))();
         expect(result).toEqual({ paid: 1, at: 2, when: 5, attempt: 3 });
       });
       expect(done).toEqual(['pay']);
@@ -216,12 +216,12 @@ export function courierWork({ name, create, shortLeaseMs = 300 }: CourierUnderTe
         },
         { name: 'order', type: 'loop' },
       );
-      const id = await courier.addTaskToQueue('work', { function: 'order', args: [] });
+      const id = await courier.addTaskToQueue(queue, { function: 'order', args: [] });
       await withWorker({ order }, async () => {
-        expect(await failure(courier.waitForTaskResult('work', id))).toMatchObject({ message: 'not yet' });
+        expect(await failure(courier.waitForTaskResult(queue, id))).toMatchObject({ message: 'not yet' });
         isMended = true;
-        await courier.redriveTasks('work', [id]);
-        await courier.waitForTaskResult('work', id);
+        await courier.redriveTasks(queue, [id]);
+        await courier.waitForTaskResult(queue, id);
       });
       expect(done).toEqual(['pay']);
     });
