@@ -57,6 +57,8 @@ export function testCourierDoors(label: string, create: () => ClientWorkerTaskCo
   const heard: unknown[] = [];
   const ask = (queue: string, way: Asked['way'], name: Asked['name']) => courier.addTaskToQueue(queue, { way, name });
   const resultOf = (queue: string, id: string) => courier.waitForTaskResult(queue, id, { timeoutMs: 25_000 });
+  const answer = async (queue: string, way: Asked['way'], name: Asked['name']) =>
+    resultOf(queue, await ask(queue, way, name));
 
   beforeAll(() => {
     courier = create();
@@ -80,14 +82,15 @@ export function testCourierDoors(label: string, create: () => ClientWorkerTaskCo
   > = {
     'the data of a task': {
       allowed: ['done', 'ARGUMENT_NOT_CLONEABLE'],
-      open: async (name) => [
-        await fateOf(courier.addTaskToQueue('unread', hostile(name))),
-        await fateOf(courier.bulkAddTasksToQueue('unread', ['plain', hostile(name)])),
-      ],
+      open: (name) =>
+        Promise.all([
+          fateOf(courier.addTaskToQueue('unread', hostile(name))),
+          fateOf(courier.bulkAddTasksToQueue('unread', ['plain', hostile(name)])),
+        ]),
     },
     'a result': {
       allowed: ['done', 'RESULT_NOT_CLONEABLE', 'failed'],
-      open: async (name) => [await fateOf(resultOf('singles', await ask('singles', 'give', name)))],
+      open: async (name) => [await fateOf(answer('singles', 'give', name))],
     },
     'a result of a bulk': {
       allowed: ['done', 'RESULT_NOT_CLONEABLE', 'failed'],
@@ -103,18 +106,17 @@ export function testCourierDoors(label: string, create: () => ClientWorkerTaskCo
     },
     'what a task throws, or rejects with': {
       allowed: ['failed'],
-      open: async (name) => [
-        await fateOf(resultOf('singles', await ask('singles', 'throw', name))),
-        await fateOf(resultOf('singles', await ask('singles', 'reject', name))),
-        await fateOf(resultOf('bulks', await ask('bulks', 'throw', name))),
-      ],
+      open: (name) =>
+        Promise.all([
+          fateOf(answer('singles', 'throw', name)),
+          fateOf(answer('singles', 'reject', name)),
+          fateOf(answer('bulks', 'throw', name)),
+        ]),
     },
     'what a task says to its client': {
       allowed: ['done', 'failed', 'MESSAGE_NOT_CLONEABLE'],
-      open: async (name) => [
-        String(await resultOf('singles', await ask('singles', 'say', name))),
-        String(await resultOf('singles', await ask('singles', 'note', name))),
-      ],
+      open: async (name) =>
+        (await Promise.all([answer('singles', 'say', name), answer('singles', 'note', name)])).map(String),
     },
     'the reason of a cancel': {
       allowed: ['TASK_CANCELED'],
@@ -127,10 +129,11 @@ export function testCourierDoors(label: string, create: () => ClientWorkerTaskCo
     },
     'an id, or the name of a queue': {
       allowed: ['done', 'failed', 'ARGUMENT_NOT_CLONEABLE', 'DUPLICATE_TASK_ID'],
-      open: async (name) => [
-        await fateOf((async () => courier.addTaskToQueue('unread', 1, { id: hostile(name) as string }))()),
-        await fateOf((async () => courier.addTaskToQueue(hostile(name) as string, 1))()),
-      ],
+      open: (name) =>
+        Promise.all([
+          fateOf((async () => courier.addTaskToQueue('unread', 1, { id: hostile(name) as string }))()),
+          fateOf((async () => courier.addTaskToQueue(hostile(name) as string, 1))()),
+        ]),
     },
   };
 
@@ -141,9 +144,8 @@ export function testCourierDoors(label: string, create: () => ClientWorkerTaskCo
     });
 
     it('and the workers go on', async () => {
-      for (const queue of ['singles', 'bulks']) {
-        expect(await resultOf(queue, await ask(queue, 'give', 'plain'))).toBe('plain');
-      }
+      const answers = ['singles', 'bulks'].map((queue) => answer(queue, 'give', 'plain'));
+      expect(await Promise.all(answers)).toEqual(['plain', 'plain']);
     });
   });
 }
