@@ -2,7 +2,9 @@
 import fc from 'fast-check';
 import { MemoryTaskCourier } from 'taskwarden';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { limitSteps, limitsOf, queue, tryLimits } from './courier-limits.ts';
+import { limitSteps, limitsOf, tryLimits } from './courier-limits.ts';
+
+const queue = 'limited';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -16,7 +18,7 @@ it('keeps to the limits, and starts all that they allow, in order', async () => 
   await fc.assert(
     fc.asyncProperty(limitsOf(), limitSteps(), async (first, steps) => {
       const courier = new MemoryTaskCourier({ leaseMs: 1_000_000, resultTtlMs: 1_000 });
-      await tryLimits(courier, first, steps, async (ms) => void (await vi.advanceTimersByTimeAsync(ms)));
+      await tryLimits(courier, queue, first, steps, async (ms) => void (await vi.advanceTimersByTimeAsync(ms)));
       await vi.advanceTimersByTimeAsync(2_000);
       expect(vi.getTimerCount()).toBe(0); // nothing is kept
       await courier.close();

@@ -7,7 +7,6 @@ import type { ClientWorkerTaskCourier, CourierTask, Priority, QueueLimits } from
 import { expect } from 'vitest';
 
 const urgency: readonly Priority[] = ['critical', 'high', 'normal', 'low'];
-export const queue = 'limited';
 
 /** Rates are of milliseconds that are so many times as long. What is between two starts has no rounded digits, on any clock. */
 export function limitsOf(times = 1): fc.Arbitrary<QueueLimits> {
@@ -128,9 +127,13 @@ class Model {
   }
 }
 
-/** @param pass Lets so many milliseconds go by, for the courier and for `performance.now()`. */
+/**
+ * @param queue Nothing has been in it yet.
+ * @param pass Lets so many milliseconds go by, for the courier and for `performance.now()`.
+ */
 export async function tryLimits(
   courier: ClientWorkerTaskCourier,
+  queue: string,
   first: QueueLimits,
   steps: readonly LimitStep[],
   pass: (ms: number) => Promise<void>,

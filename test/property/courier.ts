@@ -9,6 +9,8 @@ import { expect } from 'vitest';
 
 export interface CourierToTry {
   readonly courier: ClientWorkerTaskCourier;
+  /** Nothing has been in it yet. Default: `'tried'`. */
+  readonly queue?: string;
   /** So many leases of one task may be lost. */
   readonly maxStalls: number;
   /** Returns when all leases have run out. */
@@ -57,12 +59,11 @@ interface ModelTask {
   firstEnd: string | undefined;
 }
 
-const queue = 'tried';
-
 const open = { isPaused: false, limits: undefined };
 
 class CourierTrial {
   readonly #courier: ClientWorkerTaskCourier;
+  readonly #queue: string;
   readonly #tried: CourierToTry;
   readonly #tasks: ModelTask[] = [];
   /** Deliveries that hold no longer. */
@@ -73,6 +74,7 @@ class CourierTrial {
   constructor(tried: CourierToTry) {
     this.#tried = tried;
     this.#courier = tried.courier;
+    this.#queue = tried.queue ?? 'tried';
   }
 
   #in(state: ModelTask['state']): ModelTask[] {
@@ -94,7 +96,7 @@ class CourierTrial {
     };
     this.#toTail(task);
     this.#tasks.push(task);
-    const end = this.#courier.waitForTaskResult<string>(queue, id);
+    const end = this.#courier.waitForTaskResult<string>(this.#queue, id);
     this.#ends.push(end.catch((error) => (error instanceof TaskwardenError ? error.code : (error as Error).message)));
   }
 
@@ -139,12 +141,12 @@ class CourierTrial {
       case 'add': {
         const { priority, retries } = step;
         const options = { priority, retries, retryDelayMs: 0 };
-        this.#added(await courier.addTaskToQueue(queue, this.#tasks.length, options), priority, retries);
+        this.#added(await courier.addTaskToQueue(this.#queue, this.#tasks.length, options), priority, retries);
         break;
       }
       case 'bulkAdd': {
         const data = Array.from({ length: step.count }, (_, n) => this.#tasks.length + n);
-        const ids = await courier.bulkAddTasksToQueue(queue, data, { priority: step.priority });
+        const ids = await courier.bulkAddTasksToQueue(this.#queue, data, { priority: step.priority });
         for (const id of ids) this.#added(id, step.priority, 0);
         break;
       }
@@ -161,13 +163,13 @@ class CourierTrial {
         }
         break;
       case 'redrive': {
-        const dead = await courier.getDeadLetters(queue, { max: 1_000 });
+        const dead = await courier.getDeadLetters(this.#queue, { max: 1_000 });
         expect(dead.map(({ id }) => id).sort()).toEqual(
           this.#in('dead')
             .map(({ id }) => id)
             .sort(),
         );
-        expect(await courier.redriveTasks(queue)).toBe(dead.length);
+        expect(await courier.redriveTasks(this.#queue)).toBe(dead.length);
         for (const { id } of dead) {
           const task = this.#tasks.find((each) => each.id === id) as ModelTask;
           Object.assign(task, { attempts: 0, failures: 0, stalls: 0 });
@@ -185,7 +187,7 @@ class CourierTrial {
         const task = this.#tasks[step.pick % this.#tasks.length];
         if (task === undefined) break;
         const isLive = task.state === 'waiting' || task.state === 'leased';
-        expect(await courier.cancelTask(queue, task.id)).toBe(isLive);
+        expect(await courier.cancelTask(this.#queue, task.id)).toBe(isLive);
         if (task.state === 'leased') this.#let(task);
         if (isLive) this.#end(task, 'ended', 'TASK_CANCELED');
         break;
@@ -200,19 +202,19 @@ class CourierTrial {
 
   async #settle(task: ModelTask, how: 'return' | 'error' | 'release' | 'extend'): Promise<void> {
     if (how === 'extend') {
-      await this.#courier.extendLease(queue, task.delivered as CourierTask);
+      await this.#courier.extendLease(this.#queue, task.delivered as CourierTask);
       return;
     }
     const delivered = this.#let(task);
     if (how === 'return') {
-      await this.#courier.returnTaskResult(queue, delivered, `result ${task.id}`);
+      await this.#courier.returnTaskResult(this.#queue, delivered, `result ${task.id}`);
       this.#end(task, 'ended', `result ${task.id}`);
     } else if (how === 'release') {
-      await this.#courier.releaseTask(queue, delivered);
+      await this.#courier.releaseTask(this.#queue, delivered);
       task.attempts -= 1;
       this.#toPlace(task);
     } else {
-      await this.#courier.returnTaskError(queue, delivered, new Error(`error ${task.id}`));
+      await this.#courier.returnTaskError(this.#queue, delivered, new Error(`error ${task.id}`));
       task.failures += 1;
       if (task.failures > task.retries) this.#end(task, 'dead', `error ${task.id}`);
       else this.#toTail(task);
@@ -224,9 +226,9 @@ class CourierTrial {
     const task = this.#late[pick % this.#late.length];
     if (task === undefined) return;
     for (const comeLate of [
-      () => this.#courier.returnTaskResult(queue, task, 'late'),
-      () => this.#courier.returnTaskError(queue, task, new Error('late')),
-      () => this.#courier.releaseTask(queue, task),
+      () => this.#courier.returnTaskResult(this.#queue, task, 'late'),
+      () => this.#courier.returnTaskError(this.#queue, task, new Error('late')),
+      () => this.#courier.releaseTask(this.#queue, task),
     ]) {
       await expect(comeLate()).rejects.toMatchObject({ code: 'LEASE_LOST' });
     }
@@ -240,12 +242,12 @@ class CourierTrial {
     const results = returned.map((task) => [this.#let(task), `result ${task.id}`] as const);
     for (const task of returned) this.#end(task, 'ended', `result ${task.id}`);
     const expected = this.#next('low', next);
-    this.#got(expected, await this.#courier.bulkReturnTaskResults(queue, results, { next }));
+    this.#got(expected, await this.#courier.bulkReturnTaskResults(this.#queue, results, { next }));
   }
 
   async get(minPriority: Priority, max: number): Promise<number> {
     const expected = this.#next(minPriority, max);
-    const got = await this.#courier.bulkGetTasks(queue, max, { minPriority });
+    const got = await this.#courier.bulkGetTasks(this.#queue, max, { minPriority });
     this.#got(expected, got);
     return got.length;
   }
@@ -264,7 +266,13 @@ class CourierTrial {
     const waiting = { critical: 0, high: 0, normal: 0, low: 0 };
     for (const task of this.#in('waiting')) waiting[task.priority] += 1;
     const [leased, deadLetters] = [this.#in('leased').length, this.#in('dead').length];
-    expect(await this.#courier.getQueueInfo(queue)).toEqual({ waiting, delayed: 0, leased, deadLetters, ...open });
+    expect(await this.#courier.getQueueInfo(this.#queue)).toEqual({
+      waiting,
+      delayed: 0,
+      leased,
+      deadLetters,
+      ...open,
+    });
   }
 
   /** Does what is left, and compares how each task has ended first. */
