@@ -1,6 +1,6 @@
 /** `taskwarden/redis` on a real Redis: which items reach the task, which go back, and what is left of the connections. */
 import { execFile } from 'node:child_process';
-import { cp, mkdir, symlink } from 'node:fs/promises';
+import { mkdir, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +11,7 @@ import {
   controller,
   Task,
   type TaskContext,
-  TaskSupervisor,
+  type TaskSupervisor,
   type TaskType,
   type TaskwardenError,
 } from 'taskwarden';
@@ -19,6 +19,7 @@ import { redisBrpop, redisPubsub } from 'taskwarden/redis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { mkdtempDisposable } from '../cli/temporary-folder.ts';
 import { failure as failureOf } from '../fixtures/listening.ts';
+import { SharedSupervisors } from '../fixtures/shared-supervisors.ts';
 import { gathers, takes } from '../fixtures/tasks/controls.ts';
 import { startProxy } from '../servers/proxy.ts';
 import { type RedisServer, startRedis } from '../servers/redis.ts';
@@ -53,9 +54,11 @@ afterEach(async () => {
   expect((await redis.keys('*taskwarden*')).sort()).toEqual([]);
 });
 
+const supervisors = new SharedSupervisors();
+
 function supervise(): TaskSupervisor {
-  const supervisor = new TaskSupervisor({ logger: false });
-  onTestFinished(async () => void (await supervisor.stop({ cancelTasks: true })));
+  const supervisor = supervisors.take({ logger: false });
+  onTestFinished(() => supervisor[Symbol.asyncDispose]());
   return supervisor;
 }
 
@@ -548,9 +551,7 @@ describe('both controllers', () => {
     await using folder = await mkdtempDisposable(join(tmpdir(), 'no-ioredis-'));
     const modules = join(folder.path, 'node_modules');
     await mkdir(join(modules, 'taskwarden'), { recursive: true });
-    for (const part of ['dist', 'package.json']) {
-      await cp(join(root, part), join(modules, 'taskwarden', part), { recursive: true });
-    }
+    for (const part of ['dist', 'package.json']) await symlink(join(root, part), join(modules, 'taskwarden', part));
     for (const name of ['eventemitter3', 'piscina'])
       await symlink(join(root, 'node_modules', name), join(modules, name));
     const program = `
@@ -560,7 +561,9 @@ describe('both controllers', () => {
         const feed = controller(control('a', { connection: 'redis://x' }), (t) => t.recv(), { type: 'loop' });
         await feed().catch(({ name, code, message }) => console.log(name, code, message));
       }`;
-    const { stdout } = await run(process.execPath, ['--input-type=module', '-e', program], { cwd: folder.path });
+    // Each file is where its link is: packages are looked for there.
+    const nodeArgs = ['--preserve-symlinks', '--input-type=module', '-e', program];
+    const { stdout } = await run(process.execPath, nodeArgs, { cwd: folder.path });
     const line = 'TaskwardenError PEER_MISSING taskwarden/redis needs the package ioredis: npm install ioredis\n';
     expect(stdout).toBe(line + line);
   });
