@@ -8,11 +8,12 @@ export default defineConfig({
   test: {
     ...isolated,
     globalSetup: ['test/servers/install.ts', 'test/servers/better-sqlite.ts'],
-    // Properties run shorter among the tests; see lengthOf(). There the SQLite of Node is used, and here, on Node 20, that of
-    // better-sqlite3.
+    // Properties, and others, run shorter among the tests; see lengthOf(). There the SQLite of Node is used, and here, on Node
+    // 20, that of better-sqlite3.
     include: [
       'test/soak/**/*.test.ts',
       'test/property/{batches,bullmq-courier,sqlite-courier,supervisor,task-trees}.test.ts',
+      'test/integrations/celery-thousand.test.ts',
       'test/{conformance/sqlite-courier,examples-sqlite}.test.ts',
     ],
     env: { TASKWARDEN_SOAK: 'yes' },

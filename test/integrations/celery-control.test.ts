@@ -5,7 +5,7 @@ import { celeryTask } from 'taskwarden/celery';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type RunningNode, startNode } from '../fixtures/celery/celery-node.ts';
 import { converse, fail, flaky, nap, spin, sum, untilStopped } from '../fixtures/celery/node-tasks.ts';
-import { celeryCommand, PythonProgram, startCelery, startCeleryCommand } from '../servers/celery.ts';
+import { PythonProgram, startCelery, startCeleryCommand } from '../servers/celery.ts';
 import { startRedis } from '../servers/redis.ts';
 import type { Server } from '../servers/server.ts';
 
@@ -69,8 +69,8 @@ function call(task: keyof typeof functions, ...args: unknown[]) {
 describe('the commands of Celery', () => {
   it('celery status and inspect ping see both workers', async () => {
     const [status, ping] = await Promise.all([
-      celeryCommand(python, 'status', '--timeout=10', `--destination=${name},python@test`),
-      celeryCommand(python, 'inspect', 'ping', '--timeout=10', `--destination=${name},python@test`),
+      program.command('status', '--timeout=10', `--destination=${name},python@test`),
+      program.command('inspect', 'ping', '--timeout=10', `--destination=${name},python@test`),
     ]);
     for (const said of [status, ping]) expect(said).toContain('2 nodes online');
     expect(status).toMatch(/taskwarden@test: .*OK/);
@@ -80,7 +80,7 @@ describe('the commands of Celery', () => {
   it('celery inspect stats, report and active_queues print what it says', async () => {
     const on = ['--timeout=10', `--destination=${name}`];
     const [stats, report, queues] = await Promise.all(
-      ['stats', 'report', 'active_queues'].map((command) => celeryCommand(python, 'inspect', command, ...on)),
+      ['stats', 'report', 'active_queues'].map((command) => program.command('inspect', command, ...on)),
     );
     expect(stats).toContain('"max-concurrency": 2');
     expect(report).toContain('taskwarden:CeleryWorker');

@@ -40,14 +40,15 @@ describe('a broker with TLS and a password', () => {
     });
     const ca = await readFile(certFile, 'utf8');
     const broker = { host: '127.0.0.1', port, password, tls: { ca } };
-    await using node = startNode({ broker, queues: ['node'], functions: { 'node.add': add, 'node.sum': sum } });
+    const name = 'taskwarden@test';
+    await using node = startNode({ broker, queues: ['node'], functions: { 'node.add': add, 'node.sum': sum }, name });
     const url = `rediss://:${password}@127.0.0.1:${port}/0?ssl_cert_reqs=required&ssl_ca_certs=${encodeURIComponent(certFile)}`;
     await using project = await celeryProject(url);
     await using program = await PythonProgram.start(project);
     expect(await program.evaluate(`outcome(app.send_task('node.add', [2, 3], queue='node'))`)).toBe(5);
     expect(await celeryTask<[number, number]>('node.sum', { broker, queue: 'node' })(3, 4)).toBe(7);
     const answers = await program.evaluate(
-      `[app.control.inspect(timeout=1).stats(), app.control.inspect(timeout=1).report()]`,
+      `[asked() for inspect in [app.control.inspect(destination=['${name}'], timeout=10)] for asked in (inspect.stats, inspect.report)]`,
     );
     expect(JSON.stringify(answers)).toContain('"ssl": true'.replace(' ', ''));
     const refused = new CeleryWorker({ broker: `redis://:${password}X@127.0.0.1:${redis.port}`, functions: { sum } });

@@ -4,19 +4,22 @@ import { Redis } from 'ioredis';
 import { TaskSupervisor } from 'taskwarden';
 import { type CeleryTaskOptions, celeryTask, kwargs } from 'taskwarden/celery';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { celeryCommand, diaryOf, python, startCelery } from '../servers/celery.ts';
+import { diaryOf, PythonProgram, startCelery } from '../servers/celery.ts';
 import { startRedis } from '../servers/redis.ts';
 import type { Server } from '../servers/server.ts';
 
 let redis: Server;
 let worker: Server;
+let program: PythonProgram;
 
 beforeAll(async () => {
   redis = await startRedis();
   worker = await startCelery({ broker: redis.url });
+  program = await PythonProgram.start(worker);
 }, 60_000);
 
 afterAll(async () => {
+  await program?.[Symbol.asyncDispose]();
   await worker?.stop();
   await redis?.stop();
 });
@@ -298,7 +301,7 @@ describe('a handle', () => {
   it('is of the task that Celery shows under its id', async () => {
     const handle = task('proj.nap', { stopGraceMs: 20_000 })(60, 'seen');
     await poll(() => handle.status).toBe('started');
-    expect(await celeryCommand(worker, 'inspect', 'active')).toContain(handle.id);
+    expect(await program.command('inspect', 'active')).toContain(handle.id);
     handle.cancel();
     await expect(handle).rejects.toMatchObject({ code: 'TASK_CANCELED' });
   });
@@ -310,7 +313,7 @@ describe('a handle', () => {
       code: 'TASK_CANCELED',
       message: 'task "proj.nap" was revoked: terminated',
     });
-    await python(worker, `app.control.revoke(${JSON.stringify(handle.id)}, terminate=True)`);
+    await program.evaluate(`app.control.revoke(${JSON.stringify(handle.id)}, terminate=True)`);
     await rejected;
     expect(handle.info.attempt).toBe(1);
   });

@@ -13,7 +13,6 @@ import { Server } from './server.ts';
 const run = promisify(execFile);
 /** The one that sees the packages of the system, wherever others are. */
 const interpreter = '/usr/bin/python3';
-const celery = [interpreter, '-m', 'celery'] as const;
 const app = join(import.meta.dirname, '../fixtures/celery/proj.py');
 
 export interface CeleryWorkerOptions {
@@ -33,9 +32,13 @@ export interface CeleryWorkerOptions {
   readonly visibilityTimeout?: number;
   /** Whether all tasks are acknowledged when they have ended. Default: false. */
   readonly acksLate?: boolean;
-  /** Of its own command line, after all others. */
-  readonly args?: readonly string[];
+  /** How many messages it takes for each task that it can run. Default: 1. */
+  readonly prefetchMultiplier?: number;
 }
+
+/** Starts the worker as the command does: to load that, with all its other commands, takes as long as all the rest. */
+const workerOf = (options: object) => `
+app.Worker(**json.loads(${JSON.stringify(JSON.stringify(options))}), without_gossip=True, without_mingle=True).start()`;
 
 /** Resolves when it takes tasks; rejects where Celery is not installed. */
 export async function startCelery({
@@ -47,10 +50,19 @@ export async function startCelery({
   name = 'python@test',
   visibilityTimeout = 3_600,
   acksLate = false,
-  args = [],
+  prefetchMultiplier = 1,
 }: CeleryWorkerOptions): Promise<Server> {
   binary('celery'); // it is installed
   let isLoggedUpTo = 0;
+  const options = {
+    hostname: name,
+    queues,
+    concurrency,
+    pool_cls: pool,
+    prefetch_multiplier: prefetchMultiplier,
+    loglevel: 'INFO',
+  };
+  const program = `${setUpOf(broker, backend)}${workerOf(options)}`;
   return Server.start({
     name: 'celery',
     url: () => broker,
@@ -62,17 +74,9 @@ export async function startCelery({
         `VISIBILITY_TIMEOUT=${visibilityTimeout}`,
         ...(acksLate ? ['ACKS_LATE=1'] : []),
         'PYTHONDONTWRITEBYTECODE=1',
-        ...celery,
-        ...appArgs(broker, backend),
-        'worker',
-        '--loglevel=INFO',
-        '--without-gossip',
-        '--without-mingle',
-        `--pool=${pool}`,
-        `--concurrency=${concurrency}`,
-        `--queues=${queues.join(',')}`,
-        `--hostname=${name}`,
-        ...args,
+        interpreter,
+        '-c',
+        program,
       ];
     },
     isReady: async (_, folder) => {
@@ -80,10 +84,6 @@ export async function startCelery({
       return log.subarray(isLoggedUpTo).toString().includes(`${name} ready`);
     },
   });
-}
-
-function appArgs(broker: string, backend = broker): string[] {
-  return ['-A', 'proj', '--broker', broker, '--result-backend', backend];
 }
 
 /** A folder with the Python program, and the URL of its broker and result backend: that of a worker, or one of its own. */
@@ -96,33 +96,26 @@ export async function celeryProject(broker: string): Promise<CeleryProject> {
   return { folder, url: broker, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
 }
 
-/** What the command `celery` prints, as a program of the project. */
-export async function celeryCommand(project: CeleryProject, ...args: readonly string[]): Promise<string> {
-  const [file, ...first] = celery;
-  const { stdout } = await run(file, [...first, ...appArgs(project.url), ...args], { cwd: project.folder });
-  return stdout;
-}
-
-function setUpOf(project: CeleryProject): string {
+/** What all programs begin with: `app` with its broker and result backend, `proj` and `json`. */
+function setUpOf(broker: string, backend = broker): string {
   return [
     'from proj import app',
-    `app.conf.broker_url = app.conf.result_backend = ${JSON.stringify(project.url)}`,
+    `app.conf.broker_url, app.conf.result_backend = ${JSON.stringify([broker, backend])}`,
     'import proj, json',
   ].join('\n');
 }
 
 /** The command `celery`, which goes on until it is ended. */
-export function startCeleryCommand(project: CeleryProject, ...args: readonly string[]): ChildProcess {
-  const [file, ...first] = celery;
+export function startCeleryCommand({ folder, url }: CeleryProject, ...args: readonly string[]): ChildProcess {
+  const all = ['-m', 'celery', '-A', 'proj', '--broker', url, '--result-backend', url, ...args];
   const env = { ...process.env, PYTHONUNBUFFERED: '1', PYTHONDONTWRITEBYTECODE: '1' };
-  const stdio: ['ignore', 'pipe', 'inherit'] = ['ignore', 'pipe', 'inherit'];
-  return spawn(file, [...first, ...appArgs(project.url), ...args], { cwd: project.folder, env, stdio });
+  return spawn(interpreter, all, { cwd: folder, env, stdio: ['ignore', 'pipe', 'inherit'] });
 }
 
 /** What a Python program prints that can import `proj` and has its app configured. */
 export async function python(project: CeleryProject, program: string): Promise<string> {
   const options = { cwd: project.folder, env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' } };
-  const { stdout } = await run(interpreter, ['-c', `${setUpOf(project)}\n${program}`], options);
+  const { stdout } = await run(interpreter, ['-c', `${setUpOf(project.url)}\n${program}`], options);
   return stdout;
 }
 
@@ -132,7 +125,10 @@ export async function diaryOf(worker: Server): Promise<string[]> {
   return text.split('\n').filter((line) => line !== '');
 }
 
-/** What a `PythonProgram` evaluates with: `outcome(result)` gives what `get()` gives, or raises; `soon(s)` is a time. */
+/**
+ * What a `PythonProgram` evaluates with: `outcome(result)` gives what `get()` gives, or raises; `soon(s)` is a time;
+ * `command(...)` gives what Celery's own command prints, which is run here: a program of its own would first load it.
+ */
 const evaluator = `
 import sys, traceback
 from concurrent.futures import ThreadPoolExecutor
@@ -148,6 +144,15 @@ def outcome(result, timeout=30):
         return result.get(timeout=timeout)
     except Exception as error:
         return {'error': type(error).__name__, 'message': ', '.join(map(str, error.args)), 'traceback': result.traceback}
+
+def command(*args):
+    from celery.bin.celery import celery
+    from click.testing import CliRunner
+    with one_command:
+        ended = CliRunner().invoke(celery, ['-A', 'proj', *args])
+    if ended.exit_code != 0:
+        raise Exception(f'the command ended with {ended.exit_code}: {ended.output}')
+    return ended.output
 
 def talk(result):
     """Sends to a task, hears what it says, and asks it to finish."""
@@ -174,10 +179,11 @@ def answer(line):
     except Exception:
         text = json.dumps([number, 'error', traceback.format_exc()])
     with lock:
-        print(text, flush=True)
+        print(text, file=stdout, flush=True)
 
 import threading
-lock = threading.Lock()
+lock, one_command = threading.Lock(), threading.Lock()
+stdout = sys.stdout # a command is given another one
 with ThreadPoolExecutor(16) as pool:
     for line in sys.stdin:
         pool.submit(answer, line)
@@ -211,7 +217,7 @@ export class PythonProgram implements AsyncDisposable {
 
   /** Resolves when it answers. */
   static async start(project: CeleryProject): Promise<PythonProgram> {
-    const program = `${setUpOf(project)}\n${evaluator}`;
+    const program = `${setUpOf(project.url)}\n${evaluator}`;
     const child = spawn(interpreter, ['-c', program], {
       cwd: project.folder,
       env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
@@ -230,6 +236,11 @@ export class PythonProgram implements AsyncDisposable {
       this.#waiting.set(number, { resolve, reject });
       this.#child.stdin?.write(`${JSON.stringify([number, expression])}\n`);
     });
+  }
+
+  /** What the command `celery` prints; rejects if it fails. */
+  async command(...args: readonly string[]): Promise<string> {
+    return String(await this.evaluate(`command(*${JSON.stringify(args)})`));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
