@@ -2,10 +2,10 @@
 import { expect, it } from 'vitest';
 import { runProgram } from '../fixtures/program.ts';
 
-it('nothing is kept of 50,000 keys that were used once, here and at a courier, nor of as many modules that are closed', {
+it('nothing is kept of 25,000 keys that were used once, here and at a courier, nor of as many modules that are closed', {
   timeout: 120_000,
 }, async () => {
-  const { code, lines, stderr } = await runProgram('unused-keys.mjs', { nodeArgs: ['--expose-gc'], args: ['50000'] });
+  const { code, lines, stderr } = await runProgram('unused-keys.mjs', { nodeArgs: ['--expose-gc'], args: ['25000'] });
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   const { grown, ...left } = JSON.parse(lines[0] as string);
   // A key alone is text of 10 bytes and more, and a place in a map takes 30.
