@@ -2,6 +2,7 @@
  * The ceiling of hosts under random trees of calls, without threads: tasks of two pools and modules with caps call each
  * other and wait. What is held never exceeds the ceiling, all have ended in the end, and order is kept.
  */
+import assert from 'node:assert/strict'; // for what is looked at after each step: expect() takes longer than all the rest
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { Batcher } from '../../src/dispatch/batcher.ts';
@@ -163,12 +164,13 @@ async function play(given: {
     for (const type of ['thread', 'process'] as const) {
       const { pool } = lanes.of(type);
       const held = [...runs.keys(), ...slots].filter((task) => task.type === type);
-      expect(pool.held).toBe(held.length);
-      expect(held.length).toBeLessThanOrEqual(maxSize + maxDepth);
-      expect(held.filter(({ depth }) => depth === 0).length).toBeLessThanOrEqual(maxSize);
+      assert.equal(pool.held, held.length);
+      const heldUpTo = (most: number) => held.filter(({ depth }) => depth <= most).length;
+      assert.ok(held.length <= maxSize + maxDepth, `${held.length} are held`);
+      assert.ok(heldUpTo(0) <= maxSize, `${heldUpTo(0)} are held by calls of no task`);
       if (!given.isCapped) {
         for (const { depth } of held) {
-          expect(held.filter((other) => other.depth <= depth).length).toBeLessThanOrEqual(maxSize + depth);
+          assert.ok(heldUpTo(depth) <= maxSize + depth, `${heldUpTo(depth)} are held up to the depth ${depth}`);
         }
       }
     }
