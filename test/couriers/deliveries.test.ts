@@ -36,22 +36,29 @@ const couriers: Readonly<Record<string, () => ClientWorkerTaskCourier>> = {
 let queues = 0;
 
 describe.each(Object.entries(couriers))('through a courier %s', (_name, create) => {
+  let courier: ClientWorkerTaskCourier;
+
+  beforeAll(() => {
+    courier = create();
+  });
+
+  afterAll(() => courier.close());
+
   /** A queue that a worker with these functions serves. */
   function serve(functions: ConstructorParameters<typeof ClassicWorker>[0]['functions']) {
     queues += 1;
     const queue = `deliveries${queues}`;
-    const courier = create();
     const supervisor = new TaskSupervisor({ logger: false, threads: { poolSize: 1 } });
     const worker = new ClassicWorker({ courier, queueName: queue, supervisor, functions });
     const performed = worker.perform();
     onTestFinished(async () => {
       worker.stop();
       await performed;
-      await Promise.all([courier.close(), supervisor.stop()]);
+      await supervisor.stop();
     });
     const add = (name: string, options: { id?: string; retries?: number; retryDelayMs?: number } = {}) =>
       courier.addTaskToQueue(queue, { function: name }, options);
-    return { courier, queue, supervisor, add };
+    return { queue, supervisor, add };
   }
 
   const types = ['loop', 'thread'] as const;
@@ -65,7 +72,7 @@ describe.each(Object.entries(couriers))('through a courier %s', (_name, create) 
       },
       { name: 'flaky', type },
     );
-    const { courier, queue, supervisor } = serve({ flaky });
+    const { queue, supervisor } = serve({ flaky });
     const far = viaCourier(courier, queue, flaky).with({ supervisor, retries: 5, retryDelayMs: 1 });
     expect(await far()).toBe('attempt 3 worked');
   });
@@ -79,14 +86,13 @@ describe.each(Object.entries(couriers))('through a courier %s', (_name, create) 
       },
       { name: 'seen', type },
     );
-    const { courier, queue, add } = serve({ seen });
+    const { queue, add } = serve({ seen });
     const id = await add('seen', { id: 'mine', retries: 1, retryDelayMs: 1 });
     expect(await courier.waitForTaskResult(queue, id)).toEqual({ id: 'mine', idempotencyKey: 'mine', attempt: 2 });
   });
 
   it('both hold for the items of a queue worker', async () => {
     queues += 1;
-    const courier = create();
     await using supervisor = new TaskSupervisor({ logger: false });
     const worker = new BackgroundQueueWorker(
       (item: string) => {
@@ -100,7 +106,6 @@ describe.each(Object.entries(couriers))('through a courier %s', (_name, create) 
     const id = await worker.put('a', { retries: 2, retryDelayMs: 1 });
     expect(await courier.waitForTaskResult(worker.queueName, id)).toEqual({ item: 'a', id, attempt: 3 });
     await worker.stop();
-    await courier.close();
   });
 
   it('retries of the definition hold where the task was added with none', async () => {
@@ -122,7 +127,7 @@ describe.each(Object.entries(couriers))('through a courier %s', (_name, create) 
         },
       },
     );
-    const { courier, queue, add } = serve({ picky });
+    const { queue, add } = serve({ picky });
     expect(await failure(courier.waitForTaskResult(queue, await add('picky')))).toMatchObject({ message: 'attempt 3' });
     expect({ attempts, asked }).toEqual({ attempts: [1, 2, 3], asked: [1, 2, 3] });
   });
@@ -136,7 +141,7 @@ describe.each(Object.entries(couriers))('through a courier %s', (_name, create) 
       },
       { name: 'picky', type: 'loop', retries: 9, retryIf: async (_error, attempt) => attempt < 2 },
     );
-    const { courier, queue, add } = serve({ picky });
+    const { queue, add } = serve({ picky });
     const id = await add('picky', { retries: 5, retryDelayMs: 1 });
     expect(await failure(courier.waitForTaskResult(queue, id))).toMatchObject({ message: 'attempt 2' });
     expect(attempts).toEqual([1, 2]);
@@ -150,7 +155,7 @@ describe.each(Object.entries(couriers))('through a courier %s', (_name, create) 
       throw new DoNotRetry('no such address');
     };
     const hopeless = backgroundTask(run, { name: 'hopeless', type: 'loop' });
-    const { courier, queue, add, supervisor } = serve({ hopeless });
+    const { queue, add, supervisor } = serve({ hopeless });
     const id = await add('hopeless', { retries: 5, retryDelayMs: 1 });
     const error = await failure(courier.waitForTaskResult(queue, id));
     expect(error).toMatchObject({ name: 'DoNotRetry', message: 'no such address', retry: false });
@@ -178,7 +183,7 @@ describe.each(Object.entries(couriers))('through a courier %s', (_name, create) 
       },
       { name: 'flaky', type: 'loop' },
     );
-    const { courier, queue, supervisor } = serve({ flaky });
+    const { queue, supervisor } = serve({ flaky });
     expect(await viaCourier(courier, queue, flaky).with({ supervisor, retries: 5, retryDelayMs })()).toBe(3);
   });
 
@@ -191,7 +196,7 @@ describe.each(Object.entries(couriers))('through a courier %s', (_name, create) 
       },
       { name: 'fails', type: 'loop', retries: 5, retryDelayMs: 1 },
     );
-    const { courier, queue, supervisor } = serve({ fails });
+    const { queue, supervisor } = serve({ fails });
     await failure(viaCourier(courier, queue, fails).with({ supervisor, retries: 0 })());
     expect(runs).toBe(1);
   });
@@ -212,7 +217,7 @@ describe.each(Object.entries(couriers))('through a courier %s', (_name, create) 
         },
       },
     );
-    const { courier, queue, add } = serve({ fails });
+    const { queue, add } = serve({ fails });
     const id = await add('fails');
     await failure(courier.waitForTaskResult(queue, id));
     expect(await courier.getDeadLetters(queue)).toMatchObject([{ id, attempts: 3 }]);
@@ -223,7 +228,7 @@ describe.each(Object.entries(couriers))('through a courier %s', (_name, create) 
   });
 
   it('retries of a queue worker are made by the courier, unless the item brings its own', async () => {
-    const { courier, queue, supervisor } = serve({});
+    const { queue, supervisor } = serve({});
     const runs: string[] = [];
     const worker = new BackgroundQueueWorker(
       (item: string) => {
@@ -257,7 +262,6 @@ describe.each(Object.entries(couriers))('through a courier %s', (_name, create) 
     const patient = backgroundTask(run, { ...options, name: 'patient', queueTimeoutMs: 3_600_000 });
     queues += 1;
     const queue = `late${queues}`;
-    const courier = create();
     const addAs = (name: string, more: object = {}, add: { delayMs?: number } = {}) =>
       courier.addTaskToQueue(queue, { function: name, ...more }, add);
     const late = await addAs('brief', {}, { delayMs: 20 });
@@ -275,6 +279,5 @@ describe.each(Object.entries(couriers))('through a courier %s', (_name, create) 
     expect(runs).toBe(1);
     worker.stop();
     await performed;
-    await courier.close();
   });
 });
