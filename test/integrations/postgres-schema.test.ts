@@ -40,32 +40,32 @@ it('are made once, by whichever of many machines is first', async () => {
 });
 
 it('are brought up to date', async () => {
-  await connect('model').getQueueInfo('q');
+  await connect('made').getQueueInfo('q');
   await admin.query('CREATE SCHEMA older');
-  await admin.query('CREATE TABLE older.migration (LIKE model.migration INCLUDING ALL)'); // of before the first version
+  await admin.query('CREATE TABLE older.migration (LIKE made.migration INCLUDING ALL)'); // of before the first version
   await connect('older').addTaskToQueue('q', 1);
   expect(await versionOf('older')).toBe(LATEST_SCHEMA_VERSION);
 });
 
 it('are left as they are while somebody reads them, such as a backup', async () => {
-  await connect('read').addTaskToQueue('q', 1);
+  await connect('made').addTaskToQueue('read', 1);
   await admin.query('BEGIN');
   onTestFinished(async () => void (await admin.query('ROLLBACK')));
-  await versionOf('read');
-  expect(await connect('read').getQueueInfo('q')).toMatchObject({ waiting: { normal: 1 } });
+  await versionOf('made');
+  expect(await connect('made').getQueueInfo('read')).toMatchObject({ waiting: { normal: 1 } });
 });
 
 it('serve a role that may use them and make none', async () => {
-  await connect('given').addTaskToQueue('q', 1);
+  await connect('made').addTaskToQueue('given', 1);
   await admin.query(`CREATE ROLE guest LOGIN;
-    GRANT USAGE ON SCHEMA given TO guest;
-    GRANT ALL ON ALL TABLES IN SCHEMA given TO guest;
-    GRANT ALL ON ALL SEQUENCES IN SCHEMA given TO guest`);
+    GRANT USAGE ON SCHEMA made TO guest;
+    GRANT ALL ON ALL TABLES IN SCHEMA made TO guest;
+    GRANT ALL ON ALL SEQUENCES IN SCHEMA made TO guest`);
   const url = new URL(server.url);
   url.username = 'guest';
-  const courier = new BullMQTaskCourier(`${url}`, { prefix: 'given' });
+  const courier = new BullMQTaskCourier(`${url}`, { prefix: 'made' });
   onTestFinished(() => courier.close());
-  const id = await courier.addTaskToQueue('q', 2);
-  expect(await courier.getQueueInfo('q')).toMatchObject({ waiting: { normal: 2 } });
-  expect(await courier.cancelTask('q', id)).toBe(true);
+  const id = await courier.addTaskToQueue('given', 2);
+  expect(await courier.getQueueInfo('given')).toMatchObject({ waiting: { normal: 2 } });
+  expect(await courier.cancelTask('given', id)).toBe(true);
 });
