@@ -1,8 +1,9 @@
 /** Holds the rooms: who may import whom, no circles, and what every file has in common. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
-import ts from 'typescript';
+import type { Node, SourceFile } from 'typescript';
 import { describe, expect, it } from 'vitest';
+import { ts } from './typescript.ts';
 
 const root = join(import.meta.dirname, '..');
 const sourceFile = /\.[cm]?[jt]sx?$/;
@@ -20,6 +21,7 @@ interface File {
   /** From the root of the project, with `/`. */
   readonly path: string;
   readonly text: string;
+  readonly source: SourceFile;
   readonly imports: readonly Import[];
 }
 
@@ -31,14 +33,15 @@ function readTree(folder: string): File[] {
 }
 
 function readSource(path: string, text: string): File {
-  const source = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
+  const languageVersion = ts.ScriptTarget.Latest;
+  const source = ts.createSourceFile(path, text, { languageVersion, jsDocParsingMode: ts.JSDocParsingMode.ParseNone });
   const imports: Import[] = [];
-  const add = (specifier: ts.Node | undefined, isTypeOnly: boolean) => {
+  const add = (specifier: Node | undefined, isTypeOnly: boolean) => {
     if (specifier === undefined || !ts.isStringLiteralLike(specifier)) return;
     const { text } = specifier;
     imports.push({ specifier: text, target: targetOf(path, text), isTypeOnly });
   };
-  const visit = (node: ts.Node): void => {
+  const visit = (node: Node): void => {
     if (ts.isImportDeclaration(node)) {
       // `import { type A }` still loads the module: only `import type` leaves nothing.
       add(node.moduleSpecifier, node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword);
@@ -54,7 +57,7 @@ function readSource(path: string, text: string): File {
     ts.forEachChild(node, visit);
   };
   visit(source);
-  return { path, text, imports };
+  return { path, text, source, imports };
 }
 
 /** `piscina/x` is of the package `piscina`, `@a/b/c` of `@a/b`. */
@@ -324,17 +327,17 @@ describe('every file', () => {
     const faked = /^(set|clear)(Timeout|Interval|Immediate)$|^queueMicrotask$/;
     const clocks = /^(Date|performance)\.now$|^process\.nextTick$/;
     const found: string[] = [];
-    for (const { path, text, imports } of all) {
+    for (const { path, source, imports } of all) {
       if (path === 'src/platform/globals.ts' || path.startsWith('src/integrations/')) continue; // their clients live on what is global
       const hasOwn = imports.some(({ target }) => target === 'src/platform/globals.ts');
-      const visit = (node: ts.Node): void => {
+      const visit = (node: Node): void => {
         if (ts.isCallExpression(node)) {
-          const called = node.expression.getText();
+          const called = node.expression.getText(source);
           if (clocks.test(called) || (faked.test(called) && !hasOwn)) found.push(`${path}: ${called}`);
         }
         ts.forEachChild(node, visit);
       };
-      visit(ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true));
+      visit(source);
       if (imports.some(({ target }) => /^node:timers/.test(target))) found.push(`${path}: node:timers`);
     }
     expect(found).toEqual([]);
@@ -343,17 +346,17 @@ describe('every file', () => {
   it('asks by isInstance() what a value is, since a proxy may throw when it is asked', () => {
     const safe = /^(TaskwardenError|Failure)$/; // they ask the value for nothing that could throw
     const found: string[] = [];
-    for (const { path, text } of all) {
+    for (const { path, source } of all) {
       if (path === 'src/base/foreign-value.ts' || path.startsWith('src/integrations/')) continue; // their clients give real errors
-      const visit = (node: ts.Node): void => {
+      const visit = (node: Node): void => {
         if (ts.isBinaryExpression(node) && node.operatorToken.kind === ts.SyntaxKind.InstanceOfKeyword) {
-          if (!safe.test(node.right.getText())) found.push(`${path}: ${node.getText()}`);
-        } else if (ts.isCallExpression(node) && node.expression.getText() === 'Buffer.isBuffer') {
-          found.push(`${path}: ${node.getText()}`);
+          if (!safe.test(node.right.getText(source))) found.push(`${path}: ${node.getText(source)}`);
+        } else if (ts.isCallExpression(node) && node.expression.getText(source) === 'Buffer.isBuffer') {
+          found.push(`${path}: ${node.getText(source)}`);
         }
         ts.forEachChild(node, visit);
       };
-      visit(ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true));
+      visit(source);
     }
     expect(found).toEqual([]);
   });

@@ -4,8 +4,9 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import ts from 'typescript';
+import type { Diagnostic, Node, Program } from 'typescript';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { ts } from '../typescript.ts';
 
 const folder = import.meta.dirname;
 const root = join(folder, '../..');
@@ -47,13 +48,14 @@ const written = new Map(
 );
 const inferring = readdirSync(folder).filter((name) => name.endsWith('.test-d.ts'));
 
-let program: ts.Program;
+let program: Program;
 
 /** Compiles them together, each in a file of its own, by the options of this repository. */
 beforeAll(() => {
   const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile);
   const { options } = ts.parseJsonConfigFileContent(config, ts.sys, root);
   const host = ts.createCompilerHost(options);
+  host.jsDocParsingMode = ts.JSDocParsingMode.ParseForTypeErrors; // as tsc does
   const { getSourceFile, fileExists, readFile } = host;
   host.fileExists = (name) => written.has(name) || fileExists(name);
   host.readFile = (name) => written.get(name) ?? readFile(name);
@@ -64,13 +66,13 @@ beforeAll(() => {
   program = ts.createProgram([...written.keys(), ...inferring.map((name) => join(folder, name))], options, host);
 }, 120_000);
 
-function diagnosticsOf(file: string): readonly ts.Diagnostic[] {
+function diagnosticsOf(file: string): readonly Diagnostic[] {
   const source = program.getSourceFile(file);
   if (source === undefined) throw new Error(`${file} was not compiled`);
   return ts.getPreEmitDiagnostics(program, source);
 }
 
-function textOf({ messageText }: ts.Diagnostic): string {
+function textOf({ messageText }: Diagnostic): string {
   return ts.flattenDiagnosticMessageText(messageText, '\n');
 }
 
@@ -89,7 +91,7 @@ interface TypeTest {
 }
 
 /** The tests of a file, each with the names of what it is in. */
-function testsIn(node: ts.Node, path: readonly string[] = []): TypeTest[] {
+function testsIn(node: Node, path: readonly string[] = []): TypeTest[] {
   const tests: TypeTest[] = [];
   ts.forEachChild(node, (child) => {
     const call =
