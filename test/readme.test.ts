@@ -80,14 +80,14 @@ describe('the programs of the README and of docs', () => {
     expect(programs.filter(({ output }) => output === undefined).map(({ file }) => file)).toEqual(['work.ts']);
   });
 
-  it('pass the type check with the configuration of the README, and are compiled with it', async () => {
+  it('pass the type check with the configuration of the README, and are compiled with it', { timeout: 120_000 }, () => {
     const block = blocks.find(({ language, text }) => language === 'json' && text.includes('compilerOptions'));
     const config = JSON.parse(block?.text ?? '');
     const output = { noEmit: false, rewriteRelativeImportExtensions: true, outDir: compiled, rootDir: '.' };
     expect(typeCheck({ compilerOptions: { ...config.compilerOptions, ...output } })).toBe('');
   });
 
-  it('pass the strictest type check', async () => {
+  it('pass the strictest type check', { timeout: 120_000 }, () => {
     const compilerOptions = { rootDir: '.' };
     expect(typeCheck({ extends: join(root, 'tsconfig.json'), compilerOptions, include: ['*.ts'] })).toBe('');
   });
