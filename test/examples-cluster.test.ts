@@ -12,7 +12,7 @@ import { compiledExample } from './compiled-tasks.ts';
 import { startRedis } from './servers/redis.ts';
 
 const main = compiledExample('cluster/main');
-const count = 300;
+const count = 150;
 const files = fileURLToPath(new URL('../src', import.meta.url));
 
 describe('the cluster example', { timeout: 120_000 }, () => {

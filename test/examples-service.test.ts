@@ -61,7 +61,7 @@ describe('the service example', () => {
     for (;;) {
       const answer = await client.get(path);
       if (isSo(answer)) return answer;
-      await pause(5); // the processor is for the service
+      await pause(25); // the processor is for the service
     }
   }
 
@@ -161,15 +161,15 @@ describe('the service example', () => {
     async (signal) => {
       await start({ maxWorkers: 1 });
       const paths = [await accepted(`${chaos.hold}${holdPath}`)];
-      for (let n = 0; n < 100; n += 1) paths.push(await accepted(`text ${n}`));
+      for (let n = 0; n < 20; n += 1) paths.push(await accepted(`text ${n}`));
       service.signal(signal);
-      expect(await service.line('stopping')).toMatchObject({ accepted: 101, unfinished: 101 });
+      expect(await service.line('stopping')).toMatchObject({ accepted: 21, unfinished: 21 });
       expect(await post('text')).toMatchObject({ status: 503, headers: { connection: 'close' } });
-      expect((await client.get(paths[100] as string)).body).toMatchObject({ status: 'waiting' });
+      expect((await client.get(paths[20] as string)).body).toMatchObject({ status: 'waiting' });
       expect((await client.get('/health')).status).toBe(503);
       await rm(holdPath);
       expect(await service.ended).toBe(0);
-      expect(await service.line('stopped')).toMatchObject({ accepted: 101, done: 101, unfinished: 0, terminated: 0 });
+      expect(await service.line('stopped')).toMatchObject({ accepted: 21, done: 21, unfinished: 0, terminated: 0 });
     },
   );
 
@@ -196,7 +196,7 @@ describe('the service example', () => {
 
 describe('the load script of the service example', () => {
   it('finds nothing wrong, with threads that die and a stop in the middle', { timeout: 120_000 }, async () => {
-    const uploads = 400; // two of a megabyte
+    const uploads = 100; // of each kind, one of a megabyte
     const args = [compiledExample('service/load'), '--uploads', `${uploads}`];
     const settings = fileURLToPath(new URL('../examples/service/settings.json', import.meta.url));
     const env = { ...process.env, SERVICE_SETTINGS: settings };
