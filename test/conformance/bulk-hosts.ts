@@ -1,8 +1,9 @@
 /** What holds for all() when the threads or children of its inputs die. Both kinds of hosts run this suite. */
-import { type PoolOptions, TaskSupervisor, type TaskType } from 'taskwarden';
+import type { PoolOptions, TaskType } from 'taskwarden';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { failure, interceptStderr } from '../fixtures/listening.ts';
 import { newDiary } from '../fixtures/new-diary.ts';
+import { SharedSupervisors } from '../fixtures/shared-supervisors.ts';
 import { type InputAct, inputs } from '../fixtures/tasks/inputs.ts';
 
 interface HostUnderTest {
@@ -16,7 +17,8 @@ type Given = [act: InputAct, index: number, path: string, extra?: unknown];
 
 export function testBulkHosts({ type, pool, deaths }: HostUnderTest): void {
   const two: PoolOptions = { poolSize: 2, reserveNormal: 0, reserveHigh: 0 };
-  const supervise = () => new TaskSupervisor({ [pool]: two, logger: false });
+  const shared = new SharedSupervisors();
+  const supervise = () => shared.take({ [pool]: two, logger: false });
 
   function given(count: number, act: InputAct, others: Record<number, InputAct>, path: string): Given[] {
     return Array.from({ length: count }, (_, index) => [others[index] ?? act, index, path]);

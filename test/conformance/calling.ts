@@ -10,9 +10,10 @@ import {
 import { describe, expect, it } from 'vitest';
 import { failure, heard } from '../fixtures/listening.ts';
 import { SharedSupervisors } from '../fixtures/shared-supervisors.ts';
-import { type CallingAct, calls, mergeSort } from '../fixtures/tasks/calls.ts';
+import { type CallingAct, calls } from '../fixtures/tasks/calls.ts';
 import { add } from '../fixtures/tasks/echo.ts';
 import { Gate, holds } from '../fixtures/tasks/holds.ts';
+import { mergeSort } from '../fixtures/tasks/merge-sort.ts';
 import type { LaneUnderTest } from './lane.ts';
 
 export function testCalling({ type, pool }: LaneUnderTest): void {

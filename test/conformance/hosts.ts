@@ -501,13 +501,13 @@ export function testHosts({ type, pool }: HostsUnderTest): void {
 
     it('maxHeapMb replaces one whose task keeps memory, and no other', async () => {
       using _diary = new Diary();
-      await using supervisor = supervise(1, { recycle: { maxHeapMb: 160 } });
+      await using supervisor = supervise(1, { recycle: { maxHeapMb: 80 } });
       const comings = new Comings(supervisor);
       const heavy = keepsMemory.with({ type, supervisor });
       const light = [heavy(1), heavy(1), heavy(1)];
       await Promise.all(light);
-      const handle = heavy(200);
-      expect(await handle).toBe(203);
+      const handle = heavy(100);
+      expect(await handle).toBe(103);
       await comings.until(({ exited }) => exited.length === 1);
       expect(comings.exited).toEqual([hostOf(handle)]);
       expect(new Set(light.map(hostOf))).toEqual(new Set(comings.exited));

@@ -1,7 +1,14 @@
 /** What holds for tasks that await, and share a thread or child: `concurrentTasks`. */
-import { backgroundTask, type TaskHandle, TaskSupervisor, type ThreadOptions } from 'taskwarden';
+import {
+  backgroundTask,
+  type SupervisorOptions,
+  type TaskHandle,
+  TaskSupervisor,
+  type ThreadOptions,
+} from 'taskwarden';
 import { describe, expect, it } from 'vitest';
 import { begun, failure, heard, interceptStderr } from '../fixtures/listening.ts';
+import { SharedSupervisors } from '../fixtures/shared-supervisors.ts';
 import { Diary } from '../fixtures/tasks/diary.ts';
 import { add, echo } from '../fixtures/tasks/echo.ts';
 import { exits, throwsUncaught } from '../fixtures/tasks/exits.ts';
@@ -25,10 +32,21 @@ const host = backgroundTask(
 export function testSharing({ type, pool }: LaneUnderTest & { readonly pool: 'threads' | 'processes' }): void {
   const hostStarted = type === 'thread' ? 'thread:started' : 'child:started';
 
+  const shared = new SharedSupervisors();
+
+  const optionsOf = (concurrentTasks: number, hosts: ThreadOptions = {}): SupervisorOptions => {
+    const defaults = { poolSize: 1, reserveNormal: 0, reserveHigh: 0, idleTimeoutMs: Infinity };
+    return { [pool]: { ...defaults, concurrentTasks, ...hosts }, logger: false };
+  };
+
   /** Hosts for so many tasks each: slots for one host, or `poolSize` hosts. */
   function supervise(concurrentTasks: number, hosts: ThreadOptions = {}): TaskSupervisor {
-    const defaults = { poolSize: 1, reserveNormal: 0, reserveHigh: 0, idleTimeoutMs: Infinity };
-    return new TaskSupervisor({ [pool]: { ...defaults, concurrentTasks, ...hosts }, logger: false });
+    return new TaskSupervisor(optionsOf(concurrentTasks, hosts));
+  }
+
+  /** One host for so many tasks, which may have run those of other tests. */
+  function superviseShared(concurrentTasks: number): TaskSupervisor {
+    return shared.take(optionsOf(concurrentTasks));
   }
 
   const hostOf = ({ info }: TaskHandle<unknown>) => (type === 'thread' ? info.threadId : info.pid);
@@ -98,7 +116,7 @@ export function testSharing({ type, pool }: LaneUnderTest & { readonly pool: 'th
     });
 
     it('start in their order, and come before lower ones', async () => {
-      await using supervisor = supervise(2);
+      await using supervisor = superviseShared(2);
       await using gate = await Gate.create();
       const first = hold(supervisor, gate, 2);
       await gate.arrived(2);
@@ -115,7 +133,7 @@ export function testSharing({ type, pool }: LaneUnderTest & { readonly pool: 'th
     });
 
     it('see themselves, each, also after they have awaited', async () => {
-      await using supervisor = supervise(3);
+      await using supervisor = superviseShared(3);
       await using gate = await Gate.create();
       const handles = ['a', 'b', 'c'].map((label) => staysItself.with({ supervisor, type })(gate.port, label));
       await gate.arrived(3);
@@ -129,7 +147,7 @@ export function testSharing({ type, pool }: LaneUnderTest & { readonly pool: 'th
     });
 
     it('get their own messages, and send theirs', async () => {
-      await using supervisor = supervise(3);
+      await using supervisor = superviseShared(3);
       const handles = [0, 1, 2].map(() => answers.with({ supervisor, type })());
       const heardBy = async (handle: TaskHandle<string>) => {
         const received: unknown[] = [];
@@ -147,7 +165,7 @@ export function testSharing({ type, pool }: LaneUnderTest & { readonly pool: 'th
     });
 
     it('may call others that run beside them', async () => {
-      await using supervisor = supervise(2);
+      await using supervisor = superviseShared(2);
       const leaf: Tree = { children: [], waits: 'never', fails: false, cancels: false };
       const parent: Tree = { ...leaf, children: [leaf, leaf, leaf], waits: 'in turn' };
       expect(await grows.with({ supervisor, type })(parent)).toBe(4);
@@ -168,7 +186,7 @@ export function testSharing({ type, pool }: LaneUnderTest & { readonly pool: 'th
 
   describe(`the end of one that shares a host of the ${type} lane`, () => {
     it('that yields to cancel or a time-out leaves the others alone', async () => {
-      await using supervisor = supervise(3);
+      await using supervisor = superviseShared(3);
       await using gate = await Gate.create();
       const [held] = hold(supervisor, gate, 1);
       const canceled = yields.with({ supervisor, type })();
@@ -184,7 +202,7 @@ export function testSharing({ type, pool }: LaneUnderTest & { readonly pool: 'th
     });
 
     it('is asked for of that one only', async () => {
-      await using supervisor = supervise(2);
+      await using supervisor = superviseShared(2);
       await using gate = await Gate.create();
       const [asked, other] = ['asked', 'other'].map((label) => cleansUp.with({ supervisor, type })(gate.port, label));
       await Promise.all([begun(asked as TaskHandle<unknown>), begun(other as TaskHandle<unknown>)]);

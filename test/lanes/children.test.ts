@@ -226,8 +226,8 @@ describe('the death of a child', () => {
   });
 
   it.each([
-    ['resourceLimits', { resourceLimits: { maxOldGenerationSizeMb: 48 } }],
-    ['execArgv', { execArgv: ['--max-old-space-size=48'] }],
+    ['resourceLimits', { resourceLimits: { maxOldGenerationSizeMb: 24 } }],
+    ['execArgv', { execArgv: ['--max-old-space-size=24'] }],
   ])('for want of memory, which %s limit, fails its task, and harms no other child', async (_, options) => {
     const prints = interceptStderr();
     await using supervisor = superviseMany(2, options);
@@ -519,7 +519,7 @@ describe('small tasks', () => {
     ['exhaustsMemory', { signal: expect.stringMatching(/^SIG/) }, 'heap out of memory'],
   ])('lose the one under which their child dies, and no other: %s', async (act, facts, lastWords) => {
     const prints = interceptStderr();
-    await using s = await scene({ resourceLimits: { maxOldGenerationSizeMb: 48 } });
+    await using s = await scene({ resourceLimits: { maxOldGenerationSizeMb: 24 } });
     const handles = s.submit('object', 'buffer', 'pid', act, 'pid', 'object', 'throws', 'number');
     const outcomes = await Promise.allSettled(handles);
     expect(outcomes[3]).toMatchObject({ status: 'rejected', reason: { code: 'TASK_CRASHED', ...facts } });

@@ -104,7 +104,7 @@ it('arguments that do not fit into the heap of a thread fail their task as crash
   await using supervisor = new TaskSupervisor({ threads: one, logger: false });
   const send = echo.with({ supervisor });
   await Promise.all(Array.from({ length: 30 }, (_, n) => send(n)));
-  const much = Array.from({ length: 500_000 }, (_, n) => ({ n }));
+  const much = Array.from({ length: 400 }, (_, n) => `${n}`.padEnd(100_000));
   const handles = [{ n: 1 }, much, { n: 2 }].map((value) => send(value));
   expect(await failure(handles[1] as (typeof handles)[0])).toMatchObject({ code: 'TASK_CRASHED' });
   expect(await handles[0]).toEqual({ n: 1 });
