@@ -5,37 +5,60 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Client } from 'pg';
 import { BullMQTaskCourier } from 'taskwarden/bullmq';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { startPostgres } from '../servers/postgres.ts';
 import { startRedis } from '../servers/redis.ts';
-import { Command, taskwarden, taskwardenHere } from './command.ts';
+import { Command, taskwardenHere } from './command.ts';
 import { type Place, type Places, queueCommand } from './queue.ts';
 
 const password = 'S3cr3tPw';
 
-async function serverPlaces(start: typeof startRedis | typeof startPostgres): Promise<Places> {
-  const server = await start();
+async function redisPlaces(): Promise<Places> {
+  const server = await startRedis();
   let prefixes = 0;
-  const make = (): Place => {
+  const make = async (): Promise<Place> => {
     prefixes += 1;
-    const prefix = `cli${prefixes}`;
-    return {
-      courier: new BullMQTaskCourier(server.url, { prefix }),
-      args: (...action) => [server.url, ...action, '--prefix', prefix],
-    };
+    return place(server.url, `cli${prefixes}`);
   };
   return { make, end: () => server.stop() };
 }
 
-queueCommand('Redis', () => serverPlaces(startRedis));
-queueCommand('PostgreSQL', () => serverPlaces(startPostgres));
+/** A new schema takes the server a tenth of a second: there is one, whose tables are empty each time. */
+async function postgresPlaces(): Promise<Places> {
+  const server = await startPostgres();
+  const schema = 'cli';
+  const client = new Client({ connectionString: server.url });
+  await client.connect();
+  const make = async (): Promise<Place> => {
+    const tables = `select tablename as name from pg_tables where schemaname = '${schema}' and tablename <> 'migration'`;
+    const { rows } = await client.query<{ readonly name: string }>(tables);
+    for (const { name } of rows) await client.query(`delete from ${schema}.${name}`);
+    return place(server.url, schema);
+  };
+  const end = async () => {
+    await client.end();
+    await server.stop();
+  };
+  return { make, end };
+}
+
+function place(url: string, prefix: string): Place {
+  return {
+    courier: new BullMQTaskCourier(url, { prefix }),
+    args: (...action) => [url, ...action, '--prefix', prefix],
+  };
+}
+
+queueCommand('Redis', redisPlaces);
+queueCommand('PostgreSQL', postgresPlaces);
 
 describe('queue', () => {
   it.each(['redis', 'postgres'])(
     'says that a server of %s can not be reached, and never a password',
     async (scheme) => {
-      const end = await taskwarden(['queue', `${scheme}://user:${password}@127.0.0.1:1`]);
+      const end = await taskwardenHere(['queue', `${scheme}://user:${password}@127.0.0.1:1`]);
       expect(end).toMatchObject({ code: 1, stdout: '' });
       expect(end.stderr).toMatch(/^taskwarden: the courier's server can't be reached.*ECONNREFUSED.*\n$/);
       expect(end.stderr).not.toContain(password);
@@ -45,7 +68,7 @@ describe('queue', () => {
   it('says that a server refuses, and never a password', async () => {
     const redis = await startRedis();
     onTestFinished(() => redis.stop());
-    const end = await taskwarden(['queue', redis.url.replace('://', `://alice:${password}@`)]);
+    const end = await taskwardenHere(['queue', redis.url.replace('://', `://alice:${password}@`)]);
     expect(end).toMatchObject({ code: 1, stdout: '' });
     expect(end.stderr).toMatch(/^taskwarden: the courier's server refuses the connection.*\n$/);
     expect(end.stderr).not.toContain(password);
@@ -56,8 +79,9 @@ describe('queue', () => {
     onTestFinished(() => rmSync(folder, { recursive: true }));
     const modules = join(folder, 'node_modules');
     const root = fileURLToPath(new URL('../..', import.meta.url));
-    for (const part of ['dist', 'package.json']) {
-      cpSync(join(root, part), join(modules, 'taskwarden', part), { recursive: true });
+    for (const part of ['dist/src', 'dist/workers', 'package.json']) {
+      const isNeeded = (path: string) => !/\.(d\.ts|map)$/.test(path);
+      cpSync(join(root, part), join(modules, 'taskwarden', part), { recursive: true, filter: isNeeded });
     }
     for (const name of ['eventemitter3', 'piscina', 'croner', 'cli-progress']) {
       symlinkSync(join(root, 'node_modules', name), join(modules, name));

@@ -11,7 +11,7 @@ export interface Place {
 
 /** Where couriers are made, each without any queue. */
 export interface Places {
-  readonly make: () => Place;
+  readonly make: () => Promise<Place>;
   readonly end: () => unknown;
 }
 
@@ -28,7 +28,7 @@ export function queueCommand(name: string, start: () => Promise<Places>): void {
     afterAll(() => places.end());
 
     beforeEach(async () => {
-      place = places.make();
+      place = await places.make();
       courier = place.courier;
       onTestFinished(() => courier.close());
       await courier.getQueueNames(); // makes the file
@@ -56,11 +56,7 @@ export function queueCommand(name: string, start: () => Promise<Places>): void {
     }
 
     it('shows how many tasks there are in each queue', async () => {
-      expect(await taskwarden(['queue', ...place.args()])).toMatchObject({
-        code: 0,
-        stdout: 'there are no queues\n',
-        stderr: '',
-      });
+      expect(await queue()).toMatchObject({ code: 0, stdout: 'there are no queues\n', stderr: '' });
       await fill();
       const rows = (await queue()).stdout.split('\n').map((line) => line.split(/ +/));
       expect(rows).toEqual([
@@ -126,20 +122,20 @@ export function queueCommand(name: string, start: () => Promise<Places>): void {
         'waits: canceled\nheld: canceled\n' +
           'done: not canceled: it has ended, or there is none\nnever: not canceled: it has ended, or there is none\n',
       );
-      expect((await queue('list', '--state', 'canceled', '--json')).results).toMatchObject([
-        { id: 'waits' },
-        { id: 'held' },
-      ]);
+      const { results } = await queue('list', '--state', 'canceled', '--json');
+      expect(results).toHaveLength(2);
+      // In either order: both may have ended in the same millisecond.
+      for (const id of ['waits', 'held']) expect(results).toContainEqual(expect.objectContaining({ id }));
     });
 
     it('exports all tasks, page by page, and dead letters with their data', async () => {
       await fill();
       await courier.bulkAddTasksToQueue(
         'many',
-        Array.from({ length: 2_500 }, (_, n) => n),
+        Array.from({ length: 1_100 }, (_, n) => n),
       );
       const { results } = await taskwarden(['queue', ...place.args('export')]);
-      expect(results.length).toBe(2_505);
+      expect(results.length).toBe(1_105);
       expect(results).toContainEqual(
         expect.objectContaining({
           queue: 'mails',
@@ -148,13 +144,15 @@ export function queueCommand(name: string, start: () => Promise<Places>): void {
           data: { function: 'send', args: ['ann'] },
         }),
       );
-      expect((await queue('export', '--state', 'waiting', '--queue', 'many')).results.length).toBe(2_500);
+      expect((await queue('export', '--state', 'waiting', '--queue', 'mails')).results).toMatchObject([
+        { id: 'waits' },
+      ]);
     });
 
     it('ends quietly when nobody reads any more', async () => {
       await courier.bulkAddTasksToQueue(
         'many',
-        Array.from({ length: 5_000 }, (_, n) => n),
+        Array.from({ length: 2_500 }, (_, n) => n),
       );
       const command = new Command(['queue', ...place.args('export')]);
       await command.says('stdout', '{');
