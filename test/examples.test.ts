@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compiledExample } from './compiled-tasks.ts';
 
 const run = promisify(execFile);
@@ -28,68 +28,73 @@ function table(output: string, column: string): Record<string, string>[] {
 describe('the checksums example', () => {
   let directory: string;
 
-  beforeEach(async () => {
+  beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'checksums-'));
   });
 
-  afterEach(() => rm(directory, { recursive: true }));
+  afterAll(() => rm(directory, { recursive: true }));
 
-  async function fill(count: number, bytes: number): Promise<number> {
+  describe('on files, links to them, and one that it cannot read', () => {
+    const count = 40;
     let gzipBytes = 0;
-    await mkdir(join(directory, 'deep', 'deeper'), { recursive: true });
-    for (let n = 0; n < count; n += 1) {
-      const content = Buffer.alloc(bytes, `file ${n} of many. `);
-      gzipBytes += gzipSync(content).byteLength;
-      await writeFile(join(directory, n % 2 === 0 ? 'deep/deeper' : '.', `${n}.txt`), content);
-    }
-    return gzipBytes;
-  }
+    let tooLarge: string;
+    let stdout: string;
+    let stderr: string;
 
-  it('counts files, bytes and compressed bytes, and gives the waiting of each priority', async () => {
-    const gzipBytes = await fill(40, 100_000);
-    const { stdout, stderr } = await run(process.execPath, [...checksums, directory]);
-    expect(stderr).toBe('');
-    expect(table(stdout, 'files')).toEqual([
-      {
-        files: '40',
-        MB: '4.0',
-        'gzip MB': (gzipBytes / 1e6).toFixed(1),
-        seconds: expect.stringMatching(/^\d+\.\d$/),
-        'MB/s': expect.stringMatching(/^\d+\.\d$/),
-        failures: '0',
-      },
-    ]);
-    const waits = table(stdout, 'priority');
-    expect(waits.map(({ priority }) => priority)).toEqual(['low', 'high', 'critical']);
-    expect(waits[0]?.['tasks']).toBe('40');
-    for (const wait of waits) {
-      expect(Number(wait['tasks'])).toBeGreaterThan(0);
-      expect(Number(wait['wait p99 ms'])).toBeGreaterThanOrEqual(Number(wait['wait p50 ms']));
-    }
-    expect(stdout).toContain('0 tasks and 0 threads are left');
-  });
+    beforeAll(async () => {
+      const full = join(directory, 'full');
+      await mkdir(join(full, 'deep', 'deeper'), { recursive: true });
+      for (let n = 0; n < count; n += 1) {
+        const content = Buffer.alloc(100_000, `file ${n} of many. `);
+        gzipBytes += gzipSync(content).byteLength;
+        await writeFile(join(full, n % 2 === 0 ? 'deep/deeper' : '.', `${n}.txt`), content);
+      }
+      await symlink(join(full, '1.txt'), join(full, 'link.txt'));
+      await symlink(full, join(full, 'deep', 'loop'));
+      tooLarge = join(full, 'sparse.bin'); // readFile takes no more than 2 GiB; the file itself takes no room
+      await writeFile(tooLarge, '');
+      await truncate(tooLarge, 3 * 2 ** 30);
+      ({ stdout, stderr } = await run(process.execPath, [...checksums, full]));
+    });
 
-  it('does not follow symbolic links', async () => {
-    await fill(2, 10);
-    await symlink(join(directory, '1.txt'), join(directory, 'link.txt'));
-    await symlink(directory, join(directory, 'deep', 'loop'));
-    const { stdout } = await run(process.execPath, [...checksums, directory]);
-    expect(table(stdout, 'files')).toMatchObject([{ files: '2', failures: '0' }]);
+    it('counts files, bytes and compressed bytes, and gives the waiting of each priority', () => {
+      expect(stderr).toBe('');
+      expect(table(stdout, 'files')).toEqual([
+        {
+          files: `${count}`,
+          MB: '4.0',
+          'gzip MB': (gzipBytes / 1e6).toFixed(1),
+          seconds: expect.stringMatching(/^\d+\.\d$/),
+          'MB/s': expect.stringMatching(/^\d+\.\d$/),
+          failures: '1',
+        },
+      ]);
+      const waits = table(stdout, 'priority');
+      expect(waits.map(({ priority }) => priority)).toEqual(['low', 'high', 'critical']);
+      expect(waits[0]?.['tasks']).toBe(`${count + 1}`);
+      for (const wait of waits) {
+        expect(Number(wait['tasks'])).toBeGreaterThan(0);
+        expect(Number(wait['wait p99 ms'])).toBeGreaterThanOrEqual(Number(wait['wait p50 ms']));
+      }
+      expect(stdout).toContain('0 tasks and 0 threads are left');
+    });
+
+    it('does not follow symbolic links', () => {
+      expect(stdout).toMatch(new RegExp(`^${count + 1} files under `));
+      expect(table(stdout, 'files')).toMatchObject([{ files: `${count}` }]);
+    });
+
+    it('counts a file that it cannot read, and goes on with the others', () => {
+      expect(table(stdout, 'files')).toMatchObject([{ files: `${count}`, failures: '1' }]);
+      expect(stdout).toContain(`${tooLarge}: RangeError`);
+    });
   });
 
   it('has nothing to do in an empty directory, and ends', async () => {
-    const { stdout } = await run(process.execPath, [...checksums, directory]);
+    const empty = join(directory, 'empty');
+    await mkdir(empty);
+    const { stdout } = await run(process.execPath, [...checksums, empty]);
     expect(table(stdout, 'files')).toMatchObject([{ files: '0', MB: '0.0', failures: '0' }]);
-  });
-
-  it('counts a file that it cannot read, and goes on with the others', async () => {
-    await fill(6, 10);
-    const tooLarge = join(directory, 'sparse.bin'); // readFile takes no more than 2 GiB; the file itself takes no room
-    await writeFile(tooLarge, '');
-    await truncate(tooLarge, 3 * 2 ** 30);
-    const { stdout } = await run(process.execPath, [...checksums, directory]);
-    expect(table(stdout, 'files')).toMatchObject([{ files: '6', failures: '1' }]);
-    expect(stdout).toContain(`${tooLarge}: RangeError`);
   });
 
   it('stops on Ctrl-C, says how far it came, and leaves nothing behind', async () => {
