@@ -25,7 +25,7 @@ function table(output: string, column: string): Record<string, string>[] {
   return lines.slice(start + 1, end).map((line) => Object.fromEntries(cells(line).map((cell, i) => [head[i], cell])));
 }
 
-describe('the checksums example', () => {
+describe('the checksums example', { timeout: 120_000 }, () => {
   let directory: string;
 
   beforeAll(async () => {
@@ -55,7 +55,7 @@ describe('the checksums example', () => {
       await writeFile(tooLarge, '');
       await truncate(tooLarge, 3 * 2 ** 30);
       ({ stdout, stderr } = await run(process.execPath, [...checksums, full]));
-    });
+    }, 120_000);
 
     it('counts files, bytes and compressed bytes, and gives the waiting of each priority', () => {
       expect(stderr).toBe('');
