@@ -3,7 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { TaskSupervisor, viaCourier } from 'taskwarden';
 import { BullMQTaskCourier } from 'taskwarden/bullmq';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { compiledProgram } from '../compiled-tasks.ts';
 import { failure } from '../fixtures/listening.ts';
 import { echo } from '../fixtures/tasks/echo.ts';
@@ -51,40 +51,31 @@ class Machine {
 }
 
 let redis: RedisServer;
-let prefixes = 0;
-let prefix: string;
-let machines: Machine[] = [];
-
 beforeAll(async () => {
   redis = await startRedis();
 });
 afterAll(() => redis.stop());
 
-async function start(count: number, scheduled = ''): Promise<void> {
-  machines = Array.from({ length: count }, () => new Machine(redis.url, prefix, scheduled));
-  await Promise.all(machines.map((machine) => machine.hears('ready')));
+async function start(prefix: string, scheduled = ''): Promise<Machine> {
+  const machine = new Machine(redis.url, prefix, scheduled);
+  await machine.hears('ready');
+  return machine;
 }
-
-beforeEach(() => {
-  prefixes += 1;
-  prefix = `cluster${prefixes}`;
-});
-afterEach(async () => {
-  await Promise.all(machines.splice(0).map((machine) => machine.end()));
-});
 
 describe('calls that another machine performs', () => {
   let courier: BullMQTaskCourier;
   let supervisor: TaskSupervisor;
+  let machine: Machine;
 
-  beforeEach(async () => {
-    courier = new BullMQTaskCourier(redis.url, { prefix });
+  beforeAll(async () => {
+    machine = await start('calls');
+    courier = new BullMQTaskCourier(redis.url, { prefix: 'calls' });
     supervisor = new TaskSupervisor({ logger: false });
-    await start(1);
   });
-  afterEach(async () => {
-    await supervisor.stop();
-    await courier.close();
+  afterAll(async () => {
+    await supervisor?.stop();
+    await courier?.close();
+    await machine?.end();
   });
 
   it('give their result, or what they failed with', async () => {
@@ -128,21 +119,22 @@ describe('calls that another machine performs', () => {
     await new Promise<void>((resolve) => handle.onProgress(() => resolve()));
     handle.cancel('no need');
     expect(await failed).toMatchObject({ code: 'TASK_CANCELED' });
-    expect(await machines[0]?.hears('canceled')).toBe('waitsUntilStopped');
+    expect(await machine.hears('canceled')).toBe('waitsUntilStopped');
   });
 
   it('are items of queue workers, too, which tell when their server has last answered', async () => {
     const before = Date.now();
     const ids = await courier.bulkAddTasksToQueue('items', [1, 2, 3]);
     expect(await Promise.all(ids.map((id) => courier.waitForTaskResult('items', id)))).toEqual([2, 4, 6]);
-    machines[0]?.child.send('how are you');
-    const workers = await machines[0]?.hears('workers');
+    machine.child.send('how are you');
+    const workers = await machine.hears('workers');
     expect(workers?.find(({ name }) => name === 'items')?.timeFetched).toBeGreaterThanOrEqual(before - 10_000);
   });
 });
 
 it('a schedule fires once for all machines, also after one of them has died', async () => {
-  await start(3, '200');
+  const machines = await Promise.all([1, 2, 3].map(() => start('schedules', '200')));
+  onTestFinished(async () => void (await Promise.all(machines.map((machine) => machine.end()))));
   const all = () => machines.flatMap(({ ticks }) => ticks);
   const untilTicks = async (count: number) => {
     while (new Set(all()).size < count) await Promise.race(machines.map(({ child }) => once(child, 'message')));
