@@ -1,4 +1,5 @@
 /** Frames come out of a stream as they went in, however it was cut. */
+import assert from 'node:assert/strict'; // for frames, of which there are many: expect() compares each byte of a buffer
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
@@ -33,12 +34,15 @@ interface Sent {
   readonly body: Buffer;
 }
 
-const anyFrame: fc.Arbitrary<Sent> = fc.record({
-  kind: fc.constantFrom(...kinds),
-  slot: fc.nat({ max: 2 ** 12 - 1 }),
-  number: fc.integer({ min: 0, max: 2 ** 48 - 1 }),
-  body: fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes)),
-});
+const anyFrame: fc.Arbitrary<Sent> = fc.record(
+  {
+    kind: fc.constantFrom(...kinds),
+    slot: fc.nat({ max: 2 ** 12 - 1 }),
+    number: fc.integer({ min: 0, max: 2 ** 48 - 1 }),
+    body: fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes)),
+  },
+  { noNullPrototype: true },
+);
 
 function stream(frames: readonly Sent[]): Buffer {
   return Buffer.concat(frames.flatMap(({ kind, slot, number, body }) => frame(kind, number, body, slot)));
@@ -64,7 +68,7 @@ describe('frames', () => {
   it('come out the same when they come in one chunk', () => {
     fc.assert(
       fc.property(fc.array(anyFrame), (frames) => {
-        expect(read([stream(frames)])).toEqual(frames);
+        assert.deepEqual(read([stream(frames)]), frames);
       }),
     );
   });
@@ -73,7 +77,7 @@ describe('frames', () => {
     fc.assert(
       fc.property(fc.array(anyFrame, { minLength: 1, maxLength: 4 }), (frames) => {
         const data = stream(frames);
-        for (let at = 0; at <= data.length; at += 1) expect(read(cut(data, [at]))).toEqual(frames);
+        for (let at = 0; at <= data.length; at += 1) assert.deepEqual(read(cut(data, [at])), frames);
       }),
     );
   });
@@ -82,7 +86,7 @@ describe('frames', () => {
     fc.assert(
       fc.property(fc.array(anyFrame, { maxLength: 5 }), (frames) => {
         const data = stream(frames);
-        expect(read(cut(data, [...data.keys()]))).toEqual(frames);
+        assert.deepEqual(read(cut(data, [...data.keys()])), frames);
       }),
     );
   });
@@ -93,7 +97,7 @@ describe('frames', () => {
       fc.property(fc.array(anyFrame, { maxLength: 20 }), cuts, (frames, places) => {
         const data = stream(frames);
         const inside = places.map((place) => place % (data.length + 1));
-        expect(read(cut(data, inside))).toEqual(frames);
+        assert.deepEqual(read(cut(data, inside)), frames);
       }),
     );
   });
@@ -122,7 +126,7 @@ describe('frames', () => {
       number,
       body: Buffer.from(number % 3 === 0 ? '' : `body ${number}`),
     }));
-    expect(read([stream(frames)])).toEqual(frames);
+    assert.deepEqual(read([stream(frames)]), frames);
   });
 
   it('with a body of many chunks come out whole, and so do those around them', () => {
