@@ -5,7 +5,7 @@ describe('run', () => {
   it.each(['SIGTERM', 'SIGINT'] as const)(
     'keeps a service running until %s, and lets its tasks finish',
     async (signal) => {
-      const command = new Command(['run', './service.ts']);
+      const command = new Command(['run', './service.mjs']);
       await command.says('stdout', 'hello service\n');
       command.process.kill(signal);
       const end = await command.end();
@@ -29,7 +29,7 @@ describe('run', () => {
   });
 
   it('has started the supervisor, and lets a service block on it, too', async () => {
-    const command = new Command(['run', './self-blocking-service.mjs']);
+    const command = new Command(['run', './self-blocking-service.ts']);
     await command.says('stdout', 'running');
     command.process.kill('SIGTERM');
     expect(await command.end()).toMatchObject({ code: 0, stdout: 'running\nafter block\n' });
@@ -47,9 +47,9 @@ describe('run', () => {
 
   it.each([
     ['no module', [], /run takes one module/],
-    ['two modules', ['./service.ts', './service.ts'], /run takes one module/],
+    ['two modules', ['./service.mjs', './service.mjs'], /run takes one module/],
     ['a module that is not there', ['./nowhere.ts'], /there is no file \.\/nowhere\.ts/],
-    ['an unknown flag', ['./service.ts', '--bogus'], /'--bogus'/],
+    ['an unknown flag', ['./service.mjs', '--bogus'], /'--bogus'/],
   ])('refuses a wrong call in a line or two, with exit code 2: %s', async (_, args, message) => {
     const end = await taskwardenHere(['run', ...args]);
     expect(end).toMatchObject({ code: 2, stdout: '' });
