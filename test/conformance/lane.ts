@@ -374,7 +374,7 @@ export function testLane({ type, pool }: LaneUnderTest): void {
     });
 
     it('tells tasks apart that run at the same time', async () => {
-      await using supervisor = supervise({ poolSize: 4 });
+      await using supervisor = supervise({ poolSize: 3 });
       const handles = Array.from({ length: 12 }, (_, n) => seesItself.with({ type, supervisor })(n));
       const seen = await Promise.all(handles);
       expect(seen.map(({ then }) => then.id)).toEqual(handles.map(({ id }) => id));

@@ -713,7 +713,7 @@ describe('what can not be copied to a child', () => {
 });
 
 describe('what goes to a child and back', () => {
-  const manyBytes = 30_000_000;
+  const manyBytes = 10_000_000;
 
   it('may be large', async () => {
     await using supervisor = superviseShared();
@@ -733,7 +733,7 @@ describe('what goes to a child and back', () => {
 
   it('may be large both ways in several children at once', async () => {
     await using supervisor = superviseShared(2);
-    const values = Array.from({ length: 6 }, (_, n) => Buffer.alloc(5_000_000, `value ${n} `));
+    const values = Array.from({ length: 6 }, (_, n) => Buffer.alloc(2_000_000, `value ${n} `));
     const backs = await Promise.all(values.map((value) => returnsBytes.with({ type, supervisor })(value)));
     expect(values.map((value, n) => value.equals(backs[n] as Uint8Array))).toEqual(new Array(6).fill(true));
   });
@@ -779,10 +779,11 @@ describe('the environment of children', () => {
   });
 
   it('has the arguments and Node options of the program, but no debugger', async () => {
-    const nodeArgs = ['--no-warnings', '--inspect=0', '--inspect-publish-uid=http', '--import', 'tsx'];
+    const empty = 'data:text/javascript,';
+    const nodeArgs = ['--no-warnings', '--inspect=0', '--inspect-publish-uid=http', '--import', empty];
     const { lines, code } = await runProgram('flags-of-child.mjs', { nodeArgs, args: ['one', '--two'] });
     expect(JSON.parse(lines[0] ?? '')).toEqual({
-      execArgv: ['--no-warnings', '--import', 'tsx'],
+      execArgv: ['--no-warnings', '--import', empty],
       argv: ['one', '--two'],
     });
     expect(code).toBe(0);
