@@ -5,7 +5,8 @@ import { Redis } from 'ioredis';
 import { Client } from 'pg';
 import { TaskwardenError } from 'taskwarden';
 import { type BullMQCourierOptions, BullMQTaskCourier } from 'taskwarden/bullmq';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { PostgresServer } from '../../src/integrations/bullmq/server/postgres-server.ts';
 import { startPostgres } from '../servers/postgres.ts';
 import { startRedis } from '../servers/redis.ts';
 import type { Server } from '../servers/server.ts';
@@ -83,6 +84,27 @@ describe.each(Object.entries(kinds))('BullMQTaskCourier on %s', (kind, start) =>
     if (task !== undefined) await courier.bulkReturnTaskResults('bulk', [[task, result]]);
     expect(await courier.waitForTaskResult('bulk', id)).toEqual(result);
   });
+
+  if (kind === 'PostgreSQL') {
+    it('gives a task its place again whose lease ends while those that have ended are looked for', async () => {
+      const leaseMs = 60_000;
+      const courier = create({ leaseMs });
+      await courier.bulkAddTasksToQueue('ending', ['first', 'second']);
+      await courier.getTask('ending');
+      const settings = { leaseMs, stalledIntervalMs: 1 };
+      const postgres = await PostgresServer.connect(server.url, undefined, settings, new AbortController().signal);
+      onTestFinished(() => postgres.close());
+      const start = Date.now();
+      let reads = 0;
+      const claims = postgres.claims('ending');
+      await claims.giveBackStalled(); // marks it; what is marked is given back when its lease has ended
+      const clock = vi.spyOn(Date, 'now').mockImplementation(() => start + (leaseMs / 2 + 1) * reads++);
+      onTestFinished(() => clock.mockRestore());
+      while ((await claims.giveBackStalled()).length === 0);
+      clock.mockRestore();
+      expect(await courier.bulkGetTasks('ending', 2)).toMatchObject([{ data: 'first' }, { data: 'second' }]);
+    });
+  }
 
   it('heeds the global rate limit and concurrency of a queue of BullMQ', async () => {
     const courier = create();

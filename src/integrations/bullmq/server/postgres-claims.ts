@@ -248,15 +248,14 @@ export class PostgresClaims implements Claims {
   }
 
   giveBackStalled(): Promise<string[]> {
+    const now = Date.now(); // for both: a lease that ended between them would be given back without its place
     return this.#together(async (client) => {
       // Not the others: to lock them would stand in the way of who extends or returns them.
       const stalled = `SELECT id, seq FROM job WHERE queue = $1 AND state = 'active' AND locked_until_ms < $2 FOR UPDATE SKIP LOCKED`;
-      const places = new Map(
-        (await client.query(stalled, [this.#queue, Date.now()])).rows.map(({ id, seq }) => [id, seq]),
-      );
-      await client.query(forgetUnique, [this.#queue, Date.now()]);
+      const places = new Map((await client.query(stalled, [this.#queue, now])).rows.map(({ id, seq }) => [id, seq]));
+      await client.query(forgetUnique, [this.#queue, now]);
       const moved = 'SELECT id FROM move_stalled_jobs_to_wait($1, $2, $3, $4) AS stalled(id)';
-      const { rows } = await client.query(moved, [this.#queue, mostStalls, Date.now(), this.#stalledIntervalMs]);
+      const { rows } = await client.query(moved, [this.#queue, mostStalls, now, this.#stalledIntervalMs]);
       for (const { id } of rows) {
         if (places.has(id)) await client.query(keepPlace, [this.#queue, id, places.get(id)]);
       }
