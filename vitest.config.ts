@@ -24,14 +24,15 @@ const plain = [
   'test/queue/{capacity,fifo,free-capacity,priority-pool,run-time-estimate}.test.ts',
   'test/schedules/timetable.test.ts',
   'test/supervisor/supervisor-options.test.ts',
-  'test/task/{channel,map-tasks,program-object,sub-task,task-*,transferred}.test.ts',
+  'test/task/{channel,map-tasks,program-object,task-*,transferred}.test.ts',
   'test/workers/write-all.test.ts',
 ];
 
 /**
  * Tests of supervisors and couriers of their own, which end with each test. A process, and all that a file imports, cost up to
  * a third of a second of processor time, more than most of these tests: these files share a few processes. They count no
- * threads, children, listeners or memory of the whole process, put back all that they replace, and fake no time.
+ * threads, children, listeners or memory of the whole process, do not make it a host, put back all that they replace, and fake no
+ * time.
  */
 const sharing = [
   'test/conformance/{loop,thread,process,shared-thread,shared-process}-*.test.ts',
@@ -39,7 +40,7 @@ const sharing = [
   'test/couriers/{kept-work,prefetch,typed-queue,waiting-tasks}.test.ts',
   'test/dispatch/{batching,chunk-recall,task-counters}.test.ts',
   'test/supervisor/{events-in-listeners,keys,limits,unique}.test.ts',
-  'test/task/{definition,handle,load-phase}.test.ts',
+  'test/task/{definition,handle}.test.ts',
 ];
 
 const plugins = [compiledTasks()];
