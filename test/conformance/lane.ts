@@ -750,6 +750,13 @@ export function testLane({ type, pool }: LaneUnderTest): void {
       );
       const { waiting, running } = supervisor.getInfo()[pool];
       expect({ waiting, running }).toEqual({ waiting: { critical: 0, high: 1, normal: 1, low: 1 }, running: 7 });
+      for (const label of ['critical 1', 'critical 2', 'critical 3', 'low 1']) gate.pass(label);
+      await gate.arrived(8);
+      for (const label of ['high 1', 'high 2']) gate.pass(label);
+      await gate.arrived(9);
+      for (const label of ['normal 1', 'normal 2']) gate.pass(label);
+      await gate.arrived(10);
+      expect(gate.arrivals.slice(7)).toEqual(['high 2', 'normal 2', 'low 3']);
       gate.open();
       await Promise.all(handles);
       expect(started.slice(7)).toEqual(['high', 'normal', 'low']);
